@@ -1,1 +1,2 @@
-//! Runtime.
+//! What runs a generated platform.
+pub mod log;

@@ -1,0 +1,98 @@
+//! The log under a platform: partitioned streams of durable records.
+//!
+//! Owns the trait that the drivers are written against. The implementations stand beside it:
+//! [`embedded`], files of one process. A record that can be read is durable (rule 6 of the engine),
+//! so a driver can act on what it reads without asking anything further.
+
+pub mod embedded;
+
+use bytes::Bytes;
+use rkcy_core::id::PartitionId;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// What a stream holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StreamKind {
+    /// Frames of envelopes: the command log of a partition.
+    Commands,
+    /// Change records, read by storage and at take-over: the changelog of a partition.
+    Changes,
+}
+
+/// One stream: a partition of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId {
+    /// What it holds.
+    pub kind: StreamKind,
+    /// Whose it is.
+    pub partition: PartitionId,
+}
+
+/// One durable record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its place in the stream, dense from 0.
+    pub offset: u64,
+    /// When the log took it, in milliseconds since the Unix epoch. No order is read from it.
+    pub stamp: u64,
+    /// What was appended.
+    pub payload: Bytes,
+}
+
+/// Called once, from a thread of the log, when an append is durable (with the offset of each of its
+/// records, in order) or has failed. It must not block.
+pub type Done = Box<dyn FnOnce(Result<Vec<u64>, LogError>) + Send>;
+
+/// Called whenever a watched stream has new durable records. It must not block; calls may merge.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// Partitioned streams of durable records.
+pub trait Log: Send + Sync + 'static {
+    /// Whether the records of one append become durable together or not at all, and whether a crash
+    /// keeps a prefix of *one* global order. True of the embedded log, not of Kafka.
+    fn is_atomic(&self) -> bool;
+
+    /// Appends records in order. Appends of one caller keep their order within a stream.
+    /// After a failed append the outcome of later ones is unknown to the caller: it takes over again.
+    fn append(&self, batch: Vec<(StreamId, Bytes)>, done: Done);
+
+    /// Durable records of a stream from offset `from` on: as many as fit in `max_bytes`, at least one
+    /// if there is any, none at the end. Does not wait.
+    ///
+    /// # Errors
+    /// [`LogError::OutOfRange`] where `from` is before the first record kept or beyond the end.
+    fn read(&self, stream: StreamId, from: u64, max_bytes: usize) -> Result<Vec<Record>, LogError>;
+
+    /// Offsets of the durable records that are kept: first .. end.
+    ///
+    /// # Errors
+    /// Where the log is not to be had.
+    fn bounds(&self, stream: StreamId) -> Result<Range<u64>, LogError>;
+
+    /// Calls `wake` whenever one of `streams` has grown. Replaces nothing: each call adds a watcher,
+    /// which goes when `wake` has no other owner.
+    fn watch(&self, streams: &[StreamId], wake: Wake);
+
+    /// Records of `stream` before `before` are no longer needed; space may be freed.
+    ///
+    /// # Errors
+    /// Where the log is not to be had.
+    fn trim(&self, stream: StreamId, before: u64) -> Result<(), LogError>;
+}
+
+/// Why the log did not do what was asked. Each has a stable code, an exit code and a remedy.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogError {
+    /// The stream does not hold that offset.
+    #[error("{stream:?} holds offsets {}..{}, not {asked}", held.start, held.end)]
+    OutOfRange {
+        /// Which stream.
+        stream: StreamId,
+        /// What was asked for.
+        asked: u64,
+        /// What it holds.
+        held: Range<u64>,
+    },
+}
