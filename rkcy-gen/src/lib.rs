@@ -1,1 +1,13 @@
-//! Generator.
+//! The generator of Rocketcycle: from a `.rkcy` schema to a crate.
+//!
+//! ```text
+//! text ──parse──▶ ast ──check──▶ Model ──plan──▶ Plan ──render──▶ files ──write──▶ disk
+//!                  └──────┬───────┘
+//!                         ▼
+//!                    Diagnostics
+//! ```
+//!
+//! Each arrow is a function from value to value. Only `write` and the binary touch the file system.
+
+pub mod model;
+pub mod syntax;

@@ -1,0 +1,150 @@
+//! Owns concerns and what may be done to them.
+
+use serde::Serialize;
+
+use super::field::{Constraints, Field};
+use super::ids::{CommandId, ConcernId, MessageId, QueryId, RefusalId};
+use super::types::Type;
+use crate::syntax::Span;
+
+/// A concern: an entity with one key.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Concern {
+    /// Its id; ids grow in order of declaration.
+    pub id: ConcernId,
+    /// The name as written.
+    pub name: String,
+    /// Documentation; empty if there is none.
+    pub docs: String,
+    /// The key: no default, never optional, never a list; `omissible` if it is a uuid, which
+    /// `create` then derives from the transaction's id.
+    pub key: Field,
+    /// The other fields, as declared.
+    pub fields: Vec<Field>,
+    /// The commands, as declared.
+    pub commands: Vec<Command>,
+    /// The queries, as declared.
+    pub queries: Vec<Query>,
+    /// `@deprecated("why")`.
+    pub deprecated: Option<String>,
+    /// Where its name stands.
+    #[serde(skip)]
+    pub span: Span,
+}
+
+impl Concern {
+    /// The key, then the other fields.
+    pub fn all_fields(&self) -> impl Iterator<Item = &Field> {
+        std::iter::once(&self.key).chain(&self.fields)
+    }
+
+    /// A command of this concern.
+    pub fn command(&self, id: CommandId) -> &Command {
+        &self.commands[id.index()]
+    }
+
+    /// A query of this concern.
+    pub fn query(&self, id: QueryId) -> &Query {
+        &self.queries[id.index()]
+    }
+}
+
+/// Changes one instance.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Command {
+    /// Its id in its concern.
+    pub id: CommandId,
+    /// The name as written.
+    pub name: String,
+    /// Documentation; empty if there is none.
+    pub docs: String,
+    /// What it is given.
+    pub payload: Payload,
+    /// What it answers. May be the concern itself.
+    pub result: Option<Answer>,
+    /// How it may refuse.
+    pub refusals: Refusals,
+    /// Where its name stands.
+    #[serde(skip)]
+    pub span: Span,
+}
+
+/// Reads one instance.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Query {
+    /// Its id in its concern.
+    pub id: QueryId,
+    /// The name as written.
+    pub name: String,
+    /// Documentation; empty if there is none.
+    pub docs: String,
+    /// What it is given.
+    pub payload: Payload,
+    /// What it answers.
+    pub result: Answer,
+    /// How it may refuse.
+    pub refusals: Refusals,
+    /// Where its name stands.
+    #[serde(skip)]
+    pub span: Span,
+}
+
+/// What a command or a query is given.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Payload {
+    /// `()`
+    Empty,
+    /// `(Currency)`: one message, which is the payload itself.
+    Message(MessageId),
+    /// `(fullname: string, …)`: named parameters, the fields of a message of their own.
+    Fields(Vec<Field>),
+}
+
+/// A result type and its attributes.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Answer {
+    /// The type.
+    pub ty: Type,
+    /// Which values it takes.
+    pub constraints: Constraints,
+}
+
+/// How an operation may refuse.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusals {
+    /// Nothing was said: with any text.
+    AnyText,
+    /// `refuses nothing`: it cannot.
+    Nothing,
+    /// `refuses a, b`: with one of these.
+    Named(Vec<Refusal>),
+}
+
+impl Refusals {
+    /// The declared refusals; none where nothing or any text is declared.
+    pub fn named(&self) -> &[Refusal] {
+        match self {
+            Refusals::Named(list) => list,
+            Refusals::AnyText | Refusals::Nothing => &[],
+        }
+    }
+}
+
+/// A refusal by name.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// Its id among the refusals of its operation.
+    pub id: RefusalId,
+    /// The name as written.
+    pub name: String,
+    /// Where it stands.
+    #[serde(skip)]
+    pub span: Span,
+}

@@ -1,0 +1,94 @@
+//! Owns fields: of a concern, of a message, and the parameters of commands, queries and
+//! transactions, which are fields of the message that carries them.
+
+use serde::Serialize;
+
+use super::ids::EnumId;
+use super::types::Type;
+use crate::syntax::Span;
+
+/// A field or a parameter.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Field {
+    /// The name as written.
+    pub name: String,
+    /// Documentation, without the slashes, lines joined by `\n`; empty if there is none.
+    pub docs: String,
+    /// What it holds.
+    pub ty: Type,
+    /// Which values it takes.
+    pub constraints: Constraints,
+    /// `= literal`, if there is one. What an omitted field holds without it is told by its type:
+    /// absent, empty, zero, or a message made of such fields.
+    pub default: Option<Literal>,
+    /// Whether `create` and record literals may leave it out.
+    pub omissible: bool,
+    /// `@tag(n)`: the protobuf number that it must have.
+    pub tag: Option<u32>,
+    /// `@immutable`: only `create` sets it. Always true for keys.
+    pub immutable: bool,
+    /// `@json("name")`: its name in JSON.
+    pub json: Option<String>,
+    /// `@deprecated("why")`.
+    pub deprecated: Option<String>,
+    /// Where its name stands.
+    #[serde(skip)]
+    pub span: Span,
+}
+
+/// The values that a field or a result takes. Checked after every command and on `create`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Constraints {
+    /// The smallest number (`@min`, `@range`), included. Fits the type.
+    pub min: Option<Number>,
+    /// The largest number (`@max`, `@range`), included. Fits the type.
+    pub max: Option<Number>,
+    /// The length (`@length`) of a list in elements, of a string in Unicode scalars, of bytes in bytes.
+    pub length: Option<Length>,
+    /// The regular expression (`@pattern`) that the whole string must match, anchors added by who uses it.
+    pub pattern: Option<String>,
+}
+
+impl Constraints {
+    /// Whether every value of the type is taken.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A range of lengths, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Length {
+    /// The shortest; 0 if none was given.
+    pub min: u32,
+    /// The longest, if there is one.
+    pub max: Option<u32>,
+}
+
+/// A number in a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Number {
+    /// For integer types.
+    Int(i128),
+    /// For `f32` and `f64`; always finite.
+    Float(f64),
+}
+
+/// A literal whose type is known.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Literal {
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number that fits its type.
+    Number(Number),
+    /// A string, escapes resolved.
+    String(String),
+    /// A value of an enum, by its position among the values.
+    Enum(EnumId, u32),
+    /// `[]`.
+    EmptyList,
+}

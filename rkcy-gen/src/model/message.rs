@@ -1,0 +1,28 @@
+//! Owns messages: values without a key, in fields, requests and results.
+
+use serde::Serialize;
+
+use super::field::Field;
+use super::ids::MessageId;
+use crate::syntax::Span;
+
+/// A message.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Message {
+    /// Its id.
+    pub id: MessageId,
+    /// The name as written.
+    pub name: String,
+    /// Documentation; empty if there is none.
+    pub docs: String,
+    /// The fields, as declared.
+    pub fields: Vec<Field>,
+    /// Whether all of its fields may be left out, and so a field of this type.
+    pub omissible: bool,
+    /// `@deprecated("why")`.
+    pub deprecated: Option<String>,
+    /// Where its name stands.
+    #[serde(skip)]
+    pub span: Span,
+}

@@ -1,0 +1,135 @@
+//! Owns the model: a schema in which every name is resolved and every rule holds.
+//!
+//! ```text
+//! Model ── Platform
+//!   ├── Enum ── EnumValue
+//!   ├── Message ── Field
+//!   ├── Concern ── key, Field, Command, Query
+//!   └── Transaction ── Field (params), Step, Require, Expr
+//! ```
+//!
+//! Only `check` makes one, so what works on a model has no error path. Lists are in order of
+//! declaration, ids are positions in them.
+
+mod concern;
+mod enumeration;
+mod expr;
+mod field;
+mod ids;
+mod message;
+mod platform;
+pub(crate) mod transaction;
+mod types;
+
+pub use concern::{Answer, Command, Concern, Payload, Query, Refusal, Refusals};
+pub use enumeration::{Enum, EnumValue};
+pub use expr::{CompareOp, Expr, ExprKind, FieldRef, Path, Root};
+pub use field::{Constraints, Field, Length, Literal, Number};
+pub use ids::{
+    CommandId, ConcernId, EnumId, MessageId, ParamId, QueryId, RefusalId, StepId, TransactionId,
+};
+pub use message::Message;
+pub use platform::Platform;
+pub use transaction::{Argument, Require, Step, StepKind, Transaction};
+pub use types::{Many, Scalar, Type, ValueType};
+
+use serde::Serialize;
+
+/// The version of the document that `show model --format json` prints. Grows when a reader of the
+/// old form would misread the new one.
+pub const DOCUMENT_VERSION: u32 = 1;
+
+/// A whole checked schema.
+#[derive(Debug, Clone, Serialize)]
+pub struct Model {
+    version: u32,
+    platform: Platform,
+    enums: Vec<Enum>,
+    messages: Vec<Message>,
+    concerns: Vec<Concern>,
+    transactions: Vec<Transaction>,
+}
+
+impl Model {
+    pub(crate) fn new(
+        platform: Platform,
+        enums: Vec<Enum>,
+        messages: Vec<Message>,
+        concerns: Vec<Concern>,
+        transactions: Vec<Transaction>,
+    ) -> Self {
+        Self {
+            version: DOCUMENT_VERSION,
+            platform,
+            enums,
+            messages,
+            concerns,
+            transactions,
+        }
+    }
+
+    /// The platform's name and settings.
+    pub fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    /// The enums.
+    pub fn enums(&self) -> &[Enum] {
+        &self.enums
+    }
+
+    /// The messages.
+    pub fn messages(&self) -> &[Message] {
+        &self.messages
+    }
+
+    /// The concerns.
+    pub fn concerns(&self) -> &[Concern] {
+        &self.concerns
+    }
+
+    /// The transactions.
+    pub fn transactions(&self) -> &[Transaction] {
+        &self.transactions
+    }
+
+    /// An enum by its id.
+    pub fn enumeration(&self, id: EnumId) -> &Enum {
+        &self.enums[id.index()]
+    }
+
+    /// A message by its id.
+    pub fn message(&self, id: MessageId) -> &Message {
+        &self.messages[id.index()]
+    }
+
+    /// A concern by its id.
+    pub fn concern(&self, id: ConcernId) -> &Concern {
+        &self.concerns[id.index()]
+    }
+
+    /// A transaction by its id.
+    pub fn transaction(&self, id: TransactionId) -> &Transaction {
+        &self.transactions[id.index()]
+    }
+
+    /// The field that a path goes through.
+    pub fn field(&self, field: FieldRef) -> &Field {
+        match field {
+            FieldRef::Key(concern) => &self.concern(concern).key,
+            FieldRef::Concern(concern, index) => &self.concern(concern).fields[index as usize],
+            FieldRef::Message(message, index) => &self.message(message).fields[index as usize],
+        }
+    }
+
+    /// The scalar or enum that a value is stored as: the key's type for `ref` and `id of`.
+    pub fn stored_as(&self, value: ValueType) -> ValueType {
+        match value {
+            // Ends: `check` refuses keys that are references in a circle.
+            ValueType::Ref(concern) | ValueType::IdOf(concern) => {
+                self.stored_as(self.concern(concern).key.ty.value)
+            }
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Owns types: what a field, a parameter, a result or an expression holds.
+
+use serde::Serialize;
+
+use super::ids::{ConcernId, EnumId, MessageId};
+
+/// A type: a kind of value, and how many of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub struct Type {
+    /// What one value is.
+    pub value: ValueType,
+    /// How many there are.
+    pub many: Many,
+}
+
+impl Type {
+    /// Exactly one value.
+    pub fn one(value: ValueType) -> Self {
+        Self {
+            value,
+            many: Many::One,
+        }
+    }
+
+    /// Whether this is `T?`.
+    pub fn is_optional(self) -> bool {
+        self.many == Many::Optional
+    }
+
+    /// Whether this is `[T]`.
+    pub fn is_list(self) -> bool {
+        self.many == Many::List
+    }
+
+    /// The type without its `?`.
+    pub fn present(self) -> Self {
+        match self.many {
+            Many::Optional => Self::one(self.value),
+            _ => self,
+        }
+    }
+}
+
+/// How many values a type holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Many {
+    /// `T`
+    One,
+    /// `T?`: absent is different from zero.
+    Optional,
+    /// `[T]`: never optional itself, and its elements are neither optional nor lists.
+    List,
+}
+
+/// What one value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ValueType {
+    /// A built-in type.
+    Scalar(Scalar),
+    /// A value of an enum.
+    Enum(EnumId),
+    /// A message.
+    Message(MessageId),
+    /// `ref Concern`: the key of an instance that is promised to exist.
+    Ref(ConcernId),
+    /// `id of Concern`: the key, without the promise. The type of a concern's key field in an
+    /// expression (`player.id`) is this one too.
+    IdOf(ConcernId),
+    /// A whole instance: only in expressions and in results, never stored.
+    Concern(ConcernId),
+}
+
+/// The built-in types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scalar {
+    /// `bool`
+    Bool,
+    /// `i32`
+    I32,
+    /// `i64`
+    I64,
+    /// `u32`
+    U32,
+    /// `u64`
+    U64,
+    /// `f32`
+    F32,
+    /// `f64`
+    F64,
+    /// `string`: UTF-8 without NUL; its length counts Unicode scalars.
+    String,
+    /// `bytes`: its length counts bytes.
+    Bytes,
+    /// `uuid`
+    Uuid,
+    /// `timestamp`: an instant, in microseconds.
+    Timestamp,
+    /// `duration`: a span of time, in microseconds.
+    Duration,
+}
+
+impl Scalar {
+    /// All of them, in the order in which the language reference lists them.
+    pub const ALL: [Scalar; 12] = [
+        Scalar::Bool,
+        Scalar::I32,
+        Scalar::I64,
+        Scalar::U32,
+        Scalar::U64,
+        Scalar::F32,
+        Scalar::F64,
+        Scalar::String,
+        Scalar::Bytes,
+        Scalar::Uuid,
+        Scalar::Timestamp,
+        Scalar::Duration,
+    ];
+
+    /// The word for it in a schema.
+    pub fn word(self) -> &'static str {
+        match self {
+            Scalar::Bool => "bool",
+            Scalar::I32 => "i32",
+            Scalar::I64 => "i64",
+            Scalar::U32 => "u32",
+            Scalar::U64 => "u64",
+            Scalar::F32 => "f32",
+            Scalar::F64 => "f64",
+            Scalar::String => "string",
+            Scalar::Bytes => "bytes",
+            Scalar::Uuid => "uuid",
+            Scalar::Timestamp => "timestamp",
+            Scalar::Duration => "duration",
+        }
+    }
+
+    /// The scalar that a word names.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scalar| scalar.word() == word)
+    }
+
+    /// The smallest and the largest value of an integer type.
+    pub fn integer_bounds(self) -> Option<(i128, i128)> {
+        match self {
+            Scalar::I32 => Some((i128::from(i32::MIN), i128::from(i32::MAX))),
+            Scalar::I64 => Some((i128::from(i64::MIN), i128::from(i64::MAX))),
+            Scalar::U32 => Some((0, i128::from(u32::MAX))),
+            Scalar::U64 => Some((0, i128::from(u64::MAX))),
+            _ => None,
+        }
+    }
+
+    /// Whether this is `f32` or `f64`.
+    pub fn is_float(self) -> bool {
+        matches!(self, Scalar::F32 | Scalar::F64)
+    }
+
+    /// Whether this is an integer or a float.
+    pub fn is_number(self) -> bool {
+        self.is_float() || self.integer_bounds().is_some()
+    }
+}
