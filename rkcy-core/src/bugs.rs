@@ -1,0 +1,113 @@
+//! Bugs on purpose.
+//!
+//! Owns the switches by which a build with the feature `seeded-bugs` breaks one rule of the engine, so
+//! that one can see that the simulator sees. Without the feature [`on`] is the constant `false` and
+//! nothing of this is compiled in.
+
+/// A rule of the engine, broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Bug {
+    /// A receiver takes what comes, whatever was missed before it (rule 1).
+    AcceptGaps = 1,
+    /// A change record is folded wherever it begins (rule 2).
+    LastChangeIsCheckpoint,
+    /// Recovery starts at the last snapshot of the changelog, not at the one storage has recorded (rule 3).
+    SnapshotNotRecorded,
+    /// A change record does not carry what is not acknowledged (rule 2).
+    NoOutbox,
+    /// Records are applied before they are durable (rule 6).
+    AppliedBeforeDurable,
+    /// Rows newer than the worker's position are used (rule 4).
+    NoUpperFence,
+    /// Rows older than what was evicted are used (rule 4).
+    NoLowerFence,
+    /// Rows and their position are read in two statements (rule 4).
+    TornColdRead,
+    /// Groups are first touched in written order.
+    FirstTouchOutOfOrder,
+    /// A second visit starts from the committed value, not from the pending one.
+    ReentryFromCommitted,
+    /// One of the partitions that hold a lock gets no Release.
+    ReleaseMissing,
+    /// An id is forgotten as soon as its transaction has ended (rule 8).
+    IdForgottenEarly,
+    /// Memory for ids forgets the oldest without a low-water mark (rule 8).
+    IdForgottenSilently,
+    /// A frame of which a part was applied is dropped whole (names).
+    FramePartlyDropped,
+    /// What was evicted is judged by the record alone, not by the envelope in it (rule 4).
+    EvictionByOffset,
+    /// A worker that is no longer the owner goes on (rule 5).
+    LeftoverGoesOn,
+    /// A read does not wait for the lock.
+    ReadWithoutLock,
+    /// A queue is served from its end.
+    QueueOrderBroken,
+    /// A delta does not name the entries that went (rule 2).
+    DeltaForgetsAbsence,
+    /// Storage keeps its position outside the transaction of the rows (rule 3).
+    PositionOutsideRows,
+    /// Pending values become the committed ones on an abort as well.
+    AbortKeepsPending,
+    /// The handler's context gives the worker's own clock.
+    WallClock,
+}
+
+impl Bug {
+    /// Every switch, with its name on the command line.
+    pub const ALL: &[(&str, Bug)] = &[
+        ("accept-gaps", Bug::AcceptGaps),
+        ("last-change-is-checkpoint", Bug::LastChangeIsCheckpoint),
+        ("snapshot-not-recorded", Bug::SnapshotNotRecorded),
+        ("no-outbox", Bug::NoOutbox),
+        ("applied-before-durable", Bug::AppliedBeforeDurable),
+        ("no-upper-fence", Bug::NoUpperFence),
+        ("no-lower-fence", Bug::NoLowerFence),
+        ("torn-cold-read", Bug::TornColdRead),
+        ("first-touch-out-of-order", Bug::FirstTouchOutOfOrder),
+        ("reentry-from-committed", Bug::ReentryFromCommitted),
+        ("release-missing", Bug::ReleaseMissing),
+        ("id-forgotten-early", Bug::IdForgottenEarly),
+        ("id-forgotten-silently", Bug::IdForgottenSilently),
+        ("frame-partly-dropped", Bug::FramePartlyDropped),
+        ("eviction-by-offset", Bug::EvictionByOffset),
+        ("leftover-goes-on", Bug::LeftoverGoesOn),
+        ("read-without-lock", Bug::ReadWithoutLock),
+        ("queue-order-broken", Bug::QueueOrderBroken),
+        ("delta-forgets-absence", Bug::DeltaForgetsAbsence),
+        ("position-outside-rows", Bug::PositionOutsideRows),
+        ("abort-keeps-pending", Bug::AbortKeepsPending),
+        ("wall-clock", Bug::WallClock),
+    ];
+}
+
+#[cfg(feature = "seeded-bugs")]
+mod switch {
+    use super::Bug;
+    use std::cell::Cell;
+
+    thread_local! {
+        static ACTIVE: Cell<Option<Bug>> = const { Cell::new(None) };
+    }
+
+    /// Whether `bug` is switched on for this thread.
+    #[must_use]
+    pub fn on(bug: Bug) -> bool {
+        ACTIVE.get() == Some(bug)
+    }
+
+    /// Switches one bug on for this thread, or all off.
+    pub fn set(bug: Option<Bug>) {
+        ACTIVE.set(bug);
+    }
+}
+#[cfg(feature = "seeded-bugs")]
+pub use switch::{on, set};
+
+/// Whether `bug` is switched on: never, in a build without the feature `seeded-bugs`.
+#[cfg(not(feature = "seeded-bugs"))]
+#[must_use]
+pub const fn on(_: Bug) -> bool {
+    false
+}

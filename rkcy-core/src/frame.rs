@@ -1,0 +1,450 @@
+//! Frames: what one record of a command log holds.
+//!
+//! Owns the layout. A frame is a small checksummed header that every build can read, and the bodies of
+//! one or more envelopes from one source:
+//!
+//! ```text
+//! byte 0       layout version, 1
+//! bytes 1..5   CRC-32C of the header, little-endian
+//! bytes 5..9   length of the header, little-endian
+//! header       source (none, or partition and number of the first envelope), count, and for each
+//!              envelope its head and the length of its body
+//! 4 bytes      CRC-32C of the bodies, little-endian
+//! bodies       one after the other
+//! ```
+//!
+//! The head of an envelope holds what is needed to give the transaction up where the body cannot be
+//! read (rule 7), and the key that a driver may load in advance.
+
+use crate::fault::Fault;
+use crate::id::{PartitionId, TxnId};
+use crate::key::RowKey;
+use crate::settings::Settings;
+use crate::txn::{Outcome, ReplyTo, Txn};
+use crate::wire::{Malformed, Reader, Wire, put_integer};
+use bytes::Bytes;
+
+/// Version of the layout that is written.
+pub const LAYOUT: u8 = 1;
+
+/// Bytes before the header: version, checksum, length.
+const PREFIX: usize = 9;
+
+/// What an envelope is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Kind {
+    /// A transaction from a submitter, at its first visit.
+    Submit = 1,
+    /// A transaction from another partition, at a later visit.
+    Visit = 2,
+    /// The end of a transaction's locks in this partition.
+    Release = 3,
+    /// The end of a transaction, told to the partition that remembers its id.
+    Outcome = 4,
+    /// A new owner of the partition.
+    Open = 5,
+    /// An orderly stop of the owner.
+    Seal = 6,
+    /// Nothing but time.
+    Tick = 7,
+}
+
+impl Kind {
+    const ALL: [Kind; 7] = [
+        Kind::Submit,
+        Kind::Visit,
+        Kind::Release,
+        Kind::Outcome,
+        Kind::Open,
+        Kind::Seal,
+        Kind::Tick,
+    ];
+}
+
+/// What every build can read of an envelope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// What it is.
+    pub kind: Kind,
+    /// The transaction concerned; zero for control records.
+    pub txn: TxnId,
+    /// The group of the visit.
+    pub group: Option<RowKey>,
+    /// Who is told if the transaction must be given up here.
+    pub reply: ReplyTo,
+    /// The partitions it has passed, the first one first: they hold its locks.
+    pub passed: Vec<PartitionId>,
+}
+
+impl Head {
+    /// Head of a control record, or of one that needs no more than a kind and an id.
+    #[must_use]
+    pub fn plain(kind: Kind, txn: TxnId) -> Head {
+        Head {
+            kind,
+            txn,
+            group: None,
+            reply: ReplyTo(0),
+            passed: Vec::new(),
+        }
+    }
+
+    /// Head of a transaction at its next visit.
+    #[must_use]
+    pub fn of_txn(kind: Kind, txn: &Txn) -> Head {
+        let mut passed: Vec<PartitionId> = Vec::new();
+        for visit in txn.made() {
+            if !passed.contains(&visit.at()) {
+                passed.push(visit.at());
+            }
+        }
+        let group = txn.visit().map(|visit| visit.group.clone());
+        Head {
+            kind,
+            txn: txn.id,
+            group,
+            reply: txn.reply,
+            passed,
+        }
+    }
+}
+
+impl Wire for Head {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(self.kind as u8);
+        self.txn.put(out);
+        self.group.put(out);
+        self.reply.0.put(out);
+        self.passed.put(out);
+    }
+    fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        let kind = input.byte()?;
+        let kind = Kind::ALL.into_iter().find(|known| *known as u8 == kind);
+        Ok(Head {
+            kind: kind.ok_or_else(|| input.malformed("an unknown kind of envelope"))?,
+            txn: Wire::take(input)?,
+            group: Wire::take(input)?,
+            reply: ReplyTo(Wire::take(input)?),
+            passed: Wire::take(input)?,
+        })
+    }
+}
+
+/// A new owner announces itself (rule 5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// A number that the owner drew at random.
+    pub owner: u64,
+    /// Hash of its executable.
+    pub build: u64,
+    /// Offset of the Seal it comes after, where it is of another build.
+    pub after: Option<u64>,
+    /// It takes over from another build without a Seal, and answers for the replay.
+    pub accept_replay: bool,
+    /// What holds from here on.
+    pub settings: Settings,
+}
+
+impl Wire for Open {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.owner.put(out);
+        self.build.put(out);
+        self.after.put(out);
+        self.accept_replay.put(out);
+        self.settings.put(out);
+    }
+    fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        Ok(Open {
+            owner: Wire::take(input)?,
+            build: Wire::take(input)?,
+            after: Wire::take(input)?,
+            accept_replay: Wire::take(input)?,
+            settings: Wire::take(input)?,
+        })
+    }
+}
+
+/// Body of an envelope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// A transaction, at the visit to make.
+    Txn(Box<Txn>),
+    /// Whether what was pending is committed.
+    Release(bool),
+    /// How the transaction ended.
+    Outcome(Outcome),
+    /// A new owner.
+    Open(Open),
+    /// Epoch that is sealed.
+    Seal(u64),
+    /// Nothing.
+    Tick,
+}
+
+impl Body {
+    /// The bytes of the body.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Body::Txn(txn) => txn.to_wire(),
+            Body::Release(commit) => commit.to_wire(),
+            Body::Outcome(outcome) => outcome.to_wire(),
+            Body::Open(open) => open.to_wire(),
+            Body::Seal(epoch) => epoch.to_wire(),
+            Body::Tick => Vec::new(),
+        }
+    }
+
+    /// Reads the body of an envelope of `kind`.
+    ///
+    /// # Errors
+    /// [`Malformed`] where the bytes are not a body of that kind.
+    pub fn decode(kind: Kind, bytes: Bytes) -> Result<Body, Malformed> {
+        Ok(match kind {
+            Kind::Submit | Kind::Visit => Body::Txn(Box::new(Txn::from_wire(bytes)?)),
+            Kind::Release => Body::Release(Wire::from_wire(bytes)?),
+            Kind::Outcome => Body::Outcome(Wire::from_wire(bytes)?),
+            Kind::Open => Body::Open(Wire::from_wire(bytes)?),
+            Kind::Seal => Body::Seal(Wire::from_wire(bytes)?),
+            Kind::Tick => Body::Tick,
+        })
+    }
+}
+
+/// One envelope, its body not yet read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    /// What every build can read.
+    pub head: Head,
+    /// The rest.
+    pub body: Bytes,
+}
+
+impl Envelope {
+    /// An envelope around `body`.
+    #[must_use]
+    pub fn new(head: Head, body: &Body) -> Envelope {
+        Envelope {
+            head,
+            body: body.encode().into(),
+        }
+    }
+
+    /// A submission, for the partition of its first visit.
+    #[must_use]
+    pub fn submit(txn: Txn) -> Envelope {
+        Envelope::new(Head::of_txn(Kind::Submit, &txn), &Body::Txn(Box::new(txn)))
+    }
+
+    /// A control record.
+    #[must_use]
+    pub fn control(kind: Kind, body: &Body) -> Envelope {
+        Envelope::new(Head::plain(kind, TxnId([0; 16])), body)
+    }
+}
+
+impl Wire for Envelope {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.head.put(out);
+        self.body.put(out);
+    }
+    fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        Ok(Envelope {
+            head: Wire::take(input)?,
+            body: Wire::take(input)?,
+        })
+    }
+}
+
+/// Who sent a frame: a partition, with the number of its first envelope on the channel. A submitter is
+/// not a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The sending partition.
+    pub partition: PartitionId,
+    /// Number of the first envelope on the channel, from 1.
+    pub first: u64,
+}
+
+/// One record of a command log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Who sent it.
+    pub source: Option<Source>,
+    /// What it holds, in order.
+    pub envelopes: Vec<Envelope>,
+    /// Whether the bodies were damaged on the way; the heads never are.
+    pub damaged: bool,
+}
+
+impl Frame {
+    /// The bytes of a frame that holds `envelopes`.
+    pub fn encode<'a>(
+        source: Option<Source>,
+        envelopes: impl ExactSizeIterator<Item = &'a Envelope> + Clone,
+    ) -> Bytes {
+        let bodies: usize = envelopes.clone().map(|envelope| envelope.body.len()).sum();
+        let mut out = Vec::with_capacity(PREFIX + 4 + bodies + 64 * envelopes.len() + 32);
+        out.resize(PREFIX, 0);
+        match source {
+            None => out.push(0),
+            Some(source) => {
+                out.push(1);
+                source.partition.put(&mut out);
+                source.first.put(&mut out);
+            }
+        }
+        put_integer(&mut out, envelopes.len() as u64);
+        for envelope in envelopes.clone() {
+            envelope.head.put(&mut out);
+            put_integer(&mut out, envelope.body.len() as u64);
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a frame is below the broker's limit"
+        )]
+        let length = (out.len() - PREFIX) as u32;
+        out[0] = LAYOUT;
+        let sum = crc32c::crc32c(&out[PREFIX..]);
+        out[1..5].copy_from_slice(&sum.to_le_bytes());
+        out[5..9].copy_from_slice(&length.to_le_bytes());
+        let mark = out.len();
+        out.extend_from_slice(&[0; 4]);
+        for envelope in envelopes {
+            out.extend_from_slice(&envelope.body);
+        }
+        let sum = crc32c::crc32c(&out[mark + 4..]);
+        out[mark..mark + 4].copy_from_slice(&sum.to_le_bytes());
+        out.into()
+    }
+
+    /// Reads a frame.
+    ///
+    /// # Errors
+    /// [`Malformed`] where the header cannot be read; of a frame between partitions that stops the
+    /// receiver. Damaged bodies are no error: they are marked.
+    pub fn decode(bytes: Bytes) -> Result<Frame, Malformed> {
+        let mut input = Reader::new(bytes);
+        if input.byte()? != LAYOUT {
+            return Err(input.malformed("a frame of an unknown layout"));
+        }
+        let sum = take_u32(&mut input)?;
+        let length = take_u32(&mut input)? as usize;
+        let header = input.share(length)?;
+        if crc32c::crc32c(&header) != sum {
+            return Err(input.malformed("a frame whose header is damaged"));
+        }
+        let body_sum = take_u32(&mut input)?;
+        let bodies = input.share(input.remaining())?;
+
+        let mut header = Reader::new(header);
+        let source = bool::take(&mut header)?
+            .then(|| {
+                Ok(Source {
+                    partition: Wire::take(&mut header)?,
+                    first: header.integer()?,
+                })
+            })
+            .transpose()?;
+        let count = header.count()?;
+        let mut envelopes = Vec::with_capacity(count);
+        let mut at = 0_usize;
+        for _ in 0..count {
+            let head = Head::take(&mut header)?;
+            let length: usize = header.narrow()?;
+            let end = at.saturating_add(length).min(bodies.len());
+            envelopes.push(Envelope {
+                head,
+                body: bodies.slice(at..end),
+            });
+            at = end;
+        }
+        header.end()?;
+        let damaged = crc32c::crc32c(&bodies) != body_sum;
+        Ok(Frame {
+            source,
+            envelopes,
+            damaged,
+        })
+    }
+}
+
+fn take_u32(input: &mut Reader) -> Result<u32, Malformed> {
+    let mut raw = [0; 4];
+    raw.copy_from_slice(input.slice(4)?);
+    Ok(u32::from_le_bytes(raw))
+}
+
+/// What a submitter hears: one answer to one envelope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Who asked.
+    pub to: ReplyTo,
+    /// About which transaction.
+    pub txn: TxnId,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+impl Reply {
+    /// The fault of an outcome that is not a commit.
+    #[must_use]
+    pub fn fault(&self) -> Option<&Fault> {
+        match &self.outcome {
+            Outcome::Committed(_) => None,
+            Outcome::Refused(fault) | Outcome::NotTaken(fault) => Some(fault),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::ConcernId;
+
+    fn release(number: u8, commit: bool) -> Envelope {
+        Envelope::new(
+            Head::plain(Kind::Release, TxnId([number; 16])),
+            &Body::Release(commit),
+        )
+    }
+
+    /// A change here breaks every log that was ever written.
+    #[test]
+    fn golden_bytes() {
+        let source = Source {
+            partition: PartitionId {
+                concern: ConcernId(2),
+                index: 1,
+            },
+            first: 300,
+        };
+        let bytes = Frame::encode(Some(source), [release(7, true)].iter());
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(
+            hex,
+            "01ddc0634e1b000000010201ac020103070707070707070707070707070707070000000152d016a001"
+        );
+    }
+
+    #[test]
+    fn a_damaged_body_keeps_its_heads_and_a_damaged_header_is_an_error() {
+        let envelopes = [release(1, true), release(2, false)];
+        let bytes = Frame::encode(None, envelopes.iter());
+        let frame = Frame::decode(bytes.clone()).unwrap();
+        assert_eq!(frame.envelopes, envelopes);
+        assert!(!frame.damaged);
+        for at in 0..bytes.len() {
+            let mut broken = bytes.to_vec();
+            broken[at] ^= 0x10;
+            match Frame::decode(broken.into()) {
+                Err(_) => {}
+                Ok(frame) => {
+                    assert!(frame.damaged, "byte {at} was changed unseen");
+                    assert_eq!(frame.envelopes[1].head, envelopes[1].head);
+                }
+            }
+        }
+    }
+}

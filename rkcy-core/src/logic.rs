@@ -1,0 +1,177 @@
+//! What the engine asks of a generated platform.
+//!
+//! Owns the contract between the state machine and business logic: one operation on one row, and the
+//! few things that a transaction computes out of results. All of it must be a function of its
+//! arguments: no I/O, no clock, no ambient randomness. The simulator runs every application more than
+//! once and compares.
+
+use crate::bugs::{self, Bug};
+use crate::fault::Fault;
+use crate::id::{ConcernId, TxnId};
+use crate::key::{Key, RowKey};
+use crate::plan::Partitions;
+use crate::txn::Txn;
+use bytes::Bytes;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use std::cell::Cell;
+
+/// What a handler may know beside its instance and its payload.
+#[derive(Debug)]
+pub struct Context<'a> {
+    txn: TxnId,
+    caller: &'a Bytes,
+    step: u16,
+    draws: Cell<u64>,
+}
+
+impl<'a> Context<'a> {
+    /// The context of a step.
+    #[must_use]
+    pub fn new(txn: TxnId, step: u16, caller: &'a Bytes) -> Context<'a> {
+        Context {
+            txn,
+            caller,
+            step,
+            draws: Cell::new(0),
+        }
+    }
+
+    /// The transaction's id.
+    #[must_use]
+    pub fn txn_id(&self) -> TxnId {
+        self.txn
+    }
+
+    /// The stamp of the submission, in milliseconds since the Unix epoch: one instant for the whole
+    /// transaction, and the same whenever it is applied again.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        if bugs::on(Bug::WallClock) {
+            return u64::from(WALL.get());
+        }
+        self.txn.stamp()
+    }
+
+    /// Who called, as the edge verified it: the encoded `caller` message, or empty.
+    #[must_use]
+    pub fn caller(&self) -> &Bytes {
+        self.caller
+    }
+
+    /// Random numbers, the same whenever the step is applied again. Every call gives a generator of its
+    /// own.
+    #[must_use]
+    pub fn rng(&self) -> ChaCha8Rng {
+        let draw = self.draws.replace(self.draws.get() + 1);
+        let mut seed = [0; 32];
+        seed[..16].copy_from_slice(&self.txn.0);
+        seed[16..18].copy_from_slice(&self.step.to_le_bytes());
+        seed[18..26].copy_from_slice(&draw.to_le_bytes());
+        ChaCha8Rng::from_seed(seed)
+    }
+}
+
+thread_local! {
+    /// Stands for a clock that differs between workers; only the seeded bug reads it.
+    static WALL: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Moves the clock that only [`Bug::WallClock`] reads.
+pub fn set_wall_clock(now: u32) {
+    WALL.set(now);
+}
+
+/// A row while a step runs on it.
+#[derive(Clone, Debug, Default)]
+pub struct Row {
+    value: Option<Bytes>,
+    changed: bool,
+}
+
+impl Row {
+    /// A row with this value; `None` is absent.
+    #[must_use]
+    pub fn new(value: Option<Bytes>) -> Row {
+        Row {
+            value,
+            changed: false,
+        }
+    }
+
+    /// The encoded instance, or `None` where there is none.
+    #[must_use]
+    pub fn value(&self) -> Option<&Bytes> {
+        self.value.as_ref()
+    }
+
+    /// Replaces the instance; `None` deletes it.
+    pub fn set(&mut self, value: Option<Bytes>) {
+        self.value = value;
+        self.changed = true;
+    }
+
+    /// Whether [`Row::set`] was called.
+    #[must_use]
+    pub fn is_changed(&self) -> bool {
+        self.changed
+    }
+
+    /// The value, taken out.
+    #[must_use]
+    pub fn into_value(self) -> Option<Bytes> {
+        self.value
+    }
+}
+
+/// One operation to run.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// The instance's concern and key.
+    pub row: &'a RowKey,
+    /// Number of the operation in the schema.
+    pub op: u16,
+    /// Its payload.
+    pub args: &'a Bytes,
+    /// What else the handler may know.
+    pub context: Context<'a>,
+}
+
+/// A generated platform, as the engine sees it.
+pub trait Logic: Partitions + Send + Sync {
+    /// Hash of the schema.
+    fn schema(&self) -> u64;
+
+    /// Runs one operation on a copy of one row; the copy is dropped where it fails.
+    ///
+    /// # Errors
+    /// The refusal: of the handler, of a constraint, or of a payload that cannot be read.
+    fn run(&self, call: &Call<'_>, row: &mut Row) -> Result<Bytes, Fault>;
+
+    /// Payload of a step that is computed late.
+    ///
+    /// # Errors
+    /// A refusal, for instance of a function.
+    fn args(&self, txn: &Txn, step: u16) -> Result<Bytes, Fault>;
+
+    /// Key of a step's instance that is computed late.
+    ///
+    /// # Errors
+    /// A refusal.
+    fn key(&self, txn: &Txn, step: u16) -> Result<Key, Fault>;
+
+    /// A `require` that uses results.
+    ///
+    /// # Errors
+    /// Its refusal.
+    fn check(&self, txn: &Txn, number: u16) -> Result<(), Fault>;
+
+    /// Result of the whole transaction, where it is computed late.
+    ///
+    /// # Errors
+    /// A refusal.
+    fn answer(&self, txn: &Txn) -> Result<Bytes, Fault>;
+
+    /// Name of a concern, for messages.
+    fn concern_name(&self, concern: ConcernId) -> &str;
+}

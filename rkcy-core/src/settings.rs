@@ -1,0 +1,64 @@
+//! Settings that decide outcomes.
+//!
+//! Owns the bounds and windows that every worker of a partition must agree on. They stand in the
+//! `Open` record and are read from the state, never from a worker's own configuration, so that two
+//! workers cannot differ (rule 5). Sizes are counted in encoded bytes.
+
+use crate::wire::{Malformed, Reader, Wire};
+
+/// Bounds and windows, each with its unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How far the stamp of a submission may be behind or ahead of the partition's clock, and how long
+    /// its id is remembered (W of rule 8). Milliseconds.
+    pub window: u64,
+    /// Memory for ids and the results remembered with them. Bytes.
+    pub id_bytes: u64,
+    /// Visits that may wait for one entity group.
+    pub queue: u32,
+    /// Visits of one transaction.
+    pub visits: u16,
+    /// Encoded value of one instance. Bytes; below what a broker takes.
+    pub row_bytes: u32,
+    /// Encoded transaction with all that it carries. Bytes; below what a broker takes.
+    pub txn_bytes: u32,
+}
+
+impl Settings {
+    /// What is counted for an id beside its remembered outcome. Bytes.
+    pub const ID_COST: u64 = 40;
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            window: 60_000,
+            id_bytes: 64 << 20,
+            queue: 10_000,
+            visits: 1_000,
+            row_bytes: 256 << 10,
+            txn_bytes: 512 << 10,
+        }
+    }
+}
+
+impl Wire for Settings {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.window.put(out);
+        self.id_bytes.put(out);
+        self.queue.put(out);
+        self.visits.put(out);
+        self.row_bytes.put(out);
+        self.txn_bytes.put(out);
+    }
+    fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        Ok(Settings {
+            window: Wire::take(input)?,
+            id_bytes: Wire::take(input)?,
+            queue: Wire::take(input)?,
+            visits: Wire::take(input)?,
+            row_bytes: Wire::take(input)?,
+            txn_bytes: Wire::take(input)?,
+        })
+    }
+}
