@@ -1,2 +1,4 @@
 //! What runs a generated platform.
+pub mod codegen;
 pub mod log;
+pub mod store;

@@ -1,0 +1,184 @@
+//! The description of a platform: what a generated crate registers.
+//!
+//! Owns the typed traits that concerns and transactions implement, and the tables by which the command
+//! line and other front ends reach them by name. All tables are `static` in generated code.
+
+use super::draft::Draft;
+use super::value::Value;
+use crate::store::{Migration, TableDesc};
+use bytes::Bytes;
+use rkcy_core::fault::Fault;
+use rkcy_core::id::ConcernId;
+use rkcy_core::key::{Key, KeyPart};
+use rkcy_core::logic::Logic;
+use rkcy_core::txn::Access;
+use serde_json::Value as Json;
+use std::sync::Arc;
+
+/// An entity of the schema.
+pub trait Concern: Value + Clone {
+    /// Type of its key.
+    type Key: KeyPart
+        + Clone
+        + Eq
+        + Ord
+        + std::fmt::Debug
+        + serde::Serialize
+        + for<'de> serde::Deserialize<'de>
+        + Send
+        + Sync;
+    /// Its rank.
+    const ID: ConcernId;
+    /// Its name in the schema.
+    const NAME: &'static str;
+
+    /// The key of this instance.
+    fn key(&self) -> Self::Key;
+
+    /// The canonical bytes of the key.
+    fn key_bytes(&self) -> Key {
+        Key::of(&self.key())
+    }
+}
+
+/// A transaction of the schema, with its parameters as fields.
+pub trait Transaction: Value {
+    /// Its result; `()` where there is none.
+    type Output: Value;
+    /// Its number in the lock.
+    const NUMBER: u32;
+    /// Its name in the schema.
+    const NAME: &'static str;
+
+    /// Adds the steps to a draft. Checks what can be checked on parameters alone.
+    ///
+    /// # Errors
+    /// A `require` that fails, or an invalid parameter.
+    fn draft(&self, draft: &mut Draft) -> Result<(), Fault>;
+}
+
+/// A named parameter, for help and messages.
+#[derive(Debug)]
+pub struct ParamDesc {
+    /// Name in the schema.
+    pub name: &'static str,
+    /// Type as the schema writes it.
+    pub ty: &'static str,
+}
+
+/// An operation of a concern.
+#[derive(Debug)]
+pub struct OpDesc {
+    /// Number in the lock.
+    pub number: u16,
+    /// Name in the schema.
+    pub name: &'static str,
+    /// First paragraph of its documentation.
+    pub doc: &'static str,
+    /// Whether it may change the instance.
+    pub access: Access,
+    /// Its parameters; for an unnamed payload those are the message's fields.
+    pub params: &'static [ParamDesc],
+    /// Names of its refusals.
+    pub refusals: &'static [&'static str],
+    /// Reads its payload from a JSON object; checks it.
+    pub args_from_json: fn(Json) -> Result<Bytes, Fault>,
+    /// Shows its payload as JSON.
+    pub args_to_json: fn(&Bytes) -> Result<Json, Fault>,
+    /// Shows its result as JSON.
+    pub result_to_json: fn(&Bytes) -> Result<Json, Fault>,
+}
+
+/// A concern.
+#[derive(Debug)]
+pub struct ConcernDesc {
+    /// Its rank.
+    pub id: ConcernId,
+    /// Name in the schema.
+    pub name: &'static str,
+    /// First paragraph of its documentation.
+    pub doc: &'static str,
+    /// Operations, `create` and `get` included.
+    pub ops: &'static [OpDesc],
+    /// Reads a key as a person writes it.
+    pub key_from_text: fn(&str) -> Result<Key, Fault>,
+    /// Shows a key as a person writes it.
+    pub key_to_text: fn(&Key) -> String,
+    /// Shows an encoded instance as JSON.
+    pub to_json: fn(&Bytes) -> Result<Json, Fault>,
+    /// How it is stored.
+    pub table: &'static TableDesc,
+}
+
+/// A transaction.
+#[derive(Debug)]
+pub struct TransactionDesc {
+    /// Number in the lock.
+    pub number: u32,
+    /// Name in the schema.
+    pub name: &'static str,
+    /// First paragraph of its documentation.
+    pub doc: &'static str,
+    /// Its parameters.
+    pub params: &'static [ParamDesc],
+    /// Names of its refusals.
+    pub refusals: &'static [&'static str],
+    /// Adds the steps for parameters given as a JSON object.
+    pub draft_from_json: fn(Json, &mut Draft) -> Result<(), Fault>,
+    /// Shows its result as JSON.
+    pub result_to_json: fn(&Bytes) -> Result<Json, Fault>,
+}
+
+/// Everything that generated code says of a platform.
+#[derive(Debug)]
+pub struct PlatformDesc {
+    /// Name in the schema.
+    pub name: &'static str,
+    /// First paragraph of its documentation.
+    pub doc: &'static str,
+    /// Hash of the schema.
+    pub schema: u64,
+    /// Partitions of a root concern, unless told otherwise.
+    pub partitions: u16,
+    /// Concerns, by rank.
+    pub concerns: &'static [ConcernDesc],
+    /// Transactions, by number.
+    pub transactions: &'static [TransactionDesc],
+    /// SQL migrations for SQLite, in order.
+    pub sqlite: &'static [Migration],
+    /// SQL migrations for PostgreSQL, in order.
+    pub postgres: &'static [Migration],
+}
+
+/// A platform with its handlers: what a generated `main` hands over.
+#[derive(Clone)]
+pub struct Platform {
+    /// What the schema says.
+    pub desc: &'static PlatformDesc,
+    /// The handlers, as the engine calls them, for a number of partitions.
+    pub logic: fn(partitions: u16) -> Arc<dyn Logic>,
+}
+
+impl std::fmt::Debug for Platform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Platform")
+            .field("name", &self.desc.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PlatformDesc {
+    /// The concern with this name.
+    #[must_use]
+    pub fn concern(&self, name: &str) -> Option<&'static ConcernDesc> {
+        self.concerns.iter().find(|concern| concern.name == name)
+    }
+
+    /// The transaction with this name.
+    #[must_use]
+    pub fn transaction(&self, name: &str) -> Option<&'static TransactionDesc> {
+        self.transactions
+            .iter()
+            .find(|transaction| transaction.name == name)
+    }
+}

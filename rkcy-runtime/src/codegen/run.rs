@@ -1,0 +1,122 @@
+//! One operation on one row: what every concern's dispatch comes down to.
+
+use super::platform::Concern;
+use super::value::{Value, check, decode, encode};
+use bytes::Bytes;
+use rkcy_core::fault::{Class, Fault};
+use rkcy_core::logic::{Call, Context, Row};
+
+/// `create`: the payload is the new instance.
+///
+/// # Errors
+/// `already_exists`, or a broken constraint.
+pub fn create<C: Concern>(call: &Call<'_>, row: &mut Row) -> Result<Bytes, Fault> {
+    if row.value().is_some() {
+        return Err(Fault::refusal(
+            "already_exists",
+            format!("this {} exists", C::NAME),
+        ));
+    }
+    let instance: C = decode(call.args)?;
+    check(&instance)?;
+    if instance.key_bytes() != call.row.key {
+        return Err(Fault::new(
+            Class::Invalid,
+            "wrong_key",
+            "the instance has another key",
+        ));
+    }
+    row.set(Some(call.args.clone()));
+    Ok(call.args.clone())
+}
+
+/// `get`: the result is the instance.
+///
+/// # Errors
+/// `not_found`.
+pub fn get<C: Concern>(_: &Call<'_>, row: &mut Row) -> Result<Bytes, Fault> {
+    row.value().cloned().ok_or_else(not_found::<C>)
+}
+
+/// A command with a payload.
+///
+/// # Errors
+/// `not_found`, the handler's refusal, or a broken constraint.
+pub fn command<C: Concern, P: Value, O: Value>(
+    call: &Call<'_>,
+    row: &mut Row,
+    handler: impl FnOnce(&mut C, &P, &Context<'_>) -> Result<O, Fault>,
+) -> Result<Bytes, Fault> {
+    let payload: P = decode(call.args)?;
+    check(&payload).map_err(|fault| fault.within("payload"))?;
+    change(call, row, |instance, context| {
+        handler(instance, &payload, context)
+    })
+}
+
+/// A command without a payload.
+///
+/// # Errors
+/// `not_found`, the handler's refusal, or a broken constraint.
+pub fn command_without_payload<C: Concern, O: Value>(
+    call: &Call<'_>,
+    row: &mut Row,
+    handler: impl FnOnce(&mut C, &Context<'_>) -> Result<O, Fault>,
+) -> Result<Bytes, Fault> {
+    change(call, row, handler)
+}
+
+/// A query with a payload.
+///
+/// # Errors
+/// `not_found`, or the handler's refusal.
+pub fn query<C: Concern, P: Value, O: Value>(
+    call: &Call<'_>,
+    row: &mut Row,
+    handler: impl FnOnce(&C, &P, &Context<'_>) -> Result<O, Fault>,
+) -> Result<Bytes, Fault> {
+    let payload: P = decode(call.args)?;
+    check(&payload).map_err(|fault| fault.within("payload"))?;
+    handler(&read(row)?, &payload, &call.context).map(|result| encode(&result))
+}
+
+/// A query without a payload.
+///
+/// # Errors
+/// `not_found`, or the handler's refusal.
+pub fn query_without_payload<C: Concern, O: Value>(
+    call: &Call<'_>,
+    row: &mut Row,
+    handler: impl FnOnce(&C, &Context<'_>) -> Result<O, Fault>,
+) -> Result<Bytes, Fault> {
+    handler(&read(row)?, &call.context).map(|result| encode(&result))
+}
+
+/// An operation that this build does not know.
+pub fn unknown_op(concern: &str, op: u16) -> Fault {
+    Fault::new(
+        Class::Corrupt,
+        "unknown_operation",
+        format!("{concern} has no operation {op} in this build"),
+    )
+}
+
+fn change<C: Concern, O: Value>(
+    call: &Call<'_>,
+    row: &mut Row,
+    handler: impl FnOnce(&mut C, &Context<'_>) -> Result<O, Fault>,
+) -> Result<Bytes, Fault> {
+    let mut instance: C = read(row)?;
+    let output = handler(&mut instance, &call.context)?;
+    instance.check()?;
+    row.set(Some(encode(&instance)));
+    Ok(encode(&output))
+}
+
+fn read<C: Concern>(row: &Row) -> Result<C, Fault> {
+    decode(row.value().ok_or_else(not_found::<C>)?)
+}
+
+fn not_found<C: Concern>() -> Fault {
+    Fault::refusal("not_found", format!("there is no such {}", C::NAME))
+}
