@@ -5,9 +5,13 @@
 //! so a driver can act on what it reads without asking anything further.
 
 pub mod embedded;
+mod error;
+
+pub use error::LogError;
 
 use bytes::Bytes;
 use rkcy_core::id::PartitionId;
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -29,6 +33,16 @@ pub struct StreamId {
     pub partition: PartitionId,
 }
 
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            StreamKind::Commands => "commands",
+            StreamKind::Changes => "changes",
+        };
+        write!(f, "{kind} of partition {}", self.partition)
+    }
+}
+
 /// One durable record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -36,7 +50,7 @@ pub struct Record {
     pub offset: u64,
     /// When the log took it, in milliseconds since the Unix epoch. No order is read from it.
     pub stamp: u64,
-    /// What was appended.
+    /// What was appended. It may share memory with what the appender still holds.
     pub payload: Bytes,
 }
 
@@ -54,6 +68,7 @@ pub trait Log: Send + Sync + 'static {
     fn is_atomic(&self) -> bool;
 
     /// Appends records in order. Appends of one caller keep their order within a stream.
+    /// Waits while too much is queued, except on a thread of the log (in a [`Done`] or [`Wake`]).
     /// After a failed append the outcome of later ones is unknown to the caller: it takes over again.
     fn append(&self, batch: Vec<(StreamId, Bytes)>, done: Done);
 
@@ -74,25 +89,10 @@ pub trait Log: Send + Sync + 'static {
     /// which goes when `wake` has no other owner.
     fn watch(&self, streams: &[StreamId], wake: Wake);
 
-    /// Records of `stream` before `before` are no longer needed; space may be freed.
+    /// Records of `stream` before `before` are no longer needed; space may be freed. Does not wait:
+    /// the bounds follow no later than the next append that this caller makes. A crash may forget it.
     ///
     /// # Errors
-    /// Where the log is not to be had.
+    /// [`LogError::OutOfRange`] where `before` is beyond the end.
     fn trim(&self, stream: StreamId, before: u64) -> Result<(), LogError>;
-}
-
-/// Why the log did not do what was asked. Each has a stable code, an exit code and a remedy.
-#[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LogError {
-    /// The stream does not hold that offset.
-    #[error("{stream:?} holds offsets {}..{}, not {asked}", held.start, held.end)]
-    OutOfRange {
-        /// Which stream.
-        stream: StreamId,
-        /// What was asked for.
-        asked: u64,
-        /// What it holds.
-        held: Range<u64>,
-    },
 }

@@ -1,0 +1,272 @@
+//! What every log must do, whatever is under it. A new log adds one line at the end.
+
+mod support;
+
+use bytes::Bytes;
+use rkcy_runtime::log::embedded::{EmbeddedLog, Fsync, Options};
+use rkcy_runtime::log::{Log, LogError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+use support::{append, changes, commands, payloads, read_all, submit};
+
+/// Opens the log that belongs to a directory; a second time it holds what the first time left.
+type Factory = fn(&Path) -> Arc<dyn Log>;
+
+fn offsets_are_dense_per_stream(open: Factory) {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    assert_eq!(log.bounds(commands(0)).unwrap(), 0..0);
+    let batch: &[(_, &[u8])] = &[(commands(0), b"a"), (changes(0), b"x"), (commands(0), b"b")];
+    assert_eq!(append(&*log, batch).unwrap(), [0, 0, 1]);
+    assert_eq!(
+        append(&*log, &[(changes(0), b"y"), (commands(1), b"c")]).unwrap(),
+        [1, 0]
+    );
+    assert_eq!(append(&*log, &[]).unwrap(), [0_u64; 0]);
+    assert_eq!(append(&*log, &[(commands(0), b"")]).unwrap(), [2]);
+    assert_eq!(payloads(&*log, commands(0)), [&b"a"[..], b"b", b""]);
+    assert_eq!(payloads(&*log, changes(0)), [b"x", b"y"]);
+    assert_eq!(payloads(&*log, commands(1)), [b"c"]);
+    assert_eq!(log.bounds(commands(0)).unwrap(), 0..3);
+}
+
+fn reads_begin_anywhere_and_are_bounded(open: Factory) {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    for number in 0..100_u8 {
+        append(&*log, &[(commands(0), &[number; 10])]).unwrap();
+    }
+    for from in 0..100_u64 {
+        let records = log.read(commands(0), from, 35).unwrap();
+        assert_eq!(
+            records.len(),
+            usize::try_from(100 - from).unwrap().min(3),
+            "from {from}"
+        );
+        for (place, record) in records.iter().enumerate() {
+            assert_eq!(record.offset, from + place as u64);
+            assert_eq!(
+                record.payload,
+                vec![u8::try_from(record.offset).unwrap(); 10]
+            );
+        }
+    }
+    assert_eq!(
+        log.read(commands(0), 7, 0).unwrap().len(),
+        1,
+        "at least one record"
+    );
+    assert_eq!(
+        log.read(commands(0), 100, 10).unwrap(),
+        [],
+        "none at the end"
+    );
+}
+
+fn reads_out_of_range_say_what_is_held(open: Factory) {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    append(&*log, &[(commands(0), b"a")]).unwrap();
+    let held = |result: Result<_, LogError>| match result {
+        Err(LogError::OutOfRange { held, .. }) => held,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(held(log.read(commands(0), 2, 10)), 0..1);
+    assert_eq!(held(log.read(commands(9), 1, 10)), 0..0);
+    assert_eq!(held(log.trim(commands(0), 2).map(|()| Vec::new())), 0..1);
+}
+
+fn watchers_hear_of_what_they_can_read(open: Factory) {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    let seen: Arc<dyn Fn() + Send + Sync> = Arc::new(move || drop(sender.lock().unwrap().send(())));
+    log.watch(&[commands(0), commands(1)], Arc::clone(&seen));
+    append(&*log, &[(commands(2), b"not watched")]).unwrap();
+    for round in 0..10_u64 {
+        append(&*log, &[(commands(u16::from(round % 2 == 1)), b"x")]).unwrap();
+        receiver
+            .recv_timeout(Duration::from_secs(10))
+            .expect("a wake");
+        assert_eq!(log.bounds(commands(0)).unwrap().end, round / 2 + 1);
+    }
+    while receiver.try_recv().is_ok() {}
+    // Without another owner the watcher goes, and its channel is closed.
+    drop(seen);
+    append(&*log, &[(commands(0), b"x"), (commands(1), b"x")]).unwrap();
+    assert!(matches!(
+        receiver.try_recv(),
+        Err(mpsc::TryRecvError::Disconnected)
+    ));
+}
+
+fn appends_of_many_threads_keep_their_order(open: Factory) {
+    const THREADS: u16 = 4;
+    const EACH: u32 = 500;
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let log = &log;
+            scope.spawn(move || {
+                let waiting: Vec<_> = (0..EACH)
+                    .map(|number| {
+                        let mut text = thread.to_be_bytes().to_vec();
+                        text.extend(number.to_be_bytes());
+                        submit(
+                            &**log,
+                            &[(commands(0), &text), (commands(1 + thread), &text)],
+                        )
+                    })
+                    .collect();
+                let mut last = None;
+                for answer in waiting {
+                    let offsets = answer.recv().unwrap().unwrap();
+                    assert!(last < Some(offsets[0]), "in order");
+                    last = Some(offsets[0]);
+                }
+            });
+        }
+    });
+    let all = read_all(&*log, commands(0), 4096).unwrap();
+    assert!(
+        all.iter()
+            .enumerate()
+            .all(|(place, record)| record.offset == place as u64)
+    );
+    for thread in 0..THREADS {
+        let mine: Vec<Bytes> = all
+            .iter()
+            .map(|record| record.payload.clone())
+            .filter(|payload| payload[..2] == thread.to_be_bytes())
+            .collect();
+        assert_eq!(mine.len(), EACH as usize);
+        assert!(mine.is_sorted());
+        assert_eq!(payloads(&*log, commands(1 + thread)), mine);
+    }
+}
+
+fn trimmed_records_are_gone(open: Factory) {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    for number in 0..10_u8 {
+        append(&*log, &[(commands(0), &[number]), (changes(0), &[number])]).unwrap();
+    }
+    log.trim(commands(0), 4).unwrap();
+    log.trim(commands(0), 2).unwrap();
+    assert_eq!(append(&*log, &[(commands(0), b"x")]).unwrap(), [10]);
+    assert_eq!(log.bounds(commands(0)).unwrap(), 4..11);
+    assert_eq!(log.bounds(changes(0)).unwrap(), 0..10);
+    assert!(matches!(
+        log.read(commands(0), 3, 10),
+        Err(LogError::OutOfRange { .. })
+    ));
+    assert_eq!(log.read(commands(0), 4, 1).unwrap()[0].payload, [4][..]);
+    log.trim(commands(0), 11).unwrap();
+    append(&*log, &[(commands(1), b"x")]).unwrap();
+    assert_eq!(log.bounds(commands(0)).unwrap(), 11..11);
+    assert_eq!(append(&*log, &[(commands(0), b"y")]).unwrap(), [11]);
+}
+
+fn everything_is_there_after_reopening(open: Factory) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut expected = Vec::new();
+    for round in 0..5_u8 {
+        let log = open(dir.path());
+        assert_eq!(payloads(&*log, commands(0)), expected);
+        for number in 0..20 {
+            append(
+                &*log,
+                &[(commands(0), &[round, number]), (changes(3), b"beside")],
+            )
+            .unwrap();
+            expected.push(vec![round, number]);
+        }
+    }
+    let log = open(dir.path());
+    log.trim(commands(0), 50).unwrap();
+    append(&*log, &[(changes(3), b"x")]).unwrap();
+    drop(log);
+    let log = open(dir.path());
+    assert_eq!(log.bounds(commands(0)).unwrap(), 50..100);
+    assert_eq!(payloads(&*log, commands(0)), expected[50..]);
+    assert_eq!(append(&*log, &[(commands(0), b"next")]).unwrap(), [100]);
+}
+
+fn stamps_do_not_go_back_within_a_stream(open: Factory) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut last = 0;
+    for _ in 0..2 {
+        let log = open(dir.path());
+        append(&*log, &[(commands(0), b"a")]).unwrap();
+        for record in read_all(&*log, commands(0), 100).unwrap() {
+            assert!(record.stamp >= last);
+            last = record.stamp;
+        }
+        last = 0;
+    }
+}
+
+macro_rules! conformance {
+    ($log:ident, $open:expr) => {
+        mod $log {
+            use super::*;
+            conformance!($open;
+                offsets_are_dense_per_stream
+                reads_begin_anywhere_and_are_bounded
+                reads_out_of_range_say_what_is_held
+                watchers_hear_of_what_they_can_read
+                appends_of_many_threads_keep_their_order
+                trimmed_records_are_gone
+                everything_is_there_after_reopening
+                stamps_do_not_go_back_within_a_stream
+            );
+        }
+    };
+    ($open:expr; $($test:ident)*) => { $( #[test] fn $test() { super::$test($open); } )* };
+}
+
+fn embedded(dir: &Path, options: Options) -> Arc<dyn Log> {
+    let (log, dropped) = EmbeddedLog::open(dir, options).unwrap();
+    assert_eq!(dropped, None);
+    Arc::new(log)
+}
+
+conformance!(embedded_always, |dir| embedded(dir, Options::default()));
+conformance!(embedded_interval, |dir| {
+    let fsync = Fsync::Interval(Duration::from_millis(1));
+    embedded(
+        dir,
+        Options {
+            fsync,
+            ..Options::default()
+        },
+    )
+});
+conformance!(embedded_os, |dir| embedded(
+    dir,
+    Options {
+        fsync: Fsync::Os,
+        ..Options::default()
+    }
+));
+// Segments of a few records and next to no memory: every read goes through files.
+conformance!(embedded_cold, |dir| {
+    embedded(
+        dir,
+        Options {
+            segment_bytes: 4096,
+            memory_bytes: 0,
+            ..Options::default()
+        },
+    )
+});
+conformance!(embedded_tiny_queue, |dir| embedded(
+    dir,
+    Options {
+        queue_bytes: 1,
+        ..Options::default()
+    }
+));

@@ -1,0 +1,75 @@
+//! What the tests of logs share: streams, and appends that one waits for.
+#![allow(dead_code, reason = "each test target uses its part")]
+
+use bytes::Bytes;
+use rkcy_core::id::{ConcernId, PartitionId};
+use rkcy_runtime::log::{Log, LogError, Record, StreamId, StreamKind};
+use std::sync::mpsc;
+
+/// The command log of partition `index` of concern 1.
+pub(crate) fn commands(index: u16) -> StreamId {
+    stream(StreamKind::Commands, index)
+}
+
+/// The changelog of partition `index` of concern 1.
+pub(crate) fn changes(index: u16) -> StreamId {
+    stream(StreamKind::Changes, index)
+}
+
+fn stream(kind: StreamKind, index: u16) -> StreamId {
+    StreamId {
+        kind,
+        partition: PartitionId {
+            concern: ConcernId(1),
+            index,
+        },
+    }
+}
+
+/// Appends and waits until it is durable.
+pub(crate) fn append(log: &dyn Log, batch: &[(StreamId, &[u8])]) -> Result<Vec<u64>, LogError> {
+    submit(log, batch)
+        .recv()
+        .expect("the log answers every append")
+}
+
+/// Appends; the answer comes through the channel.
+pub(crate) fn submit(
+    log: &dyn Log,
+    batch: &[(StreamId, &[u8])],
+) -> mpsc::Receiver<Result<Vec<u64>, LogError>> {
+    let (sender, receiver) = mpsc::channel();
+    let batch = batch
+        .iter()
+        .map(|(id, payload)| (*id, Bytes::copy_from_slice(payload)))
+        .collect();
+    log.append(batch, Box::new(move |result| drop(sender.send(result))));
+    receiver
+}
+
+/// All kept records of a stream, read in steps of `step` bytes.
+pub(crate) fn read_all(
+    log: &dyn Log,
+    stream: StreamId,
+    step: usize,
+) -> Result<Vec<Record>, LogError> {
+    let mut records = Vec::new();
+    let mut next = log.bounds(stream)?.start;
+    loop {
+        let more = log.read(stream, next, step)?;
+        let Some(last) = more.last() else {
+            return Ok(records);
+        };
+        next = last.offset + 1;
+        records.extend(more);
+    }
+}
+
+/// Payloads of all kept records of a stream.
+pub(crate) fn payloads(log: &dyn Log, stream: StreamId) -> Vec<Vec<u8>> {
+    let records = read_all(log, stream, 1 << 20).expect("the stream can be read");
+    records
+        .iter()
+        .map(|record| record.payload.to_vec())
+        .collect()
+}
