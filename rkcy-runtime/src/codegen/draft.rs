@@ -112,9 +112,7 @@ impl Draft {
     /// the same when the transaction is submitted again.
     #[must_use]
     pub fn derived_uuid(&self, step: u16, index: u16) -> Uuid {
-        let [a, b] = step.to_be_bytes();
-        let [c, d] = index.to_be_bytes();
-        Uuid::new_v5(&Uuid::from_bytes(self.txn.id.0), &[a, b, c, d])
+        super::late::derived_uuid(self.txn.id, step, index)
     }
 
     /// Adds a step; its number counts from 0.

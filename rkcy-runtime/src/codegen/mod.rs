@@ -5,23 +5,45 @@
 //! version of its own: a generated crate states the one it was made for, and does not compile against
 //! another.
 
+mod blob;
+pub mod constraint;
 mod draft;
+mod field;
+mod json;
+mod late;
+mod many;
 mod platform;
 mod run;
+mod sql;
+mod time;
 mod value;
 
 /// Version of this contract. Generated code asserts it at compile time.
 pub const CONTRACT: u32 = 1;
 
+pub use blob::Blob;
+pub use constraint::Pattern;
 pub use draft::{Draft, Spec};
+pub use field::{
+    put, put_list, put_optional, take, take_list, take_optional, take_or_default, take_required,
+    unknown_number,
+};
+pub use json::{
+    Empty, args_from_json, draft_from_json, from_json, key_from_text, key_to_text, to_json,
+};
+pub use late::{derived_uuid, not_late, params, result, unknown_transaction};
+pub use many::Many;
 pub use platform::{
     Concern, ConcernDesc, OpDesc, ParamDesc, Platform, PlatformDesc, Transaction, TransactionDesc,
 };
 pub use run::{
     command, command_without_payload, create, get, query, query_without_payload, unknown_op,
 };
-pub use value::{Ref, Text, Value, Violation, check, decode, encode};
+pub use sql::{Column, Columns, key_columns, sql, sql_json, sql_optional};
+pub use time::{Duration, Timestamp};
+pub use value::{Ref, Text, Value, Violation, check, decode, decode_slice, encode};
 
+pub use crate::store::{Migration, SqlValue, TableDesc};
 pub use bytes::Bytes;
 pub use prost;
 pub use rkcy_core::fault::{Class, Fault};
@@ -33,6 +55,9 @@ pub use rkcy_core::txn::{Access, Answer, Args, Txn};
 pub use serde;
 pub use serde_json;
 pub use uuid::Uuid;
+
+/// Where a key's canonical bytes are put: what a key part that is an enum writes to.
+pub type KeyBytes = smallvec::SmallVec<[u8; 24]>;
 
 /// Numbers of the operations that every concern has; those of the schema begin at [`op::FIRST_OWN`].
 pub mod op {

@@ -77,7 +77,7 @@ pub fn query<C: Concern, P: Value, O: Value>(
 ) -> Result<Bytes, Fault> {
     let payload: P = decode(call.args)?;
     check(&payload).map_err(|fault| fault.within("payload"))?;
-    handler(&read(row)?, &payload, &call.context).map(|result| encode(&result))
+    answer(&handler(&read(row)?, &payload, &call.context)?)
 }
 
 /// A query without a payload.
@@ -89,7 +89,7 @@ pub fn query_without_payload<C: Concern, O: Value>(
     row: &mut Row,
     handler: impl FnOnce(&C, &Context<'_>) -> Result<O, Fault>,
 ) -> Result<Bytes, Fault> {
-    handler(&read(row)?, &call.context).map(|result| encode(&result))
+    answer(&handler(&read(row)?, &call.context)?)
 }
 
 /// An operation that this build does not know.
@@ -109,8 +109,20 @@ fn change<C: Concern, O: Value>(
     let mut instance: C = read(row)?;
     let output = handler(&mut instance, &call.context)?;
     instance.check()?;
+    output.check().map_err(|broken| broken.within("result"))?;
+    if instance.key_bytes() != call.row.key {
+        return Err(Fault::refusal(
+            "wrong_key",
+            "a handler may not put another instance in place of its own",
+        ));
+    }
     row.set(Some(encode(&instance)));
     Ok(encode(&output))
+}
+
+fn answer<O: Value>(output: &O) -> Result<Bytes, Fault> {
+    output.check().map_err(|broken| broken.within("result"))?;
+    Ok(encode(output))
 }
 
 fn read<C: Concern>(row: &Row) -> Result<C, Fault> {

@@ -86,14 +86,25 @@ pub fn encode<V: Value>(value: &V) -> Bytes {
 /// # Errors
 /// [`Class::Corrupt`] where they hold none.
 pub fn decode<V: Value>(bytes: &Bytes) -> Result<V, Fault> {
-    let proto = V::Proto::decode(bytes.clone()).map_err(|error| {
+    read::<V>(V::Proto::decode(bytes.clone()))
+}
+
+/// The value that borrowed bytes hold.
+///
+/// # Errors
+/// [`Class::Corrupt`] where they hold none.
+pub fn decode_slice<V: Value>(bytes: &[u8]) -> Result<V, Fault> {
+    read::<V>(V::Proto::decode(bytes))
+}
+
+fn read<V: Value>(proto: Result<V::Proto, prost::DecodeError>) -> Result<V, Fault> {
+    V::from_proto(proto.map_err(|error| {
         Fault::new(
             Class::Corrupt,
             "unreadable",
             format!("not a {}: {error}", short_name::<V>()),
         )
-    })?;
-    V::from_proto(proto)
+    })?)
 }
 
 /// Checks a value that came from outside.
@@ -184,6 +195,16 @@ impl<C: Concern> Ord for Ref<C> {
 impl<C: Concern> fmt::Debug for Ref<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}[{:?}]", C::NAME, self.0)
+    }
+}
+
+impl<C: Concern<Key: Value>> Value for Ref<C> {
+    type Proto = <C::Key as Value>::Proto;
+    fn to_proto(&self) -> Self::Proto {
+        self.0.to_proto()
+    }
+    fn from_proto(proto: Self::Proto) -> Result<Self, Fault> {
+        C::Key::from_proto(proto).map(Ref)
     }
 }
 

@@ -1,0 +1,80 @@
+//! Fields on their way to protobuf messages and back.
+//!
+//! Owns the few shapes that a field can have: one value, an optional one, a list. Plain scalars are
+//! copied by generated code itself. What cannot be read is a fault with the path of the field.
+
+use super::value::Value;
+use rkcy_core::fault::{Class, Fault};
+
+/// The protobuf form of a field.
+pub fn put<V: Value>(value: &V) -> V::Proto {
+    value.to_proto()
+}
+
+/// The protobuf form of an optional field.
+pub fn put_optional<V: Value>(value: Option<&V>) -> Option<V::Proto> {
+    value.map(Value::to_proto)
+}
+
+/// The protobuf form of a list.
+pub fn put_list<V: Value>(values: &[V]) -> Vec<V::Proto> {
+    values.iter().map(Value::to_proto).collect()
+}
+
+/// The value of a field.
+///
+/// # Errors
+/// Where it holds none of this type.
+pub fn take<V: Value>(path: &str, proto: V::Proto) -> Result<V, Fault> {
+    V::from_proto(proto).map_err(|fault| fault.within(path))
+}
+
+/// The value of an optional field.
+///
+/// # Errors
+/// Where it holds none of this type.
+pub fn take_optional<V: Value>(path: &str, proto: Option<V::Proto>) -> Result<Option<V>, Fault> {
+    proto.map(|proto| take(path, proto)).transpose()
+}
+
+/// The value of a message field, which is always there.
+///
+/// # Errors
+/// Where it is missing, or holds none of this type.
+pub fn take_required<V: Value>(path: &str, proto: Option<V::Proto>) -> Result<V, Fault> {
+    take_optional(path, proto)?.ok_or_else(|| {
+        Fault::new(Class::Corrupt, "unreadable", "a field is missing").at(path.to_owned())
+    })
+}
+
+/// The value of a message field that may be left out.
+///
+/// # Errors
+/// Where it holds none of this type.
+pub fn take_or_default<V: Value + Default>(
+    path: &str,
+    proto: Option<V::Proto>,
+) -> Result<V, Fault> {
+    Ok(take_optional(path, proto)?.unwrap_or_default())
+}
+
+/// The values of a list.
+///
+/// # Errors
+/// Where an element is none of this type.
+pub fn take_list<V: Value>(path: &str, protos: Vec<V::Proto>) -> Result<Vec<V>, Fault> {
+    let take_at = |(index, proto)| {
+        V::from_proto(proto).map_err(|fault| fault.within(&format!("[{index}]")).within(path))
+    };
+    protos.into_iter().enumerate().map(take_at).collect()
+}
+
+/// A number of an enum that this build does not know.
+#[must_use]
+pub fn unknown_number(name: &str, number: i32) -> Fault {
+    Fault::new(
+        Class::Corrupt,
+        "unreadable",
+        format!("{number} is no value of {name}"),
+    )
+}
