@@ -35,7 +35,7 @@ pub struct Unplannable {
 ///
 /// # Errors
 /// [`Unplannable`] where steps are left, none of which waits for a key that a placed step will yield.
-pub fn extend(txn: &mut Txn, partitions: &impl Partitions) -> Result<(), Unplannable> {
+pub fn extend(txn: &mut Txn, partitions: &(impl Partitions + ?Sized)) -> Result<(), Unplannable> {
     let mut rest = std::mem::take(&mut txn.unplanned);
     let mut open: BTreeSet<u16> = rest.iter().map(|waiting| waiting.step.number).collect();
     // Groups of this rank and above wait until the keys of that concern are known.

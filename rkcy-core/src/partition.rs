@@ -1,0 +1,438 @@
+//! The state machine of one partition.
+//!
+//! Owns `apply`: one envelope in, effects out, as a function of the state and the envelope alone. An
+//! application that needs a row which is not in memory has no effect at all; the driver loads the row
+//! and applies again.
+//!
+//! ```text
+//! Submit ─► known id? too old? ─┐
+//! Visit ────────────────────────┴► lock fits? ──no──► queue of the group
+//!                                      │yes
+//!                                  steps on copies ──refused──► abort: Release, Outcome, answer
+//!                                      │fine
+//!                      more visits? ───┴─── last: commit point: rows, Release, Outcome, answer
+//!                          │                                        │
+//!                  pending under the lock, on to the next           └► waiting visits run
+//! ```
+
+mod journal;
+mod visit;
+
+use crate::bugs::{self, Bug};
+use crate::change::{Change, ChangeKind};
+use crate::fault::{Class, Fault};
+use crate::frame::{Body, Envelope, Head, Kind, Open, Reply};
+use crate::id::{PartitionId, Position, TxnId, Version};
+use crate::key::RowKey;
+use crate::logic::Logic;
+use crate::rows::{Rows, StoredRow};
+use crate::state::{EntryKey, Known, State};
+use crate::txn::{Mode, Outcome, ReplyTo, Txn};
+use bytes::Bytes;
+use journal::Undo;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// What an application asks the driver to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Send an envelope to a partition, under a number of the channel to it.
+    Send {
+        /// The receiver.
+        to: PartitionId,
+        /// Number on the channel, dense from 1.
+        number: u64,
+        /// What is sent.
+        envelope: Envelope,
+    },
+    /// Answer a submitter.
+    Answer(Reply),
+}
+
+/// Why an envelope was not applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Halt {
+    /// These rows must be loaded first.
+    Cold(Vec<RowKey>),
+    /// The partition stops, loudly: what another partition sent cannot be read (rule 7).
+    Unreadable(Fault),
+}
+
+/// One envelope with where it stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// Its position; it follows the partition's own.
+    pub at: Position,
+    /// When the log took its record, in milliseconds since the Unix epoch.
+    pub stamp: u64,
+    /// Sending partition and number on the channel; `None` from a submitter.
+    pub number: Option<(PartitionId, u64)>,
+    /// Whether the bodies of its frame are damaged.
+    pub damaged: bool,
+    /// The envelope.
+    pub envelope: &'a Envelope,
+}
+
+/// One partition: its small state, the rows in memory, and what changed since the last change record.
+pub struct Partition {
+    id: PartitionId,
+    generation: u32,
+    logic: Arc<dyn Logic>,
+    state: State,
+    rows: Rows,
+    /// Position of the last change record.
+    cut: Position,
+    /// Entries touched since then; ids apart, since there are many.
+    touched: BTreeSet<EntryKey>,
+    touched_ids: Vec<TxnId>,
+    // ---- of the application in progress
+    undo: Vec<Undo>,
+    effects: Vec<Effect>,
+    /// Groups whose waiting visits may run now.
+    released: VecDeque<RowKey>,
+    queued: u32,
+    scratch: Vec<u8>,
+}
+
+impl Partition {
+    /// A partition that goes on from a folded state.
+    #[must_use]
+    pub fn new(id: PartitionId, generation: u32, logic: Arc<dyn Logic>, state: State) -> Partition {
+        Partition {
+            id,
+            generation,
+            logic,
+            cut: state.position,
+            state,
+            rows: Rows::default(),
+            touched: BTreeSet::new(),
+            touched_ids: Vec::new(),
+            undo: Vec::new(),
+            effects: Vec::new(),
+            released: VecDeque::new(),
+            queued: 0,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Which partition it is.
+    #[must_use]
+    pub fn id(&self) -> PartitionId {
+        self.id
+    }
+
+    /// The small state.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The rows in memory.
+    #[must_use]
+    pub fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
+    /// The rows in memory, for loading and eviction.
+    pub fn rows_mut(&mut self) -> &mut Rows {
+        &mut self.rows
+    }
+
+    /// Position of the last change record.
+    #[must_use]
+    pub fn cut_position(&self) -> Position {
+        self.cut
+    }
+
+    /// Applies one envelope and appends what is to be done to `effects`.
+    ///
+    /// # Errors
+    /// [`Halt`]; nothing has changed then, and `effects` is as it was.
+    pub fn apply(&mut self, input: Input<'_>, effects: &mut Vec<Effect>) -> Result<(), Halt> {
+        let before = (self.state.position, self.state.scalars.clone());
+        self.state.position = input.at;
+        self.queued = 0;
+        let scalars = &mut self.state.scalars;
+        scalars.clock = scalars.clock.max(input.stamp);
+        scalars.floor = scalars
+            .floor
+            .max(scalars.clock.saturating_sub(scalars.settings.window + 1));
+
+        let done = if self.is_next(input.number) {
+            self.dispatch(input)
+        } else {
+            Ok(())
+        };
+        match done.and_then(|()| self.serve_released()) {
+            Ok(()) => {
+                self.finish_application(input);
+                effects.append(&mut self.effects);
+                Ok(())
+            }
+            Err(halt) => {
+                self.roll_back();
+                (self.state.position, self.state.scalars) = before;
+                Err(halt)
+            }
+        }
+    }
+
+    /// Skips an envelope whose frame is dropped: only the position moves.
+    pub fn skip(&mut self, at: Position) {
+        self.state.position = at;
+    }
+
+    /// Rule 1: exactly the next number of the channel is applied.
+    fn is_next(&mut self, number: Option<(PartitionId, u64)>) -> bool {
+        let Some((from, number)) = number else {
+            return true;
+        };
+        let last = self.state.inbound.get(&from).copied().unwrap_or(0);
+        let next = number == last + 1 || (number > last && bugs::on(Bug::AcceptGaps));
+        if next {
+            self.set_inbound(from, number);
+        }
+        next
+    }
+
+    fn dispatch(&mut self, input: Input<'_>) -> Result<(), Halt> {
+        let head = &input.envelope.head;
+        let body = match input.damaged {
+            true => Err(Fault::new(
+                Class::Corrupt,
+                "unreadable",
+                "the frame's bodies are damaged",
+            )),
+            false => Body::decode(head.kind, input.envelope.body.clone()).map_err(Fault::from),
+        };
+        match (head.kind, body) {
+            (Kind::Submit, Ok(Body::Txn(txn))) => self.submit(*txn),
+            (Kind::Visit, Ok(Body::Txn(txn))) => self.visit(*txn, false),
+            (Kind::Release, Ok(Body::Release(commit))) => {
+                self.release_here(head.txn, commit);
+                Ok(())
+            }
+            (Kind::Outcome, Ok(Body::Outcome(outcome))) => {
+                self.end(head.txn, &outcome);
+                Ok(())
+            }
+            (Kind::Open, Ok(Body::Open(open))) => {
+                self.open(&open, input.at);
+                Ok(())
+            }
+            (Kind::Seal, Ok(Body::Seal(epoch))) => {
+                self.seal(epoch, input.at);
+                Ok(())
+            }
+            (Kind::Tick, _) => Ok(()),
+            // What a submitter sent may be skipped, and nobody is told it was refused for good.
+            (Kind::Submit, Err(fault)) => {
+                self.answer(head.reply, head.txn, Outcome::NotTaken(fault));
+                Ok(())
+            }
+            (Kind::Visit, Err(fault)) => {
+                self.give_up(head, fault);
+                Ok(())
+            }
+            // A control record that cannot be read stands for nothing, whoever wrote it.
+            (Kind::Open | Kind::Seal, Err(_)) => Ok(()),
+            (_, Err(fault)) => Err(Halt::Unreadable(fault)),
+            (kind, Ok(_)) => Err(Halt::Unreadable(Fault::new(
+                Class::Corrupt,
+                "unreadable",
+                format!("the body is not that of {kind:?}"),
+            ))),
+        }
+    }
+
+    /// A transaction from a submitter (rule 8).
+    fn submit(&mut self, txn: Txn) -> Result<(), Halt> {
+        if txn.mode == Mode::Read {
+            return self.visit(txn, false);
+        }
+        match self.state.ids.get(txn.id) {
+            Some(Known::Ended(outcome)) => {
+                self.answer(txn.reply, txn.id, outcome);
+                return Ok(());
+            }
+            Some(Known::Running(mut asked)) => {
+                asked.push(txn.reply);
+                self.set_id(txn.id, Some(Known::Running(asked)));
+                return Ok(());
+            }
+            None => {}
+        }
+        match self.admit(txn.id) {
+            Ok(()) => self.visit(txn, false),
+            Err(fault) => {
+                self.answer(txn.reply, txn.id, Outcome::NotTaken(fault));
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether a new id can be remembered for as long as it must be.
+    fn admit(&mut self, id: TxnId) -> Result<(), Fault> {
+        let (clock, settings) = (self.state.scalars.clock, &self.state.scalars.settings);
+        let (window, limit) = (settings.window, settings.id_bytes);
+        if id.stamp() > clock.saturating_add(window) {
+            return Err(Fault::new(
+                Class::Bound,
+                "ahead",
+                format!(
+                    "the stamp is {} ms ahead; at most {window} ms are taken",
+                    id.stamp() - clock
+                ),
+            ));
+        }
+        while self.state.ids.bytes() + crate::settings::Settings::ID_COST > limit {
+            let Some(oldest) = self.state.ids.oldest_ended() else {
+                return Err(Fault::new(
+                    Class::Bound,
+                    "ids_exhausted",
+                    format!(
+                        "{} transactions run and fill the {limit} bytes for ids",
+                        self.state.ids.running()
+                    ),
+                ));
+            };
+            self.set_id(oldest, None);
+            if !bugs::on(Bug::IdForgottenSilently) {
+                self.state.scalars.floor = self.state.scalars.floor.max(oldest.stamp());
+            }
+        }
+        if id.stamp() <= self.state.scalars.floor {
+            return Err(Fault::new(
+                Class::Bound,
+                "too_old",
+                "the id is too old to be known here: whether it ran is unknown",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Remembers how a transaction ended, and tells those who asked meanwhile.
+    fn end(&mut self, id: TxnId, outcome: &Outcome) {
+        if let Some(Known::Running(asked)) = self.state.ids.get(id) {
+            for reply in asked {
+                self.answer(reply, id, outcome.clone());
+            }
+        }
+        let forget = bugs::on(Bug::IdForgottenEarly);
+        self.set_id(id, (!forget).then(|| Known::Ended(outcome.abridged())));
+    }
+
+    /// Rule 5: an Open counts where its build is that of the owner, or it names the last Seal, or it
+    /// accepts the replay.
+    fn open(&mut self, open: &Open, at: Position) {
+        let scalars = &mut self.state.scalars;
+        if scalars.epoch.is_some() && open.owner == scalars.owner {
+            return;
+        }
+        let first = scalars.epoch.is_none();
+        let after_seal = scalars.sealed.is_some() && open.after == scalars.sealed;
+        if first || open.build == scalars.build || after_seal || open.accept_replay {
+            scalars.epoch = at.offset();
+            scalars.owner = open.owner;
+            scalars.build = open.build;
+            scalars.sealed = None;
+            scalars.settings = open.settings.clone();
+        }
+    }
+
+    /// A Seal counts where it is the first of the current epoch.
+    fn seal(&mut self, epoch: u64, at: Position) {
+        let scalars = &mut self.state.scalars;
+        if scalars.epoch == Some(epoch) && scalars.sealed.is_none() {
+            scalars.sealed = at.offset();
+        }
+    }
+
+    /// Sends an envelope under the next number of the channel.
+    fn send(&mut self, to: PartitionId, head: Head, body: &Body) {
+        let number = self.state.outbound.get(&to).copied().unwrap_or(0) + 1;
+        self.set_outbound(to, number);
+        let envelope = Envelope::new(head, body);
+        self.effects.push(Effect::Send {
+            to,
+            number,
+            envelope,
+        });
+    }
+
+    fn answer(&mut self, to: ReplyTo, txn: TxnId, outcome: Outcome) {
+        self.effects
+            .push(Effect::Answer(Reply { to, txn, outcome }));
+    }
+
+    /// The version that a row written now has.
+    fn version(&self) -> Version {
+        Version {
+            generation: self.generation,
+            position: self.state.position,
+        }
+    }
+
+    /// Takes the change record of everything applied since the last one, with the values that hold now:
+    /// as they are when its last envelope has been applied (rule 2). `None` where nothing was applied.
+    pub fn take_change(&mut self, snapshot: bool) -> Option<Change> {
+        if self.cut == self.state.position {
+            return None;
+        }
+        let entries: Vec<EntryKey> = if snapshot {
+            self.touched.clear();
+            self.touched_ids.clear();
+            self.state.entries().collect()
+        } else {
+            let ids = std::mem::take(&mut self.touched_ids)
+                .into_iter()
+                .map(EntryKey::Id);
+            let mut entries = std::mem::take(&mut self.touched);
+            entries.extend(ids);
+            entries.into_iter().collect()
+        };
+        let entries = entries.into_iter().filter_map(|key| {
+            let mut value = Vec::new();
+            let value = self
+                .state
+                .put_entry(&key, &mut value)
+                .then(|| Bytes::from(value));
+            let kept = value.is_some() || !bugs::on(Bug::DeltaForgetsAbsence);
+            kept.then_some((key, value))
+        });
+        let change = Change {
+            epoch: self.state.scalars.epoch.unwrap_or(0),
+            from: self.cut,
+            to: self.state.position,
+            schema: self.logic.schema(),
+            kind: if snapshot {
+                ChangeKind::Snapshot
+            } else {
+                ChangeKind::Delta
+            },
+            chunk: 0,
+            of: 1,
+            scalars: self.state.scalars.clone(),
+            entries: entries.collect(),
+            rows: self.rows.take_dirty(),
+            outbox: Vec::new(),
+            lowest: Vec::new(),
+        };
+        self.cut = self.state.position;
+        Some(change)
+    }
+
+    /// Puts a row of a folded change record into memory, before anything is applied.
+    pub fn restore_row(&mut self, key: &RowKey, row: StoredRow) {
+        self.rows.restore(key, row);
+    }
+}
+
+impl std::fmt::Debug for Partition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Partition")
+            .field("id", &self.id)
+            .field("position", &self.state.position)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,188 @@
+//! What an application has changed: to take it back, to name it in a change record, to digest it.
+//!
+//! Owns every setter of the state. Nothing else writes to it, so nothing can be forgotten in a change
+//! record or survive an application that had to be taken back.
+
+use super::{Effect, Input, Partition};
+use crate::bugs::{self, Bug};
+use crate::id::{PartitionId, TxnId};
+use crate::key::RowKey;
+use crate::rows::StoredRow;
+use crate::state::{EntryKey, Known, Lock, Trail, Waiting};
+use crate::wire::{Wire, put_bytes};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// How one change is taken back.
+#[derive(Debug)]
+pub(super) enum Undo {
+    Inbound(PartitionId, Option<u64>),
+    Outbound(PartitionId, Option<u64>),
+    Lock(RowKey, Option<Lock>),
+    Queued(RowKey, Waiting),
+    Dequeued(RowKey, Waiting),
+    Trail(TxnId, Option<Trail>),
+    Id(TxnId, Option<Known>),
+    Row(RowKey, Option<StoredRow>),
+}
+
+impl Partition {
+    pub(super) fn set_inbound(&mut self, from: PartitionId, number: u64) {
+        let before = self.state.inbound.insert(from, number);
+        self.undo.push(Undo::Inbound(from, before));
+    }
+
+    pub(super) fn set_outbound(&mut self, to: PartitionId, number: u64) {
+        let before = self.state.outbound.insert(to, number);
+        self.undo.push(Undo::Outbound(to, before));
+    }
+
+    pub(super) fn set_lock(&mut self, group: &RowKey, lock: Option<Lock>) {
+        let before = replace(&mut self.state.locks, group.clone(), lock);
+        self.undo.push(Undo::Lock(group.clone(), before));
+    }
+
+    pub(super) fn set_trail(&mut self, txn: TxnId, trail: Option<Trail>) {
+        let before = replace(&mut self.state.trails, txn, trail);
+        self.undo.push(Undo::Trail(txn, before));
+    }
+
+    pub(super) fn set_id(&mut self, id: TxnId, known: Option<Known>) {
+        let before = self.state.ids.get(id);
+        self.state.ids.set(id, known);
+        self.undo.push(Undo::Id(id, before));
+    }
+
+    pub(super) fn set_row(&mut self, key: &RowKey, value: Option<Bytes>) {
+        let row = StoredRow {
+            value,
+            version: self.version(),
+        };
+        let before = self.rows.write(key, row);
+        self.undo.push(Undo::Row(key.clone(), before));
+    }
+
+    pub(super) fn enqueue(&mut self, group: &RowKey, waiting: Waiting) {
+        self.undo.push(Undo::Queued(group.clone(), waiting.clone()));
+        self.state
+            .queues
+            .entry(group.clone())
+            .or_default()
+            .push_back(waiting);
+    }
+
+    /// Takes the visit that has waited longest for `group`.
+    pub(super) fn dequeue(&mut self, group: &RowKey) -> Option<Waiting> {
+        let queue = self.state.queues.get_mut(group)?;
+        let broken = bugs::on(Bug::QueueOrderBroken);
+        let waiting = if broken {
+            queue.pop_back()
+        } else {
+            queue.pop_front()
+        }?;
+        if queue.is_empty() {
+            self.state.queues.remove(group);
+        }
+        self.undo
+            .push(Undo::Dequeued(group.clone(), waiting.clone()));
+        Some(waiting)
+    }
+
+    /// Takes back all that the application in progress has changed.
+    pub(super) fn roll_back(&mut self) {
+        self.effects.clear();
+        self.released.clear();
+        while let Some(undo) = self.undo.pop() {
+            match undo {
+                Undo::Inbound(from, before) => drop(replace(&mut self.state.inbound, from, before)),
+                Undo::Outbound(to, before) => drop(replace(&mut self.state.outbound, to, before)),
+                Undo::Lock(group, before) => drop(replace(&mut self.state.locks, group, before)),
+                Undo::Trail(txn, before) => drop(replace(&mut self.state.trails, txn, before)),
+                Undo::Id(id, before) => self.state.ids.set(id, before),
+                Undo::Row(key, before) => self.rows.undo(&key, before),
+                Undo::Queued(group, _) => {
+                    if let Some(queue) = self.state.queues.get_mut(&group) {
+                        queue.pop_back();
+                        if queue.is_empty() {
+                            self.state.queues.remove(&group);
+                        }
+                    }
+                }
+                Undo::Dequeued(group, waiting) => {
+                    self.state
+                        .queues
+                        .entry(group)
+                        .or_default()
+                        .push_front(waiting);
+                }
+            }
+        }
+    }
+
+    /// Digests what the application did, and notes what it touched for the next change record.
+    pub(super) fn finish_application(&mut self, input: Input<'_>) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        input.at.put(&mut scratch);
+        scratch.extend_from_slice(&input.envelope.body);
+        for effect in &self.effects {
+            match effect {
+                Effect::Send {
+                    to,
+                    number,
+                    envelope,
+                } => {
+                    to.put(&mut scratch);
+                    number.put(&mut scratch);
+                    envelope.put(&mut scratch);
+                }
+                Effect::Answer(reply) => {
+                    reply.to.0.put(&mut scratch);
+                    reply.txn.put(&mut scratch);
+                    reply.outcome.put(&mut scratch);
+                }
+            }
+        }
+        for undo in std::mem::take(&mut self.undo) {
+            let key = match undo {
+                Undo::Row(key, _) => {
+                    // It was written in this application, so it is in memory.
+                    let value = self.rows.get(&key).and_then(|row| row.value.as_ref());
+                    key.put(&mut scratch);
+                    put_bytes(&mut scratch, value.map_or(&[][..], |value| value));
+                    continue;
+                }
+                Undo::Id(id, _) => {
+                    id.put(&mut scratch);
+                    self.state.put_entry(&EntryKey::Id(id), &mut scratch);
+                    self.touched_ids.push(id);
+                    continue;
+                }
+                Undo::Inbound(from, _) => EntryKey::Inbound(from),
+                Undo::Outbound(to, _) => EntryKey::Outbound(to),
+                Undo::Lock(group, _) => EntryKey::Lock(group),
+                Undo::Trail(txn, _) => EntryKey::Trail(txn),
+                Undo::Queued(group, waiting) | Undo::Dequeued(group, waiting) => {
+                    EntryKey::Waiting(group, waiting.at, waiting.nth)
+                }
+            };
+            key.put(&mut scratch);
+            let present = self.state.put_entry(&key, &mut scratch);
+            present.put(&mut scratch);
+            self.touched.insert(key);
+        }
+        let scalars = &mut self.state.scalars;
+        scalars.digest = xxh3_64_with_seed(&scratch, scalars.digest);
+        self.state.ids.forget_through(scalars.floor);
+        self.scratch = scratch;
+    }
+}
+
+/// Sets or removes; gives back what was there.
+fn replace<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) -> Option<V> {
+    match value {
+        Some(value) => map.insert(key, value),
+        None => map.remove(&key),
+    }
+}

@@ -1,0 +1,467 @@
+//! The small state of a partition: everything but its rows.
+//!
+//! Owns channels, locks, queues, trails, remembered ids and the few scalars, each as a typed map; the
+//! entries by which a change record names them; and the memory for ids with its one expiry rule. What
+//! changes it is [`crate::partition`]; what carries it over is [`crate::change`].
+
+use crate::id::{PartitionId, Position, TxnId};
+use crate::key::RowKey;
+use crate::settings::Settings;
+use crate::txn::{Outcome, ReplyTo, Txn};
+use crate::wire::{Malformed, Reader, Wire};
+use bytes::Bytes;
+use std::collections::{BTreeMap, VecDeque};
+
+/// A lock on an entity group, held between the visits of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// Read by these transactions, sorted; nobody changes it.
+    Shared(Vec<TxnId>),
+    /// Held by one transaction, with the values it will commit, sorted by row.
+    Exclusive {
+        /// Who holds it.
+        holder: TxnId,
+        /// What its visits have changed so far.
+        pending: Vec<(RowKey, Option<Bytes>)>,
+    },
+}
+
+impl Lock {
+    /// Whether `txn` is among those that hold it.
+    #[must_use]
+    pub fn is_held_by(&self, txn: TxnId) -> bool {
+        match self {
+            Lock::Shared(txns) => txns.binary_search(&txn).is_ok(),
+            Lock::Exclusive { holder, .. } => *holder == txn,
+        }
+    }
+}
+
+/// A visit that waits for an entity group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The application that queued it.
+    pub at: Position,
+    /// How many-eth it was in that application.
+    pub nth: u32,
+    /// The partition's clock then, in milliseconds.
+    pub since: u64,
+    /// The transaction, at the visit to make.
+    pub txn: Txn,
+}
+
+/// Where a transaction went from here, until its final Release.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trail {
+    /// Groups it holds here.
+    pub groups: Vec<RowKey>,
+    /// The partition it went to.
+    pub next: Option<PartitionId>,
+}
+
+/// What the first partition knows of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// It runs; these asked again meanwhile.
+    Running(Vec<ReplyTo>),
+    /// It has ended so.
+    Ended(Outcome),
+}
+
+/// What is known of transactions, by id, and so by stamp.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ids {
+    running: BTreeMap<TxnId, Vec<ReplyTo>>,
+    ended: BTreeMap<TxnId, Outcome>,
+    bytes: u64,
+}
+
+impl Ids {
+    /// What is known of `id`.
+    #[must_use]
+    pub fn get(&self, id: TxnId) -> Option<Known> {
+        match self.running.get(&id) {
+            Some(asked) => Some(Known::Running(asked.clone())),
+            None => self.ended.get(&id).cloned().map(Known::Ended),
+        }
+    }
+
+    /// Replaces what is known of `id`.
+    pub fn set(&mut self, id: TxnId, known: Option<Known>) {
+        if let Some(asked) = self.running.remove(&id) {
+            self.bytes -= running_cost(&asked);
+        }
+        if let Some(outcome) = self.ended.remove(&id) {
+            self.bytes -= ended_cost(&outcome);
+        }
+        match known {
+            None => {}
+            Some(Known::Running(asked)) => {
+                self.bytes += running_cost(&asked);
+                self.running.insert(id, asked);
+            }
+            Some(Known::Ended(outcome)) => {
+                self.bytes += ended_cost(&outcome);
+                self.ended.insert(id, outcome);
+            }
+        }
+    }
+
+    /// The ended id with the lowest stamp.
+    #[must_use]
+    pub fn oldest_ended(&self) -> Option<TxnId> {
+        self.ended.first_key_value().map(|(id, _)| *id)
+    }
+
+    /// Bytes counted against [`Settings::id_bytes`].
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Transactions that run.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.running.len()
+    }
+
+    /// Forgets every ended id with a stamp of `floor` or before. What a fold does as well: absences of
+    /// forgotten ids need no entries.
+    pub fn forget_through(&mut self, floor: u64) {
+        while let Some(oldest) = self.oldest_ended().filter(|id| id.stamp() <= floor) {
+            self.set(oldest, None);
+        }
+    }
+
+    fn keys(&self) -> impl Iterator<Item = TxnId> {
+        self.running.keys().chain(self.ended.keys()).copied()
+    }
+}
+
+fn running_cost(asked: &[ReplyTo]) -> u64 {
+    Settings::ID_COST + 8 * asked.len() as u64
+}
+
+fn ended_cost(outcome: &Outcome) -> u64 {
+    Settings::ID_COST
+        + match outcome {
+            Outcome::Committed(result) => result.as_ref().map_or(0, Bytes::len) as u64,
+            Outcome::Refused(fault) | Outcome::NotTaken(fault) => {
+                (fault.code.len() + fault.message.len() + fault.path.len()) as u64
+            }
+        }
+}
+
+/// The scalars; they stand whole in every change record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scalars {
+    /// Milliseconds since the Unix epoch; never goes back.
+    pub clock: u64,
+    /// Stamps up to here are too old: their ids, once ended, are forgotten.
+    pub floor: u64,
+    /// Offset of the Open of the owner, where there was one.
+    pub epoch: Option<u64>,
+    /// What the owner drew.
+    pub owner: u64,
+    /// Build of the owner.
+    pub build: u64,
+    /// Offset of the Seal of that epoch.
+    pub sealed: Option<u64>,
+    /// Settings of that Open.
+    pub settings: Settings,
+    /// Rolling digest over what was applied and what came of it.
+    pub digest: u64,
+}
+
+impl Wire for Scalars {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.clock.put(out);
+        self.floor.put(out);
+        self.epoch.put(out);
+        self.owner.put(out);
+        self.build.put(out);
+        self.sealed.put(out);
+        self.settings.put(out);
+        self.digest.put(out);
+    }
+    fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        Ok(Scalars {
+            clock: Wire::take(input)?,
+            floor: Wire::take(input)?,
+            epoch: Wire::take(input)?,
+            owner: Wire::take(input)?,
+            build: Wire::take(input)?,
+            sealed: Wire::take(input)?,
+            settings: Wire::take(input)?,
+            digest: Wire::take(input)?,
+        })
+    }
+}
+
+/// Name of an entry of the small state.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EntryKey {
+    /// Number of the last envelope applied from a partition.
+    Inbound(PartitionId),
+    /// Number of the last envelope sent to a partition.
+    Outbound(PartitionId),
+    /// Lock of a group.
+    Lock(RowKey),
+    /// A waiting visit: its group, the application that queued it, how many-eth in that.
+    Waiting(RowKey, Position, u32),
+    /// Trail of a transaction.
+    Trail(TxnId),
+    /// What is known of an id.
+    Id(TxnId),
+}
+
+/// The small state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// The last envelope applied.
+    pub position: Position,
+    /// The scalars.
+    pub scalars: Scalars,
+    /// Number of the last envelope applied, by source.
+    pub inbound: BTreeMap<PartitionId, u64>,
+    /// Number of the last envelope sent, by target.
+    pub outbound: BTreeMap<PartitionId, u64>,
+    /// Locks, by group.
+    pub locks: BTreeMap<RowKey, Lock>,
+    /// Waiting visits, by group, first come first.
+    pub queues: BTreeMap<RowKey, VecDeque<Waiting>>,
+    /// Trails, by transaction.
+    pub trails: BTreeMap<TxnId, Trail>,
+    /// Remembered ids.
+    pub ids: Ids,
+}
+
+impl Default for Position {
+    fn default() -> Self {
+        Position::START
+    }
+}
+
+impl State {
+    /// Names of all entries.
+    pub fn entries(&self) -> impl Iterator<Item = EntryKey> {
+        let waiting = self.queues.iter().flat_map(|(group, queue)| {
+            queue
+                .iter()
+                .map(|item| EntryKey::Waiting(group.clone(), item.at, item.nth))
+        });
+        (self.inbound.keys().map(|from| EntryKey::Inbound(*from)))
+            .chain(self.outbound.keys().map(|to| EntryKey::Outbound(*to)))
+            .chain(self.locks.keys().map(|group| EntryKey::Lock(group.clone())))
+            .chain(waiting)
+            .chain(self.trails.keys().map(|txn| EntryKey::Trail(*txn)))
+            .chain(self.ids.keys().map(EntryKey::Id))
+    }
+
+    /// Appends the value of an entry; `false`, and nothing, where there is none.
+    pub fn put_entry(&self, key: &EntryKey, out: &mut Vec<u8>) -> bool {
+        fn present<T: Wire>(value: Option<&T>, out: &mut Vec<u8>) -> bool {
+            value.map(|value| value.put(out)).is_some()
+        }
+        match key {
+            EntryKey::Inbound(from) => present(self.inbound.get(from), out),
+            EntryKey::Outbound(to) => present(self.outbound.get(to), out),
+            EntryKey::Lock(group) => present(self.locks.get(group), out),
+            EntryKey::Trail(txn) => present(self.trails.get(txn), out),
+            EntryKey::Id(txn) => match (self.ids.running.get(txn), self.ids.ended.get(txn)) {
+                (Some(asked), _) => {
+                    out.push(0);
+                    put_replies(asked, out);
+                    true
+                }
+                (None, Some(outcome)) => {
+                    out.push(1);
+                    outcome.put(out);
+                    true
+                }
+                (None, None) => false,
+            },
+            EntryKey::Waiting(group, at, nth) => {
+                let queue = self.queues.get(group);
+                present(
+                    queue.and_then(|queue| queue.iter().find(|w| (w.at, w.nth) == (*at, *nth))),
+                    out,
+                )
+            }
+        }
+    }
+
+    /// Sets an entry to the value that [`State::put_entry`] wrote, or removes it.
+    ///
+    /// # Errors
+    /// [`Malformed`] where the bytes are not a value of that entry.
+    pub fn set_entry(&mut self, key: EntryKey, value: Option<Bytes>) -> Result<(), Malformed> {
+        fn put<K: Ord, V: Wire>(
+            map: &mut BTreeMap<K, V>,
+            key: K,
+            value: Option<Bytes>,
+        ) -> Result<(), Malformed> {
+            match value {
+                None => drop(map.remove(&key)),
+                Some(bytes) => drop(map.insert(key, V::from_wire(bytes)?)),
+            }
+            Ok(())
+        }
+        match key {
+            EntryKey::Inbound(from) => put(&mut self.inbound, from, value),
+            EntryKey::Outbound(to) => put(&mut self.outbound, to, value),
+            EntryKey::Lock(group) => put(&mut self.locks, group, value),
+            EntryKey::Trail(txn) => put(&mut self.trails, txn, value),
+            EntryKey::Id(txn) => {
+                let known = value.map(Known::from_wire).transpose()?;
+                self.ids.set(txn, known);
+                Ok(())
+            }
+            EntryKey::Waiting(group, at, nth) => {
+                let queue = self.queues.entry(group.clone()).or_default();
+                let place = queue
+                    .iter()
+                    .position(|item| (item.at, item.nth) >= (at, nth));
+                let place = place.unwrap_or(queue.len());
+                if queue
+                    .get(place)
+                    .is_some_and(|item| (item.at, item.nth) == (at, nth))
+                {
+                    queue.remove(place);
+                }
+                if let Some(bytes) = value {
+                    queue.insert(place, Waiting::from_wire(bytes)?);
+                }
+                if queue.is_empty() {
+                    self.queues.remove(&group);
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn put_replies(replies: &[ReplyTo], out: &mut Vec<u8>) {
+    (replies.len() as u64).put(out);
+    replies.iter().for_each(|reply| reply.0.put(out));
+}
+
+impl Wire for Known {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Known::Running(asked) => {
+                out.push(0);
+                put_replies(asked, out);
+            }
+            Known::Ended(outcome) => {
+                out.push(1);
+                outcome.put(out);
+            }
+        }
+    }
+    fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        Ok(match bool::take(input)? {
+            false => Known::Running(Vec::<u64>::take(input)?.into_iter().map(ReplyTo).collect()),
+            true => Known::Ended(Wire::take(input)?),
+        })
+    }
+}
+
+impl Wire for Lock {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Lock::Shared(txns) => {
+                out.push(0);
+                txns.put(out);
+            }
+            Lock::Exclusive { holder, pending } => {
+                out.push(1);
+                holder.put(out);
+                pending.put(out);
+            }
+        }
+    }
+    fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        Ok(match bool::take(input)? {
+            false => Lock::Shared(Wire::take(input)?),
+            true => Lock::Exclusive {
+                holder: Wire::take(input)?,
+                pending: Wire::take(input)?,
+            },
+        })
+    }
+}
+
+impl Wire for Waiting {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.at.put(out);
+        self.nth.put(out);
+        self.since.put(out);
+        self.txn.put(out);
+    }
+    fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        Ok(Waiting {
+            at: Wire::take(input)?,
+            nth: Wire::take(input)?,
+            since: Wire::take(input)?,
+            txn: Wire::take(input)?,
+        })
+    }
+}
+
+impl Wire for Trail {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.groups.put(out);
+        self.next.put(out);
+    }
+    fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        Ok(Trail {
+            groups: Wire::take(input)?,
+            next: Wire::take(input)?,
+        })
+    }
+}
+
+impl Wire for EntryKey {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            EntryKey::Inbound(from) => {
+                out.push(0);
+                from.put(out);
+            }
+            EntryKey::Outbound(to) => {
+                out.push(1);
+                to.put(out);
+            }
+            EntryKey::Lock(group) => {
+                out.push(2);
+                group.put(out);
+            }
+            EntryKey::Waiting(group, at, nth) => {
+                out.push(3);
+                group.put(out);
+                at.put(out);
+                nth.put(out);
+            }
+            EntryKey::Trail(txn) => {
+                out.push(4);
+                txn.put(out);
+            }
+            EntryKey::Id(txn) => {
+                out.push(5);
+                txn.put(out);
+            }
+        }
+    }
+    fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        Ok(match input.byte()? {
+            0 => EntryKey::Inbound(Wire::take(input)?),
+            1 => EntryKey::Outbound(Wire::take(input)?),
+            2 => EntryKey::Lock(Wire::take(input)?),
+            3 => EntryKey::Waiting(Wire::take(input)?, Wire::take(input)?, Wire::take(input)?),
+            4 => EntryKey::Trail(Wire::take(input)?),
+            5 => EntryKey::Id(Wire::take(input)?),
+            _ => return Err(input.malformed("an unknown kind of entry")),
+        })
+    }
+}

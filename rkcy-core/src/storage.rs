@@ -1,0 +1,147 @@
+//! What storage does with a changelog.
+//!
+//! Owns the decision which rows to write, and the position to write with them (rule 3). The driver reads
+//! the changelog, hands records in, and writes each [`Batch`] in one database transaction.
+
+use crate::change::{Change, Cursor, Diverged};
+use crate::id::Position;
+use crate::key::RowKey;
+use crate::rows::StoredRow;
+use crate::wire::{Malformed, Wire};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+
+/// How far the database of a partition has come. It stands in the database, and changes in one
+/// transaction with the rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoredPosition {
+    /// The rows are exactly those after this envelope.
+    pub position: Position,
+    /// Offset in the changelog from which to read on.
+    pub changelog: u64,
+    /// Offset of the first chunk of the last snapshot that advanced the position: recovery starts there.
+    pub snapshot: Option<u64>,
+}
+
+/// What to write in one database transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// The position that must stand in the database before.
+    pub expected: StoredPosition,
+    /// The position to write.
+    pub new: StoredPosition,
+    /// The last value of every row, in order of keys.
+    pub rows: BTreeMap<RowKey, StoredRow>,
+}
+
+/// Why storage stops.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StorageStop {
+    /// A record cannot be read.
+    #[error("the change record at offset {offset} cannot be read: {source}")]
+    Unreadable {
+        /// Where.
+        offset: u64,
+        /// Why.
+        source: Malformed,
+    },
+    /// Two workers disagree.
+    #[error(transparent)]
+    Diverged(#[from] Diverged),
+    /// The record holds values of another schema than this build knows.
+    #[error(
+        "the change record at offset {offset} is of schema {found:016x}, this build is of {own:016x}"
+    )]
+    ForeignSchema {
+        /// Where.
+        offset: u64,
+        /// Schema of the record.
+        found: u64,
+        /// Schema of this build.
+        own: u64,
+    },
+}
+
+/// The reader of one partition's changelog on behalf of the database.
+#[derive(Debug)]
+pub struct Storage {
+    cursor: Cursor,
+    schema: u64,
+    stored: StoredPosition,
+    pending: Batch,
+    next: u64,
+}
+
+impl Storage {
+    /// Goes on from what stands in the database, for a build with this schema.
+    #[must_use]
+    pub fn new(stored: StoredPosition, schema: u64) -> Storage {
+        let pending = Batch {
+            expected: stored,
+            new: stored,
+            rows: BTreeMap::new(),
+        };
+        let cursor = Cursor::at(stored.position);
+        Storage {
+            cursor,
+            schema,
+            stored,
+            pending,
+            next: stored.changelog,
+        }
+    }
+
+    /// Offset in the changelog of the record to hand in next.
+    #[must_use]
+    pub fn next_offset(&self) -> u64 {
+        self.next
+    }
+
+    /// Rows that wait to be written.
+    #[must_use]
+    pub fn pending_rows(&self) -> usize {
+        self.pending.rows.len()
+    }
+
+    /// Takes the record at [`Storage::next_offset`].
+    ///
+    /// # Errors
+    /// [`StorageStop`]: nothing after it may be written.
+    pub fn take(&mut self, bytes: Bytes) -> Result<(), StorageStop> {
+        let offset = self.next;
+        let change = Change::from_wire(bytes)
+            .map_err(|source| StorageStop::Unreadable { offset, source })?;
+        if change.schema != self.schema {
+            return Err(StorageStop::ForeignSchema {
+                offset,
+                found: change.schema,
+                own: self.schema,
+            });
+        }
+        self.next += 1;
+        for whole in self.cursor.take(offset, change)? {
+            if whole.change.kind == crate::change::ChangeKind::Snapshot {
+                self.pending.new.snapshot = Some(whole.first);
+            }
+            self.pending.rows.extend(whole.change.rows);
+        }
+        self.pending.new.position = self.cursor.position();
+        self.pending.new.changelog = self.cursor.resume_at(self.next);
+        Ok(())
+    }
+
+    /// The batch to write now; `None` where nothing has come since the last one.
+    pub fn take_batch(&mut self) -> Option<Batch> {
+        if self.pending.new == self.stored {
+            return None;
+        }
+        let new = self.pending.new;
+        let next = Batch {
+            expected: new,
+            new,
+            rows: BTreeMap::new(),
+        };
+        self.stored = new;
+        Some(std::mem::replace(&mut self.pending, next))
+    }
+}

@@ -1,0 +1,715 @@
+//! The worker of one partition, without its I/O.
+//!
+//! Owns what a driver must do in which order, as a state machine that is fed and asked: fold the
+//! changelog, open, apply, send, load cold rows behind both fences, write change records, stop. The
+//! drivers of the runtime and the simulator carry out what it says with real and simulated logs.
+//!
+//! ```text
+//! fold(changelog) ─► open() ─► opened(offset) ─► feed(records) ─► run() ─► take_frames(), take_replies()
+//!                                                    ▲    │ cold            take_change()
+//!                                                    │    ▼
+//!                                                 loaded(rows, position)
+//! ```
+
+use crate::bugs::{self, Bug};
+use crate::change::{Change, ChangeKind, Cursor, Diverged, Fold, Sent};
+use crate::fault::Fault;
+use crate::frame::{Body, Envelope, Frame, Kind, Open, Reply, Source};
+use crate::id::{PartitionId, Position};
+use crate::key::RowKey;
+use crate::logic::Logic;
+use crate::partition::{Effect, Halt, Input, Partition};
+use crate::rows::StoredRow;
+use crate::settings::Settings;
+use crate::storage::StoredPosition;
+use crate::wire::{Malformed, Wire};
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// What a worker is told at its start.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The partition.
+    pub partition: PartitionId,
+    /// Generation of its topics.
+    pub generation: u32,
+    /// A number drawn at random, which no other worker has.
+    pub owner: u64,
+    /// Hash of the executable.
+    pub build: u64,
+    /// Whether effects and change records are appended atomically (the embedded log): nothing is ever
+    /// replayed then, and there is no outbox.
+    pub atomic: bool,
+    /// Settings for the Open.
+    pub settings: Settings,
+    /// Bound of the rows in memory. Bytes.
+    pub cache_bytes: usize,
+    /// Bound of one record of the log. Bytes.
+    pub record_bytes: usize,
+}
+
+/// Why a worker stops.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stop {
+    /// Another owner has opened the partition, or storage is ahead of this worker: take over again if the
+    /// partition is still assigned.
+    #[error("partition {partition}: overtaken at {at}")]
+    Overtaken {
+        /// Which partition.
+        partition: PartitionId,
+        /// Position of this worker.
+        at: Position,
+    },
+    /// Its own Seal has been applied.
+    #[error("partition {partition}: sealed at {at}")]
+    Sealed {
+        /// Which partition.
+        partition: PartitionId,
+        /// Position of the Seal.
+        at: Position,
+    },
+    /// Another build owns the partition and has not sealed it.
+    #[error(
+        "partition {partition} belongs to build {owner:016x}, which has not sealed it: \
+         stop that build in good order, or start it once more and then stop it"
+    )]
+    ForeignBuild {
+        /// Which partition.
+        partition: PartitionId,
+        /// Build of the owner.
+        owner: u64,
+    },
+    /// What the log holds cannot be read.
+    #[error("partition {partition}, {place}: {fault}")]
+    Unreadable {
+        /// Which partition.
+        partition: PartitionId,
+        /// Where.
+        place: String,
+        /// What is wrong.
+        fault: Fault,
+    },
+    /// Two workers computed different things.
+    #[error("partition {partition}: {source}")]
+    Diverged {
+        /// Which partition.
+        partition: PartitionId,
+        /// What differs.
+        source: Diverged,
+    },
+    /// A record is stamped so far ahead of this worker's clock that one of the two clocks is wrong.
+    #[error(
+        "partition {partition}: the record at offset {offset} is stamped {ahead} ms ahead of this \
+         machine's clock: set the clock right and start again"
+    )]
+    ClockAhead {
+        /// Which partition.
+        partition: PartitionId,
+        /// Offset of the record.
+        offset: u64,
+        /// Milliseconds.
+        ahead: u64,
+    },
+    /// The log does not hold what must be applied next.
+    #[error(
+        "partition {partition}: the command log holds {held}, {needed} is needed: records are lost"
+    )]
+    LogGap {
+        /// Which partition.
+        partition: PartitionId,
+        /// Offset that is needed.
+        needed: u64,
+        /// What the log holds.
+        held: String,
+    },
+}
+
+/// What came of [`Worker::run`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Everything that was fed has been applied.
+    Idle,
+    /// The bound of this call was reached; there is more.
+    More,
+    /// These rows must be loaded; nothing is applied until [`Worker::loaded`].
+    Cold(Vec<RowKey>),
+    /// Rows in memory are at their bound and storage is too far behind to evict any.
+    Full,
+}
+
+/// A frame to append to a partition's command log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The receiver.
+    pub to: PartitionId,
+    /// Numbers of its envelopes on the channel, for [`Worker::acknowledged`].
+    pub numbers: std::ops::RangeInclusive<u64>,
+    /// The frame.
+    pub frame: Bytes,
+}
+
+/// At most so many rows are asked for in one cold read.
+const LOAD_ROWS: usize = 1_000;
+
+struct Fed {
+    offset: u64,
+    stamp: u64,
+    frame: Frame,
+}
+
+/// The worker of one partition.
+pub struct Worker {
+    config: Config,
+    partition: Partition,
+    /// Offset of its own Open, once the log has it.
+    opened: Option<u64>,
+    inbox: VecDeque<Fed>,
+    inbox_bytes: usize,
+    /// Index of the next envelope within the first frame of the inbox.
+    index: usize,
+    next_feed: u64,
+    effects: Vec<Effect>,
+    unsent: Vec<Sent>,
+    /// Sent or to be sent, not known to be durable, with the position that caused it.
+    unacknowledged: BTreeMap<(PartitionId, u64), (Position, Envelope)>,
+    replies: Vec<Reply>,
+    /// The position that storage is known to have.
+    stored: Position,
+    /// Lower fence of cold reads (E of rule 4).
+    fence: Position,
+    loading: BTreeSet<RowKey>,
+    /// Rows that the heads of what was fed name and that were not in memory then.
+    wanted: BTreeSet<RowKey>,
+}
+
+/// The first half of a take-over: the changelog is folded.
+pub struct TakeOver {
+    config: Config,
+    cursor: Cursor,
+    fold: Fold,
+    next: u64,
+}
+
+impl TakeOver {
+    /// Begins at what stands in the database.
+    #[must_use]
+    pub fn new(config: Config, stored: StoredPosition) -> TakeOver {
+        let begin = if bugs::on(Bug::SnapshotNotRecorded) {
+            None
+        } else {
+            stored.snapshot
+        };
+        TakeOver {
+            config,
+            cursor: Cursor::from_snapshot(begin),
+            fold: Fold::new(stored.position),
+            next: begin.unwrap_or(0),
+        }
+    }
+
+    /// Offset in the changelog of the record to hand in next; hand in all that there are.
+    #[must_use]
+    pub fn next_offset(&self) -> u64 {
+        self.next
+    }
+
+    /// Folds the record at [`TakeOver::next_offset`].
+    ///
+    /// # Errors
+    /// [`Stop`] where it cannot be read, or contradicts another.
+    pub fn fold(&mut self, bytes: Bytes) -> Result<(), Stop> {
+        let offset = self.next;
+        let change = Change::from_wire(bytes).map_err(|error| self.unreadable(offset, &error))?;
+        self.next += 1;
+        let wholes = self
+            .cursor
+            .take(offset, change)
+            .map_err(|source| Stop::Diverged {
+                partition: self.config.partition,
+                source,
+            })?;
+        for whole in wholes {
+            self.fold
+                .apply(whole.change)
+                .map_err(|error| self.unreadable(offset, &error))?;
+        }
+        Ok(())
+    }
+
+    fn unreadable(&self, offset: u64, error: &Malformed) -> Stop {
+        Stop::Unreadable {
+            partition: self.config.partition,
+            place: format!("changelog offset {offset}"),
+            fault: Fault::from(error.clone()),
+        }
+    }
+
+    /// Ends the folding.
+    ///
+    /// # Errors
+    /// [`Stop`] where the snapshot that storage has recorded is not in the changelog, or where the
+    /// changelog ends before the position that storage has.
+    pub fn finish(self, logic: Arc<dyn Logic>) -> Result<Worker, Stop> {
+        let partition = self.config.partition;
+        let stored = self.fold_beyond();
+        if (self.cursor.is_waiting() || self.cursor.position() < stored)
+            && !bugs::on(Bug::SnapshotNotRecorded)
+        {
+            let place = format!("changelog up to offset {}", self.next);
+            let message = format!("it does not reach {stored}, which the database has");
+            let fault = Fault::new(crate::fault::Class::Corrupt, "changelog_short", message);
+            return Err(Stop::Unreadable {
+                partition,
+                place,
+                fault,
+            });
+        }
+        let Fold {
+            state,
+            rows,
+            outbox,
+            ..
+        } = self.fold;
+        let next_feed = state.position.offset().unwrap_or(0);
+        let mut partition =
+            Partition::new(self.config.partition, self.config.generation, logic, state);
+        for (key, row) in rows {
+            partition.restore_row(&key, row);
+        }
+        let from = partition.state().position;
+        let unsent: Vec<Sent> = outbox
+            .iter()
+            .map(|((to, number), envelope)| Sent {
+                to: *to,
+                number: *number,
+                envelope: envelope.clone(),
+            })
+            .collect();
+        Ok(Worker {
+            config: self.config,
+            partition,
+            opened: None,
+            inbox: VecDeque::new(),
+            inbox_bytes: 0,
+            index: 0,
+            next_feed,
+            effects: Vec::new(),
+            unsent,
+            unacknowledged: outbox
+                .into_iter()
+                .map(|(name, envelope)| (name, (from, envelope)))
+                .collect(),
+            replies: Vec::new(),
+            stored,
+            fence: stored,
+            loading: BTreeSet::new(),
+            wanted: BTreeSet::new(),
+        })
+    }
+
+    fn fold_beyond(&self) -> Position {
+        self.fold.beyond()
+    }
+}
+
+impl Worker {
+    /// The partition.
+    #[must_use]
+    pub fn partition(&self) -> &Partition {
+        &self.partition
+    }
+
+    /// The frame by which the worker announces itself in its own command log.
+    #[must_use]
+    pub fn open(&self) -> Bytes {
+        let scalars = &self.partition.state().scalars;
+        let open = Open {
+            owner: self.config.owner,
+            build: self.config.build,
+            after: if scalars.build == self.config.build {
+                None
+            } else {
+                scalars.sealed
+            },
+            // On an atomic log nothing is replayed, so no build can differ on what was told already.
+            accept_replay: self.config.atomic,
+            settings: self.config.settings.clone(),
+        };
+        Frame::encode(
+            None,
+            [Envelope::control(Kind::Open, &Body::Open(open))].iter(),
+        )
+    }
+
+    /// The Open is durable at `offset`.
+    pub fn opened(&mut self, offset: u64) {
+        self.opened = Some(offset);
+    }
+
+    /// The frame of an orderly stop; `None` before the worker owns the partition.
+    #[must_use]
+    pub fn seal(&self) -> Option<Bytes> {
+        let epoch = self.opened.filter(|_| self.owns())?;
+        Some(Frame::encode(
+            None,
+            [Envelope::control(Kind::Seal, &Body::Seal(epoch))].iter(),
+        ))
+    }
+
+    /// Whether its own Open has been applied and none after it.
+    #[must_use]
+    pub fn owns(&self) -> bool {
+        let scalars = &self.partition.state().scalars;
+        self.opened.is_some() && scalars.epoch == self.opened
+    }
+
+    /// Offset of the record to feed next.
+    #[must_use]
+    pub fn next_offset(&self) -> u64 {
+        self.next_feed
+    }
+
+    /// Bytes fed and not applied.
+    #[must_use]
+    pub fn inbox_bytes(&self) -> usize {
+        self.inbox_bytes
+    }
+
+    /// Takes the durable record at [`Worker::next_offset`]. `now` is the driver's own clock, in
+    /// milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// [`Stop`] where its header cannot be read and a partition sent it, or where it is stamped too far
+    /// ahead.
+    pub fn feed(&mut self, offset: u64, stamp: u64, bytes: Bytes, now: u64) -> Result<(), Stop> {
+        if offset != self.next_feed {
+            return Err(Stop::LogGap {
+                partition: self.config.partition,
+                needed: self.next_feed,
+                held: format!("{offset} next"),
+            });
+        }
+        let window = self.partition.state().scalars.settings.window;
+        if let Some(ahead) = stamp.checked_sub(now).filter(|ahead| *ahead > window) {
+            return Err(Stop::ClockAhead {
+                partition: self.config.partition,
+                offset,
+                ahead,
+            });
+        }
+        let length = bytes.len();
+        let frame = Frame::decode(bytes).map_err(|error| Stop::Unreadable {
+            partition: self.config.partition,
+            place: format!("command log offset {offset}"),
+            fault: error.into(),
+        })?;
+        let position = self.partition.state().position;
+        if self.inbox.is_empty() {
+            self.index = if position.offset() == Some(offset) {
+                position.index() as usize + 1
+            } else {
+                0
+            };
+        }
+        for group in frame
+            .envelopes
+            .iter()
+            .filter_map(|envelope| envelope.head.group.as_ref())
+        {
+            if !self.partition.rows().contains(group) {
+                self.wanted.insert(group.clone());
+            }
+        }
+        self.next_feed += 1;
+        self.inbox_bytes += length;
+        self.inbox.push_back(Fed {
+            offset,
+            stamp,
+            frame,
+        });
+        Ok(())
+    }
+
+    /// Applies up to `limit` envelopes of what was fed.
+    ///
+    /// # Errors
+    /// [`Stop`]: nothing more is applied. Effects up to there may still be sent.
+    pub fn run(&mut self, limit: usize) -> Result<Progress, Stop> {
+        if !self.loading.is_empty() {
+            return Ok(Progress::Cold(self.loading.iter().cloned().collect()));
+        }
+        if !self.wanted.is_empty() {
+            let mut cold = std::mem::take(&mut self.wanted);
+            cold.retain(|row| !self.partition.rows().contains(row));
+            if let Some(beyond) = cold.iter().nth(LOAD_ROWS).cloned() {
+                self.wanted = cold.split_off(&beyond);
+            }
+            if !cold.is_empty() {
+                return Ok(self.ask_for(cold));
+            }
+        }
+        for _ in 0..limit {
+            if self.is_full() {
+                return Ok(Progress::Full);
+            }
+            let Some(fed) = self.inbox.front() else {
+                return Ok(Progress::Idle);
+            };
+            if self.index >= fed.frame.envelopes.len() {
+                self.next_frame();
+                continue;
+            }
+            if self.is_partly_dropped(fed) {
+                let last = u32::try_from(fed.frame.envelopes.len() - 1).unwrap_or(u32::MAX);
+                let at = Position::new(fed.offset, last);
+                self.partition.skip(at);
+                self.next_frame();
+                continue;
+            }
+            let index = u32::try_from(self.index).unwrap_or(u32::MAX);
+            let source = fed.frame.source;
+            let input = Input {
+                at: Position::new(fed.offset, index),
+                stamp: fed.stamp,
+                number: source.map(|source| (source.partition, source.first + u64::from(index))),
+                damaged: fed.frame.damaged,
+                envelope: &fed.frame.envelopes[self.index],
+            };
+            let (at, kind) = (input.at, input.envelope.head.kind);
+            match self.partition.apply(input, &mut self.effects) {
+                Ok(()) => self.index += 1,
+                Err(Halt::Cold(rows)) => return Ok(self.ask_for(rows.into_iter().collect())),
+                Err(Halt::Unreadable(fault)) => {
+                    let place = format!("command log position {at}");
+                    return Err(Stop::Unreadable {
+                        partition: self.config.partition,
+                        place,
+                        fault,
+                    });
+                }
+            }
+            self.sort_effects(at);
+            if matches!(kind, Kind::Open | Kind::Seal) {
+                self.check_ownership(at)?;
+            }
+        }
+        Ok(Progress::More)
+    }
+
+    /// Splits what the last application asks for into answers and envelopes to send.
+    fn sort_effects(&mut self, at: Position) {
+        for effect in self.effects.drain(..) {
+            match effect {
+                Effect::Answer(reply) => self.replies.push(reply),
+                Effect::Send {
+                    to,
+                    number,
+                    envelope,
+                } => {
+                    if !self.config.atomic {
+                        self.unacknowledged
+                            .insert((to, number), (at, envelope.clone()));
+                    }
+                    self.unsent.push(Sent {
+                        to,
+                        number,
+                        envelope,
+                    });
+                }
+            }
+        }
+    }
+
+    fn next_frame(&mut self) {
+        self.inbox.pop_front();
+        self.index = 0;
+        if self.inbox.is_empty() {
+            self.inbox_bytes = 0;
+        }
+    }
+
+    /// The bug that drops a frame of which a part was applied.
+    fn is_partly_dropped(&self, fed: &Fed) -> bool {
+        let Some(source) = fed
+            .frame
+            .source
+            .filter(|_| bugs::on(Bug::FramePartlyDropped))
+        else {
+            return false;
+        };
+        let applied = self
+            .partition
+            .state()
+            .inbound
+            .get(&source.partition)
+            .copied()
+            .unwrap_or(0);
+        self.index == 0 && source.first <= applied
+    }
+
+    /// After an Open or a Seal: is this worker still the owner?
+    fn check_ownership(&self, at: Position) -> Result<(), Stop> {
+        // Before its own Open it applies on behalf of the owners before.
+        let Some(opened) = self.opened.filter(|opened| at.offset() >= Some(*opened)) else {
+            return Ok(());
+        };
+        let partition = self.config.partition;
+        let scalars = &self.partition.state().scalars;
+        if scalars.epoch == Some(opened) {
+            return match scalars.sealed {
+                Some(_) => Err(Stop::Sealed { partition, at }),
+                None => Ok(()),
+            };
+        }
+        if bugs::on(Bug::LeftoverGoesOn) {
+            return Ok(());
+        }
+        if at.offset() == Some(opened) {
+            return Err(Stop::ForeignBuild {
+                partition,
+                owner: scalars.build,
+            });
+        }
+        Err(Stop::Overtaken { partition, at })
+    }
+
+    // ---- cold rows
+
+    fn ask_for(&mut self, rows: BTreeSet<RowKey>) -> Progress {
+        self.loading = rows;
+        Progress::Cold(self.loading.iter().cloned().collect())
+    }
+
+    /// The database's answer to [`Progress::Cold`]: rows and the position they are of, read in one
+    /// snapshot. Rule 4 decides whether it counts; where the database is behind it is asked again.
+    ///
+    /// # Errors
+    /// [`Stop::Overtaken`] where storage is ahead of this worker.
+    pub fn loaded(&mut self, position: Position, rows: &[(RowKey, StoredRow)]) -> Result<(), Stop> {
+        let at = self.partition.state().position;
+        if position > at && !bugs::on(Bug::NoUpperFence) {
+            return Err(Stop::Overtaken {
+                partition: self.config.partition,
+                at,
+            });
+        }
+        let fence = self.fence.max(self.partition.rows().evicted());
+        if position < fence && !bugs::on(Bug::NoLowerFence) {
+            return Ok(());
+        }
+        self.stored = self.stored.max(position);
+        for (key, row) in rows {
+            self.loading.remove(key);
+            self.partition.rows_mut().load(key, row.clone());
+        }
+        Ok(())
+    }
+
+    /// Storage is known to have come to `position`: rows up to there may be evicted.
+    pub fn storage_at(&mut self, position: Position) {
+        self.stored = self.stored.max(position);
+    }
+
+    /// Evicts rows until the cache is within its bound, as far as storage allows.
+    pub fn evict(&mut self) {
+        let (limit, stored) = (self.config.cache_bytes, self.stored);
+        self.partition.rows_mut().evict(limit, stored);
+    }
+
+    fn is_full(&mut self) -> bool {
+        if self.partition.rows().bytes() <= self.config.cache_bytes {
+            return false;
+        }
+        self.evict();
+        // Rows of the application to come must have room beside the bound.
+        self.partition.rows().bytes() > self.config.cache_bytes + self.config.cache_bytes / 4
+    }
+
+    // ---- what leaves
+
+    /// Frames to append, one or a few per target, in order of the channels.
+    pub fn take_frames(&mut self) -> Vec<Outgoing> {
+        let mut by_target: BTreeMap<PartitionId, Vec<Sent>> = BTreeMap::new();
+        for sent in self.unsent.drain(..) {
+            by_target.entry(sent.to).or_default().push(sent);
+        }
+        let mut frames = Vec::new();
+        for (to, sent) in by_target {
+            let mut rest = &sent[..];
+            while let Some(first) = rest.first() {
+                let mut bytes = 0;
+                let fitting = rest.iter().enumerate().take_while(|(nth, item)| {
+                    bytes += item.envelope.body.len() + 128;
+                    // Numbers are dense within a frame; a resent outbox may have holes before it.
+                    item.number == first.number + *nth as u64
+                        && (*nth == 0 || bytes <= self.config.record_bytes)
+                });
+                let (now, later) = rest.split_at(fitting.count().max(1));
+                let last = now.last().map_or(first.number, |item| item.number);
+                let source = Source {
+                    partition: self.config.partition,
+                    first: first.number,
+                };
+                let frame = Frame::encode(Some(source), now.iter().map(|item| &item.envelope));
+                frames.push(Outgoing {
+                    to,
+                    numbers: first.number..=last,
+                    frame,
+                });
+                rest = later;
+            }
+        }
+        frames
+    }
+
+    /// Envelopes of a frame are durable.
+    pub fn acknowledged(&mut self, to: PartitionId, numbers: std::ops::RangeInclusive<u64>) {
+        for number in numbers {
+            self.unacknowledged.remove(&(to, number));
+        }
+    }
+
+    /// Answers to submitters.
+    pub fn take_replies(&mut self) -> Vec<Reply> {
+        std::mem::take(&mut self.replies)
+    }
+
+    /// The change record of what was applied since the last one, in chunks that fit a record of the log.
+    /// Empty where nothing was.
+    pub fn take_change(&mut self, snapshot: bool) -> Vec<Bytes> {
+        let Some(mut change) = self.partition.take_change(snapshot) else {
+            return Vec::new();
+        };
+        if !bugs::on(Bug::NoOutbox) {
+            let from = change.from;
+            let all = change.kind == ChangeKind::Snapshot;
+            change.outbox = (self.unacknowledged.iter())
+                .filter(|(_, (at, _))| all || *at > from)
+                .map(|((to, number), (_, envelope))| Sent {
+                    to: *to,
+                    number: *number,
+                    envelope: envelope.clone(),
+                })
+                .collect();
+        }
+        for (to, sent) in &self.partition.state().outbound {
+            let lowest = self.unacknowledged.range((*to, 0)..=(*to, u64::MAX)).next();
+            change
+                .lowest
+                .push((*to, lowest.map_or(sent + 1, |((_, number), _)| *number)));
+        }
+        if let Some(opened) = self.opened {
+            change.epoch = opened;
+        }
+        change.into_chunks(self.config.record_bytes)
+    }
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker")
+            .field("partition", &self.partition)
+            .finish_non_exhaustive()
+    }
+}
