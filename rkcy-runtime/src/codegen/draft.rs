@@ -9,7 +9,7 @@ use super::value::{Value, check, encode};
 use bytes::Bytes;
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::id::{ConcernId, TxnId};
-use rkcy_core::key::Key;
+use rkcy_core::key::{Key, KeyPart};
 use rkcy_core::plan::{self, Partitions};
 use rkcy_core::txn::{Access, Answer, Args, Check, Mode, ReplyTo, Step, Txn, Unplanned};
 use uuid::Uuid;
@@ -31,6 +31,87 @@ pub struct Spec {
     pub keep: bool,
     /// Numbers of the steps whose results its key or payload uses.
     pub after: Vec<u16>,
+}
+
+impl Spec {
+    /// `create`.
+    #[must_use]
+    pub fn create<C: Concern>() -> Spec {
+        Spec::new::<C>(op::CREATE, Access::Exclusive)
+    }
+
+    /// `get`.
+    #[must_use]
+    pub fn get<C: Concern>() -> Spec {
+        Spec::new::<C>(op::GET, Access::Shared)
+    }
+
+    /// A command.
+    #[must_use]
+    pub fn command<C: Concern>(op: u16) -> Spec {
+        Spec::new::<C>(op, Access::Exclusive)
+    }
+
+    /// A query.
+    #[must_use]
+    pub fn query<C: Concern>(op: u16) -> Spec {
+        Spec::new::<C>(op, Access::Shared)
+    }
+
+    /// Without a key, which then comes out of a result; without a payload; its result is not used.
+    fn new<C: Concern>(op: u16, access: Access) -> Spec {
+        Spec {
+            concern: C::ID,
+            key: None,
+            op,
+            access,
+            args: Args::Ready(Bytes::new()),
+            keep: false,
+            after: Vec::new(),
+        }
+    }
+
+    /// On the instance with this key.
+    #[must_use]
+    pub fn on(self, key: &impl KeyPart) -> Spec {
+        Spec {
+            key: Some(Key::of(key)),
+            ..self
+        }
+    }
+
+    /// With this payload.
+    #[must_use]
+    pub fn with(self, payload: &impl Value) -> Spec {
+        Spec {
+            args: Args::Ready(encode(payload)),
+            ..self
+        }
+    }
+
+    /// With a payload that is computed out of results.
+    #[must_use]
+    pub fn with_late_payload(self) -> Spec {
+        Spec {
+            args: Args::Late,
+            ..self
+        }
+    }
+
+    /// Its key or its payload uses the results of these steps.
+    #[must_use]
+    pub fn after(self, steps: &[u16]) -> Spec {
+        Spec {
+            after: steps.to_vec(),
+            ..self
+        }
+    }
+
+    /// Its result is used.
+    #[must_use]
+    pub fn kept(self) -> Spec {
+        Spec { keep: true, ..self }
+    }
 }
 
 /// A transaction in the making.
@@ -68,6 +149,10 @@ impl Draft {
     ///
     /// # Errors
     /// Where the draft cannot be finished.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "all that one step is made of; front ends call it in one place"
+    )]
     pub fn single(
         id: TxnId,
         schema: u64,

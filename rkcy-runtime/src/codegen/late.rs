@@ -48,6 +48,16 @@ pub fn not_late(transaction: &str, what: &str, number: u16) -> Fault {
     )
 }
 
+/// A concern that this build does not know.
+#[must_use]
+pub fn unknown_concern(rank: u16) -> Fault {
+    Fault::new(
+        Class::Corrupt,
+        "unknown_concern",
+        format!("this build has no concern {rank}"),
+    )
+}
+
 /// A transaction that this build does not know.
 #[must_use]
 pub fn unknown_transaction(kind: u32) -> Fault {

@@ -174,6 +174,13 @@ impl PlatformDesc {
         self.concerns.iter().find(|concern| concern.name == name)
     }
 
+    /// The name of a concern, for messages.
+    #[must_use]
+    pub fn concern_name(&self, id: ConcernId) -> &'static str {
+        let found = self.concerns.iter().find(|concern| concern.id == id);
+        found.map_or("an unknown concern", |concern| concern.name)
+    }
+
     /// The transaction with this name.
     #[must_use]
     pub fn transaction(&self, name: &str) -> Option<&'static TransactionDesc> {
