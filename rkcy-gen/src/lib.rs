@@ -9,5 +9,7 @@
 //!
 //! Each arrow is a function from value to value. Only `write` and the binary touch the file system.
 
+pub mod check;
+pub mod diagnostic;
 pub mod model;
 pub mod syntax;

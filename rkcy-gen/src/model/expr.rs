@@ -28,7 +28,7 @@ pub struct Expr {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ExprKind {
-    /// A literal, or a value of an enum.
+    /// A literal, or a value of an enum. A zero `duration` is the number 0.
     Literal(Literal),
     /// A parameter or the result of a step, or a field in one. No field on the way is optional or
     /// a list, only the last may be.
@@ -42,6 +42,8 @@ pub enum ExprKind {
     /// A field that was left out: its declared default, or else absent, empty, zero, or a message
     /// made of such fields. Which field it is, is told by where this stands.
     Default,
+    /// A `T?` without a value.
+    Absent,
     /// A uuid key that `create` leaves out: derived from (transaction id, step, index).
     DerivedUuid(StepId),
     /// `!a`
@@ -123,6 +125,7 @@ impl Expr {
             ExprKind::Literal(_)
             | ExprKind::Path(_)
             | ExprKind::Default
+            | ExprKind::Absent
             | ExprKind::DerivedUuid(_) => {}
         }
     }

@@ -157,22 +157,19 @@ impl Step {
     pub fn reads_only(&self) -> bool {
         matches!(self.kind, StepKind::Get | StepKind::Query(..))
     }
-
-    /// Whether its result is the instance with this step's key.
-    pub fn gives_instance(&self) -> bool {
-        matches!(self.kind, StepKind::Create(_) | StepKind::Get)
-    }
 }
 
 /// See [`Transaction::resolve_key`]; on its own because `check` asks while it builds the list.
 pub(crate) fn resolve_key<'a>(steps: &'a [Step], key: &'a Expr) -> &'a Expr {
-    // Ends: a step's key only speaks of earlier steps.
+    // A step that gives a concern gives its own instance. Ends: a key only speaks of earlier steps.
     match &key.kind {
         ExprKind::Path(Path {
             root: Root::Step(id),
             fields,
         }) => match (fields.as_slice(), &steps[id.index()]) {
-            ([FieldRef::Key(_)], step) if step.gives_instance() => resolve_key(steps, &step.key),
+            ([FieldRef::Key(concern)], step) if step.concern == *concern => {
+                resolve_key(steps, &step.key)
+            }
             _ => key,
         },
         _ => key,

@@ -44,6 +44,15 @@ impl Span {
         }
     }
 
+    /// Like `to`, but where the two lie in different files it is the other one alone.
+    pub(crate) fn to_end(self, other: Span) -> Span {
+        if self.file == other.file && self.start <= other.start {
+            self.to(other)
+        } else {
+            other
+        }
+    }
+
     /// The empty span where this one begins.
     pub fn before(self) -> Span {
         Span {

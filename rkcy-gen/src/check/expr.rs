@@ -1,0 +1,567 @@
+//! Pass 5, expressions: their types, and whether they are what is wanted where they stand.
+
+use super::Checker;
+use super::number::{bounds, number};
+use super::schema::Kind;
+use super::transaction::Body;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::{
+    CompareOp, ConcernId, Expr, ExprKind, Literal, Many, Number, Scalar, Type, ValueType,
+};
+use crate::syntax::Span;
+use crate::syntax::ast::Ident;
+use crate::syntax::expr::{Expr as AstExpr, ExprKind as Ast};
+
+impl Checker {
+    /// An expression. With an expected type, it has been held against that.
+    pub(super) fn expr<'a>(
+        &mut self,
+        expr: &'a AstExpr,
+        expected: Option<Type>,
+        body: &mut Body<'a>,
+    ) -> Option<Expr> {
+        let found = self.expr_alone(expr, expected, body)?;
+        match expected {
+            Some(expected) if !self.fits(&found, expected) => None,
+            _ => Some(found),
+        }
+    }
+
+    fn expr_alone<'a>(
+        &mut self,
+        expr: &'a AstExpr,
+        expected: Option<Type>,
+        body: &mut Body<'a>,
+    ) -> Option<Expr> {
+        let span = expr.span;
+        let scalar = |scalar| Type::one(ValueType::Scalar(scalar));
+        match &expr.kind {
+            Ast::Number(text) => self.number_literal(text, expected, span),
+            Ast::String(text) => {
+                let kind = ExprKind::Literal(Literal::String(text.clone()));
+                Some(Expr {
+                    ty: scalar(Scalar::String),
+                    kind,
+                    span,
+                })
+            }
+            Ast::Path(path) => self.path(path, span, expected, body),
+            Ast::List(elements) => self.list(elements, expected, span, body),
+            Ast::Record(name, entries) => {
+                let id = self.record_type(name)?;
+                self.record(id, name, entries, span, body)
+            }
+            Ast::Target(target) => {
+                let (concern, key) = self.target(target, body)?;
+                self.is_visited(concern, &key, span, body);
+                Some(Expr {
+                    ty: Type::one(ValueType::Concern(concern)),
+                    kind: ExprKind::Committed(concern, Box::new(key)),
+                    span,
+                })
+            }
+            Ast::IdOf(target) => {
+                let (concern, key) = self.target(target, body)?;
+                Some(Expr {
+                    ty: Type::one(ValueType::IdOf(concern)),
+                    kind: key.kind,
+                    span,
+                })
+            }
+            Ast::Not(count, inner) => {
+                let inner = self.expr(inner, None, body)?;
+                if inner.ty != scalar(Scalar::Bool) {
+                    let shown = self.show_type(inner.ty);
+                    self.report(
+                        Diagnostic::new(
+                            Code::NotACondition,
+                            inner.span,
+                            format!("`!` denies a `bool`, and this is a `{shown}`"),
+                        )
+                        .help("compare it with something"),
+                    );
+                    return None;
+                }
+                // Two denials are none.
+                let kind = if count % 2 == 1 {
+                    ExprKind::Not(Box::new(inner))
+                } else {
+                    inner.kind
+                };
+                Some(Expr {
+                    ty: scalar(Scalar::Bool),
+                    kind,
+                    span,
+                })
+            }
+            Ast::Call(name, arguments) => {
+                body.blurred = true;
+                for argument in arguments {
+                    self.expr(argument, None, body);
+                }
+                if !self.schema.unbuilt_calls.contains(&name.text)
+                    && !self.schema.lost_names.contains(&name.text)
+                {
+                    self.report(
+                        Diagnostic::new(
+                            Code::UnknownName,
+                            name.span,
+                            format!("there is no function `{}`", name.text),
+                        )
+                        .help("a command names its instance: `Concern[key].command(…)`"),
+                    );
+                }
+                None
+            }
+            Ast::Chain(base, accesses) => {
+                match (&base.kind, accesses.first()) {
+                    (Ast::Target(_), Some(first)) if first.arguments.is_none() => {
+                        self.committed_field(base, &first.name, span)
+                    }
+                    _ => self.nested_step(span),
+                }
+                None
+            }
+            Ast::Create(..)
+            | Ast::Ensure(..)
+            | Ast::Update(..)
+            | Ast::Get(_)
+            | Ast::Find(_)
+            | Ast::Delete(_) => {
+                self.nested_step(span);
+                None
+            }
+            Ast::Compare(..) | Ast::Is(..) => self.condition(expr, body),
+        }
+    }
+
+    fn nested_step(&mut self, span: Span) {
+        self.report(
+            Diagnostic::new(
+                Code::NestedStep,
+                span,
+                "a step is not part of an expression",
+            )
+            .help("bind its result first: `let x = …`, and use `x` here"),
+        );
+    }
+
+    /// `X[k].field`
+    pub(super) fn committed_field(&mut self, base: &AstExpr, field: &Ident, span: Span) {
+        let concern = match &base.kind {
+            Ast::Target(target) => target.concern.text.as_str(),
+            _ => "X",
+        };
+        let field = &field.text;
+        self.report(
+            Diagnostic::new(Code::CommittedField, span, format!("`{concern}[…]` is what the transaction commits, so its `{field}` is not known here"))
+                .help(format!("read it as it is at this point: `let x = get {concern}[…]`, then `x.{field}`")),
+        );
+    }
+
+    /// The same, where a `let` stands between.
+    pub(super) fn committed_without_binding(&mut self, span: Span) {
+        self.report(
+            Diagnostic::new(
+                Code::CommittedField,
+                span,
+                "this is what the transaction commits, so its fields are not known here",
+            )
+            .help("read the instance as it is at this point: `let x = get X[…]`"),
+        );
+    }
+
+    /// What a transaction commits to an instance is known where one of its steps is.
+    fn is_visited(&mut self, concern: ConcernId, key: &Expr, span: Span, body: &mut Body<'_>) {
+        let key = crate::model::transaction::resolve_key(&body.steps, key);
+        let visited = body.steps.iter().any(|step| {
+            step.concern == concern
+                && same_value(
+                    crate::model::transaction::resolve_key(&body.steps, &step.key),
+                    key,
+                )
+        });
+        if !visited && !body.blurred {
+            let name = self.schema.concern(concern).name.clone();
+            let finding = Diagnostic::new(
+                Code::NotSupportedYet,
+                span,
+                "not supported yet: the value of an instance that no step visits",
+            )
+            .help(format!("read it: `let x = get {name}[…]`, and use `x`"));
+            self.report(finding);
+        }
+    }
+
+    fn number_literal(&mut self, text: &str, expected: Option<Type>, span: Span) -> Option<Expr> {
+        let wanted = match expected.map(|ty| ty.value) {
+            Some(ValueType::Scalar(scalar)) if scalar.is_number() => scalar,
+            _ if text.contains('.') => Scalar::F64,
+            _ => Scalar::I64,
+        };
+        match number(text, wanted) {
+            Ok(value) => Some(Expr {
+                ty: Type::one(ValueType::Scalar(wanted)),
+                kind: ExprKind::Literal(Literal::Number(value)),
+                span,
+            }),
+            Err(_) => {
+                self.report(
+                    Diagnostic::new(
+                        Code::WrongType,
+                        span,
+                        format!("{text} is not a `{}`", wanted.word()),
+                    )
+                    .help(bounds(wanted)),
+                );
+                None
+            }
+        }
+    }
+
+    fn list<'a>(
+        &mut self,
+        elements: &'a [AstExpr],
+        expected: Option<Type>,
+        span: Span,
+        body: &mut Body<'a>,
+    ) -> Option<Expr> {
+        let mut element = expected
+            .filter(|ty| ty.is_list())
+            .map(|ty| Type::one(ty.value));
+        let mut values = Vec::new();
+        let mut complete = true;
+        for expr in elements {
+            match self.expr(expr, element, body) {
+                Some(value) => {
+                    element.get_or_insert(value.ty);
+                    values.push(value);
+                }
+                None => complete = false,
+            }
+        }
+        if !complete {
+            return None;
+        }
+        let Some(element) = element else {
+            self.report(
+                Diagnostic::new(
+                    Code::WrongType,
+                    span,
+                    "nothing tells what this list is a list of",
+                )
+                .help("an empty list stands where a list is expected"),
+            );
+            return None;
+        };
+        if element.many != Many::One {
+            self.report(
+                Diagnostic::new(
+                    Code::WrongType,
+                    span,
+                    "a list holds no lists and nothing that may be absent",
+                )
+                .help("put the inner one into a `message`"),
+            );
+            return None;
+        }
+        let ty = Type {
+            value: element.value,
+            many: Many::List,
+        };
+        let kind = if values.is_empty() {
+            ExprKind::Literal(Literal::EmptyList)
+        } else {
+            ExprKind::List(values)
+        };
+        Some(Expr { ty, kind, span })
+    }
+
+    fn record_type(&mut self, name: &Ident) -> Option<crate::model::MessageId> {
+        let declared = self.schema.types.get(&name.text).copied();
+        let finding = match declared.map(|declared| declared.kind) {
+            Some(Kind::Message(id)) => {
+                if let Some(declared) =
+                    declared.filter(|declared| declared.span.file != name.span.file)
+                {
+                    self.schema.uses.insert(declared.span.file);
+                }
+                return Some(id);
+            }
+            Some(Kind::Unbuilt) => return None,
+            Some(Kind::Concern(_)) => Diagnostic::new(
+                Code::WrongKindOfType,
+                name.span,
+                format!(
+                    "`{}` is a concern, and its instances are made by a step",
+                    name.text
+                ),
+            )
+            .help(format!("write `let x = create {} {{ … }}`", name.text)),
+            Some(Kind::Enum(_)) => Diagnostic::new(
+                Code::WrongKindOfType,
+                name.span,
+                format!("`{}` is an enum, which has no fields", name.text),
+            )
+            .help("write the name of one of its values"),
+            None => {
+                self.unknown_type(name);
+                return None;
+            }
+        };
+        self.report(finding);
+        None
+    }
+
+    /// A condition: a comparison, `is`, or a `bool`.
+    pub(super) fn condition<'a>(&mut self, expr: &'a AstExpr, body: &mut Body<'a>) -> Option<Expr> {
+        let bool_type = Type::one(ValueType::Scalar(Scalar::Bool));
+        let span = expr.span;
+        match &expr.kind {
+            Ast::Compare(operator, left, right) => {
+                let (left, right) = self.operands(left, right, body)?;
+                let operator = compare_op(operator)?;
+                self.is_comparable(&left, &right, operator, span)?;
+                Some(Expr {
+                    ty: bool_type,
+                    kind: ExprKind::Compare(operator, Box::new(left), Box::new(right)),
+                    span,
+                })
+            }
+            Ast::Is(inner, present) => {
+                let inner = self.expr(inner, None, body)?;
+                if !inner.ty.is_optional() {
+                    let shown = self.show_type(inner.ty);
+                    self.report(
+                        Diagnostic::new(
+                            Code::NeverAbsent,
+                            inner.span,
+                            format!("a `{shown}` is never absent"),
+                        )
+                        .help("`is present` and `is absent` ask about values of a type with `?`"),
+                    );
+                    return None;
+                }
+                let inner = Box::new(inner);
+                let kind = if *present {
+                    ExprKind::IsPresent(inner)
+                } else {
+                    ExprKind::IsAbsent(inner)
+                };
+                Some(Expr {
+                    ty: bool_type,
+                    kind,
+                    span,
+                })
+            }
+            _ => {
+                let condition = self.expr(expr, None, body)?;
+                if condition.ty == bool_type {
+                    return Some(condition);
+                }
+                let shown = self.show_type(condition.ty);
+                let finding = Diagnostic::new(
+                    Code::NotACondition,
+                    condition.span,
+                    format!("a condition is a `bool`, and this is a `{shown}`"),
+                );
+                self.report(if condition.ty.is_optional() {
+                    finding.help("ask whether it is there: `is present` or `is absent`")
+                } else {
+                    finding.help("compare it with something: `==`, `!=`, `<`, `<=`, `>` or `>=`")
+                });
+                None
+            }
+        }
+    }
+
+    /// Both sides; a literal or an enum's value is read with the type of the other side.
+    fn operands<'a>(
+        &mut self,
+        left: &'a AstExpr,
+        right: &'a AstExpr,
+        body: &mut Body<'a>,
+    ) -> Option<(Expr, Expr)> {
+        let plain_name = |expr: &AstExpr| match &expr.kind {
+            Ast::Path(path) if path.len() == 1 => path.first().map(|name| name.text.clone()),
+            _ => None,
+        };
+        let is_bound = |name: String, body: &Body<'_>| {
+            body.bindings
+                .iter()
+                .any(|binding| binding.name.text == name)
+        };
+        let left_needs_type = matches!(left.kind, Ast::Number(_))
+            || plain_name(left).is_some_and(|name| !is_bound(name, body));
+        if left_needs_type {
+            let right = self.expr_alone(right, None, body)?;
+            let left = self.expr_alone(left, Some(right.ty), body)?;
+            Some((left, right))
+        } else {
+            let left = self.expr_alone(left, None, body);
+            let right = self.expr_alone(right, left.as_ref().map(|left| left.ty), body);
+            Some((left?, right?))
+        }
+    }
+
+    fn is_comparable(
+        &mut self,
+        left: &Expr,
+        right: &Expr,
+        operator: CompareOp,
+        span: Span,
+    ) -> Option<()> {
+        let shown = (self.show_type(left.ty), self.show_type(right.ty));
+        if let Some(optional) = [left, right].into_iter().find(|side| side.ty.is_optional()) {
+            self.report(
+                Diagnostic::new(
+                    Code::NotComparable,
+                    optional.span,
+                    format!(
+                        "a `{}` may be absent, and what is absent cannot be compared",
+                        self.show_type(optional.ty)
+                    ),
+                )
+                .help("ask whether it is there: `is present` or `is absent`"),
+            );
+            return None;
+        }
+        let simple = |ty: Type| {
+            ty.many == Many::One
+                && !matches!(ty.value, ValueType::Message(_) | ValueType::Concern(_))
+        };
+        let ordered = |ty: Type| match ty.value {
+            ValueType::Scalar(scalar) => {
+                scalar.is_number()
+                    || matches!(
+                        scalar,
+                        Scalar::String | Scalar::Timestamp | Scalar::Duration
+                    )
+            }
+            _ => false,
+        };
+        let (why, help) = if !simple(left.ty) || !simple(right.ty) {
+            (
+                format!("a `{}` cannot be compared with a `{}`", shown.0, shown.1),
+                "compare fields of them",
+            )
+        } else if !self.is_usable_as(left, right.ty.value)
+            && !self.is_usable_as(right, left.ty.value)
+        {
+            (
+                format!("a `{}` cannot be compared with a `{}`", shown.0, shown.1),
+                "both sides have one type",
+            )
+        } else if !matches!(operator, CompareOp::Eq | CompareOp::Ne)
+            && !(ordered(left.ty) && ordered(right.ty))
+        {
+            (
+                format!("values of `{}` have no order", shown.0),
+                "compare them with `==` or `!=`",
+            )
+        } else {
+            return Some(());
+        };
+        self.report(Diagnostic::new(Code::NotComparable, span, why).help(help));
+        None
+    }
+
+    /// Whether an expression can stand where a type is expected; else says why not.
+    pub(super) fn fits(&mut self, expr: &Expr, expected: Type) -> bool {
+        let many = match (expr.ty.many, expected.many) {
+            (Many::One, Many::One | Many::Optional)
+            | (Many::Optional, Many::Optional)
+            | (Many::List, Many::List) => true,
+            _ => false,
+        };
+        if many && self.is_usable_as(expr, expected.value) {
+            return true;
+        }
+        let (found, wanted) = (self.show_type(expr.ty), self.show_type(expected));
+        let finding = Diagnostic::new(
+            Code::WrongType,
+            expr.span,
+            format!("a `{wanted}` is expected, and this is a `{found}`"),
+        );
+        let finding = match (expr.ty, expected.value) {
+            (ty, ValueType::Ref(concern) | ValueType::IdOf(concern))
+                if ty == Type::one(ValueType::Concern(concern)) =>
+            {
+                let key = format!(".{}", self.schema.concern(concern).key.name);
+                finding
+                    .help(format!("the key of an instance is a field of it: `{key}`"))
+                    .edit(expr.span.after(), key)
+            }
+            (ty, _) if ty.is_optional() && expected.many == Many::One => {
+                finding.help("it may be absent; `if let` will ask for it")
+            }
+            (ty, value) if ty.many == Many::One && ty.value == value && expected.is_list() => {
+                finding.help("a list of one is written `[x]`")
+            }
+            _ => finding.help(format!("give it a `{wanted}`")),
+        };
+        self.report(finding);
+        false
+    }
+
+    /// Whether a value of the expression's type can be used as another, `?` and lists aside. A key
+    /// can be used as what it is made of, and the other way round.
+    fn is_usable_as(&self, expr: &Expr, wanted: ValueType) -> bool {
+        let found = expr.ty.value;
+        if found == wanted {
+            return true;
+        }
+        let concern = |value| match value {
+            ValueType::Ref(id) | ValueType::IdOf(id) => Some(id),
+            _ => None,
+        };
+        let reaches = |from: ConcernId, to: ValueType| match concern(to) {
+            Some(to) => {
+                from == to
+                    || self
+                        .schema
+                        .key_chain(from)
+                        .into_iter()
+                        .any(|value| concern(value) == Some(to))
+            }
+            None => self.schema.key_chain(from).contains(&to),
+        };
+        match (concern(found), concern(wanted)) {
+            (Some(found), Some(other)) => reaches(found, wanted) || reaches(other, expr.ty.value),
+            (Some(found), None) => reaches(found, wanted),
+            (None, Some(wanted)) => reaches(wanted, found),
+            (None, None) => false,
+        }
+    }
+
+    /// Whether the value is a key of the concern.
+    pub(super) fn is_key_of(&self, expr: &Expr, concern: ConcernId) -> bool {
+        expr.ty.many == Many::One && self.is_usable_as(expr, ValueType::IdOf(concern))
+    }
+}
+
+fn compare_op(text: &str) -> Option<CompareOp> {
+    Some(match text {
+        "==" => CompareOp::Eq,
+        "!=" => CompareOp::Ne,
+        "<" => CompareOp::Lt,
+        "<=" => CompareOp::Le,
+        ">" => CompareOp::Gt,
+        ">=" => CompareOp::Ge,
+        _ => return None,
+    })
+}
+
+/// Whether two keys are certainly the same.
+fn same_value(left: &Expr, right: &Expr) -> bool {
+    match (&left.kind, &right.kind) {
+        (ExprKind::Path(left), ExprKind::Path(right)) => left == right,
+        (ExprKind::DerivedUuid(left), ExprKind::DerivedUuid(right)) => left == right,
+        (
+            ExprKind::Literal(Literal::Number(Number::Int(left))),
+            ExprKind::Literal(Literal::Number(Number::Int(right))),
+        ) => left == right,
+        (ExprKind::Literal(left), ExprKind::Literal(right)) => left == right,
+        _ => false,
+    }
+}

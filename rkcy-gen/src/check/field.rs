@@ -1,0 +1,121 @@
+//! Owns fields and parameters: type, attributes, constraints and default together.
+
+use std::collections::HashMap;
+
+use heck::ToLowerCamelCase;
+
+use super::Checker;
+use super::attribute::On;
+use super::types::Place;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::{Constraints, Field};
+use crate::syntax::Span;
+use crate::syntax::field as ast;
+
+/// The numbers and JSON names of one owner, as they come.
+#[derive(Default)]
+pub(super) struct WireNames {
+    tags: HashMap<u32, Span>,
+    /// The place, and whether `@json` gave the name.
+    json: HashMap<String, (Span, bool)>,
+}
+
+impl Checker {
+    /// The field, if enough of it is known.
+    pub(super) fn field(
+        &mut self,
+        field: &ast::Field,
+        on: On,
+        wire: &mut WireNames,
+    ) -> Option<Field> {
+        self.member_naming(&field.name);
+        let ty = self.resolve_type(&field.ty, Place::Stored);
+        let attributes = self.attributes(&field.attributes, on);
+        self.wire_names(
+            &field.name.text,
+            field.name.span,
+            attributes.tag.zip(attributes.tag_span),
+            attributes.json.as_deref(),
+            wire,
+        );
+        if let Some(by) = &field.by {
+            self.not_supported(by.span, "`by`, the other side of a reference");
+            return None;
+        }
+        let ty = ty?;
+        let constraints = self.constraints(&attributes, ty);
+        let default = field
+            .default
+            .as_ref()
+            .and_then(|literal| self.default(literal, ty, &constraints));
+        Some(Field {
+            name: field.name.text.clone(),
+            docs: field.docs.clone(),
+            ty,
+            constraints,
+            default,
+            // Pass 4 tells.
+            omissible: false,
+            tag: attributes.tag,
+            immutable: attributes.immutable,
+            json: attributes.json,
+            deprecated: attributes.deprecated,
+            span: field.name.span,
+        })
+    }
+
+    /// The constraints of a result.
+    pub(super) fn result_constraints(
+        &mut self,
+        attributes: &[ast::Attribute],
+        ty: crate::model::Type,
+    ) -> Constraints {
+        let attributes = self.attributes(attributes, On::Result);
+        self.constraints(&attributes, ty)
+    }
+
+    /// A number and a name in JSON is used once in a message.
+    pub(super) fn wire_names(
+        &mut self,
+        name: &str,
+        span: Span,
+        tag: Option<(u32, Span)>,
+        json: Option<&str>,
+        wire: &mut WireNames,
+    ) {
+        if let Some((tag, tag_span)) = tag {
+            match wire.tags.get(&tag) {
+                Some(first) => self.report(
+                    Diagnostic::new(
+                        Code::TagTwice,
+                        tag_span,
+                        format!("the number {tag} is used twice"),
+                    )
+                    .label(*first, "first here")
+                    .help("give one of them another number, or none: the next free one is found"),
+                ),
+                None => {
+                    wire.tags.insert(tag, tag_span);
+                }
+            }
+        }
+        let explicit = json.is_some();
+        let json = json.map_or_else(|| name.to_lower_camel_case(), str::to_owned);
+        match wire.json.get(&json) {
+            // Names that become the same without `@json` are another finding.
+            Some((first, first_explicit)) if explicit || *first_explicit => self.report(
+                Diagnostic::new(
+                    Code::JsonNameTwice,
+                    span,
+                    format!("the name `{json}` is used twice in JSON"),
+                )
+                .label(*first, "first here")
+                .help("give one of them another name with `@json(\"…\")`"),
+            ),
+            Some(_) => {}
+            None => {
+                wire.json.insert(json, (span, explicit));
+            }
+        }
+    }
+}

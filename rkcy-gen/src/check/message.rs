@@ -1,0 +1,74 @@
+//! Pass 3, messages; and the walk over all declarations that have members.
+
+use super::Checker;
+use super::attribute::On;
+use super::field::WireNames;
+use super::naming::Namespace;
+use super::schema::{Kind, Owner};
+use crate::model::MessageId;
+use crate::syntax::ast::{File, Ident, Item};
+use crate::syntax::message as ast;
+
+impl Checker {
+    /// Pass 3. Enums come first, because defaults name their values.
+    pub(super) fn members(&mut self, files: &[File]) {
+        let items = || files.iter().flat_map(|file| &file.items);
+        for item in items() {
+            if let Item::Enum(declared) = item
+                && let Some(Kind::Enum(id)) = self.kind_of(&declared.name)
+            {
+                self.enumeration(declared, id);
+            }
+        }
+        for item in items() {
+            match item {
+                Item::Message(message) => {
+                    if let Some(Kind::Message(id)) = self.kind_of(&message.name) {
+                        self.message(message, id);
+                    }
+                }
+                Item::Concern(concern) => {
+                    if let Some(Kind::Concern(id)) = self.kind_of(&concern.name) {
+                        self.concern(concern, id);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What this declaration declares; `None` for the second of two with one name.
+    fn kind_of(&self, name: &Ident) -> Option<Kind> {
+        self.schema
+            .types
+            .get(&name.text)
+            .filter(|declared| declared.span == name.span)
+            .map(|declared| declared.kind)
+    }
+
+    fn message(&mut self, declared: &ast::Message, id: MessageId) {
+        let owner = Owner::Message(id);
+        let mut names = Namespace::default();
+        let mut wire = WireNames::default();
+        let mut fields = Vec::new();
+        for field in &declared.fields {
+            if let Err(wrong) = names.add(&field.name, "field") {
+                self.report(wrong);
+            }
+            match self.field(field, On::MessageField, &mut wire) {
+                Some(field) => fields.push(field),
+                None => self.schema.lose(owner, &field.name.text),
+            }
+        }
+        for name in declared.broken.iter().flat_map(|broken| &broken.names) {
+            self.schema.lose(owner, name);
+        }
+        let deprecated = self
+            .attributes(&declared.attributes, On::Declaration)
+            .deprecated;
+        let target = &mut self.schema.messages[id.index()];
+        target.docs.clone_from(&declared.docs);
+        target.fields = fields;
+        target.deprecated = deprecated;
+    }
+}

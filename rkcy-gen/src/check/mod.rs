@@ -1,0 +1,105 @@
+//! Owns checking: from trees to a model, or to everything that is wrong with them.
+//!
+//! ```text
+//! 1 names         what is declared, twice or in the wrong case
+//! 2 platform      its settings; what imports bring
+//! 3 members       fields, keys, operations: types, attributes, constraints, defaults
+//! 4 shapes        what only all of it together tells: recursion, circles, what may be left out
+//! 5 transactions  statements, expressions, the order of locks
+//! ```
+//!
+//! Every pass goes on after an error. What is not known because of one is marked as such (see
+//! `Schema`), so that it is not reported again by each of its users.
+
+mod attribute;
+mod concern;
+mod constraint;
+mod default;
+mod enumeration;
+mod expr;
+mod field;
+mod message;
+mod names;
+mod naming;
+mod number;
+mod operation;
+mod order;
+mod path;
+mod pattern;
+mod platform;
+mod record;
+mod schema;
+mod shape;
+mod step;
+mod transaction;
+mod types;
+
+use crate::diagnostic::{Code, Diagnostic, sort};
+use crate::model::Model;
+use crate::syntax::{Span, Unit};
+
+use schema::Schema;
+
+/// What checking gives.
+#[derive(Debug)]
+pub struct Checked {
+    /// The model, if there was no error.
+    pub model: Option<Model>,
+    /// Everything that was found, by place.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Checks a file with all that it imports.
+pub fn check(unit: Unit) -> Checked {
+    let Unit {
+        files,
+        imports,
+        diagnostics,
+    } = unit;
+    let opaque = files.iter().any(|file| file.opaque);
+    let mut checker = Checker {
+        schema: Schema::default(),
+        diagnostics,
+    };
+    let mut platform = None;
+    if !opaque {
+        checker.declare_names(&files);
+        platform = checker.platform(&files);
+        checker.members(&files);
+        checker.shapes();
+        checker.transactions(&files);
+        checker.unused_imports(&files, &imports);
+    }
+    let mut diagnostics = checker.diagnostics;
+    sort(&mut diagnostics);
+    let failed = diagnostics.iter().any(Diagnostic::is_error);
+    let Schema {
+        enums,
+        messages,
+        concerns,
+        transactions,
+        ..
+    } = checker.schema;
+    let model = platform
+        .filter(|_| !failed)
+        .map(|platform| Model::new(platform, enums, messages, concerns, transactions));
+    Checked { model, diagnostics }
+}
+
+/// The state of checking: what is known so far, and what was found.
+struct Checker {
+    schema: Schema,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Checker {
+    fn report(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Reports a part of the language that cannot be built yet.
+    fn not_supported(&mut self, span: Span, what: &str) {
+        let message = format!("not supported yet: {what}");
+        self.report(Diagnostic::new(Code::NotSupportedYet, span, message));
+    }
+}

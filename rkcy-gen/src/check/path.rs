@@ -1,0 +1,393 @@
+//! Pass 5, paths: names, and fields of what they stand for.
+
+use super::Checker;
+use super::schema::Owner;
+use super::transaction::{Body, Bound};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::{
+    Expr, ExprKind, Field, FieldRef, Literal, Many, Number, Path, Root, Scalar, StepId, Type,
+    ValueType,
+};
+use crate::syntax::Span;
+use crate::syntax::ast::Ident;
+
+/// The result of a step.
+pub(super) fn of_step(id: StepId, ty: Type, span: Span) -> Expr {
+    Expr {
+        ty,
+        kind: ExprKind::Path(Path {
+            root: Root::Step(id),
+            fields: Vec::new(),
+        }),
+        span,
+    }
+}
+
+impl Checker {
+    pub(super) fn path(
+        &mut self,
+        path: &[Ident],
+        span: Span,
+        expected: Option<Type>,
+        body: &mut Body<'_>,
+    ) -> Option<Expr> {
+        let (first, rest) = path.split_first()?;
+        let root = self.root(first, rest.is_empty(), expected, body)?;
+        let mut expr = Expr {
+            span: first.span,
+            ..root
+        };
+        for name in rest {
+            expr = self.field_of(expr, name, body)?;
+        }
+        Some(Expr { span, ..expr })
+    }
+
+    /// What the first name of a path stands for.
+    fn root(
+        &mut self,
+        name: &Ident,
+        alone: bool,
+        expected: Option<Type>,
+        body: &mut Body<'_>,
+    ) -> Option<Expr> {
+        let text = name.text.as_str();
+        let span = name.span;
+        let enum_value = expected
+            .filter(|_| alone)
+            .and_then(|ty| self.enum_value(ty, text, span));
+        if let Some(bound) = body.find(text) {
+            if enum_value.is_some() {
+                self.report(
+                    Diagnostic::new(
+                        Code::Ambiguous,
+                        span,
+                        format!(
+                            "`{text}` is bound here, and it is a value of the enum that is expected"
+                        ),
+                    )
+                    .help("rename what is bound"),
+                );
+                return None;
+            }
+            return match bound {
+                Bound::Param(id, ty) => Some(Expr {
+                    ty,
+                    kind: ExprKind::Path(Path {
+                        root: Root::Param(id),
+                        fields: Vec::new(),
+                    }),
+                    span,
+                }),
+                Bound::Step(id, ty) => Some(of_step(id, ty, span)),
+                Bound::Expr(expr) => Some(expr),
+                Bound::Lost => None,
+            };
+        }
+        if enum_value.is_some() {
+            return enum_value;
+        }
+        match text {
+            "true" | "false" => {
+                let ty = Type::one(ValueType::Scalar(Scalar::Bool));
+                return Some(Expr {
+                    ty,
+                    kind: ExprKind::Literal(Literal::Bool(text == "true")),
+                    span,
+                });
+            }
+            "now" | "caller" => {
+                self.unbuilt(span, &format!("`{text}`"), body);
+                return None;
+            }
+            _ => {}
+        }
+        self.unknown_name(name, alone.then_some(expected).flatten(), body);
+        None
+    }
+
+    fn unknown_name(&mut self, name: &Ident, expected: Option<Type>, body: &mut Body<'_>) {
+        let text = name.text.as_str();
+        if body.lost_names.contains(&text) {
+            return;
+        }
+        if let Some(later) = body.bound_later(text) {
+            self.report(
+                Diagnostic::new(
+                    Code::UsedTooEarly,
+                    name.span,
+                    format!("`{text}` is used before it exists"),
+                )
+                .label(later.span, "bound here")
+                .help("move the `let` up"),
+            );
+            return;
+        }
+        let mut known: Vec<String> = body
+            .bindings
+            .iter()
+            .map(|binding| binding.name.text.clone())
+            .collect();
+        let mut finding = Diagnostic::new(
+            Code::UnknownName,
+            name.span,
+            format!("`{text}` is not known here"),
+        );
+        if let Some(ValueType::Enum(id)) = expected.map(|ty| ty.value) {
+            if self.schema.is_lost(Owner::Enum(id), text) {
+                return;
+            }
+            let declared = self.schema.enumeration(id);
+            let values: Vec<String> = declared
+                .values
+                .iter()
+                .map(|value| value.name.clone())
+                .collect();
+            finding = finding.help(format!(
+                "the values of `{}` are {}",
+                declared.name,
+                super::default::list(&values)
+            ));
+            known.extend(values);
+        } else if self.schema.types.contains_key(text) {
+            finding = finding.help(format!("`{text}` is a type; an instance is written `{text}[key]`, a record `{text} {{ … }}`"));
+        } else {
+            finding = finding.help("a name is a parameter, or bound by a `let` above");
+        }
+        self.report(finding.did_you_mean(name.span, text, known.iter().map(String::as_str)));
+    }
+
+    fn enum_value(&self, ty: Type, name: &str, span: Span) -> Option<Expr> {
+        let ValueType::Enum(id) = ty.value else {
+            return None;
+        };
+        let index = self
+            .schema
+            .enumeration(id)
+            .values
+            .iter()
+            .position(|value| value.name == name)?;
+        let ty = Type::one(ValueType::Enum(id));
+        Some(Expr {
+            ty,
+            kind: ExprKind::Literal(Literal::Enum(id, index as u32)),
+            span,
+        })
+    }
+
+    /// A field of a value.
+    fn field_of(&mut self, base: Expr, name: &Ident, body: &mut Body<'_>) -> Option<Expr> {
+        let text = name.text.as_str();
+        let span = base.span.to_end(name.span);
+        let whole = self.show_type(base.ty);
+        match base.ty.many {
+            Many::One => {}
+            Many::Optional => {
+                self.report(
+                    Diagnostic::new(Code::FieldOfOptional, span, format!("this is a `{whole}`, so it may be absent and have no `{text}`"))
+                        .help("`if let` will ask for it; until then a command of the concern can look into it"),
+                );
+                return None;
+            }
+            Many::List => {
+                self.report(
+                    Diagnostic::new(Code::NoFields, span, format!("this is a `{whole}`, and a list has no fields"))
+                        .help("`for` will go through it; until then a command of the concern can look into it"),
+                );
+                return None;
+            }
+        }
+        let found = match base.ty.value {
+            ValueType::Message(id) => {
+                let fields = &self.schema.message(id).fields;
+                fields
+                    .iter()
+                    .position(|field| field.name == text)
+                    .map(|at| FieldRef::Message(id, at as u32))
+            }
+            ValueType::Concern(id) => {
+                let concern = self.schema.concern(id);
+                if concern.key.name == text && !self.schema.lost_keys.contains(&id) {
+                    Some(FieldRef::Key(id))
+                } else {
+                    concern
+                        .fields
+                        .iter()
+                        .position(|field| field.name == text)
+                        .map(|at| FieldRef::Concern(id, at as u32))
+                }
+            }
+            ValueType::Ref(id) | ValueType::IdOf(id) => {
+                let concern = &self.schema.concern(id).name;
+                let finding = Diagnostic::new(
+                    Code::NoFields,
+                    span,
+                    format!(
+                        "this is a key of `{concern}`, not the instance, so it has no `{text}`"
+                    ),
+                )
+                .help(format!(
+                    "read the instance first: `let x = get {concern}[…]`, then `x.{text}`"
+                ));
+                self.report(finding);
+                return None;
+            }
+            ValueType::Scalar(_) | ValueType::Enum(_) => {
+                self.report(
+                    Diagnostic::new(
+                        Code::NoFields,
+                        span,
+                        format!("this is a `{whole}`, which has no fields"),
+                    )
+                    .help("remove what follows the `.`"),
+                );
+                return None;
+            }
+        };
+        match found {
+            Some(field) => Some(self.through(base, field, span, body)),
+            None => {
+                self.unknown_field(base.ty.value, name);
+                None
+            }
+        }
+    }
+
+    /// Goes through one field. A record that is known is looked into at once.
+    fn through(&mut self, base: Expr, field: FieldRef, span: Span, body: &mut Body<'_>) -> Expr {
+        let declared = self.field_behind(field).clone();
+        let ty = match field {
+            FieldRef::Key(concern) => Type::one(ValueType::IdOf(concern)),
+            _ => declared.ty,
+        };
+        match base.kind {
+            ExprKind::Path(mut path) => {
+                path.fields.push(field);
+                Expr {
+                    ty,
+                    kind: ExprKind::Path(path),
+                    span,
+                }
+            }
+            ExprKind::Record(_, mut values) => match field {
+                FieldRef::Message(_, at) if (at as usize) < values.len() => {
+                    let inner = values.swap_remove(at as usize);
+                    match inner.kind {
+                        // What a default is, is told by its field, which is lost here.
+                        ExprKind::Default => self.default_of(&declared, span),
+                        _ => Expr { span, ..inner },
+                    }
+                }
+                _ => Expr {
+                    ty,
+                    kind: ExprKind::Default,
+                    span,
+                },
+            },
+            ExprKind::Committed(..) => {
+                self.committed_without_binding(span);
+                body.blurred = true;
+                Expr {
+                    ty,
+                    kind: ExprKind::Default,
+                    span,
+                }
+            }
+            _ => self.default_of(&declared, span),
+        }
+    }
+
+    /// The value of a field that is left out, where the field is not told by the place.
+    fn default_of(&self, field: &Field, span: Span) -> Expr {
+        let literal = field
+            .default
+            .clone()
+            .or(match (field.ty.many, field.ty.value) {
+                (Many::List, _) => Some(Literal::EmptyList),
+                (Many::One, ValueType::Scalar(Scalar::Bool)) => Some(Literal::Bool(false)),
+                (Many::One, ValueType::Scalar(Scalar::Duration)) => {
+                    Some(Literal::Number(Number::Int(0)))
+                }
+                (Many::One, ValueType::Scalar(scalar)) if scalar.is_number() => {
+                    Some(Literal::Number(super::number::zero(scalar)))
+                }
+                _ => None,
+            });
+        let kind = match (literal, field.ty.many, field.ty.value) {
+            (Some(literal), ..) => ExprKind::Literal(literal),
+            (None, Many::One, ValueType::Message(id)) => {
+                let fields = &self.schema.message(id).fields;
+                ExprKind::Record(
+                    id,
+                    fields
+                        .iter()
+                        .map(|field| Expr {
+                            ty: field.ty,
+                            kind: ExprKind::Default,
+                            span,
+                        })
+                        .collect(),
+                )
+            }
+            (None, Many::Optional, _) => ExprKind::Absent,
+            // All other types cannot be left out.
+            (None, ..) => ExprKind::Default,
+        };
+        Expr {
+            ty: field.ty,
+            kind,
+            span,
+        }
+    }
+
+    fn field_behind(&self, field: FieldRef) -> &Field {
+        match field {
+            FieldRef::Key(concern) => &self.schema.concern(concern).key,
+            FieldRef::Concern(concern, at) => &self.schema.concern(concern).fields[at as usize],
+            FieldRef::Message(message, at) => &self.schema.message(message).fields[at as usize],
+        }
+    }
+
+    pub(super) fn unknown_field(&mut self, value: ValueType, name: &Ident) {
+        let text = name.text.as_str();
+        let (owner, shown, known): (Owner, &str, Vec<&str>) = match value {
+            ValueType::Message(id) => {
+                let message = self.schema.message(id);
+                (
+                    Owner::Message(id),
+                    &message.name,
+                    message
+                        .fields
+                        .iter()
+                        .map(|field| field.name.as_str())
+                        .collect(),
+                )
+            }
+            ValueType::Concern(id) => {
+                let concern = self.schema.concern(id);
+                (
+                    Owner::Concern(id),
+                    &concern.name,
+                    concern
+                        .all_fields()
+                        .map(|field| field.name.as_str())
+                        .filter(|name| !name.is_empty())
+                        .collect(),
+                )
+            }
+            _ => return,
+        };
+        if self.schema.is_lost(owner, text) {
+            return;
+        }
+        let names: Vec<String> = known.iter().map(|name| (*name).to_owned()).collect();
+        let finding = Diagnostic::new(
+            Code::UnknownField,
+            name.span,
+            format!("`{shown}` has no field `{text}`"),
+        )
+        .help(format!("its fields are {}", super::default::list(&names)));
+        let finding = finding.did_you_mean(name.span, text, known);
+        self.report(finding);
+    }
+}

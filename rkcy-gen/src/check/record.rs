@@ -1,0 +1,169 @@
+//! Pass 5, records: of messages, and of the instances that `create` makes.
+
+use super::Checker;
+use super::schema::Owner;
+use super::transaction::Body;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::{ConcernId, Expr, ExprKind, Field, MessageId, Type, ValueType};
+use crate::syntax::Span;
+use crate::syntax::ast::Ident;
+use crate::syntax::expr::Entry;
+
+impl Checker {
+    /// `Message { … }`
+    pub(super) fn record<'a>(
+        &mut self,
+        id: MessageId,
+        name: &Ident,
+        entries: &'a [Entry],
+        span: Span,
+        body: &mut Body<'a>,
+    ) -> Option<Expr> {
+        let fields = self.schema.message(id).fields.clone();
+        let value = ValueType::Message(id);
+        let values = self.entries(value, Owner::Message(id), &fields, name, entries, body)?;
+        let parts = values.into_iter().zip(&fields).map(|(value, field)| {
+            value.unwrap_or(Expr {
+                ty: field.ty,
+                kind: ExprKind::Default,
+                span,
+            })
+        });
+        Some(Expr {
+            ty: Type::one(value),
+            kind: ExprKind::Record(id, parts.collect()),
+            span,
+        })
+    }
+
+    /// `create X { … }`: the key, if it is given, and the other fields.
+    pub(super) fn create_entries<'a>(
+        &mut self,
+        id: ConcernId,
+        name: &Ident,
+        entries: &'a [Entry],
+        span: Span,
+        body: &mut Body<'a>,
+    ) -> Option<(Option<Expr>, Vec<Expr>)> {
+        let fields: Vec<Field> = self.schema.concern(id).all_fields().cloned().collect();
+        let lost_key = self.schema.lost_keys.contains(&id);
+        let values = self.entries(
+            ValueType::Concern(id),
+            Owner::Concern(id),
+            &fields,
+            name,
+            entries,
+            body,
+        )?;
+        if lost_key {
+            return None;
+        }
+        let mut values = values.into_iter();
+        let key = values.next()?;
+        let rest = values.zip(fields.iter().skip(1));
+        let rest = rest.map(|(value, field)| {
+            value.unwrap_or(Expr {
+                ty: field.ty,
+                kind: ExprKind::Default,
+                span,
+            })
+        });
+        Some((key, rest.collect()))
+    }
+
+    /// One value for each field, `None` for what may be left out and is.
+    fn entries<'a>(
+        &mut self,
+        value: ValueType,
+        owner: Owner,
+        fields: &[Field],
+        name: &Ident,
+        entries: &'a [Entry],
+        body: &mut Body<'a>,
+    ) -> Option<Vec<Option<Expr>>> {
+        let mut values: Vec<Option<Expr>> = vec![None; fields.len()];
+        let mut given: Vec<&Ident> = Vec::new();
+        let mut complete = true;
+        for entry in entries {
+            if let Some(first) = given.iter().find(|earlier| earlier.text == entry.name.text) {
+                self.report(
+                    Diagnostic::new(
+                        Code::Duplicate,
+                        entry.name.span,
+                        format!("`{}` is given twice", entry.name.text),
+                    )
+                    .label(first.span, "first here")
+                    .help("remove one of them"),
+                );
+                complete = false;
+                continue;
+            }
+            given.push(&entry.name);
+            let index = fields
+                .iter()
+                .position(|field| field.name == entry.name.text);
+            let expected = index
+                .and_then(|index| fields.get(index))
+                .map(|field| field.ty);
+            if index.is_none() {
+                self.unknown_field(value, &entry.name);
+                complete = false;
+            }
+            match (self.entry_value(entry, expected, body), index) {
+                (Some(expr), Some(index)) => values[index] = Some(expr),
+                _ => complete = false,
+            }
+        }
+        self.nothing_needed_is_left_out(owner, fields, name, &given);
+        let omitted_well = fields
+            .iter()
+            .all(|field| field.omissible || given.iter().any(|name| name.text == field.name));
+        (complete && omitted_well).then_some(values)
+    }
+
+    fn entry_value<'a>(
+        &mut self,
+        entry: &'a Entry,
+        expected: Option<Type>,
+        body: &mut Body<'a>,
+    ) -> Option<Expr> {
+        match &entry.value {
+            Some(value) => self.expr(value, expected, body),
+            None => {
+                // `{ name }` is `{ name: name }`.
+                let path = [entry.name.clone()];
+                let expr = self.path(&path, entry.name.span, expected, body)?;
+                match expected {
+                    Some(expected) if !self.fits(&expr, expected) => None,
+                    _ => Some(expr),
+                }
+            }
+        }
+    }
+
+    fn nothing_needed_is_left_out(
+        &mut self,
+        owner: Owner,
+        fields: &[Field],
+        name: &Ident,
+        given: &[&Ident],
+    ) {
+        let lost_key = matches!(owner, Owner::Concern(id) if self.schema.lost_keys.contains(&id));
+        let missing: Vec<&Field> = fields
+            .iter()
+            .enumerate()
+            .filter(|(index, field)| {
+                !(field.omissible
+                    || lost_key && *index == 0
+                    || given.iter().any(|name| name.text == field.name))
+            })
+            .map(|(_, field)| field)
+            .collect();
+        let Some(first) = missing.first() else { return };
+        let names: Vec<String> = missing.iter().map(|field| field.name.clone()).collect();
+        let finding = Diagnostic::new(Code::OmittedField, name.span, format!("`{}` needs {}", name.text, super::default::list(&names)))
+            .label(first.span, "declared here")
+            .help("only optional fields, lists, defaults, bools, numbers that may be zero, and messages made of such fields can be left out");
+        self.report(finding);
+    }
+}

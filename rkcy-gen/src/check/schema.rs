@@ -1,0 +1,102 @@
+//! Owns what the passes know so far.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::model::{Concern, ConcernId, Enum, EnumId, Message, MessageId, Transaction, ValueType};
+use crate::syntax::{FileId, Span};
+
+/// What the passes know so far. The lists are those of the model.
+#[derive(Default)]
+pub(super) struct Schema {
+    pub(super) enums: Vec<Enum>,
+    pub(super) messages: Vec<Message>,
+    pub(super) concerns: Vec<Concern>,
+    pub(super) transactions: Vec<Transaction>,
+    /// The types that are declared, by name.
+    pub(super) types: HashMap<String, Declared>,
+    /// Functions and effects, which cannot be built yet.
+    pub(super) unbuilt_calls: HashSet<String>,
+    /// Names in declarations that could not be read. What one of them means is not known, but
+    /// that has been reported.
+    pub(super) lost_names: HashSet<String>,
+    /// Members that were written but are not known, because something about them is wrong.
+    pub(super) lost_members: HashSet<(Owner, String)>,
+    /// Concerns whose key is not known, because something about it is wrong.
+    pub(super) lost_keys: HashSet<ConcernId>,
+    /// Where the unknown types are reported, so that each is reported once.
+    pub(super) unknown_types: HashMap<String, usize>,
+    /// The files whose types are used by other files.
+    pub(super) uses: HashSet<FileId>,
+}
+
+/// A declared type.
+#[derive(Clone, Copy)]
+pub(super) struct Declared {
+    pub(super) kind: Kind,
+    /// Where its name stands.
+    pub(super) span: Span,
+}
+
+/// What a type is declared as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Concern(ConcernId),
+    Message(MessageId),
+    Enum(EnumId),
+    /// A `config` or an `event`, which cannot be built yet.
+    Unbuilt,
+}
+
+/// What has members.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Owner {
+    Concern(ConcernId),
+    Message(MessageId),
+    Enum(EnumId),
+}
+
+impl Schema {
+    /// Marks a member that is written but not known.
+    pub(super) fn lose(&mut self, owner: Owner, name: &str) {
+        self.lost_members.insert((owner, name.to_owned()));
+    }
+
+    /// Whether a member is written but not known.
+    pub(super) fn is_lost(&self, owner: Owner, name: &str) -> bool {
+        self.lost_members.contains(&(owner, name.to_owned()))
+    }
+
+    pub(super) fn concern(&self, id: ConcernId) -> &Concern {
+        &self.concerns[id.index()]
+    }
+
+    pub(super) fn message(&self, id: MessageId) -> &Message {
+        &self.messages[id.index()]
+    }
+
+    pub(super) fn enumeration(&self, id: EnumId) -> &Enum {
+        &self.enums[id.index()]
+    }
+
+    /// The names of the declared types.
+    pub(super) fn type_names(&self) -> impl Iterator<Item = &str> {
+        self.types.keys().map(String::as_str)
+    }
+
+    /// What a key of a concern is, down to the type that is stored: `ref Y` where the key of X is
+    /// one, then the key of Y, and so on.
+    pub(super) fn key_chain(&self, concern: ConcernId) -> Vec<ValueType> {
+        let mut chain = Vec::new();
+        let mut next = concern;
+        // A circle of keys is an error of its own, reported elsewhere.
+        while chain.len() <= self.concerns.len() {
+            let key = self.concern(next).key.ty.value;
+            chain.push(key);
+            match key {
+                ValueType::Ref(inner) | ValueType::IdOf(inner) => next = inner,
+                _ => break,
+            }
+        }
+        chain
+    }
+}

@@ -1,0 +1,442 @@
+//! Pass 5, steps: what is done to which instance, and with what.
+
+use super::Checker;
+use super::concern::BUILTIN_OPERATIONS;
+use super::schema::{Kind, Owner};
+use super::transaction::{Body, Given};
+use crate::diagnostic::{Code, Diagnostic, closest};
+use crate::model::{
+    Argument, ConcernId, Expr, ExprKind, Payload, Step, StepId, StepKind, Type, ValueType,
+};
+use crate::syntax::Span;
+use crate::syntax::ast::Ident;
+use crate::syntax::expr::{Access, Expr as AstExpr, ExprKind as Ast, Target};
+
+impl Checker {
+    /// Checks a step and appends it.
+    pub(super) fn step<'a>(&mut self, expr: &'a AstExpr, body: &mut Body<'a>) -> Given {
+        let span = expr.span;
+        match &expr.kind {
+            Ast::Create(concern, entries) => match self.concern_named(concern) {
+                Some(id) => self.create(id, concern, entries, span, body),
+                None => self.lost(body),
+            },
+            Ast::Get(target) => match self.target(target, body) {
+                Some((concern, key)) => {
+                    let ty = Type::one(ValueType::Concern(concern));
+                    self.append(concern, key, StepKind::Get, Some(ty), span, body)
+                }
+                None => self.lost(body),
+            },
+            Ast::Find(_) => self.unbuilt_step(span, "`find`", body),
+            Ast::Ensure(..) => self.unbuilt_step(span, "`ensure`", body),
+            Ast::Update(..) => self.unbuilt_step(span, "`update`", body),
+            Ast::Delete(_) => self.unbuilt_step(span, "`delete`", body),
+            Ast::Call(name, _) => {
+                body.blurred = true;
+                if !self.schema.unbuilt_calls.contains(&name.text)
+                    && !self.schema.lost_names.contains(&name.text)
+                {
+                    self.report(
+                        Diagnostic::new(
+                            Code::UnknownName,
+                            name.span,
+                            format!("there is no effect `{}`", name.text),
+                        )
+                        .help("a command names its instance: `Concern[key].command(…)`"),
+                    );
+                }
+                Given::Lost
+            }
+            Ast::Chain(base, accesses) => self.chain(base, accesses, span, body),
+            Ast::Path(_) | Ast::Target(_) => {
+                body.blurred = true;
+                self.report(
+                    Diagnostic::new(Code::Unexpected, span, "this is a value, and nothing is done with it")
+                        .help("a step is `create`, `get`, or a command or query: `Concern[key].command(…)`"),
+                );
+                Given::Lost
+            }
+            _ => self.lost(body),
+        }
+    }
+
+    fn lost(&mut self, body: &mut Body<'_>) -> Given {
+        body.blurred = true;
+        Given::Lost
+    }
+
+    fn unbuilt_step(&mut self, span: Span, what: &str, body: &mut Body<'_>) -> Given {
+        self.unbuilt(span, what, body);
+        Given::Lost
+    }
+
+    /// `X[k].operation(…)`, and what is written like it.
+    fn chain<'a>(
+        &mut self,
+        base: &'a AstExpr,
+        accesses: &'a [Access],
+        span: Span,
+        body: &mut Body<'a>,
+    ) -> Given {
+        match (&base.kind, accesses) {
+            (
+                Ast::Target(target),
+                [
+                    Access {
+                        name,
+                        arguments: Some(arguments),
+                    },
+                ],
+            ) => self.operation_step(target, name, arguments, span, body),
+            (
+                Ast::Target(_),
+                [
+                    Access {
+                        name,
+                        arguments: None,
+                    },
+                    ..,
+                ],
+            ) => {
+                self.committed_field(base, name, span);
+                self.lost(body)
+            }
+            (Ast::Target(_), [_, next, ..]) => {
+                self.report(
+                    Diagnostic::new(Code::NestedStep, next.name.span, "nothing follows a step")
+                        .help("bind its result: `let x = …`, and go on with `x`"),
+                );
+                self.lost(body)
+            }
+            (Ast::Path(path), _) => {
+                let operation = accesses.iter().find(|access| access.arguments.is_some());
+                let operation = operation.map_or("command", |access| access.name.text.as_str());
+                let shown: Vec<&str> = path.iter().map(|part| part.text.as_str()).collect();
+                self.report(
+                    Diagnostic::new(Code::StepOnBinding, span, "a step names its concern and the key of the instance")
+                        .help(format!("write `Concern[key].{operation}(…)`; the key of a bound instance is a field of it: `{}.id`", shown.join("."))),
+                );
+                self.lost(body)
+            }
+            _ => {
+                self.report(
+                    Diagnostic::new(Code::NoFields, span, "nothing follows a call")
+                        .help("bind its result: `let x = …`, and go on with `x`"),
+                );
+                self.lost(body)
+            }
+        }
+    }
+
+    fn operation_step<'a>(
+        &mut self,
+        target: &'a Target,
+        name: &Ident,
+        arguments: &'a [AstExpr],
+        span: Span,
+        body: &mut Body<'a>,
+    ) -> Given {
+        let Some((concern, key)) = self.target(target, body) else {
+            // The arguments are looked at all the same: what is wrong in them is not an echo.
+            for argument in arguments {
+                self.expr(argument, None, body);
+            }
+            return self.lost(body);
+        };
+        let declared = self.schema.concern(concern);
+        let command = declared
+            .commands
+            .iter()
+            .find(|command| command.name == name.text);
+        let query = declared
+            .queries
+            .iter()
+            .find(|query| query.name == name.text);
+        let (payload, result) = match (command, query) {
+            (Some(command), _) => (
+                command.payload.clone(),
+                command.result.as_ref().map(|answer| answer.ty),
+            ),
+            (None, Some(query)) => (query.payload.clone(), Some(query.result.ty)),
+            (None, None) => {
+                self.unknown_operation(concern, name, target);
+                return self.lost(body);
+            }
+        };
+        let (command, query) = (
+            command.map(|command| command.id),
+            query.map(|query| query.id),
+        );
+        let Some(argument) = self.argument(&payload, name, arguments, span, body) else {
+            return self.lost(body);
+        };
+        let kind = match (command, query) {
+            (Some(id), _) => StepKind::Command(id, argument),
+            (None, Some(id)) => StepKind::Query(id, argument),
+            (None, None) => return self.lost(body),
+        };
+        self.append(concern, key, kind, result, span, body)
+    }
+
+    fn unknown_operation(&mut self, concern: ConcernId, name: &Ident, target: &Target) {
+        if self.schema.is_lost(Owner::Concern(concern), &name.text) {
+            return;
+        }
+        let declared = self.schema.concern(concern);
+        let text = &name.text;
+        let known: Vec<&str> = declared
+            .commands
+            .iter()
+            .map(|command| command.name.as_str())
+            .chain(declared.queries.iter().map(|query| query.name.as_str()))
+            .collect();
+        let finding = Diagnostic::new(
+            Code::UnknownOperation,
+            name.span,
+            format!("`{}` has no command or query `{text}`", declared.name),
+        );
+        let finding = if BUILTIN_OPERATIONS.contains(&text.as_str()) {
+            finding.help(match text.as_str() {
+                "create" => format!("write `create {} {{ … }}`", target.concern.text),
+                "update" => format!("write `update {}[…] {{ … }}`", target.concern.text),
+                word => format!("write `{word} {}[…]`", target.concern.text),
+            })
+        } else {
+            let finding = match closest(text, known.iter().copied()) {
+                Some(_) => finding,
+                None => finding.help(format!("declare it in the concern: `command {text}(…)`")),
+            };
+            finding.did_you_mean(name.span, text, known)
+        };
+        self.report(finding);
+    }
+
+    /// The arguments in the shape of the payload.
+    fn argument<'a>(
+        &mut self,
+        payload: &Payload,
+        name: &Ident,
+        arguments: &'a [AstExpr],
+        span: Span,
+        body: &mut Body<'a>,
+    ) -> Option<Argument> {
+        let expected: Vec<Type> = match payload {
+            Payload::Empty => Vec::new(),
+            Payload::Message(id) => vec![Type::one(ValueType::Message(*id))],
+            Payload::Fields(fields) => fields.iter().map(|field| field.ty).collect(),
+        };
+        let mut values = Vec::new();
+        for (index, argument) in arguments.iter().enumerate() {
+            values.push(self.expr(argument, expected.get(index).copied(), body));
+        }
+        if expected.len() != arguments.len() {
+            let text = &name.text;
+            let wanted = match payload {
+                Payload::Empty => "it takes none".to_owned(),
+                Payload::Message(id) => {
+                    format!("it takes one: `{}`", self.schema.message(*id).name)
+                }
+                Payload::Fields(fields) => {
+                    let names: Vec<String> =
+                        fields.iter().map(|field| field.name.clone()).collect();
+                    format!("it takes {}", super::default::list(&names))
+                }
+            };
+            let count = match arguments.len() {
+                0 => "no argument".to_owned(),
+                1 => "1 argument".to_owned(),
+                n => format!("{n} arguments"),
+            };
+            self.report(
+                Diagnostic::new(
+                    Code::WrongArguments,
+                    span,
+                    format!("`{text}` is given {count}"),
+                )
+                .help(wanted),
+            );
+            return None;
+        }
+        let mut values: Vec<Expr> = values.into_iter().collect::<Option<_>>()?;
+        Some(match payload {
+            Payload::Empty => Argument::Empty,
+            Payload::Message(_) => Argument::Message(values.pop()?),
+            Payload::Fields(_) => Argument::Fields(values),
+        })
+    }
+
+    fn create<'a>(
+        &mut self,
+        concern: ConcernId,
+        name: &Ident,
+        entries: &'a [crate::syntax::expr::Entry],
+        span: Span,
+        body: &mut Body<'a>,
+    ) -> Given {
+        let id = StepId::new(body.steps.len());
+        let values = self.create_entries(concern, name, entries, span, body);
+        let Some((key, fields)) = values else {
+            return self.lost(body);
+        };
+        let ty = Type::one(ValueType::IdOf(concern));
+        let key = key.unwrap_or(Expr {
+            ty,
+            kind: ExprKind::DerivedUuid(id),
+            span,
+        });
+        let ty = Type::one(ValueType::Concern(concern));
+        self.append(concern, key, StepKind::Create(fields), Some(ty), span, body)
+    }
+
+    fn append(
+        &mut self,
+        concern: ConcernId,
+        key: Expr,
+        kind: StepKind,
+        result: Option<Type>,
+        span: Span,
+        body: &mut Body<'_>,
+    ) -> Given {
+        let id = StepId::new(body.steps.len());
+        let step = Step {
+            id,
+            concern,
+            key,
+            kind,
+            binding: None,
+            span,
+        };
+        self.key_comes_in_order(&step, body);
+        body.steps.push(step);
+        Given::Step(id, result)
+    }
+
+    /// The concern with a name in front of `[` or behind `create`.
+    pub(super) fn concern_named(&mut self, name: &Ident) -> Option<ConcernId> {
+        let declared = self.schema.types.get(&name.text).copied();
+        let what = match declared.map(|declared| declared.kind) {
+            Some(Kind::Concern(id)) => {
+                if let Some(declared) =
+                    declared.filter(|declared| declared.span.file != name.span.file)
+                {
+                    self.schema.uses.insert(declared.span.file);
+                }
+                return Some(id);
+            }
+            Some(Kind::Unbuilt) => return None,
+            Some(Kind::Message(_)) => "a message",
+            Some(Kind::Enum(_)) => "an enum",
+            None => {
+                self.unknown_type(name);
+                return None;
+            }
+        };
+        self.report(
+            Diagnostic::new(
+                Code::WrongKindOfType,
+                name.span,
+                format!(
+                    "`{}` is {what}, and only concerns have instances",
+                    name.text
+                ),
+            )
+            .help("steps and keys name a concern"),
+        );
+        None
+    }
+
+    /// `X[k]`: the concern and the key.
+    pub(super) fn target<'a>(
+        &mut self,
+        target: &'a Target,
+        body: &mut Body<'a>,
+    ) -> Option<(ConcernId, Expr)> {
+        let concern = self.concern_named(&target.concern);
+        let Some(concern) = concern else {
+            for key in &target.keys {
+                self.expr(&key.value, None, body);
+            }
+            return None;
+        };
+        if let Some(named) = target.keys.iter().find_map(|key| key.name.as_ref()) {
+            self.unbuilt(named.span, "reading by a `unique`", body);
+            return None;
+        }
+        let [key] = target.keys.as_slice() else {
+            if !self.schema.lost_keys.contains(&concern) {
+                let name = &target.concern.text;
+                self.report(
+                    Diagnostic::new(
+                        Code::WrongArguments,
+                        target.span,
+                        format!(
+                            "the key of `{name}` has one part, and {} are given",
+                            target.keys.len()
+                        ),
+                    )
+                    .help(format!("write `{name}[key]`")),
+                );
+            }
+            return None;
+        };
+        let value = self.key_value(concern, &key.value, body)?;
+        Some((concern, value))
+    }
+
+    fn key_value<'a>(
+        &mut self,
+        concern: ConcernId,
+        value: &'a AstExpr,
+        body: &mut Body<'a>,
+    ) -> Option<Expr> {
+        if self.schema.lost_keys.contains(&concern) {
+            self.expr(value, None, body);
+            return None;
+        }
+        let key = self.schema.concern(concern).key.ty;
+        // A literal is read as what is stored; everything else is compared with the concern.
+        let stored = self
+            .schema
+            .key_chain(concern)
+            .last()
+            .copied()
+            .map_or(key, Type::one);
+        let literal = matches!(value.kind, Ast::Number(_) | Ast::String(_))
+            || matches!(stored.value, ValueType::Enum(_));
+        if literal {
+            return self.expr(value, Some(stored), body);
+        }
+        let expr = self.expr(value, None, body)?;
+        if self.is_key_of(&expr, concern) {
+            return Some(expr);
+        }
+        let name = self.schema.concern(concern).name.clone();
+        let finding = Diagnostic::new(
+            Code::WrongKey,
+            expr.span,
+            format!(
+                "a key of `{name}` is wanted, and this is a `{}`",
+                self.show_type(expr.ty)
+            ),
+        );
+        let finding = match expr.ty.value {
+            _ if expr.ty.is_optional() => {
+                finding.help("it may be absent; `if let` will ask for it")
+            }
+            ValueType::Concern(other) => {
+                let key = &self.schema.concern(other).key.name;
+                let text = format!(".{key}");
+                finding
+                    .help(format!("the key of an instance is a field of it: `{text}`"))
+                    .edit(expr.span.after(), text)
+            }
+            _ => finding.help(format!(
+                "a `ref {name}`, an `id of {name}` or a `{}` would do",
+                self.show_type(key)
+            )),
+        };
+        self.report(finding);
+        None
+    }
+}

@@ -1,0 +1,182 @@
+//! Owns the registry of codes. A code never changes its meaning and is never used again; each has
+//! a page in `pages/`, which `rkcy-gen explain CODE` prints.
+
+use std::fmt;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The schema means nothing until this is put right.
+    Error,
+    /// The schema means something, but maybe not what its author thinks.
+    Warning,
+}
+
+macro_rules! codes {
+    ($($name:ident $number:literal $severity:ident $title:literal)*) => {
+        /// The code of a rule.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $(
+                #[doc = $title]
+                $name,
+            )*
+        }
+
+        impl Code {
+            /// All codes, in order of their numbers.
+            pub const ALL: &[Code] = &[$(Code::$name),*];
+
+            /// As it is printed: `RKCY0023`.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Code::$name => concat!("RKCY", $number),)*
+                }
+            }
+
+            /// The rule in a few words.
+            pub fn title(self) -> &'static str {
+                match self {
+                    $(Code::$name => $title,)*
+                }
+            }
+
+            /// Whether breaking the rule is an error.
+            pub fn severity(self) -> Severity {
+                match self {
+                    $(Code::$name => Severity::$severity,)*
+                }
+            }
+
+            pub(super) fn text(self) -> &'static str {
+                match self {
+                    $(Code::$name => include_str!(concat!("pages/RKCY", $number, ".md")),)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    NotSupportedYet     "0001" Error   "not supported yet"
+    // Text.
+    NotText             "0002" Error   "a schema is UTF-8 text"
+    RefusedCharacter    "0003" Error   "a character that is not allowed anywhere"
+    WrongCharacter      "0004" Error   "a character that no rule uses"
+    Semicolon           "0005" Error   "nothing ends with a semicolon"
+    UnterminatedString  "0006" Error   "a string ends on its line"
+    WrongEscape         "0007" Error   "an escape that does not exist"
+    WrongNumber         "0008" Error   "numbers are plain decimal digits"
+    BlockComment        "0009" Error   "comments begin with `//`"
+    UnbalancedBracket   "0010" Error   "every bracket is closed by its own kind"
+    TooDeep             "0011" Error   "brackets are nested too deep"
+    NotASchema          "0012" Error   "this is something other than a schema"
+    Unexpected          "0013" Error   "something else is expected here"
+    StrayComma          "0014" Error   "no comma between members"
+    LooseDocumentation  "0015" Warning "documentation stands before what it describes"
+    // The platform and its files.
+    NoPlatform          "0016" Error   "a build has a platform"
+    SecondPlatform      "0017" Error   "a build has one platform"
+    UnknownSetting      "0018" Error   "a setting that does not exist"
+    WrongSetting        "0019" Error   "a setting with a value of the wrong kind"
+    SettingTwice        "0020" Error   "a setting is given once"
+    UnreadableImport    "0021" Error   "an imported file must be readable"
+    ImportedTwice       "0022" Error   "a file is imported once"
+    // Names.
+    UnknownType         "0023" Error   "a type that does not exist"
+    Duplicate           "0024" Error   "a name is declared once"
+    Collision           "0025" Error   "two names become one in the generated code"
+    TypeNaming          "0026" Warning "types are UpperCamel"
+    MemberNaming        "0027" Warning "members are snake_case"
+    UnknownAttribute    "0028" Error   "an attribute that does not exist"
+    MisplacedAttribute  "0029" Error   "an attribute that cannot stand here"
+    AttributeTwice      "0030" Error   "an attribute is given once"
+    AttributeArguments  "0031" Error   "an attribute with the wrong arguments"
+    // Types.
+    WrongKindOfType     "0032" Error   "a type that cannot be used like this"
+    NestedCollection    "0033" Error   "lists hold single values"
+    RepeatedOptional    "0034" Error   "`?` stands once, and not on lists"
+    RecursiveMessage    "0035" Error   "a message that contains itself"
+    RequiredCircle      "0036" Error   "required references in a circle"
+    // Members.
+    MissingKey          "0037" Error   "a concern has a key"
+    SecondKey           "0038" Error   "a concern has one key, at its top"
+    WrongKeyType        "0039" Error   "a type that cannot be a key"
+    KeyNeverChanges     "0040" Error   "a key has no default and is never absent"
+    UnboundedKey        "0041" Error   "a string that is a key has a bound"
+    EmptyEnum           "0042" Error   "an enum has values"
+    BuiltinOperation    "0043" Error   "a name that every concern uses already"
+    WrongPayload        "0044" Error   "a payload is one message or named parameters"
+    StoredConcern       "0045" Error   "a concern is not a value"
+    // Constraints, defaults, numbers.
+    WrongConstraint     "0047" Error   "a constraint that says nothing about its type"
+    LimitOutsideType    "0048" Error   "a limit that the type cannot reach"
+    EmptyRange          "0049" Error   "a range that nothing lies in"
+    WrongDefault        "0050" Error   "a default of the wrong type"
+    DefaultOutside      "0051" Error   "a default that breaks its own constraint"
+    WrongPattern        "0052" Error   "a pattern that both databases and Rust can read"
+    WrongTag            "0053" Error   "a number that protobuf does not allow"
+    TagTwice            "0054" Error   "a number is used once"
+    JsonNameTwice       "0055" Error   "a name in JSON is used once"
+    // Transactions.
+    UnknownName         "0057" Error   "a name that is bound nowhere"
+    UnknownField        "0058" Error   "a field that does not exist"
+    UnknownOperation    "0059" Error   "a command or query that does not exist"
+    UnknownRefusal      "0060" Error   "a refusal that is not declared"
+    WrongType           "0061" Error   "a value of the wrong type"
+    WrongKey            "0062" Error   "a key of the wrong type"
+    WrongArguments      "0063" Error   "the wrong number of arguments"
+    OmittedField        "0064" Error   "a field that may not be left out"
+    UnnamedParameter    "0065" Error   "parameters of transactions have names"
+    UsedTooEarly        "0066" Error   "a result is used before it exists"
+    BoundTwice          "0067" Error   "a name is bound once and hides nothing"
+    CommittedField      "0068" Error   "no field of an instance that is not bound"
+    FieldOfOptional     "0069" Error   "no field of what may be absent"
+    NoFields            "0070" Error   "a value without fields"
+    ReturnNotLast       "0071" Error   "`return` is last and stands once"
+    MissingReturn       "0072" Error   "a result type and a `return` belong together"
+    NotACondition       "0073" Error   "a condition is a `bool`"
+    NotComparable       "0074" Error   "two values that cannot be compared"
+    NeverAbsent         "0075" Error   "`is` asks about optionals"
+    KeyFromResult       "0076" Error   "a key out of a result breaks the order of locks"
+    UnusedParameter     "0077" Warning "a parameter that is not used"
+    UnusedBinding       "0078" Warning "a `let` that is not used"
+    Ambiguous           "0079" Error   "a name that means two things"
+    NestedStep          "0080" Error   "a step is not part of an expression"
+    NoResult            "0081" Error   "a step that gives nothing"
+    UnusedRefusal       "0082" Warning "a refusal that is not used"
+    UnusedImport        "0083" Warning "an import that is not used"
+    NoSteps             "0084" Error   "a transaction has steps"
+    ConcernResult       "0085" Error   "whose instance a result may be"
+    YieldOutsideFor     "0086" Error   "`yield` stands in a `for`"
+    StepOnBinding       "0087" Error   "a step names its concern and key"
+}
+
+impl Code {
+    /// The code with a name, in any case, with or without the letters: `RKCY0023`, `rkcy0023`, `23`.
+    pub fn find(name: &str) -> Option<Code> {
+        let digits = name
+            .strip_prefix("RKCY")
+            .or_else(|| name.strip_prefix("rkcy"))
+            .unwrap_or(name);
+        let number: u32 = digits.parse().ok()?;
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|code| code.name() == format!("RKCY{number:04}"))
+    }
+
+    /// Whether the input is unreadable rather than wrong, which is another exit code.
+    pub fn is_unreadable(self) -> bool {
+        matches!(
+            self,
+            Code::NotText | Code::RefusedCharacter | Code::TooDeep | Code::NotASchema
+        )
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,78 @@
+//! Owns "did you mean": which known name an unknown one was most likely meant to be.
+
+/// Names longer than this are not compared; nobody misspells them into each other.
+const MAX_LENGTH: usize = 64;
+
+/// The known name that is closest to the wrong one, if one is close enough.
+pub(crate) fn closest<'a>(
+    wrong: &str,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let folded = fold(wrong);
+    // One mistake for every three characters: `Chracter` finds `Character`, `ab` finds nothing.
+    let allowed = (wrong.len().max(3) / 3).min(4);
+    names
+        .into_iter()
+        .filter(|name| *name != wrong && name.len() <= MAX_LENGTH)
+        .filter_map(|name| {
+            let distance = distance(&folded, &fold(name), allowed)?;
+            Some((distance, name))
+        })
+        // Ties go to the first in the alphabet, so that the answer does not depend on order.
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// Case and `_` do not count as mistakes.
+fn fold(name: &str) -> Vec<u8> {
+    name.bytes()
+        .filter(|byte| *byte != b'_')
+        .map(|byte| byte.to_ascii_lowercase())
+        .take(MAX_LENGTH + 1)
+        .collect()
+}
+
+/// How many letters must be inserted, removed, replaced or swapped with their neighbour; `None`
+/// beyond `limit`.
+fn distance(left: &[u8], right: &[u8], limit: usize) -> Option<usize> {
+    if left.len().abs_diff(right.len()) > limit {
+        return None;
+    }
+    let mut older: Vec<usize> = Vec::new();
+    let mut previous: Vec<usize> = (0..=right.len()).collect();
+    for (i, l) in left.iter().enumerate() {
+        let mut current = vec![i + 1];
+        for (j, r) in right.iter().enumerate() {
+            let replace = previous[j] + usize::from(l != r);
+            let mut best = replace.min(previous[j + 1] + 1).min(current[j] + 1);
+            if i > 0 && j > 0 && *l == right[j - 1] && left[i - 1] == *r {
+                best = best.min(older[j - 1] + 1);
+            }
+            current.push(best);
+        }
+        older = std::mem::replace(&mut previous, current);
+    }
+    previous
+        .last()
+        .copied()
+        .filter(|distance| *distance <= limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::closest;
+
+    #[test]
+    fn finds_what_is_close() {
+        let names = ["Character", "Currency", "Class"];
+        assert_eq!(closest("Chracter", names), Some("Character"));
+        assert_eq!(closest("currency", names), Some("Currency"));
+        assert_eq!(closest("Clsas", names), Some("Class"));
+    }
+
+    #[test]
+    fn leaves_what_is_far() {
+        assert_eq!(closest("Banana", ["Character", "Currency"]), None);
+        assert_eq!(closest("x", ["y"]), Some("y").filter(|_| false));
+    }
+}
