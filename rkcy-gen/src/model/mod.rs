@@ -17,6 +17,7 @@ mod expr;
 mod field;
 mod ids;
 mod message;
+mod outline;
 mod platform;
 pub(crate) mod transaction;
 mod types;
@@ -29,6 +30,7 @@ pub use ids::{
     CommandId, ConcernId, EnumId, MessageId, ParamId, QueryId, RefusalId, StepId, TransactionId,
 };
 pub use message::Message;
+pub use outline::outline;
 pub use platform::Platform;
 pub use transaction::{Argument, Require, Step, StepKind, Transaction};
 pub use types::{Many, Scalar, Type, ValueType};

@@ -1,0 +1,94 @@
+//! `rkcy-gen show`: what the stages of the generator see.
+
+use rkcy_gen::model::outline;
+
+use super::input::{CheckedInput, checked, parse};
+use super::output::{message, print, report};
+use super::{Color, Format, Outcome};
+
+/// Show what the generator makes of a schema.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  rkcy-gen show model schemas/rpg.rkcy\n  rkcy-gen show model --format json schemas/rpg.rkcy"
+)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// The tree as it is parsed, for who works on the generator.
+    #[command(after_help = "Example:\n  rkcy-gen show ast schemas/rpg.rkcy")]
+    Ast {
+        /// The schema.
+        #[arg(value_name = "FILE")]
+        file: String,
+    },
+    /// The checked model; as JSON it is a document with a version, for other tools.
+    #[command(after_help = "Example:\n  rkcy-gen show model --format json schemas/rpg.rkcy")]
+    Model {
+        /// The schema.
+        #[arg(value_name = "FILE")]
+        file: String,
+        /// How to print it.
+        #[arg(long, value_enum, default_value_t = Format::Human)]
+        format: Format,
+    },
+}
+
+pub(super) fn run(args: &Args, color: Color) -> Outcome {
+    match &args.what {
+        What::Ast { file } => show_ast(file, color),
+        What::Model { file, format } => show_model(file, *format, color),
+    }
+}
+
+fn show_ast(file: &str, color: Color) -> Outcome {
+    match parse(file) {
+        Ok(input) => {
+            let outcome = report(
+                &input.unit.diagnostics,
+                &input.sources,
+                Format::Human,
+                color,
+            );
+            let text: String = input
+                .unit
+                .files
+                .iter()
+                .map(|file| format!("{file:#?}\n"))
+                .collect();
+            outcome.max(print(&text))
+        }
+        Err(why) => {
+            message(&why);
+            Outcome::BadInput
+        }
+    }
+}
+
+fn show_model(file: &str, format: Format, color: Color) -> Outcome {
+    let CheckedInput { sources, checked } = match checked(file) {
+        Ok(input) => input,
+        Err(why) => {
+            message(&why);
+            return Outcome::BadInput;
+        }
+    };
+    let outcome = report(&checked.diagnostics, &sources, Format::Human, color);
+    let Some(model) = checked.model else {
+        return outcome;
+    };
+    let text = match format {
+        Format::Human => outline(&model),
+        Format::Json => match serde_json::to_string_pretty(&model) {
+            Ok(text) => text + "\n",
+            Err(error) => {
+                message(&format!("error: the model has no JSON: {error}\n"));
+                return Outcome::Environment;
+            }
+        },
+    };
+    outcome.max(print(&text))
+}

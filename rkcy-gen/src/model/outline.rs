@@ -1,0 +1,328 @@
+//! Owns the model for people: one line for each thing, as near to the schema as resolved names
+//! allow. For programs there is the JSON.
+
+use super::concern::{Answer, Payload, Refusals};
+use super::expr::{CompareOp, Expr, ExprKind, FieldRef, Root};
+use super::field::{Constraints, Field, Literal, Number};
+use super::transaction::{Argument, Step, StepKind, Transaction};
+use super::types::{Many, Type, ValueType};
+use super::{ConcernId, Model};
+
+/// The model as text.
+pub fn outline(model: &Model) -> String {
+    let mut out = format!("platform {}\n", model.platform().name);
+    let mut line = |indent: usize, text: String| {
+        out.push_str(&"    ".repeat(indent));
+        out.push_str(&text);
+        out.push('\n');
+    };
+    for declared in model.enums() {
+        let values: Vec<&str> = declared
+            .values
+            .iter()
+            .map(|value| value.name.as_str())
+            .collect();
+        line(0, format!("enum {}: {}", declared.name, values.join(" ")));
+    }
+    for message in model.messages() {
+        line(0, format!("message {}", message.name));
+        message
+            .fields
+            .iter()
+            .for_each(|field| line(1, show_field(model, field)));
+    }
+    for concern in model.concerns() {
+        line(
+            0,
+            format!("concern {} (rank {})", concern.name, concern.id.index()),
+        );
+        line(1, format!("key {}", show_field(model, &concern.key)));
+        concern
+            .fields
+            .iter()
+            .for_each(|field| line(1, show_field(model, field)));
+        for command in &concern.commands {
+            let result = command
+                .result
+                .as_ref()
+                .map_or(String::new(), |answer| show_answer(model, answer));
+            let refusals = show_refusals(&command.refusals);
+            line(
+                1,
+                format!(
+                    "command {}({}){result}{refusals}",
+                    command.name,
+                    show_payload(model, &command.payload)
+                ),
+            );
+        }
+        for query in &concern.queries {
+            let (payload, result) = (
+                show_payload(model, &query.payload),
+                show_answer(model, &query.result),
+            );
+            line(
+                1,
+                format!(
+                    "query {}({payload}){result}{}",
+                    query.name,
+                    show_refusals(&query.refusals)
+                ),
+            );
+        }
+    }
+    for transaction in model.transactions() {
+        let params: Vec<String> = transaction
+            .params
+            .iter()
+            .map(|param| show_field(model, param))
+            .collect();
+        let result = transaction
+            .result
+            .as_ref()
+            .map_or(String::new(), |answer| show_answer(model, answer));
+        let refusals = show_refusals(&transaction.refusals);
+        line(
+            0,
+            format!(
+                "transaction {}({}){result}{refusals}",
+                transaction.name,
+                params.join(", ")
+            ),
+        );
+        for index in 0..=transaction.steps.len() {
+            for require in transaction
+                .requires
+                .iter()
+                .filter(|require| require.after_steps as usize == index)
+            {
+                let refusal = transaction.refusals.named().get(require.refusal.index());
+                let refusal = refusal.map_or("", |refusal| refusal.name.as_str());
+                line(
+                    1,
+                    format!(
+                        "require {} else {refusal}",
+                        show_expr(model, transaction, &require.condition)
+                    ),
+                );
+            }
+            if let Some(step) = transaction.steps.get(index) {
+                line(1, show_step(model, transaction, step));
+            }
+        }
+        if let Some(value) = &transaction.returns {
+            line(
+                1,
+                format!("return {}", show_expr(model, transaction, value)),
+            );
+        }
+    }
+    out
+}
+
+fn concern(model: &Model, id: ConcernId) -> &str {
+    &model.concern(id).name
+}
+
+fn show_type(model: &Model, ty: Type) -> String {
+    let value = match ty.value {
+        ValueType::Scalar(scalar) => scalar.word().to_owned(),
+        ValueType::Enum(id) => model.enumeration(id).name.clone(),
+        ValueType::Message(id) => model.message(id).name.clone(),
+        ValueType::Ref(id) => format!("ref {}", concern(model, id)),
+        ValueType::IdOf(id) => format!("id of {}", concern(model, id)),
+        ValueType::Concern(id) => concern(model, id).to_owned(),
+    };
+    match ty.many {
+        Many::One => value,
+        Many::Optional => format!("{value}?"),
+        Many::List => format!("[{value}]"),
+    }
+}
+
+fn show_field(model: &Model, field: &Field) -> String {
+    let mut text = format!(
+        "{}: {}{}",
+        field.name,
+        show_type(model, field.ty),
+        show_constraints(&field.constraints)
+    );
+    if let Some(default) = &field.default {
+        text.push_str(&format!(" = {}", show_literal(model, default)));
+    } else if field.omissible {
+        text.push_str(" (may be left out)");
+    }
+    text
+}
+
+fn show_constraints(constraints: &Constraints) -> String {
+    let mut text = String::new();
+    if let Some(min) = constraints.min {
+        text.push_str(&format!(" @min({})", show_number(min)));
+    }
+    if let Some(max) = constraints.max {
+        text.push_str(&format!(" @max({})", show_number(max)));
+    }
+    if let Some(length) = constraints.length {
+        let max = length.max.map_or(String::new(), |max| format!("={max}"));
+        text.push_str(&format!(" @length({}..{max})", length.min));
+    }
+    if let Some(pattern) = &constraints.pattern {
+        text.push_str(&format!(" @pattern({pattern:?})"));
+    }
+    text
+}
+
+fn show_number(number: Number) -> String {
+    match number {
+        Number::Int(value) => value.to_string(),
+        Number::Float(value) => value.to_string(),
+    }
+}
+
+fn show_literal(model: &Model, literal: &Literal) -> String {
+    match literal {
+        Literal::Bool(value) => value.to_string(),
+        Literal::Number(number) => show_number(*number),
+        Literal::String(text) => format!("{text:?}"),
+        Literal::Enum(id, index) => model
+            .enumeration(*id)
+            .values
+            .get(*index as usize)
+            .map_or(String::new(), |value| value.name.clone()),
+        Literal::EmptyList => "[]".to_owned(),
+    }
+}
+
+fn show_payload(model: &Model, payload: &Payload) -> String {
+    match payload {
+        Payload::Empty => String::new(),
+        Payload::Message(id) => model.message(*id).name.clone(),
+        Payload::Fields(fields) => {
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|field| show_field(model, field))
+                .collect();
+            fields.join(", ")
+        }
+    }
+}
+
+fn show_answer(model: &Model, answer: &Answer) -> String {
+    format!(
+        " -> {}{}",
+        show_type(model, answer.ty),
+        show_constraints(&answer.constraints)
+    )
+}
+
+fn show_refusals(refusals: &Refusals) -> String {
+    match refusals {
+        Refusals::AnyText => String::new(),
+        Refusals::Nothing => " refuses nothing".to_owned(),
+        Refusals::Named(list) => {
+            let names: Vec<&str> = list.iter().map(|refusal| refusal.name.as_str()).collect();
+            format!(" refuses {}", names.join(", "))
+        }
+    }
+}
+
+fn show_step(model: &Model, transaction: &Transaction, step: &Step) -> String {
+    let show = |expr: &Expr| show_expr(model, transaction, expr);
+    let (declared, key) = (model.concern(step.concern), show(&step.key));
+    let arguments = |argument: &Argument| match argument {
+        Argument::Empty => String::new(),
+        Argument::Message(expr) => show(expr),
+        Argument::Fields(list) => list.iter().map(&show).collect::<Vec<_>>().join(", "),
+    };
+    let text = match &step.kind {
+        StepKind::Create(values) => {
+            let values = declared
+                .fields
+                .iter()
+                .zip(values)
+                .map(|(field, value)| format!("{}: {}", field.name, show(value)));
+            let values: Vec<String> = std::iter::once(format!("{}: {key}", declared.key.name))
+                .chain(values)
+                .collect();
+            format!("create {} {{ {} }}", declared.name, values.join(", "))
+        }
+        StepKind::Get => format!("get {}[{key}]", declared.name),
+        StepKind::Command(id, argument) => format!(
+            "{}[{key}].{}({})",
+            declared.name,
+            declared.command(*id).name,
+            arguments(argument)
+        ),
+        StepKind::Query(id, argument) => format!(
+            "{}[{key}].{}({})",
+            declared.name,
+            declared.query(*id).name,
+            arguments(argument)
+        ),
+    };
+    match &step.binding {
+        Some(name) => format!("let {name} = {text}"),
+        None => text,
+    }
+}
+
+fn show_expr(model: &Model, transaction: &Transaction, expr: &Expr) -> String {
+    let show = |expr: &Expr| show_expr(model, transaction, expr);
+    match &expr.kind {
+        ExprKind::Literal(literal) => show_literal(model, literal),
+        ExprKind::Path(path) => {
+            let root = match path.root {
+                Root::Param(id) => transaction.param(id).name.clone(),
+                Root::Step(id) => transaction
+                    .step(id)
+                    .binding
+                    .clone()
+                    .unwrap_or_else(|| format!("step {}", id.index())),
+            };
+            let names = path
+                .fields
+                .iter()
+                .map(|field: &FieldRef| model.field(*field).name.clone());
+            std::iter::once(root)
+                .chain(names)
+                .collect::<Vec<_>>()
+                .join(".")
+        }
+        ExprKind::Record(id, values) => {
+            let message = model.message(*id);
+            let values = message
+                .fields
+                .iter()
+                .zip(values)
+                .map(|(field, value)| format!("{}: {}", field.name, show(value)));
+            format!(
+                "{} {{ {} }}",
+                message.name,
+                values.collect::<Vec<_>>().join(", ")
+            )
+        }
+        ExprKind::List(values) => format!(
+            "[{}]",
+            values.iter().map(show).collect::<Vec<_>>().join(", ")
+        ),
+        ExprKind::Committed(id, key) => format!("{}[{}]", concern(model, *id), show(key)),
+        ExprKind::Default => "default".to_owned(),
+        ExprKind::Absent => "absent".to_owned(),
+        ExprKind::DerivedUuid(step) => format!("derived({})", step.index()),
+        ExprKind::Not(inner) => format!("!{}", show(inner)),
+        ExprKind::Compare(operator, left, right) => {
+            let operator = match operator {
+                CompareOp::Eq => "==",
+                CompareOp::Ne => "!=",
+                CompareOp::Lt => "<",
+                CompareOp::Le => "<=",
+                CompareOp::Gt => ">",
+                CompareOp::Ge => ">=",
+            };
+            format!("{} {operator} {}", show(left), show(right))
+        }
+        ExprKind::IsPresent(inner) => format!("{} is present", show(inner)),
+        ExprKind::IsAbsent(inner) => format!("{} is absent", show(inner)),
+    }
+}
