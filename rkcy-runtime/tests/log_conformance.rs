@@ -84,7 +84,8 @@ fn watchers_hear_of_what_they_can_read(open: Factory) {
     let log = open(dir.path());
     let (sender, receiver) = mpsc::channel();
     let sender = Mutex::new(sender);
-    let seen: Arc<dyn Fn() + Send + Sync> = Arc::new(move || sender.lock().unwrap().send(()).unwrap_or_default());
+    let seen: Arc<dyn Fn() + Send + Sync> =
+        Arc::new(move || sender.lock().unwrap().send(()).unwrap_or_default());
     log.watch(&[commands(0), commands(1)], Arc::clone(&seen));
     append(&*log, &[(commands(2), b"not watched")]).unwrap();
     for round in 0..10_u64 {

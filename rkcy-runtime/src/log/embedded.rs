@@ -10,7 +10,7 @@
 //!
 //! - `block`: the bytes of a group of records, checked;
 //! - `home`: the directory, its lock, its files;
-//! - `recover`: opening, and what counts as damage;
+//! - `recover`: opening, and what counts as damage; `scan`: the walk over all blocks;
 //! - `writer`: group commit; `publish`: what follows it; `stream`: what readers see; `cold`: old records;
 //! - `disk`: the calls that a test can make fail.
 //!
@@ -22,6 +22,7 @@ mod disk;
 mod home;
 mod publish;
 mod recover;
+mod scan;
 mod stream;
 mod writer;
 

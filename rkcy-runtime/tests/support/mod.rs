@@ -73,3 +73,25 @@ pub(crate) fn payloads(log: &dyn Log, stream: StreamId) -> Vec<Vec<u8>> {
         .map(|record| record.payload.to_vec())
         .collect()
 }
+
+/// A directory for many small files: in memory where the system has such a place.
+pub(crate) fn scratch() -> tempfile::TempDir {
+    let memory = std::path::Path::new("/dev/shm");
+    let made = if memory.is_dir() {
+        tempfile::tempdir_in(memory)
+    } else {
+        tempfile::tempdir()
+    };
+    made.expect("a temporary directory")
+}
+
+/// What a crash at this moment would leave: a copy of all files of an open log.
+pub(crate) fn crash_image(of: &std::path::Path) -> tempfile::TempDir {
+    let image = scratch();
+    for entry in std::fs::read_dir(of).expect("the directory of the log") {
+        let entry = entry.expect("an entry");
+        // A file that its owner removes meanwhile is not in the image.
+        let _ = std::fs::copy(entry.path(), image.path().join(entry.file_name()));
+    }
+    image
+}

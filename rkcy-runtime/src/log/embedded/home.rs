@@ -29,8 +29,15 @@ pub(super) struct Home {
     dir: PathBuf,
     /// Random id of the log; 0 until the log is created.
     pub(super) id: u64,
-    /// Held for its lock only.
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a process that is being started at this moment may hold a
+        // copy of the handle until it runs its program.
+        let _ = rustix::fs::flock(&self.lock, rustix::fs::FlockOperation::Unlock);
+    }
 }
 
 impl Home {
@@ -48,7 +55,7 @@ impl Home {
         Ok(Home {
             dir: dir.to_owned(),
             id,
-            _lock: lock,
+            lock,
         })
     }
 
@@ -74,7 +81,7 @@ impl Home {
 
     /// Records that the log exists, once its first segment stands.
     pub(super) fn write_format(&self) -> Result<(), LogError> {
-        let text = format!("{FORMAT_TITLE}{FORMAT}\nid {:016x}\n", self.id);
+        let text = format_text(self.id);
         let part = self.dir.join("format.part");
         let written = File::create(&part)
             .and_then(|mut file| {
@@ -258,6 +265,13 @@ fn lock(dir: &Path) -> Result<File, LogError> {
     Ok(file)
 }
 
+/// What the format file says.
+fn format_text(id: u64) -> String {
+    let text = format!("{FORMAT_TITLE}{FORMAT}\nid {id:016x}\n");
+    let crc = crc32c::crc32c(text.as_bytes());
+    format!("{text}crc {crc:08x}\n")
+}
+
 /// Reads the format file: the id of the log, or `None` where there is no such file.
 fn read_format(path: &Path) -> Result<Option<u64>, LogError> {
     let text = match fs::read(path) {
@@ -278,9 +292,14 @@ fn read_format(path: &Path) -> Result<Option<u64>, LogError> {
             known: FORMAT,
         });
     }
-    let id = rest.strip_prefix("id ").and_then(|n| n.strip_suffix('\n'));
+    let id = rest
+        .lines()
+        .next()
+        .and_then(|line| line.strip_prefix("id "));
     let id = id
-        .and_then(|n| u64::from_str_radix(n, 16).ok())
+        .and_then(|id| u64::from_str_radix(id, 16).ok())
         .filter(|id| *id != 0);
+    // The checksum is in the text: it is right only if the whole text is.
+    let id = id.filter(|id| format_text(*id) == text);
     id.map(Some).ok_or_else(broken)
 }
