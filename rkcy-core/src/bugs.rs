@@ -12,7 +12,7 @@ pub enum Bug {
     AcceptGaps = 1,
     /// A change record is folded wherever it begins (rule 2).
     LastChangeIsCheckpoint,
-    /// Recovery starts at the last snapshot of the changelog, not at the one storage has recorded (rule 3).
+    /// Recovery starts at any snapshot of the changelog, not at the one storage has recorded (rule 3).
     SnapshotNotRecorded,
     /// A change record does not carry what is not acknowledged (rule 2).
     NoOutbox,
@@ -38,8 +38,12 @@ pub enum Bug {
     FramePartlyDropped,
     /// What was evicted is judged by the record alone, not by the envelope in it (rule 4).
     EvictionByOffset,
-    /// A worker that is no longer the owner goes on (rule 5).
-    LeftoverGoesOn,
+    /// A send counts as acknowledged before it is durable (rule 6).
+    AcknowledgedBeforeDurable,
+    /// A transaction that cannot be read on its way is skipped (rule 7).
+    UnreadableSkipped,
+    /// A group that is only read is not locked between visits.
+    SharedLockNotKept,
     /// A read does not wait for the lock.
     ReadWithoutLock,
     /// A queue is served from its end.
@@ -72,7 +76,12 @@ impl Bug {
         ("id-forgotten-silently", Bug::IdForgottenSilently),
         ("frame-partly-dropped", Bug::FramePartlyDropped),
         ("eviction-by-offset", Bug::EvictionByOffset),
-        ("leftover-goes-on", Bug::LeftoverGoesOn),
+        (
+            "acknowledged-before-durable",
+            Bug::AcknowledgedBeforeDurable,
+        ),
+        ("unreadable-skipped", Bug::UnreadableSkipped),
+        ("shared-lock-not-kept", Bug::SharedLockNotKept),
         ("read-without-lock", Bug::ReadWithoutLock),
         ("queue-order-broken", Bug::QueueOrderBroken),
         ("delta-forgets-absence", Bug::DeltaForgetsAbsence),

@@ -153,6 +153,8 @@ pub struct Cursor {
     partial: BTreeMap<(u64, Position), (u64, Vec<Change>)>,
     /// Whole records read before the snapshot to begin with was.
     held: Vec<Whole>,
+    /// Whether it reads for a take-over, not for storage; only a seeded bug asks.
+    recovers: bool,
 }
 
 impl Cursor {
@@ -165,6 +167,7 @@ impl Cursor {
             begin_at: None,
             partial: BTreeMap::new(),
             held: Vec::new(),
+            recovers: false,
         }
     }
 
@@ -230,7 +233,11 @@ impl Cursor {
     fn consider(&mut self, whole: Whole, ready: &mut Vec<Whole>) -> Result<(), Diverged> {
         let change = &whole.change;
         let counts = change.from <= self.position && self.position < change.to;
-        if counts || bugs::on(Bug::LastChangeIsCheckpoint) {
+        let any_snapshot = self.recovers && change.kind == ChangeKind::Snapshot;
+        if counts
+            || bugs::on(Bug::LastChangeIsCheckpoint)
+            || (bugs::on(Bug::SnapshotNotRecorded) && any_snapshot)
+        {
             self.accept(whole, ready);
         } else if let Some(known) = self.digest
             && change.to == self.position

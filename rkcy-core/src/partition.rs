@@ -230,6 +230,7 @@ impl Partition {
                 self.answer(head.reply, head.txn, Outcome::NotTaken(fault));
                 Ok(())
             }
+            (Kind::Visit, Err(_)) if bugs::on(Bug::UnreadableSkipped) => Ok(()),
             (Kind::Visit, Err(fault)) => {
                 self.give_up(head, fault);
                 Ok(())

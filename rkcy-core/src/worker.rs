@@ -253,9 +253,7 @@ impl TakeOver {
     pub fn finish(self, logic: Arc<dyn Logic>) -> Result<Worker, Stop> {
         let partition = self.config.partition;
         let stored = self.fold_beyond();
-        if (self.cursor.is_waiting() || self.cursor.position() < stored)
-            && !bugs::on(Bug::SnapshotNotRecorded)
-        {
+        if self.cursor.is_waiting() || self.cursor.position() < stored {
             let place = format!("changelog up to offset {}", self.next);
             let message = format!("it does not reach {stored}, which the database has");
             let fault = Fault::new(crate::fault::Class::Corrupt, "changelog_short", message);
@@ -562,9 +560,6 @@ impl Worker {
                 None => Ok(()),
             };
         }
-        if bugs::on(Bug::LeftoverGoesOn) {
-            return Ok(());
-        }
         if at.offset() == Some(opened) {
             return Err(Stop::ForeignBuild {
                 partition,
@@ -611,17 +606,16 @@ impl Worker {
         self.stored = self.stored.max(position);
     }
 
-    /// Evicts rows until the cache is within its bound, as far as storage allows.
-    pub fn evict(&mut self) {
-        let (limit, stored) = (self.config.cache_bytes, self.stored);
-        self.partition.rows_mut().evict(limit, stored);
+    /// Evicts rows until at most `limit` bytes are in memory, as far as storage allows.
+    pub fn evict_to(&mut self, limit: usize) {
+        self.partition.rows_mut().evict(limit, self.stored);
     }
 
     fn is_full(&mut self) -> bool {
         if self.partition.rows().bytes() <= self.config.cache_bytes {
             return false;
         }
-        self.evict();
+        self.evict_to(self.config.cache_bytes);
         // Rows of the application to come must have room beside the bound.
         self.partition.rows().bytes() > self.config.cache_bytes + self.config.cache_bytes / 4
     }

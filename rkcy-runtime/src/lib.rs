@@ -1,4 +1,5 @@
 //! What runs a generated platform.
 pub mod codegen;
 pub mod log;
+pub mod simulate;
 pub mod store;

@@ -1,5 +1,6 @@
 //! The platform `rpg`: a small multiplayer role-playing game.
 
+pub mod economy;
 pub mod generated;
 pub mod handlers;
 

@@ -161,7 +161,7 @@ impl Draft {
         op: u16,
         access: Access,
         args: Bytes,
-        partitions: &impl Partitions,
+        partitions: &(impl Partitions + ?Sized),
     ) -> Result<Txn, Fault> {
         let mut draft = Draft::new(id, 0, schema);
         if access == Access::Shared {
@@ -267,7 +267,7 @@ impl Draft {
     ///
     /// # Errors
     /// [`Class::Invalid`] where there is no step, or none that can be the first.
-    pub fn finish(mut self, partitions: &impl Partitions) -> Result<Txn, Fault> {
+    pub fn finish(mut self, partitions: &(impl Partitions + ?Sized)) -> Result<Txn, Fault> {
         plan::extend(&mut self.txn, partitions)
             .map_err(|stuck| Fault::new(Class::Invalid, "no_plan", stuck.to_string()))?;
         if self.txn.visits.is_empty() {

@@ -1,0 +1,146 @@
+//! The economy under simulation: what players do, and what must hold of their money.
+
+use crate::generated::txn::{Fund, SignUp, Trade};
+use crate::generated::{Character, CharacterRename, Currency, Offer, Player};
+use rand::RngExt;
+use rkcy_runtime::codegen::{self, Bytes, Concern, Fault, Ref, Transaction, Txn, Uuid, op};
+use rkcy_runtime::codegen::{Access, Key};
+use rkcy_runtime::simulate::{Request, Workload, World};
+
+/// Sign-ups at the start of a run; the characters are few, so that they are contended.
+const SIGN_UPS: usize = 6;
+
+/// A handful of players who fund, trade, rename and look.
+#[derive(Debug)]
+pub struct Economy;
+
+impl Workload for Economy {
+    fn next(&self, nth: usize, request: &mut Request<'_>) -> Result<Txn, Fault> {
+        let (Some(one), Some(other)) = (
+            request.any_key::<Character>(),
+            request.any_key::<Character>(),
+        ) else {
+            return sign_up(nth, request);
+        };
+        if nth < SIGN_UPS {
+            return sign_up(nth, request);
+        }
+        let amount = Currency {
+            gold: request.rng.random_range(1..60),
+            ..Currency::default()
+        };
+        let price = Currency {
+            gold: request.rng.random_range(0..60),
+            ..Currency::default()
+        };
+        match request.rng.random_range(0..100) {
+            0..30 => request.transaction(&Fund {
+                to: Ref::new(one),
+                amount,
+            }),
+            30..75 => request.transaction(&Trade {
+                lhs: Offer {
+                    character: Ref::new(one),
+                    currency: amount,
+                },
+                rhs: Offer {
+                    character: Ref::new(other),
+                    currency: price,
+                },
+            }),
+            75..80 => sign_up(nth, request),
+            80..85 => {
+                let payload = CharacterRename {
+                    fullname: format!("Renamed {nth}"),
+                };
+                let op = operation::<Character>("rename");
+                single::<Character>(
+                    request,
+                    &one,
+                    op,
+                    Access::Exclusive,
+                    codegen::encode(&payload),
+                )
+            }
+            85..90 => single::<Character>(
+                request,
+                &one,
+                operation::<Character>("worth"),
+                Access::Shared,
+                Bytes::new(),
+            ),
+            90..92 => single::<Character>(
+                request,
+                &Uuid::from_u128(7),
+                op::GET,
+                Access::Shared,
+                Bytes::new(),
+            ),
+            92..94 => request.transaction(&Fund {
+                to: Ref::new(Uuid::from_u128(8)),
+                amount,
+            }),
+            _ => single::<Character>(request, &one, op::GET, Access::Shared, Bytes::new()),
+        }
+    }
+
+    fn invariant(&self, world: &World) -> Result<(), String> {
+        let there: i64 = world
+            .all::<Character>()?
+            .iter()
+            .map(|character| character.currency.gold)
+            .sum();
+        // A fund is one visit, so its step still holds the payload.
+        let mut came = 0;
+        for (txn, _) in world.committed(Fund::NUMBER) {
+            for step in txn.visits.iter().flat_map(|visit| &visit.steps) {
+                if let codegen::Args::Ready(args) = &step.args
+                    && !args.is_empty()
+                {
+                    came += codegen::decode::<Currency>(args)
+                        .map_err(|fault| fault.to_string())?
+                        .gold;
+                }
+            }
+        }
+        if there != came {
+            return Err(format!("{there} gold is there, {came} was brought in"));
+        }
+        let characters = world.all::<Character>()?.len();
+        let counted: u32 = world
+            .all::<Player>()?
+            .iter()
+            .map(|player| player.count)
+            .sum();
+        if usize::try_from(counted) != Ok(characters) {
+            return Err(format!(
+                "players count {counted} characters, there are {characters}"
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn sign_up(nth: usize, request: &mut Request<'_>) -> Result<Txn, Fault> {
+    request.transaction(&SignUp {
+        username: format!("player-{nth}"),
+        fullname: format!("Hero {nth}"),
+    })
+}
+
+fn single<C: Concern>(
+    request: &Request<'_>,
+    key: &C::Key,
+    op: u16,
+    access: Access,
+    args: Bytes,
+) -> Result<Txn, Fault> {
+    request.single(C::ID, Key::of(key), op, access, args)
+}
+
+/// Number of an operation, by its name in the schema; 0 where there is none.
+fn operation<C: Concern>(name: &str) -> u16 {
+    let concern = crate::generated::PLATFORM.concern(C::NAME);
+    let op = concern.and_then(|concern| concern.ops.iter().find(|op| op.name == name));
+    op.map_or(0, |op| op.number)
+}

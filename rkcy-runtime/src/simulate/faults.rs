@@ -1,0 +1,69 @@
+//! The faults that a simulated cluster suffers, by name.
+
+/// Something that goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// A worker dies; what it has sent may arrive in part.
+    Crash,
+    /// A second worker is started for a partition that has one.
+    Leftover,
+    /// One send fails for good while later ones of the same worker land.
+    LostSend,
+    /// A channel is slow for the whole run.
+    SlowChannel,
+    /// All workers die, and each log keeps only what was durable.
+    PowerLoss,
+    /// A cold read is answered by a replica that is behind.
+    StaleReplica,
+    /// The database comes back without its last commits.
+    Failover,
+    /// Answers to cold reads arrive late.
+    SlowLoad,
+    /// A caller, or the network, submits a transaction again, also much later.
+    LateDuplicate,
+    /// The stamps of a log step back or ahead.
+    ClockStep,
+    /// The body of a transaction in flight cannot be read.
+    Unreadable,
+    /// Rows are evicted at once.
+    Eviction,
+    /// Storage dies and goes on from its position.
+    StorageCrash,
+}
+
+impl Fault {
+    /// Every fault, with its name on the command line.
+    pub const ALL: &[(&str, Fault)] = &[
+        ("crash", Fault::Crash),
+        ("leftover", Fault::Leftover),
+        ("lost-send", Fault::LostSend),
+        ("slow-channel", Fault::SlowChannel),
+        ("power-loss", Fault::PowerLoss),
+        ("stale-replica", Fault::StaleReplica),
+        ("failover", Fault::Failover),
+        ("slow-load", Fault::SlowLoad),
+        ("late-duplicate", Fault::LateDuplicate),
+        ("clock-step", Fault::ClockStep),
+        ("unreadable", Fault::Unreadable),
+        ("eviction", Fault::Eviction),
+        ("storage-crash", Fault::StorageCrash),
+    ];
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Fault::ALL
+            .iter()
+            .find(|(_, fault)| *fault == self)
+            .map_or("", |(name, _)| name)
+    }
+
+    /// The fault with this name.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Fault> {
+        Fault::ALL
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, fault)| *fault)
+    }
+}

@@ -1,0 +1,154 @@
+//! The simulator: whole clusters on one thread, from a seed.
+//!
+//! Runs a platform's own handlers on workers that crash, stall, repeat and reorder, and checks after
+//! each run: one outcome per transaction; every application of one envelope did the same; the log
+//! replayed in one go gives the same state and the same database; the committed state is that of a
+//! serial execution in the order of commit; nothing of a refused transaction is visible; no lock, queue
+//! or trail is left; every caller is answered; and the platform's own invariants hold.
+//!
+//! ```text
+//! seed ─► Cluster ─ steps: callers, Members (the engine's Worker), logs, database, faults
+//!             │            └► Observer: checks on the way
+//!             └► settle ─► verify: checks at the end
+//! ```
+
+mod cluster;
+mod faults;
+mod member;
+mod observe;
+mod parts;
+mod serial;
+mod verify;
+mod workload;
+
+pub use faults::Fault;
+pub use observe::Violation;
+pub use workload::{Request, Workload, World, payload};
+
+use crate::codegen::Platform;
+use cluster::{Cluster, Plan};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What to simulate.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Transactions of a run.
+    pub transactions: usize,
+    /// Faults that may happen; each run draws a subset.
+    pub faults: BTreeSet<Fault>,
+    /// The rule of the engine that is broken.
+    #[cfg(feature = "seeded-bugs")]
+    pub bug: Option<rkcy_core::bugs::Bug>,
+}
+
+/// Switches a bug on for as long as it lives.
+#[cfg(feature = "seeded-bugs")]
+struct BugGuard;
+
+#[cfg(feature = "seeded-bugs")]
+impl BugGuard {
+    fn set(bug: Option<rkcy_core::bugs::Bug>) -> BugGuard {
+        rkcy_core::bugs::set(bug);
+        BugGuard
+    }
+}
+
+#[cfg(feature = "seeded-bugs")]
+impl Drop for BugGuard {
+    fn drop(&mut self) {
+        rkcy_core::bugs::set(None);
+    }
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            transactions: 200,
+            faults: Fault::ALL.iter().map(|(_, fault)| *fault).collect(),
+            #[cfg(feature = "seeded-bugs")]
+            bug: None,
+        }
+    }
+}
+
+/// What a run, or many, came to.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Runs made.
+    pub runs: u64,
+    /// Transactions submitted.
+    pub transactions: u64,
+    /// Faults injected.
+    pub faults: u64,
+    /// Checks made.
+    pub checks: u64,
+    /// What happened how often.
+    pub counts: BTreeMap<Cow<'static, str>, u64>,
+}
+
+impl Report {
+    /// Adds another report to this one.
+    pub fn add(&mut self, other: &Report) {
+        self.runs += other.runs;
+        self.transactions += other.transactions;
+        self.faults += other.faults;
+        self.checks += other.checks;
+        for (what, count) in &other.counts {
+            *self.counts.entry(what.clone()).or_default() += count;
+        }
+    }
+}
+
+/// One run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// What was broken, where something was.
+    pub violation: Option<Violation>,
+    /// What the run came to.
+    pub report: Report,
+    /// A number that is the same whenever this seed is run.
+    pub fingerprint: u64,
+    /// The trace, where one was asked for.
+    pub trace: Vec<String>,
+}
+
+/// Runs one seed.
+pub fn run(
+    platform: &Platform,
+    workload: &dyn Workload,
+    options: &Options,
+    seed: u64,
+    trace: bool,
+) -> Run {
+    #[cfg(feature = "seeded-bugs")]
+    let _bug = BugGuard::set(options.bug);
+    let plan = Plan {
+        seed,
+        transactions: options.transactions,
+        faults: options.faults.clone(),
+        trace,
+    };
+    let logic = workload::logic_of(platform, cluster::PARTITIONS);
+    let concerns: Vec<_> = platform
+        .desc
+        .concerns
+        .iter()
+        .map(|concern| concern.id)
+        .collect();
+    let mut cluster = Cluster::new(&plan, &concerns, logic, workload);
+    let violation = cluster.run().err();
+    let observer = &mut cluster.observer;
+    Run {
+        violation,
+        fingerprint: observer.fingerprint(),
+        trace: observer.take_trace(),
+        report: Report {
+            runs: 1,
+            transactions: observer.transactions(),
+            faults: observer.faults(),
+            checks: observer.checks,
+            counts: observer.counts.clone(),
+        },
+    }
+}
