@@ -1,0 +1,125 @@
+//! Which migrations to apply, for any database.
+//!
+//! Owns the comparison of what a build brings with what a database has. Leaves running them to each
+//! store. A migration is known by number and by the hash of its text, so that one edited after it was
+//! applied is found instead of being taken for done.
+
+use super::{Migration, StoreError};
+use std::sync::Arc;
+
+/// A migration as the database remembers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Applied {
+    pub(super) number: u32,
+    pub(super) name: String,
+    pub(super) hash: String,
+}
+
+/// Where a migration stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MigrationState {
+    /// Applied, and unchanged since.
+    Applied,
+    /// Not applied yet.
+    Pending,
+    /// Applied, and changed since.
+    Edited,
+    /// Applied by another build; this one does not know it.
+    Unknown,
+}
+
+impl std::fmt::Display for MigrationState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            MigrationState::Applied => "applied",
+            MigrationState::Pending => "pending",
+            MigrationState::Edited => "edited",
+            MigrationState::Unknown => "unknown",
+        })
+    }
+}
+
+/// One migration and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MigrationStatus {
+    /// Its number.
+    pub number: u32,
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub state: MigrationState,
+}
+
+/// Hash of what a migration does, in both directions.
+pub(super) fn hash(migration: &Migration) -> String {
+    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+    for text in [migration.up, migration.down] {
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    }
+    format!("{:032x}", hasher.digest128())
+}
+
+/// All migrations that the build or the database knows, in order of number.
+pub(super) fn status(migrations: &[Migration], applied: &[Applied]) -> Vec<MigrationStatus> {
+    let mut all: Vec<MigrationStatus> = migrations
+        .iter()
+        .map(|ours| {
+            let state = match applied.iter().find(|theirs| theirs.number == ours.number) {
+                None => MigrationState::Pending,
+                Some(theirs) if theirs.hash == hash(ours) => MigrationState::Applied,
+                Some(_) => MigrationState::Edited,
+            };
+            MigrationStatus {
+                number: ours.number,
+                name: ours.name.to_owned(),
+                state,
+            }
+        })
+        .collect();
+    for theirs in applied {
+        if !migrations.iter().any(|ours| ours.number == theirs.number) {
+            all.push(MigrationStatus {
+                number: theirs.number,
+                name: theirs.name.clone(),
+                state: MigrationState::Unknown,
+            });
+        }
+    }
+    all.sort_by_key(|migration| migration.number);
+    all
+}
+
+/// Refuses to go on where a migration was edited or is unknown.
+pub(super) fn check(
+    migrations: &[Migration],
+    applied: &[Applied],
+    store: &Arc<str>,
+) -> Result<(), StoreError> {
+    for MigrationStatus {
+        number,
+        name,
+        state,
+    } in status(migrations, applied)
+    {
+        let store = Arc::clone(store);
+        match state {
+            MigrationState::Edited => {
+                return Err(StoreError::EditedMigration {
+                    store,
+                    number,
+                    name,
+                });
+            }
+            MigrationState::Unknown => {
+                return Err(StoreError::UnknownMigration {
+                    store,
+                    number,
+                    name,
+                });
+            }
+            MigrationState::Applied | MigrationState::Pending => {}
+        }
+    }
+    Ok(())
+}

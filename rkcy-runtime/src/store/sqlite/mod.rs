@@ -1,0 +1,420 @@
+//! Rows in an SQLite file.
+//!
+//! Owns the connections: one that writes, some that read. In WAL mode they do not wait for each other,
+//! and a read transaction sees rows and position as of one commit. Leaves the text of the statements to
+//! `statements`, migrations to `migrations`, what an error means to `fault`.
+
+mod fault;
+mod migrations;
+mod statements;
+
+use super::{Loaded, Migration, MigrationStatus, Pending, SqlValue, Store, StoreError, TableDesc};
+use fault::Name;
+use rkcy_core::id::{ConcernId, PartitionId, Position, Version};
+use rkcy_core::key::RowKey;
+use rkcy_core::rows::StoredRow;
+use rkcy_core::storage::{Batch, StoredPosition};
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteRow, SqliteSynchronous,
+};
+use sqlx::{Arguments, AssertSqlSafe, Row, SqliteConnection, TypeInfo, ValueRef};
+use statements::{Statements, rows_per_statement};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+/// Reads that can run at once. They are cold reads, rare and short; more would only queue at the disk.
+const READERS: u32 = 4;
+/// How long a statement waits for a lock that another program has.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pages of the write-ahead log (4 KiB each) after which it is moved into the file. Rows that change
+/// often are moved once for many changes.
+const CHECKPOINT_PAGES: u32 = 4000;
+
+const CREATE_POSITION: &str = r#"CREATE TABLE IF NOT EXISTS "_rkcy_position" (
+    "concern" INTEGER NOT NULL,
+    "partition" INTEGER NOT NULL,
+    "next" INTEGER NOT NULL,
+    "index" INTEGER NOT NULL,
+    "changelog" INTEGER NOT NULL,
+    "snapshot" INTEGER,
+    PRIMARY KEY ("concern", "partition")
+) STRICT, WITHOUT ROWID"#;
+const SELECT_POSITION: &str = r#"SELECT "next", "index", "changelog", "snapshot"
+FROM "_rkcy_position" WHERE "concern" = ? AND "partition" = ?"#;
+const INSERT_POSITION: &str = r#"INSERT INTO "_rkcy_position"
+("next", "index", "changelog", "snapshot", "concern", "partition") VALUES (?, ?, ?, ?, ?, ?)"#;
+const UPDATE_POSITION: &str = r#"UPDATE "_rkcy_position"
+SET "next" = ?, "index" = ?, "changelog" = ?, "snapshot" = ? WHERE "concern" = ? AND "partition" = ?"#;
+
+/// An SQLite file as the database of a platform.
+#[derive(Debug)]
+pub struct SqliteStore {
+    name: Name,
+    writer: SqlitePool,
+    readers: SqlitePool,
+    tables: BTreeMap<ConcernId, Statements>,
+}
+
+impl SqliteStore {
+    /// Opens the file, which is made if it is not there, for the tables of a platform.
+    ///
+    /// # Errors
+    /// [`StoreError::Foreign`] where it holds something else; otherwise as the file system says.
+    pub async fn open(
+        file: &Path,
+        tables: impl IntoIterator<Item = &'static TableDesc>,
+    ) -> Result<SqliteStore, StoreError> {
+        let name = Name::of(file);
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
+            .statement_cache_capacity(512);
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options.clone())
+            .await
+            .map_err(|e| name.error(e))?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .connect_lazy_with(options);
+        let tables = tables
+            .into_iter()
+            .map(|table| (table.concern, Statements::new(table)))
+            .collect();
+        let store = SqliteStore {
+            name,
+            writer,
+            readers,
+            tables,
+        };
+        store.refuse_foreign().await?;
+        Ok(store)
+    }
+
+    /// Closes all connections, after which the write-ahead log is part of the file.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    /// A file with tables but without those of a platform belongs to somebody else.
+    async fn refuse_foreign(&self) -> Result<(), StoreError> {
+        let sql = r#"SELECT "name" FROM "sqlite_schema"
+            WHERE NOT EXISTS (SELECT 1 FROM "sqlite_schema" WHERE "name" = '_rkcy_migration') LIMIT 1"#;
+        let row = sqlx::query(sql)
+            .fetch_optional(&self.writer)
+            .await
+            .map_err(|e| self.name.error(e))?;
+        let Some(row) = row else { return Ok(()) };
+        let found: String = row.try_get(0).map_err(|e| self.name.error(e))?;
+        Err(StoreError::Foreign {
+            store: self.name.get(),
+            found: format!("it holds \"{found}\""),
+        })
+    }
+
+    fn table(&self, concern: ConcernId) -> Result<&Statements, StoreError> {
+        let missing = || StoreError::NoTable {
+            store: self.name.get(),
+            concern,
+        };
+        self.tables.get(&concern).ok_or_else(missing)
+    }
+
+    async fn read_position(
+        &self,
+        connection: &mut SqliteConnection,
+        partition: PartitionId,
+    ) -> Result<StoredPosition, StoreError> {
+        let row = sqlx::query(SELECT_POSITION)
+            .bind(i64::from(partition.concern.0))
+            .bind(i64::from(partition.index))
+            .fetch_optional(connection)
+            .await
+            .map_err(|e| self.name.error(e))?;
+        let Some(row) = row else {
+            return Ok(StoredPosition::default());
+        };
+        let number = |at: usize| row.try_get::<i64, _>(at).map_err(|e| self.name.error(e));
+        let snapshot: Option<i64> = row.try_get(3).map_err(|e| self.name.error(e))?;
+        Ok(StoredPosition {
+            position: position(number(0)?, number(1)?).ok_or_else(|| self.name.bad_number())?,
+            changelog: number(2)?.cast_unsigned(),
+            snapshot: snapshot.map(i64::cast_unsigned),
+        })
+    }
+
+    async fn write_batch(&self, partition: PartitionId, batch: Batch) -> Result<(), StoreError> {
+        let Batch {
+            expected,
+            new,
+            rows,
+        } = batch;
+        let mut by_table: BTreeMap<ConcernId, Vec<(RowKey, StoredRow)>> = BTreeMap::new();
+        for (key, row) in rows {
+            by_table.entry(key.concern).or_default().push((key, row));
+        }
+        let wrap = |e| self.name.error(e);
+        // The lock is taken at once, so that nobody moves the position between reading and writing it.
+        let mut transaction = self
+            .writer
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(wrap)?;
+        let found = self.read_position(&mut transaction, partition).await?;
+        if found != expected {
+            let store = self.name.get();
+            return Err(StoreError::Conflict {
+                store,
+                partition,
+                expected,
+                found,
+            });
+        }
+        for (concern, rows) in by_table {
+            self.write_rows(self.table(concern)?, rows, &mut transaction)
+                .await?;
+        }
+        let (next, index) = new.position.to_raw();
+        let values = |sql: &'static str| {
+            sqlx::query(sql)
+                .bind(next.cast_signed())
+                .bind(i64::from(index))
+                .bind(new.changelog.cast_signed())
+                .bind(new.snapshot.map(u64::cast_signed))
+                .bind(i64::from(partition.concern.0))
+                .bind(i64::from(partition.index))
+        };
+        let updated = values(UPDATE_POSITION)
+            .execute(&mut *transaction)
+            .await
+            .map_err(wrap)?;
+        if updated.rows_affected() == 0 {
+            values(INSERT_POSITION)
+                .execute(&mut *transaction)
+                .await
+                .map_err(wrap)?;
+        }
+        transaction.commit().await.map_err(wrap)
+    }
+
+    /// Writes and deletes rows of one table, many to a statement.
+    async fn write_rows(
+        &self,
+        table: &Statements,
+        rows: Vec<(RowKey, StoredRow)>,
+        connection: &mut SqliteConnection,
+    ) -> Result<(), StoreError> {
+        let (kept, gone): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|(_, row)| row.value.is_some());
+        for (statements, rows) in [(&table.upsert, kept), (&table.delete, gone)] {
+            let mut rest = rows.as_slice();
+            while !rest.is_empty() {
+                let (statement, count) = rows_per_statement(statements, rest.len());
+                let (now, later) = rest.split_at(count);
+                let mut arguments = SqliteArguments::default();
+                for (key, row) in now {
+                    self.bind_row(table.desc, key, row, &mut arguments)?;
+                }
+                sqlx::query_with(AssertSqlSafe(statement), arguments)
+                    .execute(&mut *connection)
+                    .await
+                    .map_err(|e| self.name.error(e))?;
+                rest = later;
+            }
+        }
+        Ok(())
+    }
+
+    /// Binds key columns and, where there is a value, its columns and version.
+    fn bind_row(
+        &self,
+        table: &'static TableDesc,
+        key: &RowKey,
+        row: &StoredRow,
+        arguments: &mut SqliteArguments,
+    ) -> Result<(), StoreError> {
+        let unfit = |source| StoreError::Row {
+            store: self.name.get(),
+            table: table.name,
+            source,
+        };
+        for column in (table.key)(key.key.as_bytes()).map_err(unfit)? {
+            self.bind(column, arguments)?;
+        }
+        let Some(value) = &row.value else {
+            return Ok(());
+        };
+        for column in (table.to_columns)(value).map_err(unfit)? {
+            self.bind(column, arguments)?;
+        }
+        let (next, index) = row.version.position.to_raw();
+        self.bind(SqlValue::I64(i64::from(row.version.generation)), arguments)?;
+        self.bind(SqlValue::I64(next.cast_signed()), arguments)?;
+        self.bind(SqlValue::I64(i64::from(index)), arguments)
+    }
+
+    fn bind(&self, value: SqlValue, arguments: &mut SqliteArguments) -> Result<(), StoreError> {
+        let added = match value {
+            SqlValue::Null => arguments.add(None::<i64>),
+            SqlValue::Bool(value) => arguments.add(i64::from(value)),
+            SqlValue::I64(value) => arguments.add(value),
+            SqlValue::F64(value) => arguments.add(value),
+            SqlValue::Text(value) => arguments.add(value),
+            SqlValue::Blob(value) => arguments.add(value),
+        };
+        added.map_err(|e| self.name.error(sqlx::Error::Encode(e)))
+    }
+
+    async fn load_rows(
+        &self,
+        partition: PartitionId,
+        keys: Vec<RowKey>,
+    ) -> Result<Loaded, StoreError> {
+        let wrap = |e| self.name.error(e);
+        let mut by_table: BTreeMap<ConcernId, Vec<usize>> = BTreeMap::new();
+        for (place, key) in keys.iter().enumerate() {
+            by_table.entry(key.concern).or_default().push(place);
+        }
+        let mut rows: Vec<(RowKey, StoredRow)> = keys
+            .into_iter()
+            .map(|key| (key, StoredRow::ABSENT))
+            .collect();
+        // The first read fixes what the whole transaction sees.
+        let mut snapshot = self.readers.begin().await.map_err(wrap)?;
+        let stored = self.read_position(&mut snapshot, partition).await?;
+        for (concern, places) in by_table {
+            let table = self.table(concern)?;
+            for places in places.chunks(table.load_limit()) {
+                let (statement, room) = table.load(places.len());
+                let mut arguments = SqliteArguments::default();
+                for place in places {
+                    let unfit = |source| StoreError::Row {
+                        store: self.name.get(),
+                        table: table.desc.name,
+                        source,
+                    };
+                    let (key, _) = &rows[*place];
+                    for column in (table.desc.key)(key.key.as_bytes()).map_err(unfit)? {
+                        self.bind(column, &mut arguments)?;
+                    }
+                }
+                // A statement has room for a fixed number of keys; NULL is nobody's.
+                for _ in 0..(room - places.len()) * table.desc.key_columns.len() {
+                    self.bind(SqlValue::Null, &mut arguments)?;
+                }
+                let found = sqlx::query_with(AssertSqlSafe(statement), arguments)
+                    .fetch_all(&mut *snapshot)
+                    .await
+                    .map_err(wrap)?;
+                for row in found {
+                    let (ordinal, stored) = self.stored_row(table.desc, &row)?;
+                    let place = places.get(ordinal).ok_or_else(|| self.name.bad_number())?;
+                    rows[*place].1 = stored;
+                }
+            }
+        }
+        snapshot.rollback().await.map_err(wrap)?;
+        Ok(Loaded {
+            position: stored.position,
+            rows,
+        })
+    }
+
+    /// Reads a row that a load statement found: which of the keys it is, and what it holds.
+    fn stored_row(
+        &self,
+        table: &'static TableDesc,
+        row: &SqliteRow,
+    ) -> Result<(usize, StoredRow), StoreError> {
+        let number = |at: usize| row.try_get::<i64, _>(at).map_err(|e| self.name.error(e));
+        let first = number(0)?;
+        let (generation, next, index) = (number(1)?, number(2)?, number(3)?);
+        let columns = table.key_columns.len() + table.value_columns.len();
+        let values: Result<Vec<SqlValue>, StoreError> = (4..4 + columns)
+            .map(|at| column(row, at).map_err(|e| self.name.error(e)))
+            .collect();
+        let value = (table.from_columns)(&values?).map_err(|source| StoreError::Row {
+            store: self.name.get(),
+            table: table.name,
+            source,
+        })?;
+        let version = Version {
+            generation: u32::try_from(generation).map_err(|_| self.name.bad_number())?,
+            position: position(next, index).ok_or_else(|| self.name.bad_number())?,
+        };
+        let ordinal = usize::try_from(first).map_err(|_| self.name.bad_number())?;
+        Ok((
+            ordinal,
+            StoredRow {
+                value: Some(value.into()),
+                version,
+            },
+        ))
+    }
+}
+
+/// A position out of its two columns.
+fn position(next: i64, index: i64) -> Option<Position> {
+    Some(Position::from_raw(
+        next.cast_unsigned(),
+        u32::try_from(index).ok()?,
+    ))
+}
+
+/// What stands in a column, by the type it has in this row.
+fn column(row: &SqliteRow, at: usize) -> Result<SqlValue, sqlx::Error> {
+    let raw = row.try_get_raw(at)?;
+    if raw.is_null() {
+        return Ok(SqlValue::Null);
+    }
+    let of = raw.type_info().into_owned();
+    Ok(match of.name() {
+        "REAL" => SqlValue::F64(row.try_get_unchecked(at)?),
+        "TEXT" => SqlValue::Text(row.try_get_unchecked(at)?),
+        "BLOB" => SqlValue::Blob(row.try_get_unchecked(at)?),
+        _ => SqlValue::I64(row.try_get_unchecked(at)?),
+    })
+}
+
+impl Store for SqliteStore {
+    fn position(&self, partition: PartitionId) -> Pending<'_, StoredPosition> {
+        Box::pin(async move {
+            let mut connection = self
+                .readers
+                .acquire()
+                .await
+                .map_err(|e| self.name.error(e))?;
+            self.read_position(&mut connection, partition).await
+        })
+    }
+
+    fn write(&self, partition: PartitionId, batch: Batch) -> Pending<'_, ()> {
+        Box::pin(self.write_batch(partition, batch))
+    }
+
+    fn load(&self, partition: PartitionId, keys: Vec<RowKey>) -> Pending<'_, Loaded> {
+        Box::pin(self.load_rows(partition, keys))
+    }
+
+    fn migrate_up(&self, migrations: &'static [Migration]) -> Pending<'_, Vec<u32>> {
+        Box::pin(self.up(migrations))
+    }
+
+    fn migrate_down(&self, migrations: &'static [Migration], keep: u32) -> Pending<'_, Vec<u32>> {
+        Box::pin(self.down(migrations, keep))
+    }
+
+    fn migrate_status(
+        &self,
+        migrations: &'static [Migration],
+    ) -> Pending<'_, Vec<MigrationStatus>> {
+        Box::pin(self.status(migrations))
+    }
+}
