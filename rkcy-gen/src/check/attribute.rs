@@ -66,7 +66,8 @@ impl Checker {
                     Code::UnknownAttribute,
                     attribute.name.span,
                     format!("there is no attribute `@{name}`"),
-                );
+                )
+                .help("the attributes are listed by `rkcy-gen explain RKCY0028`");
                 self.report(finding.did_you_mean(attribute.name.span, name, known));
                 continue;
             }

@@ -27,7 +27,8 @@ impl Checker {
         }
     }
 
-    fn expr_alone<'a>(
+    /// An expression; an expected type tells what a literal or a name means, and nothing more.
+    pub(super) fn expr_alone<'a>(
         &mut self,
         expr: &'a AstExpr,
         expected: Option<Type>,

@@ -29,7 +29,12 @@ impl Checker {
         wire: &mut WireNames,
     ) -> Option<Field> {
         self.member_naming(&field.name);
-        let ty = self.resolve_type(&field.ty, Place::Stored);
+        let place = if field.by.is_some() {
+            Place::Side
+        } else {
+            Place::Stored
+        };
+        let ty = self.resolve_type(&field.ty, place);
         let attributes = self.attributes(&field.attributes, on);
         self.wire_names(
             &field.name.text,

@@ -100,6 +100,9 @@ impl Checker {
     /// Reports a part of the language that cannot be built yet.
     fn not_supported(&mut self, span: Span, what: &str) {
         let message = format!("not supported yet: {what}");
-        self.report(Diagnostic::new(Code::NotSupportedYet, span, message));
+        let finding = Diagnostic::new(Code::NotSupportedYet, span, message);
+        self.report(finding.help(
+            "it is part of the language, and cannot be built by this version: leave it out for now",
+        ));
     }
 }

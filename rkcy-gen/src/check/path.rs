@@ -151,6 +151,8 @@ impl Checker {
             known.extend(values);
         } else if self.schema.types.contains_key(text) {
             finding = finding.help(format!("`{text}` is a type; an instance is written `{text}[key]`, a record `{text} {{ … }}`"));
+            self.report(finding);
+            return;
         } else {
             finding = finding.help("a name is a parameter, or bound by a `let` above");
         }

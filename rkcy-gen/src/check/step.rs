@@ -402,12 +402,14 @@ impl Checker {
             .last()
             .copied()
             .map_or(key, Type::one);
-        let literal = matches!(value.kind, Ast::Number(_) | Ast::String(_))
-            || matches!(stored.value, ValueType::Enum(_));
-        if literal {
-            return self.expr(value, Some(stored), body);
-        }
-        let expr = self.expr(value, None, body)?;
+        let is_number = matches!(stored.value, ValueType::Scalar(scalar) if scalar.is_number());
+        let is_enum = matches!(stored.value, ValueType::Enum(_));
+        let expected = match value.kind {
+            Ast::Number(_) if is_number => Some(stored),
+            Ast::Path(_) if is_enum => Some(stored),
+            _ => None,
+        };
+        let expr = self.expr_alone(value, expected, body)?;
         if self.is_key_of(&expr, concern) {
             return Some(expr);
         }

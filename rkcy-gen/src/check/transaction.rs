@@ -143,7 +143,12 @@ impl Checker {
         body: &mut Body<'a>,
     ) -> Option<Expr> {
         let mut returns: Option<(Span, Option<Expr>)> = None;
-        let last = declared.body.len().saturating_sub(1);
+        // Several at the end are one mistake, that of the second.
+        let last = declared
+            .body
+            .iter()
+            .rposition(|statement| !matches!(statement, Statement::Return(..)));
+        let last = last.map_or(0, |index| index + 1);
         for (index, statement) in declared.body.iter().enumerate() {
             match statement {
                 Statement::Let(name, value, span) => self.let_statement(name, value, *span, body),
@@ -156,7 +161,7 @@ impl Checker {
                 Statement::Return(value, span) => {
                     self.return_is_last(
                         *span,
-                        index == last,
+                        index >= last,
                         returns.as_ref().map(|(first, _)| *first),
                     );
                     let value = self.return_statement(value, *span, result, body);
@@ -166,9 +171,9 @@ impl Checker {
                 }
                 Statement::Emit(_, span) => self.unbuilt(*span, "`emit`", body),
                 Statement::For(looped) => {
-                    self.unbuilt(looped.span, "`for`", body);
+                    self.unbuilt(looped.span.first(3), "`for`", body);
                 }
-                Statement::If(condition) => self.unbuilt(condition.span, "`if`", body),
+                Statement::If(condition) => self.unbuilt(condition.span.first(2), "`if`", body),
                 Statement::Yield(_, span) => {
                     body.blurred = true;
                     self.report(
@@ -304,11 +309,11 @@ impl Checker {
                 None => Given::Lost,
             },
             Value::For(looped) => {
-                self.unbuilt(looped.span, "`for`", body);
+                self.unbuilt(looped.span.first(3), "`for`", body);
                 Given::Lost
             }
             Value::If(condition) => {
-                self.unbuilt(condition.span, "`if`", body);
+                self.unbuilt(condition.span.first(2), "`if`", body);
                 Given::Lost
             }
         }

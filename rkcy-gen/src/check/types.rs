@@ -12,6 +12,8 @@ use crate::syntax::field as ast;
 pub(super) enum Place {
     /// A field or a parameter.
     Stored,
+    /// A field that is the other side of a reference.
+    Side,
     /// The result of a command of this concern.
     CommandResult(ConcernId),
     /// The result of a query.
@@ -151,7 +153,7 @@ impl Checker {
     fn concern_as_type(&mut self, name: &Ident, id: ConcernId, place: Place) -> Option<ValueType> {
         let text = &name.text;
         let allowed = match place {
-            Place::TransactionResult => true,
+            Place::TransactionResult | Place::Side => true,
             Place::CommandResult(own) => own == id,
             Place::Stored | Place::QueryResult => false,
         };
@@ -172,7 +174,7 @@ impl Checker {
                 format!("a query does not give the instance `{text}` itself"),
             )
             .help("`get` does; a query gives a value or a message"),
-            Place::CommandResult(_) | Place::TransactionResult => Diagnostic::new(
+            Place::CommandResult(_) | Place::TransactionResult | Place::Side => Diagnostic::new(
                 Code::ConcernResult,
                 name.span,
                 format!("a command gives instances of its own concern only, not of `{text}`"),

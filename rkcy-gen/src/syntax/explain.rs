@@ -71,7 +71,8 @@ impl<'a> Explainer<'a> {
             place,
             format!("expected {list}, found {shown}"),
         );
-        match hint(wanted, first, found, &expected) {
+        let read: &[String] = if nothing_read { &[] } else { &expected };
+        match hint(wanted, first, found, read) {
             Some(hint) => finding.help(hint),
             None => finding,
         }
@@ -162,8 +163,18 @@ fn in_words(token: &str, in_word: bool) -> Option<String> {
 }
 
 fn one_of(expected: &[String]) -> String {
+    let wants = |token: &str| expected.iter().any(|known| known == token);
+    // What begins with a name or `[` is a type or a value.
+    if wants("a name") && wants("`[`") {
+        return if wants("a number") || wants("a string") {
+            "a value"
+        } else {
+            "a type"
+        }
+        .to_owned();
+    }
     // A name may stand for all words that may stand there too.
-    let has_name = expected.iter().any(|token| token == "a name");
+    let has_name = wants("a name");
     let is_word = |token: &str| {
         token
             .trim_matches('`')
@@ -213,6 +224,20 @@ fn hint(wanted: Rule, first: &str, found: &str, expected: &[String]) -> Option<S
     if wanted == Rule::concern_part && wants("`(`") {
         return Some(
             "a command or query has its parameters in `()`, also if there are none".to_owned(),
+        );
+    }
+    if wants("`[`")
+        && wants("a name")
+        && matches!(wanted, Rule::field | Rule::concern_part | Rule::config_part)
+    {
+        return Some(
+            "a type is a name like `i64` or `string`, `ref Concern`, or a list `[T]`".to_owned(),
+        );
+    }
+    if found == "=" && wanted != Rule::statement && expected.is_empty() {
+        return Some(
+            "behind `=` stands a number, a string, `true`, `false`, `[]` or a value of an enum"
+                .to_owned(),
         );
     }
     if found == "=" && wants("`==`") {

@@ -74,7 +74,7 @@ pub fn parse(sources: &Sources, id: FileId) -> Parsed {
         };
     };
     let lower = Lower::new(id, source, &text, &scanned.comments, &diagnostics);
-    let (file, found) = lower.file(root, scanned.comments);
+    let (mut file, found) = lower.file(root, scanned.comments);
     diagnostics.extend(found);
     if file
         .items
@@ -82,6 +82,7 @@ pub fn parse(sources: &Sources, id: FileId) -> Parsed {
         .all(|item| matches!(item, Item::Broken(_)))
     {
         diagnostics = or_not_a_schema(id, source, diagnostics);
+        file.opaque = diagnostics.iter().any(|found| found.code.is_unreadable());
     }
     crate::diagnostic::sort(&mut diagnostics);
     Parsed { file, diagnostics }

@@ -89,6 +89,7 @@ impl Scanner<'_> {
                 ' ' | '\t' | '\r' | '\n' | ',' | ':' | '.' | '=' | '!' | '<' | '?' | '@' | '-' => {
                     self.at += 1
                 }
+                '\'' if self.single_quoted() => {}
                 _ if refused(next) => self.refused_character(next),
                 _ => self.wrong_characters(),
             }
@@ -203,6 +204,29 @@ impl Scanner<'_> {
         );
         self.blank(start, line_end);
         self.at = line_end;
+    }
+
+    /// A string in single quotes is read as the string that was meant, so that it is one mistake.
+    fn single_quoted(&mut self) -> bool {
+        let start = self.at;
+        let line = &self.text[start + 1..self.end_of_line()];
+        let Some(length) = line.find('\'') else {
+            return false;
+        };
+        if line[..length].contains(['"', '\\']) || line[..length].chars().any(refused) {
+            return false;
+        }
+        let end = start + 1 + length + 1;
+        let meant = format!("\"{}\"", &line[..length]);
+        let span = self.span(start, end);
+        self.found.push(
+            Diagnostic::new(Code::WrongCharacter, span, "`'` has no meaning here")
+                .help("a string stands in double quotes: \"…\"")
+                .edit(span, meant.clone()),
+        );
+        self.out[start..end].copy_from_slice(meant.as_bytes());
+        self.at = end;
+        true
     }
 
     fn open_bracket(&mut self, bracket: u8) {

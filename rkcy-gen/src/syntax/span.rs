@@ -53,6 +53,14 @@ impl Span {
         }
     }
 
+    /// The first bytes of this one.
+    pub(crate) fn first(self, bytes: u32) -> Span {
+        Span {
+            end: self.end.min(self.start + bytes),
+            ..self
+        }
+    }
+
     /// The empty span where this one begins.
     pub fn before(self) -> Span {
         Span {

@@ -1,0 +1,152 @@
+//! Owns the lock: numbers that were given once and never move.
+//!
+//! It holds the rank of every concern, the protobuf number of every field and parameter, the numbers of
+//! enum values, operations and transactions, and the numbers that are retired. What is new is appended;
+//! what is gone is retired, and its number is never given again.
+
+mod assign;
+mod text;
+
+pub use assign::Conflict;
+pub use text::Damage;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Layout of the file. Grows when an older generator would misread it.
+pub const LAYOUT: u32 = 1;
+
+/// The first rank of a concern. The ones below are kept for hidden concerns that have to be locked
+/// before all others.
+pub const FIRST_RANK: u32 = 1024;
+/// The first number of an operation of the schema, as the contract with the runtime has it.
+pub const FIRST_OP: u32 = 16;
+
+/// What a number is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// The rank of a concern.
+    Concern,
+    /// The protobuf number of a field: of a concern or a message.
+    Field,
+    /// The number of a command or a query.
+    Op,
+    /// The protobuf number of a named parameter, of an operation or a transaction.
+    Param,
+    /// The number of a transaction.
+    Transaction,
+    /// The number of an enum value.
+    Value,
+}
+
+impl Kind {
+    const ALL: [Kind; 6] =
+        [Kind::Concern, Kind::Field, Kind::Op, Kind::Param, Kind::Transaction, Kind::Value];
+
+    /// The word for it in the file.
+    fn word(self) -> &'static str {
+        match self {
+            Kind::Concern => "concern",
+            Kind::Field => "field",
+            Kind::Op => "op",
+            Kind::Param => "param",
+            Kind::Transaction => "transaction",
+            Kind::Value => "value",
+        }
+    }
+
+    /// The smallest number that is given.
+    fn first(self) -> u32 {
+        match self {
+            Kind::Concern => FIRST_RANK,
+            Kind::Op => FIRST_OP,
+            Kind::Field | Kind::Param | Kind::Transaction | Kind::Value => 1,
+        }
+    }
+
+    /// The largest number that can be given.
+    fn last(self) -> u32 {
+        match self {
+            Kind::Concern | Kind::Op => u32::from(u16::MAX),
+            Kind::Field | Kind::Param => 536_870_911,
+            Kind::Transaction => u32::MAX,
+            Kind::Value => i32::MAX as u32,
+        }
+    }
+
+    /// Whether a number of this kind may be given.
+    fn allows(self, number: u32) -> bool {
+        let reserved = matches!(self, Kind::Field | Kind::Param) && (19_000..=19_999).contains(&number);
+        (self.first()..=self.last()).contains(&number) && !reserved
+    }
+}
+
+/// The numbers of one kind in one place: the fields of a message, the ranks of all concerns.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Scope {
+    live: BTreeMap<String, u32>,
+    /// By number, since a name can be retired more than once.
+    retired: BTreeMap<u32, String>,
+}
+
+/// All numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lock {
+    /// By kind and owner; the owner is empty for concerns and transactions.
+    scopes: BTreeMap<(Kind, String), Scope>,
+    /// The columns that the last migration reached, by table and column, as they were then.
+    columns: BTreeSet<String>,
+    /// The number of that migration; 0 is none.
+    migrated: u32,
+}
+
+impl Lock {
+    /// The rank of a concern.
+    pub fn rank(&self, concern: &str) -> u32 {
+        self.number(Kind::Concern, "", concern)
+    }
+
+    /// The protobuf number of a field.
+    pub fn field(&self, owner: &str, field: &str) -> u32 {
+        self.number(Kind::Field, owner, field)
+    }
+
+    /// The number of a command or a query.
+    pub fn op(&self, concern: &str, operation: &str) -> u32 {
+        self.number(Kind::Op, concern, operation)
+    }
+
+    /// The protobuf number of a parameter; the owner is `Concern.operation` or a transaction.
+    pub fn param(&self, owner: &str, param: &str) -> u32 {
+        self.number(Kind::Param, owner, param)
+    }
+
+    /// The number of a transaction.
+    pub fn transaction(&self, name: &str) -> u32 {
+        self.number(Kind::Transaction, "", name)
+    }
+
+    /// The number of an enum value.
+    pub fn value(&self, owner: &str, value: &str) -> u32 {
+        self.number(Kind::Value, owner, value)
+    }
+
+    /// The retired numbers of fields, values or parameters, by number.
+    pub fn retired(&self, kind: Kind, owner: &str) -> impl Iterator<Item = (u32, &str)> {
+        let scope = self.scopes.get(&(kind, owner.to_owned()));
+        scope.into_iter().flat_map(|scope| scope.retired.iter().map(|(number, name)| (*number, name.as_str())))
+    }
+
+    /// Notes which columns the migrations now reach.
+    #[must_use]
+    pub fn reaching(mut self, migration: u32, columns: BTreeSet<String>) -> Self {
+        self.migrated = migration;
+        self.columns = columns;
+        self
+    }
+
+    /// 0 only before [`Lock::assign`] has seen the name.
+    fn number(&self, kind: Kind, owner: &str, name: &str) -> u32 {
+        let scope = self.scopes.get(&(kind, owner.to_owned()));
+        scope.and_then(|scope| scope.live.get(name)).copied().unwrap_or_default()
+    }
+}

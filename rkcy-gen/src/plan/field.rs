@@ -1,0 +1,326 @@
+//! Owns fields in Rust: their type, their way to protobuf and back, their checks, their default.
+
+use super::signature::{bounds, is_zero, number};
+use super::types::Imports;
+use super::{Cx, docs};
+use crate::model::{
+    Constraints, Field, Length, Literal, Many, MessageId, Number, Scalar, Type, ValueType,
+};
+use crate::naming::{self, Claims};
+
+/// A field of a struct, ready to be printed.
+#[derive(Debug, Clone)]
+pub(super) struct StructField {
+    pub(super) docs: Vec<String>,
+    pub(super) name: String,
+    pub(super) ty: String,
+    /// Empty for private fields of concerns: `pub(super)`.
+    pub(super) visibility: &'static str,
+    /// Arguments of `#[serde(…)]`.
+    pub(super) serde: Vec<String>,
+    pub(super) to_proto: String,
+    pub(super) from_proto: String,
+    pub(super) checks: Vec<String>,
+    /// What it holds when it is left out.
+    pub(super) default: String,
+    pub(super) omissible: bool,
+    /// A function that gives a declared default: its name.
+    pub(super) default_fn: Option<String>,
+    /// A regular expression that is compiled once: its constant and its source.
+    pub(super) pattern: Option<(String, String)>,
+}
+
+/// Where a field stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    /// The message, where it is one: its fields may hold it again.
+    pub(super) message: Option<MessageId>,
+    /// The name of the struct.
+    pub(super) owner: &'a str,
+    /// Whether handlers must not change it.
+    pub(super) private: bool,
+}
+
+impl Cx<'_> {
+    pub(super) fn struct_field(
+        &self,
+        field: &Field,
+        place: Place<'_>,
+        imports: &mut Imports,
+        functions: &mut Claims,
+    ) -> StructField {
+        let name = naming::snake(&field.name);
+        let boxed = self.is_boxed(place.message, field);
+        let mut ty = self.rust_type(field.ty, imports);
+        if boxed {
+            let inner = self.value_type(field.ty.value, imports);
+            ty = format!("{}<{}<{inner}>>", self.names.std.option, self.names.std.boxed);
+        }
+        let declared = field.default.as_ref().filter(|default| field.ty.is_optional() || !is_zero(default));
+        let default_fn = declared.map(|_| functions.claim(format!("default_{}", naming::plain_snake(&field.name))));
+        let pattern = field.constraints.pattern.as_ref().map(|source| {
+            let constant = naming::shouty(&format!("{}_{}_pattern", place.owner, field.name));
+            (constant, format!("{source:?}"))
+        });
+        let docs = docs::lines(&field.docs, &self.field_signature(field));
+        StructField {
+            docs: with_deprecation(docs, field.deprecated.as_deref()),
+            serde: serde_of(field, &name, default_fn.as_deref()),
+            to_proto: self.to_proto(field, &name, boxed),
+            from_proto: self.from_proto(field, &name, boxed),
+            checks: self.checks(field, &format!("self.{name}"), pattern.as_ref().map(|it| it.0.as_str()), boxed),
+            default: self.default_of(field),
+            omissible: field.omissible,
+            visibility: if place.private { "pub(super)" } else { "pub" },
+            ty,
+            default_fn,
+            pattern,
+            name,
+        }
+    }
+
+    fn to_proto(&self, field: &Field, name: &str, boxed: bool) -> String {
+        let value = format!("self.{name}");
+        if self.is_plain(field.ty.value) {
+            return if self.is_copy(field.ty) { value } else { format!("{value}.clone()") };
+        }
+        match field.ty.many {
+            Many::One if matches!(field.ty.value, ValueType::Message(_)) => format!("Some(codegen::put(&{value}))"),
+            Many::One => format!("codegen::put(&{value})"),
+            Many::Optional if boxed => {
+                format!("codegen::put_optional({value}.as_deref()).map({}::new)", self.names.std.boxed)
+            }
+            Many::Optional => format!("codegen::put_optional({value}.as_ref())"),
+            Many::List => format!("codegen::put_list(&{value})"),
+        }
+    }
+
+    fn from_proto(&self, field: &Field, name: &str, boxed: bool) -> String {
+        let value = format!("proto.{name}");
+        if self.is_plain(field.ty.value) {
+            return value;
+        }
+        let path = &field.name;
+        match field.ty.many {
+            Many::One if matches!(field.ty.value, ValueType::Message(_)) => {
+                let take = if field.omissible { "take_or_default" } else { "take_required" };
+                format!("codegen::{take}({path:?}, {value})?")
+            }
+            Many::One => format!("codegen::take({path:?}, {value})?"),
+            Many::Optional if boxed => format!(
+                "codegen::take_optional({path:?}, {value}.map(|inner| *inner))?.map({}::new)",
+                self.names.std.boxed
+            ),
+            Many::Optional => format!("codegen::take_optional({path:?}, {value})?"),
+            Many::List => format!("codegen::take_list({path:?}, {value})?"),
+        }
+    }
+
+    /// Statements that check the value of a field; empty where every value is fine.
+    pub(super) fn checks(&self, field: &Field, value: &str, pattern: Option<&str>, boxed: bool) -> Vec<String> {
+        let path = format!("{:?}", field.name);
+        self.value_checks(field.ty, &field.constraints, &path, value, pattern, boxed)
+    }
+
+    pub(super) fn value_checks(
+        &self,
+        ty: Type,
+        constraints: &Constraints,
+        path: &str,
+        value: &str,
+        pattern: Option<&str>,
+        boxed: bool,
+    ) -> Vec<String> {
+        match ty.many {
+            Many::One => {
+                let checks = self.one(ty.value, constraints, path, value, false, pattern);
+                checks.into_iter().map(|check| format!("{check}?;")).collect()
+            }
+            Many::Optional => {
+                let by_value = self.is_copy(ty);
+                let checks = self.one(ty.value, constraints, path, "value", !by_value, pattern);
+                if checks.is_empty() {
+                    return Vec::new();
+                }
+                let source = match (by_value, boxed) {
+                    (true, _) => value.to_owned(),
+                    (false, true) => format!("{value}.as_deref()"),
+                    (false, false) => format!("&{value}"),
+                };
+                let body: String = checks.iter().map(|check| format!("{check}?; ")).collect();
+                vec![format!("if let Some(value) = {source} {{ {body} }}")]
+            }
+            Many::List => {
+                let mut checks = Vec::new();
+                if let Some(range) = constraints.length.and_then(length_range) {
+                    checks.push(format!("codegen::constraint::length({path}, {value}.len(), {range})?;"));
+                }
+                if matches!(ty.value, ValueType::Message(_)) {
+                    checks.push(format!("codegen::constraint::each({path}, &{value}, codegen::Value::check)?;"));
+                } else {
+                    let item = if self.is_copy(Type::one(ty.value)) { "*value" } else { "value" };
+                    let by_ref = item == "value";
+                    let inner = self.one(ty.value, &Constraints::default(), "\"\"", item, by_ref, None);
+                    if let [check] = inner.as_slice() {
+                        checks.push(format!("codegen::constraint::each({path}, &{value}, |value| {check})?;"));
+                    }
+                }
+                checks
+            }
+        }
+    }
+
+    /// Checks of one value, each an expression that gives a `Result`.
+    fn one(
+        &self,
+        ty: ValueType,
+        constraints: &Constraints,
+        path: &str,
+        value: &str,
+        by_ref: bool,
+        pattern: Option<&str>,
+    ) -> Vec<String> {
+        let reference = if by_ref { value.to_owned() } else { format!("&{value}") };
+        let mut checks = Vec::new();
+        match ty {
+            ValueType::Scalar(Scalar::String) => {
+                let range = constraints.length.and_then(length_range).unwrap_or_else(|| "..".to_owned());
+                checks.push(format!("codegen::constraint::text({path}, {reference}, {range})"));
+                if let Some(pattern) = pattern {
+                    checks.push(format!("{pattern}.check({path}, {reference})"));
+                }
+            }
+            ValueType::Scalar(Scalar::Bytes) => {
+                if let Some(range) = constraints.length.and_then(length_range) {
+                    checks.push(format!("codegen::constraint::length({path}, {value}.len(), {range})"));
+                }
+            }
+            ValueType::Scalar(Scalar::Timestamp) => {
+                checks.push(format!("codegen::constraint::timestamp({path}, {value})"));
+            }
+            ValueType::Scalar(scalar) => {
+                if scalar.is_float() {
+                    checks.push(format!("codegen::constraint::finite({path}, {value})"));
+                }
+                if let Some(range) = number_range(ty, constraints) {
+                    checks.push(format!("codegen::constraint::number({path}, {value}, {range})"));
+                }
+            }
+            ValueType::Message(_) => checks.push(format!("codegen::constraint::nested({path}, {reference})")),
+            ValueType::Ref(_) if self.model.stored_as(ty) == ValueType::Scalar(Scalar::String) => {
+                checks.push(format!("codegen::constraint::text({path}, {value}.key(), ..)"));
+            }
+            ValueType::IdOf(_) if self.model.stored_as(ty) == ValueType::Scalar(Scalar::String) => {
+                checks.push(format!("codegen::constraint::text({path}, {reference}, ..)"));
+            }
+            ValueType::Ref(_) | ValueType::IdOf(_) | ValueType::Enum(_) | ValueType::Concern(_) => {}
+        }
+        checks
+    }
+
+    /// What a field holds when it is left out.
+    pub(super) fn default_of(&self, field: &Field) -> String {
+        if let Some(literal) = &field.default {
+            let value = self.rust_literal(literal, field.ty.value);
+            return if field.ty.is_optional() { format!("Some({value})") } else { value };
+        }
+        match (field.ty.many, field.ty.value) {
+            (Many::Optional, _) => "None".to_owned(),
+            (Many::List, _) => format!("{}::new()", self.names.std.vec),
+            (Many::One, ValueType::Scalar(Scalar::Bool)) => "false".to_owned(),
+            (Many::One, ValueType::Scalar(scalar)) if scalar.is_float() => "0.0".to_owned(),
+            (Many::One, ValueType::Scalar(Scalar::Duration)) => "codegen::Duration::default()".to_owned(),
+            (Many::One, ValueType::Message(id)) => {
+                format!("{}::default()", naming::camel(&self.model.message(id).name))
+            }
+            (Many::One, _) => "0".to_owned(),
+        }
+    }
+
+    /// A literal in Rust, of this type.
+    pub(super) fn rust_literal(&self, literal: &Literal, ty: ValueType) -> String {
+        match literal {
+            Literal::Bool(value) => value.to_string(),
+            Literal::Number(Number::Int(value)) => match ty {
+                ValueType::Scalar(scalar) if scalar.is_float() => format!("{value}.0"),
+                _ => value.to_string(),
+            },
+            Literal::Number(value) => number(*value),
+            Literal::String(text) if text.is_empty() => format!("{}::new()", self.names.std.string),
+            Literal::String(text) => format!("{text:?}.to_owned()"),
+            Literal::Enum(id, index) => {
+                let declared = self.model.enumeration(*id);
+                let value = &declared.values[*index as usize];
+                format!("{}::{}", naming::camel(&declared.name), naming::camel(&value.name))
+            }
+            Literal::EmptyList => format!("{}::new()", self.names.std.vec),
+        }
+    }
+}
+
+fn serde_of(field: &Field, rust: &str, default_fn: Option<&str>) -> Vec<String> {
+    let mut arguments = Vec::new();
+    let json = field.json.as_deref().unwrap_or(&field.name);
+    if rust.strip_prefix("r#").unwrap_or(rust) != json {
+        arguments.push(format!("rename = {json:?}"));
+    }
+    match default_fn {
+        Some(function) => arguments.push(format!("default = {function:?}")),
+        // serde takes an optional field that is missing for an absent one.
+        None if field.omissible && !field.ty.is_optional() && !field.immutable_key() => {
+            arguments.push("default".to_owned());
+        }
+        None => {}
+    }
+    arguments
+}
+
+impl Field {
+    /// A key that `create` may leave out is made by the transaction, so in JSON it is always there.
+    fn immutable_key(&self) -> bool {
+        self.omissible && self.ty == Type::one(ValueType::Scalar(Scalar::Uuid))
+    }
+}
+
+/// A range of lengths in Rust; none where all are taken.
+pub(super) fn length_range(length: Length) -> Option<String> {
+    match (length.min, length.max) {
+        (0, None) => None,
+        (0, Some(max)) => Some(format!("..={max}")),
+        (min, None) => Some(format!("{min}..")),
+        (min, Some(max)) => Some(format!("{min}..={max}")),
+    }
+}
+
+/// A range of numbers in Rust; none where all of the type are taken.
+pub(super) fn number_range(ty: ValueType, constraints: &Constraints) -> Option<String> {
+    let (min, max) = limits(ty, constraints);
+    let is_float = matches!(ty, ValueType::Scalar(scalar) if scalar.is_float());
+    let shown = |value: Number| match value {
+        Number::Int(value) if is_float => format!("{value}.0"),
+        other => number(other),
+    };
+    match (min.map(shown), max.map(shown)) {
+        (None, None) => None,
+        (None, Some(max)) => Some(format!("..={max}")),
+        (Some(min), None) => Some(format!("{min}..")),
+        (Some(min), Some(max)) => Some(format!("{min}..={max}")),
+    }
+}
+
+/// The limits of a number, without those that its type has anyway.
+pub(super) fn limits(ty: ValueType, constraints: &Constraints) -> (Option<Number>, Option<Number>) {
+    let natural = bounds(ty);
+    let min = constraints.min.filter(|min| natural.is_none_or(|(low, _)| *min != Number::Int(low)));
+    let max = constraints.max.filter(|max| natural.is_none_or(|(_, high)| *max != Number::Int(high)));
+    (min, max)
+}
+
+/// Documentation with the word that the thing is on its way out.
+pub(super) fn with_deprecation(mut docs: Vec<String>, why: Option<&str>) -> Vec<String> {
+    if let Some(why) = why {
+        docs.push(String::new());
+        docs.push(format!("Deprecated: {}", why.replace(['\n', '\r'], " ")));
+    }
+    docs
+}

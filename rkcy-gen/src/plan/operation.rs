@@ -1,0 +1,279 @@
+//! Owns commands and queries: functions of the handler trait, arms of the dispatch, rows of the
+//! description; and the enums of refusals.
+
+use askama::Template;
+
+use super::types::Imports;
+use super::value::{Shape, ValueStruct};
+use super::{Cx, docs};
+use crate::model::{Answer, Concern, Field, Payload, Refusals};
+use crate::naming::{self, Claims, Std};
+
+/// A command or a query, whichever.
+#[derive(Debug, Clone, Copy)]
+pub struct Operation<'a> {
+    /// The name as written.
+    pub name: &'a String,
+    /// Documentation.
+    pub docs: &'a str,
+    /// What it is given.
+    pub payload: &'a Payload,
+    /// What it answers.
+    pub result: Option<&'a Answer>,
+    /// How it may refuse.
+    pub refusals: &'a Refusals,
+    /// Whether it only reads.
+    pub is_query: bool,
+}
+
+/// The commands of a concern, then its queries.
+pub fn operations(concern: &Concern) -> Vec<Operation<'_>> {
+    let commands = concern.commands.iter().map(|command| Operation {
+        name: &command.name,
+        docs: &command.docs,
+        payload: &command.payload,
+        result: command.result.as_ref(),
+        refusals: &command.refusals,
+        is_query: false,
+    });
+    let queries = concern.queries.iter().map(|query| Operation {
+        name: &query.name,
+        docs: &query.docs,
+        payload: &query.payload,
+        result: Some(&query.result),
+        refusals: &query.refusals,
+        is_query: true,
+    });
+    commands.chain(queries).collect()
+}
+
+/// An operation, ready to be printed.
+#[derive(Debug, Clone)]
+pub(super) struct OperationPlan {
+    pub(super) number: u32,
+    pub(super) constant: String,
+    /// Name in the schema.
+    pub(super) name: String,
+    pub(super) doc: String,
+    /// Lines of documentation of the handler.
+    pub(super) docs: Vec<String>,
+    /// Name of the handler.
+    pub(super) function: String,
+    /// Parameters of the handler, in full.
+    pub(super) params: String,
+    /// Its result, with the arrow; empty for none.
+    pub(super) returns: String,
+    pub(super) can_refuse: bool,
+    /// The call that runs it: `command::<Character, Currency, _>`.
+    pub(super) runner: String,
+    /// What is called within it.
+    pub(super) call: String,
+    pub(super) is_query: bool,
+    /// Rust type of the payload, for the description.
+    pub(super) args: String,
+    /// Rust type of the result, for the description.
+    pub(super) output: String,
+    pub(super) desc_params: Vec<DescParam>,
+    pub(super) refusals: Vec<String>,
+    /// Where the payload has named parameters.
+    pub(super) payload: Option<ValueStruct>,
+    pub(super) refusal: Option<RefusalEnum>,
+    /// The constraint of a result that has a pattern: its constant and its source.
+    pub(super) pattern: Option<(String, String)>,
+}
+
+/// A parameter in a description.
+#[derive(Debug, Clone)]
+pub(super) struct DescParam {
+    pub(super) name: String,
+    pub(super) ty: String,
+}
+
+/// An enum of refusals.
+#[derive(Debug, Clone, Template)]
+#[template(path = "refusal.jinja", escape = "none")]
+pub(super) struct RefusalEnum {
+    std: Std,
+    pub(super) name: String,
+    doc: String,
+    of: String,
+    values: Vec<(String, String)>,
+}
+
+impl Cx<'_> {
+    pub(super) fn operation(
+        &self,
+        concern: &Concern,
+        operation: &Operation<'_>,
+        imports: &mut Imports,
+        functions: &mut Claims,
+    ) -> OperationPlan {
+        let owner = naming::camel(&concern.name);
+        let signature = self.operation_signature(operation);
+        let std = &self.names.std;
+        let payload_name = match operation.payload {
+            Payload::Empty => None,
+            Payload::Message(id) => {
+                let name = naming::camel(&self.model.message(*id).name);
+                imports.insert(name.clone());
+                Some(name)
+            }
+            Payload::Fields(_) => Some(self.names.payload(&concern.name, operation.name).to_owned()),
+        };
+        let payload = match operation.payload {
+            Payload::Fields(fields) => Some(self.payload(concern, operation, fields, imports, functions)),
+            Payload::Empty | Payload::Message(_) => None,
+        };
+        let output = operation.result.map_or_else(|| "()".to_owned(), |answer| self.rust_type(answer.ty, imports));
+        let refusal = self.refusal_enum(&concern.name, operation.name, operation.refusals);
+        let can_refuse = !matches!(operation.refusals, Refusals::Nothing);
+        let error = refusal.as_ref().map_or("codegen::Text", |refusal| &refusal.name);
+        let returns = match (can_refuse, output.as_str()) {
+            (true, _) => format!(" -> {}<{output}, {error}>", std.result),
+            (false, "()") => String::new(),
+            (false, _) => format!(" -> {output}"),
+        };
+        let function = naming::method(operation.name);
+        let (result_checks, pattern) = self.result_checks(concern, operation);
+        let number = self.lock.op(&concern.name, operation.name);
+        let mut doc_lines = docs::lines(operation.docs, &signature);
+        if can_refuse {
+            let which = refusal.as_ref().map_or("With a text of its own.", |_| "With one of its refusals.");
+            doc_lines.extend([String::new(), "# Errors".to_owned(), which.to_owned()]);
+        }
+        OperationPlan {
+            number,
+            constant: naming::shouty(operation.name),
+            name: operation.name.clone(),
+            doc: format!("{:?}", docs::first_paragraph(operation.docs)),
+            docs: doc_lines,
+            params: handler_params(&concern.name, &owner, operation.is_query, payload_name.as_deref()),
+            returns,
+            can_refuse,
+            runner: runner(&owner, operation.is_query, payload_name.as_deref()),
+            call: handler_call(&function, payload_name.is_some(), can_refuse, &result_checks, operation.result.is_some()),
+            function,
+            is_query: operation.is_query,
+            args: payload_name.unwrap_or_else(|| "codegen::Empty".to_owned()),
+            output,
+            desc_params: self.payload_desc(operation.payload),
+            refusals: operation.refusals.named().iter().map(|refusal| refusal.name.clone()).collect(),
+            payload,
+            refusal,
+            pattern,
+        }
+    }
+
+    fn payload(
+        &self,
+        concern: &Concern,
+        operation: &Operation<'_>,
+        fields: &[Field],
+        imports: &mut Imports,
+        functions: &mut Claims,
+    ) -> ValueStruct {
+        let name = self.names.payload(&concern.name, operation.name);
+        let shape = Shape {
+            docs: vec![format!("The payload of `{}.{}`.", concern.name, operation.name)],
+            name,
+            proto: name,
+            message: None,
+            fields: fields.iter().map(|field| (field, false)).collect(),
+            omissible: false,
+            deprecated: None,
+        };
+        self.value_struct(shape, imports, functions)
+    }
+
+    /// Statements that check a constrained result, and its pattern.
+    fn result_checks(&self, concern: &Concern, operation: &Operation<'_>) -> (Vec<String>, Option<(String, String)>) {
+        let Some(answer) = operation.result.filter(|answer| !answer.constraints.is_empty()) else {
+            return (Vec::new(), None);
+        };
+        let pattern = answer.constraints.pattern.as_ref().map(|source| {
+            let constant = naming::shouty(&format!("{}_{}_result_pattern", concern.name, operation.name));
+            (constant, format!("{source:?}"))
+        });
+        let constant = pattern.as_ref().map(|(constant, _)| constant.as_str());
+        let checks = self.value_checks(answer.ty, &answer.constraints, "\"result\"", "result", constant, false);
+        (checks, pattern)
+    }
+
+    /// The refusals of an operation or, with an empty concern, of a transaction.
+    pub(super) fn refusal_enum(&self, concern: &str, operation: &str, refusals: &Refusals) -> Option<RefusalEnum> {
+        let named = refusals.named();
+        if named.is_empty() {
+            return None;
+        }
+        let of = if concern.is_empty() { operation.to_owned() } else { format!("{concern}.{operation}") };
+        let doc = match concern {
+            "" => format!("Refusals of `{of}` itself; those of its steps come on top."),
+            _ => format!("Refusals of `{of}`."),
+        };
+        Some(RefusalEnum {
+            std: self.names.std.clone(),
+            name: self.names.refusal(concern, operation).to_owned(),
+            doc,
+            of,
+            values: named.iter().map(|refusal| (naming::camel(&refusal.name), refusal.name.clone())).collect(),
+        })
+    }
+
+    fn payload_desc(&self, payload: &Payload) -> Vec<DescParam> {
+        match payload {
+            Payload::Empty => Vec::new(),
+            Payload::Message(id) => self.desc_params(self.model.message(*id).fields.iter()),
+            Payload::Fields(fields) => self.desc_params(fields.iter()),
+        }
+    }
+
+    pub(super) fn desc_params<'f>(&self, fields: impl Iterator<Item = &'f Field>) -> Vec<DescParam> {
+        fields
+            .map(|field| DescParam {
+                name: field.json.clone().unwrap_or_else(|| field.name.clone()),
+                ty: self.schema_type(field.ty),
+            })
+            .collect()
+    }
+}
+
+/// The concern as a parameter of its handlers.
+pub(super) fn instance_name(concern: &str) -> String {
+    let name = naming::snake(concern);
+    match name.as_str() {
+        "cx" | "payload" => "instance".to_owned(),
+        _ => name,
+    }
+}
+
+fn handler_params(concern: &str, owner: &str, is_query: bool, payload: Option<&str>) -> String {
+    let instance = instance_name(concern);
+    let reference = if is_query { "&" } else { "&mut " };
+    let payload = payload.map_or_else(String::new, |payload| format!("payload: &{payload}, "));
+    format!("{instance}: {reference}{owner}, {payload}cx: &codegen::Context<'_>")
+}
+
+fn runner(owner: &str, is_query: bool, payload: Option<&str>) -> String {
+    let word = if is_query { "query" } else { "command" };
+    match payload {
+        Some(payload) => format!("codegen::{word}::<{owner}, {payload}, _>"),
+        None => format!("codegen::{word}_without_payload::<{owner}, _>"),
+    }
+}
+
+/// The closure that a runner is given.
+fn handler_call(function: &str, payload: bool, can_refuse: bool, checks: &[String], has_result: bool) -> String {
+    let params = if payload { "instance, payload, cx" } else { "instance, cx" };
+    let call = format!("H::{function}({params})");
+    let body = match (checks.is_empty(), can_refuse) {
+        (true, true) => format!("{call}.map_err(codegen::Fault::from)"),
+        (true, false) if has_result => format!("Ok({call})"),
+        (true, false) => return format!("|{params}| {{ {call}; Ok(()) }}"),
+        (false, refuses) => {
+            let call = if refuses { format!("{call}.map_err(codegen::Fault::from)?") } else { call };
+            let checks = checks.join(" ");
+            return format!("|{params}| {{ let result = {call}; {checks} Ok(result) }}");
+        }
+    };
+    format!("|{params}| {{ {body} }}")
+}

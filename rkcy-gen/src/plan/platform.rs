@@ -1,0 +1,249 @@
+//! Owns what a platform has once: the root of the generated code, the list of transactions, and the
+//! files that are written once and then belong to the user.
+
+use askama::Template;
+
+use super::operation::{OperationPlan, instance_name, operations};
+use super::transaction::TransactionFile;
+use super::types::Imports;
+use super::{Cx, docs};
+use crate::model::{Concern, Model};
+use crate::naming::{self, Claims, Std};
+
+/// Partitions of a new platform, unless the schema says otherwise.
+const DEFAULT_PARTITIONS: u32 = 8;
+
+/// `src/generated/mod.rs`
+#[derive(Debug, Clone, Template)]
+#[template(path = "root.jinja", escape = "none")]
+pub(super) struct RootFile {
+    header: String,
+    std: Std,
+    declared: String,
+    doc: String,
+    partitions: u32,
+    /// Modules of values: their name and what they give.
+    modules: Vec<(String, Vec<String>)>,
+    concerns: Vec<RootConcern>,
+    has_transactions: bool,
+    /// Traits of handlers.
+    traits: Vec<String>,
+    all_handlers: String,
+    logic: String,
+}
+
+#[derive(Debug, Clone)]
+struct RootConcern {
+    module: String,
+    rank: u32,
+    has_handlers: bool,
+}
+
+/// `src/generated/txn/mod.rs`
+#[derive(Debug, Clone, Template)]
+#[template(path = "transactions.jinja", escape = "none")]
+pub(super) struct TransactionsFile {
+    header: String,
+    std: Std,
+    /// By name: module, what it gives, number.
+    transactions: Vec<RootTransaction>,
+    /// Modules by number.
+    by_number: Vec<String>,
+    late_args: Vec<String>,
+    late_keys: Vec<String>,
+    late_checks: Vec<String>,
+    late_answers: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+struct RootTransaction {
+    module: String,
+    gives: Vec<String>,
+}
+
+/// `Cargo.toml`
+#[derive(Debug, Clone, Template)]
+#[template(path = "cargo.jinja", escape = "none")]
+pub(super) struct CargoFile {
+    pub(super) package: String,
+}
+
+/// `src/main.rs`
+#[derive(Debug, Clone, Template)]
+#[template(path = "main.jinja", escape = "none")]
+pub(super) struct MainFile {
+    pub(super) declared: String,
+    pub(super) package: String,
+}
+
+/// `src/lib.rs`
+#[derive(Debug, Clone, Template)]
+#[template(path = "lib.jinja", escape = "none")]
+pub(super) struct LibFile {
+    pub(super) declared: String,
+}
+
+/// `src/handlers/mod.rs`
+#[derive(Debug, Clone, Template)]
+#[template(path = "handlers.jinja", escape = "none")]
+pub(super) struct HandlersFile {
+    modules: Vec<String>,
+}
+
+/// `src/handlers/CONCERN.rs`
+#[derive(Debug, Clone, Template)]
+#[template(path = "handler.jinja", escape = "none")]
+pub(super) struct HandlerFile {
+    declared: String,
+    handlers: String,
+    imports: Imports,
+    stubs: Vec<Stub>,
+}
+
+/// One handler that a user has not written.
+#[derive(Debug, Clone, Template)]
+#[template(path = "stub.jinja", escape = "none")]
+pub(super) struct Stub {
+    operation: OperationPlan,
+    instance: String,
+}
+
+impl Cx<'_> {
+    pub(super) fn root_file(&self) -> RootFile {
+        let model = self.model;
+        let mut modules = Vec::new();
+        for concern in model.concerns() {
+            modules.push((naming::module(&concern.name), self.given(concern)));
+        }
+        let values = model.messages().iter().map(|it| &it.name).chain(model.enums().iter().map(|it| &it.name));
+        modules.extend(values.map(|name| (naming::module(name), vec![naming::camel(name)])));
+        modules.sort();
+        let mut concerns: Vec<RootConcern> = model
+            .concerns()
+            .iter()
+            .map(|concern| RootConcern {
+                module: naming::module(&concern.name),
+                rank: self.lock.rank(&concern.name),
+                has_handlers: !operations(concern).is_empty(),
+            })
+            .collect();
+        concerns.sort_by_key(|concern| concern.rank);
+        let with_handlers = model.concerns().iter().filter(|concern| !operations(concern).is_empty());
+        RootFile {
+            header: self.header.clone(),
+            std: self.names.std.clone(),
+            declared: model.platform().name.clone(),
+            doc: format!("{:?}", docs::first_paragraph(&model.platform().docs)),
+            partitions: model.platform().partitions.unwrap_or(DEFAULT_PARTITIONS),
+            modules,
+            concerns,
+            has_transactions: !model.transactions().is_empty(),
+            traits: with_handlers.map(|concern| self.names.handlers(&concern.name).to_owned()).collect(),
+            all_handlers: self.names.all_handlers.clone(),
+            logic: self.names.logic.clone(),
+        }
+    }
+
+    /// The types that the file of a concern gives to others.
+    fn given(&self, concern: &Concern) -> Vec<String> {
+        let mut names = vec![naming::camel(&concern.name)];
+        let operations = operations(concern);
+        if !operations.is_empty() {
+            names.push(self.names.handlers(&concern.name).to_owned());
+        }
+        for operation in operations {
+            names.push(self.names.payload(&concern.name, operation.name).to_owned());
+            names.push(self.names.refusal(&concern.name, operation.name).to_owned());
+        }
+        names.retain(|name| !name.is_empty());
+        names.sort();
+        names
+    }
+
+    pub(super) fn transactions_file(&self, files: &[(String, TransactionFile)]) -> TransactionsFile {
+        let module = |name: &String| naming::module(name);
+        let late = |is_late: &dyn Fn(&TransactionFile) -> bool| -> Vec<String> {
+            let late = files.iter().filter(|(_, file)| is_late(file));
+            let mut modules: Vec<String> = late.map(|(name, _)| module(name)).collect();
+            modules.sort();
+            modules
+        };
+        let mut transactions: Vec<RootTransaction> = self
+            .model
+            .transactions()
+            .iter()
+            .map(|transaction| {
+                let mut gives = vec![
+                    self.names.transaction(&transaction.name).to_owned(),
+                    self.names.refusal("", &transaction.name).to_owned(),
+                ];
+                gives.retain(|name| !name.is_empty());
+                RootTransaction { module: module(&transaction.name), gives }
+            })
+            .collect();
+        transactions.sort_by(|a, b| a.module.cmp(&b.module));
+        let mut by_number: Vec<&String> = self.model.transactions().iter().map(|it| &it.name).collect();
+        by_number.sort_by_key(|name| self.lock.transaction(name));
+        TransactionsFile {
+            header: self.header.clone(),
+            std: self.names.std.clone(),
+            transactions,
+            by_number: by_number.into_iter().map(module).collect(),
+            late_args: late(&|file| !file.late.args.is_empty()),
+            late_keys: late(&|file| !file.late.keys.is_empty()),
+            late_checks: late(&|file| !file.late.checks.is_empty()),
+            late_answers: late(&|file| file.late.answer.is_some()),
+        }
+    }
+
+    pub(super) fn handlers_file(&self) -> HandlersFile {
+        let with_handlers = self.model.concerns().iter().filter(|concern| !operations(concern).is_empty());
+        let mut modules: Vec<String> = with_handlers.map(|concern| naming::module(&concern.name)).collect();
+        modules.sort();
+        HandlersFile { modules }
+    }
+
+    pub(super) fn handler_file(&self, concern: &Concern) -> HandlerFile {
+        let mut imports = Imports::from([naming::camel(&concern.name), self.names.handlers(&concern.name).to_owned()]);
+        self.handler_plans(concern, &mut imports);
+        HandlerFile {
+            declared: concern.name.clone(),
+            handlers: self.names.handlers(&concern.name).to_owned(),
+            imports,
+            stubs: self.stubs(concern).into_iter().map(|(_, stub)| stub).collect(),
+        }
+    }
+
+    /// Every handler of a concern, as it is to be written: by the name of its function.
+    pub(super) fn stubs(&self, concern: &Concern) -> Vec<(String, Stub)> {
+        let plans = self.handler_plans(concern, &mut Imports::new());
+        let instance = instance_name(&concern.name);
+        plans
+            .into_iter()
+            .map(|operation| (operation.function.clone(), Stub { operation, instance: instance.clone() }))
+            .collect()
+    }
+
+    fn handler_plans(&self, concern: &Concern, imports: &mut Imports) -> Vec<OperationPlan> {
+        let mut plans = Vec::new();
+        for operation in operations(concern) {
+            // Payloads of their own bring imports that only their fields need.
+            let mut of_fields = Imports::new();
+            let plan = self.operation(concern, &operation, &mut of_fields, &mut Claims::default());
+            if let Some(answer) = operation.result {
+                self.rust_type(answer.ty, imports);
+            }
+            if plan.args != "codegen::Empty" {
+                imports.insert(plan.args.clone());
+            }
+            imports.extend(plan.refusal.as_ref().map(|refusal| refusal.name.clone()));
+            plans.push(plan);
+        }
+        plans
+    }
+
+    /// The name of the package.
+    pub(super) fn package_name(model: &Model) -> String {
+        naming::plain_snake(&model.platform().name).trim_start_matches('_').replace('_', "-")
+    }
+}

@@ -1,0 +1,181 @@
+//! Owns the `.proto`: every value of the schema as a message, with the numbers of the lock.
+
+use askama::Template;
+
+use super::{Cx, docs, operations};
+use crate::lock::Kind;
+use crate::model::{Field, Many, Payload, Scalar, ValueType};
+use crate::naming::{self, Claims};
+
+/// The file.
+#[derive(Debug, Clone, Template)]
+#[template(path = "proto.jinja", escape = "none")]
+pub(super) struct ProtoFile {
+    header: String,
+    package: String,
+    enums: Vec<ProtoEnum>,
+    messages: Vec<ProtoMessage>,
+}
+
+#[derive(Debug, Clone)]
+struct ProtoEnum {
+    docs: Vec<String>,
+    name: String,
+    unspecified: String,
+    values: Vec<ProtoValue>,
+    reserved: Vec<u32>,
+}
+
+#[derive(Debug, Clone)]
+struct ProtoValue {
+    docs: Vec<String>,
+    name: String,
+    number: u32,
+}
+
+#[derive(Debug, Clone)]
+struct ProtoMessage {
+    docs: Vec<String>,
+    name: String,
+    fields: Vec<ProtoField>,
+    reserved: Vec<u32>,
+}
+
+#[derive(Debug, Clone)]
+struct ProtoField {
+    docs: Vec<String>,
+    ty: String,
+    name: String,
+    number: u32,
+    /// What it is in the schema, where protobuf cannot tell.
+    note: String,
+}
+
+impl Cx<'_> {
+    pub(super) fn proto_file(&self) -> ProtoFile {
+        let mut messages = Vec::new();
+        for message in self.model.messages() {
+            let name = naming::camel(&message.name);
+            messages.push(self.proto_message(docs::lines(&message.docs, ""), &name, Kind::Field, &message.name, message.fields.iter()));
+        }
+        for concern in self.model.concerns() {
+            let name = naming::camel(&concern.name);
+            messages.push(self.proto_message(docs::lines(&concern.docs, ""), &name, Kind::Field, &concern.name, concern.all_fields()));
+            for operation in operations(concern) {
+                if let Payload::Fields(fields) = operation.payload {
+                    let owner = format!("{}.{}", concern.name, operation.name);
+                    let doc = vec![format!("The payload of {owner}.")];
+                    let name = self.names.payload(&concern.name, operation.name);
+                    messages.push(self.proto_message(doc, name, Kind::Param, &owner, fields.iter()));
+                }
+            }
+        }
+        for transaction in self.model.transactions() {
+            let doc = vec![format!("The parameters of {}.", transaction.name)];
+            let name = self.names.transaction(&transaction.name);
+            messages.push(self.proto_message(doc, name, Kind::Param, &transaction.name, transaction.params.iter()));
+        }
+        ProtoFile {
+            header: self.header.clone(),
+            package: self.package(),
+            enums: self.proto_enums(),
+            messages,
+        }
+    }
+
+    /// The package of the `.proto`.
+    pub(super) fn package(&self) -> String {
+        format!("rkcy.{}", naming::plain_snake(&self.model.platform().name))
+    }
+
+    fn proto_enums(&self) -> Vec<ProtoEnum> {
+        // Names of values are those of the package.
+        let mut claims = Claims::default();
+        let enums = self.model.enums().iter().map(|declared| {
+            let prefix = naming::shouty(&declared.name);
+            let unspecified = claims.claim(format!("{prefix}_UNSPECIFIED"));
+            let values = declared.values.iter().map(|value| ProtoValue {
+                docs: docs::lines(&value.docs, ""),
+                name: claims.claim(format!("{prefix}_{}", naming::shouty(&value.name))),
+                number: self.lock.value(&declared.name, &value.name),
+            });
+            ProtoEnum {
+                docs: docs::lines(&declared.docs, ""),
+                name: naming::camel(&declared.name),
+                values: values.collect(),
+                unspecified,
+                reserved: self.lock.retired(Kind::Value, &declared.name).map(|(number, _)| number).collect(),
+            }
+        });
+        enums.collect()
+    }
+
+    fn proto_message<'f>(
+        &self,
+        docs: Vec<String>,
+        name: &str,
+        kind: Kind,
+        owner: &str,
+        fields: impl Iterator<Item = &'f Field>,
+    ) -> ProtoMessage {
+        let fields = fields.map(|field| ProtoField {
+            docs: docs::lines(&field.docs, ""),
+            ty: self.proto_type(field),
+            name: naming::plain_snake(&field.name),
+            number: match kind {
+                Kind::Param => self.lock.param(owner, &field.name),
+                _ => self.lock.field(owner, &field.name),
+            },
+            note: self.note(field),
+        });
+        ProtoMessage {
+            docs,
+            name: name.to_owned(),
+            fields: fields.collect(),
+            reserved: self.lock.retired(kind, owner).map(|(number, _)| number).collect(),
+        }
+    }
+
+    fn proto_type(&self, field: &Field) -> String {
+        let value = match self.model.stored_as(field.ty.value) {
+            ValueType::Scalar(scalar) => scalar_type(scalar).to_owned(),
+            // The leading dot: names of fields do not hide those of types.
+            ValueType::Enum(id) => format!(".{}.{}", self.package(), naming::camel(&self.model.enumeration(id).name)),
+            ValueType::Message(id) => format!(".{}.{}", self.package(), naming::camel(&self.model.message(id).name)),
+            ValueType::Concern(id) | ValueType::Ref(id) | ValueType::IdOf(id) => {
+                format!(".{}.{}", self.package(), naming::camel(&self.model.concern(id).name))
+            }
+        };
+        match field.ty.many {
+            Many::One => value,
+            Many::Optional => format!("optional {value}"),
+            Many::List => format!("repeated {value}"),
+        }
+    }
+
+    fn note(&self, field: &Field) -> String {
+        let tells = match field.ty.value {
+            ValueType::Scalar(Scalar::Uuid | Scalar::Timestamp | Scalar::Duration) => true,
+            ValueType::Ref(_) | ValueType::IdOf(_) => true,
+            _ => false,
+        };
+        if tells { self.schema_type(field.ty.present()) } else { String::new() }
+    }
+}
+
+fn scalar_type(scalar: Scalar) -> &'static str {
+    match scalar {
+        Scalar::Bool => "bool",
+        Scalar::I32 => "int32",
+        Scalar::I64 => "int64",
+        Scalar::U32 => "uint32",
+        Scalar::U64 => "uint64",
+        Scalar::F32 => "float",
+        Scalar::F64 => "double",
+        Scalar::String => "string",
+        Scalar::Bytes | Scalar::Uuid => "bytes",
+        // Microseconds; today's instants have their high bits set, so that a fixed width is shorter.
+        Scalar::Timestamp => "sfixed64",
+        Scalar::Duration => "sint64",
+    }
+}

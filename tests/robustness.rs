@@ -1,0 +1,346 @@
+//! Input that no person writes: it ends in bounded time, without a panic, with few and clear errors.
+
+use std::time::{Duration, Instant};
+
+use rkcy_gen::check::{Checked, check};
+use rkcy_gen::diagnostic::{Code, human, json};
+use rkcy_gen::syntax::{Sources, load};
+
+/// The limit of the design is 100 ms; a build without optimization on a loaded machine gets more.
+const LIMIT: Duration = Duration::from_millis(if cfg!(debug_assertions) { 2_500 } else { 100 });
+const SIZE: usize = 64 << 10;
+
+fn run(bytes: Vec<u8>) -> (Checked, Duration) {
+    let start = Instant::now();
+    let mut sources = Sources::new();
+    let entry = sources.add("t.rkcy", bytes);
+    let unit = load(&mut sources, entry, &mut |_| {
+        Err("there are no files here".to_owned())
+    });
+    let checked = check(unit);
+    for found in checked.diagnostics.iter().take(50) {
+        assert!(!human(found, &sources, false).is_empty());
+        assert!(!json(found, &sources).is_empty());
+    }
+    (checked, start.elapsed())
+}
+
+/// Runs a text that is repeated to 64 kB, in front of and behind others.
+fn repeated(name: &str, before: &str, part: &str, after: &str) -> Checked {
+    let text = format!("{before}{}{after}", part.repeat(SIZE / part.len().max(1)));
+    let (checked, time) = run(text.into_bytes());
+    assert!(time < LIMIT, "{name} took {time:?}");
+    assert!(checked.model.is_none(), "{name} has a model");
+    checked
+}
+
+/// Numbers that look random and are the same everywhere.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+}
+
+#[test]
+fn repeated_parts_end() {
+    let inside = "platform t { crate \"t\" }\nconcern A { key id: uuid\n";
+    let body = "platform t { crate \"t\" }\nconcern A { key id: uuid command c(n: i64) }\ntransaction t(a: ref A) {\n";
+    let parts = [
+        "[",
+        "{",
+        "(",
+        "]",
+        "}",
+        ")",
+        "[]",
+        "{}",
+        "()",
+        "([{",
+        "<",
+        ">",
+        "map<",
+        "map<string,",
+        "!",
+        "-",
+        ".",
+        "..",
+        "..=",
+        ",",
+        ":",
+        "=",
+        "?",
+        "@",
+        "@a",
+        "@a(",
+        "\"",
+        "\\",
+        "/",
+        "//",
+        "///",
+        "/*",
+        "*/",
+        ";",
+        "\n",
+        "\r",
+        "\t",
+        " ",
+        "a",
+        "a ",
+        "a.",
+        "a.b(",
+        "a[",
+        "a{",
+        "a(",
+        "1",
+        "1.",
+        "1 ",
+        "key ",
+        "ref ",
+        "id of ",
+        "let ",
+        "let a = ",
+        "if ",
+        "else ",
+        "if a { } else ",
+        "for a in ",
+        "for a in b {",
+        "return ",
+        "require ",
+        "a == ",
+        "create ",
+        "create A {",
+        "concern ",
+        "concern A {",
+        "concern A { ",
+        "platform ",
+        "import ",
+        "import \"x\" ",
+        "enum E {",
+        "A[a].c(1).",
+        "A[",
+        "a is present ",
+        "///\n",
+        "/// x\n",
+        "\"\n",
+        "x: ",
+        "x: i64 ",
+        "x: i64\n",
+        "command ",
+        "refuses a, ",
+        "a, ",
+        "\u{0}",
+        "\u{202e}",
+        "ä",
+        "🦀",
+        "\u{feff}",
+        "\u{7f}",
+        "'",
+        "'a'",
+        "`",
+        "#",
+        "$",
+        "1_",
+        "0x",
+        "; ",
+        "x;\n",
+        "@x(..=",
+        "= ",
+        "= []",
+        "[[",
+        "]]",
+        "i64?",
+        "??",
+    ];
+    for part in parts {
+        for (before, after) in [
+            ("", ""),
+            (inside, ""),
+            (body, ""),
+            (inside, "\n}"),
+            (body, "\n}"),
+            ("\"", ""),
+            ("// ", ""),
+            ("/* ", ""),
+        ] {
+            let (_, time) = run(format!("{before}{}{after}", part.repeat(4_000)).into_bytes());
+            assert!(
+                time < LIMIT,
+                "{part:?} between {before:?} and {after:?} took {time:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn noise_gives_one_error() {
+    let mut numbers = Numbers(0x9E37_79B9_7F4A_7C15);
+    let bytes: Vec<u8> = (0..SIZE).map(|_| numbers.next() as u8).collect();
+    let ascii: Vec<u8> = (0..SIZE)
+        .map(|_| b' ' + (numbers.next() % 95) as u8)
+        .collect();
+    let words: Vec<u8> = (0..SIZE)
+        .map(|_| b"abcdefghij klmnop\n"[(numbers.next() % 18) as usize])
+        .collect();
+    let signs: Vec<u8> = (0..SIZE)
+        .map(|_| b"{}[]()<>=!?@.,: \nab"[(numbers.next() % 19) as usize])
+        .collect();
+    for (name, noise) in [
+        ("bytes", bytes),
+        ("ascii", ascii),
+        ("words", words),
+        ("signs", signs),
+    ] {
+        let (checked, time) = run(noise);
+        assert!(time < LIMIT, "{name} took {time:?}");
+        assert_eq!(
+            checked.diagnostics.len(),
+            1,
+            "{name}: {:?}",
+            checked
+                .diagnostics
+                .iter()
+                .map(|found| &found.message)
+                .collect::<Vec<_>>()
+        );
+        assert!(
+            checked.diagnostics[0].code.is_unreadable(),
+            "{name}: {:?}",
+            checked.diagnostics[0].code
+        );
+    }
+}
+
+#[test]
+fn one_clear_error_each() {
+    let deep = repeated("brackets", "", "[", "");
+    assert_eq!(
+        deep.diagnostics
+            .iter()
+            .map(|found| found.code)
+            .collect::<Vec<_>>(),
+        [Code::TooDeep]
+    );
+    let deep = repeated("braces", "platform t {}\nconcern A ", "{", "");
+    assert_eq!(
+        deep.diagnostics
+            .iter()
+            .map(|found| found.code)
+            .collect::<Vec<_>>(),
+        [Code::TooDeep]
+    );
+    let nul = repeated("NUL", "", "\0", "");
+    assert_eq!(
+        nul.diagnostics
+            .iter()
+            .map(|found| found.code)
+            .collect::<Vec<_>>(),
+        [Code::RefusedCharacter]
+    );
+    let string = repeated("string", "platform t { crate \"", "x", "");
+    assert_eq!(
+        string
+            .diagnostics
+            .iter()
+            .map(|found| found.code)
+            .collect::<Vec<_>>(),
+        [Code::UnterminatedString]
+    );
+    let comment = repeated("comment", "platform t { crate \"t\" }\n/* ", "x", "");
+    assert_eq!(
+        comment
+            .diagnostics
+            .iter()
+            .map(|found| found.code)
+            .collect::<Vec<_>>(),
+        [Code::BlockComment]
+    );
+    let open = repeated(
+        "open",
+        "platform t { crate \"t\" }\nconcern A {\n key id: uuid\n",
+        "// x\n",
+        "",
+    );
+    assert_eq!(
+        open.diagnostics
+            .iter()
+            .map(|found| found.code)
+            .collect::<Vec<_>>(),
+        [Code::UnbalancedBracket]
+    );
+}
+
+#[test]
+fn mutations_of_a_schema_end() {
+    let text = include_bytes!("../schemas/rpg.rkcy");
+    let mut numbers = Numbers(42);
+    for round in 0..400 {
+        let mut bytes = text.to_vec();
+        for _ in 0..=round % 5 {
+            let at = (numbers.next() as usize) % bytes.len();
+            match numbers.next() % 4 {
+                0 => bytes[at] = b"{}[]()<>=!?@.,:;\"/ \nab\xff\0"[(numbers.next() % 24) as usize],
+                1 => {
+                    bytes.remove(at);
+                }
+                2 => bytes.insert(
+                    at,
+                    b"{}[]()<>=!?@.,:;\"/ \nab"[(numbers.next() % 22) as usize],
+                ),
+                _ => bytes.truncate(at.max(1)),
+            }
+        }
+        let (_, time) = run(bytes);
+        assert!(time < LIMIT, "round {round} took {time:?}");
+    }
+}
+
+#[test]
+fn long_chains_do_not_exhaust_the_stack() {
+    let mut text = String::from("platform t { crate \"t\" }\n");
+    let count = 3_000;
+    for index in 0..count {
+        text.push_str(&format!("message M{index} {{ next: M{} }}\n", index + 1));
+        text.push_str(&format!(
+            "concern C{index} {{ key id: ref C{} }}\n",
+            index + 1
+        ));
+    }
+    text.push_str(&format!(
+        "message M{count} {{ n: i64 }}\nconcern C{count} {{ key id: uuid }}\n"
+    ));
+    let (checked, time) = run(text.into_bytes());
+    assert!(
+        checked.diagnostics.is_empty(),
+        "{:?}",
+        checked.diagnostics.first()
+    );
+    assert!(time < LIMIT * 20, "took {time:?}");
+}
+
+#[test]
+fn five_megabytes_are_read() {
+    let mut text = String::from("platform t { crate \"t\" }\n");
+    let mut index = 0;
+    while text.len() < 5 << 20 {
+        text.push_str(&format!(
+            "/// Number {index}.\nconcern Account{index} {{\n    key id: uuid\n    owner: string @length(..=40)\n    gold:  i64 @min(0) = 5\n    \
+             other: ref Account{index}?\n\n    command pay(amount: i64) refuses too_little\n    query worth() -> i64\n}}\n\n\
+             transaction pay{index}(from: ref Account{index}, n: i64) -> Account{index} {{\n    Account{index}[from].pay(n)\n    \
+             return Account{index}[from]\n}}\n\n"
+        ));
+        index += 1;
+    }
+    let (checked, time) = run(text.into_bytes());
+    assert!(
+        checked.diagnostics.is_empty(),
+        "{:?}",
+        checked.diagnostics.first()
+    );
+    let limit = Duration::from_secs(if cfg!(debug_assertions) { 120 } else { 10 });
+    assert!(time < limit, "took {time:?}");
+}
