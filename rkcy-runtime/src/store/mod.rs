@@ -1,42 +1,81 @@
-//! The database behind a platform: written behind the log, in order.
+//! The database behind a platform: written behind the log, in order, and read where a row is not in
+//! memory.
 //!
-//! Owns the trait that the drivers are written against. The implementations stand beside it.
+//! Owns the trait that the drivers are written against. What is written, and when, core decides
+//! ([`rkcy_core::storage`]); a store makes one batch visible as a whole or not at all. Rows are columns
+//! here, so that people and other programs can query them: generated code describes each table by a
+//! [`TableDesc`]. The implementations stand beside it.
 
 mod desc;
+mod error;
+mod migrate;
+pub mod sqlite;
 
 pub use desc::{Migration, SqlValue, TableDesc};
+pub use error::StoreError;
+pub use migrate::{MigrationState, MigrationStatus};
 
 use rkcy_core::id::{PartitionId, Position};
 use rkcy_core::key::RowKey;
 use rkcy_core::rows::StoredRow;
 use rkcy_core::storage::{Batch, StoredPosition};
-use std::future::Future;
 use std::pin::Pin;
 
-/// A future of a [`Store`]: boxed, so that the trait can be an object.
-pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+/// What a store is asked for, on its way: boxed, so that the trait can be an object.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Rows as they were at one position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// The position they are of (Y of rule 4).
+    pub position: Position,
+    /// Each key that was asked for, in that order; [`StoredRow::ABSENT`] where there is no row.
+    pub rows: Vec<(RowKey, StoredRow)>,
+}
 
 /// The database of a platform.
 pub trait Store: Send + Sync + 'static {
     /// How far a partition has come; the default where it was never written.
-    fn position(&self, partition: PartitionId) -> StoreFuture<'_, StoredPosition>;
-
-    /// Writes rows and position in one database transaction, guarded by `batch.expected`.
     ///
     /// # Errors
-    /// A conflict where another position stands there: a second storage worker is at work.
-    fn write<'a>(&'a self, partition: PartitionId, batch: &'a Batch) -> StoreFuture<'a, ()>;
+    /// Where the database is not to be had, or its schema is not there.
+    fn position(&self, partition: PartitionId) -> Pending<'_, StoredPosition>;
 
-    /// Rows, and the position that they are of, read in one snapshot: for every key in order its row,
-    /// [`StoredRow::ABSENT`] where there is none.
-    fn load<'a>(
-        &'a self,
-        partition: PartitionId,
-        keys: &'a [RowKey],
-    ) -> StoreFuture<'a, (Position, Vec<(RowKey, StoredRow)>)>;
+    /// Writes rows and position in one database transaction, guarded by `batch.expected`. When it
+    /// returns, they are durable.
+    ///
+    /// A batch whose answer was lost may have been written: then `expected` no longer stands in the
+    /// database, and the caller goes on from the position it finds.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where another position stands there: a second storage worker is at work.
+    /// Nothing was written then; after another error the batch may have been.
+    fn write(&self, partition: PartitionId, batch: Batch) -> Pending<'_, ()>;
+
+    /// Reads rows of a partition and its position out of one snapshot.
+    ///
+    /// # Errors
+    /// Where the database is not to be had, or a row cannot be read.
+    fn load(&self, partition: PartitionId, keys: Vec<RowKey>) -> Pending<'_, Loaded>;
+
+    /// Applies what is not applied yet; the numbers applied. Each in a transaction of its own.
+    ///
+    /// # Errors
+    /// [`StoreError::EditedMigration`], [`StoreError::UnknownMigration`] before anything is applied;
+    /// [`StoreError::Migration`] where one fails: those before it stay.
+    fn migrate_up(&self, migrations: &'static [Migration]) -> Pending<'_, Vec<u32>>;
+
+    /// Takes back the applied ones above `keep`, last first; the numbers taken back. `keep` 0 takes
+    /// back all, and with them the positions: storage then begins at the start of the changelog.
+    ///
+    /// # Errors
+    /// As [`Store::migrate_up`].
+    fn migrate_down(&self, migrations: &'static [Migration], keep: u32) -> Pending<'_, Vec<u32>>;
+
+    /// What is applied, what is not, and what does not fit, in order of number. Changes nothing.
+    ///
+    /// # Errors
+    /// Where the database is not to be had.
+    fn migrate_status(&self, migrations: &'static [Migration])
+    -> Pending<'_, Vec<MigrationStatus>>;
 }
-
-/// Why the database did not do what was asked.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreError {}

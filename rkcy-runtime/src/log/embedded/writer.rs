@@ -291,7 +291,11 @@ impl Writer {
             Fsync::Interval(interval) => self.synced_at.elapsed() >= interval,
             Fsync::Os => false,
         };
-        if is_due { self.sync() } else { Ok(()) }
+        // A segment may be removed for a trim, so the trim must not be what a power loss takes.
+        if is_due || !group.trims.is_empty() {
+            self.sync()?;
+        }
+        Ok(())
     }
 
     /// Closes the block in the buffer and writes it.

@@ -103,6 +103,17 @@ impl SqliteStore {
         self.writer.close().await;
     }
 
+    /// Lets the file grow to so many pages of 4 KiB and no further: a bound for small machines, and what
+    /// a full disk looks like. Lasts until the store is closed.
+    ///
+    /// # Errors
+    /// Where the database is not to be had.
+    pub async fn limit_pages(&self, pages: u32) -> Result<(), StoreError> {
+        let sql = format!("PRAGMA max_page_count = {pages}");
+        let done = sqlx::query(AssertSqlSafe(sql)).execute(&self.writer).await;
+        done.map(drop).map_err(|e| self.name.error(e))
+    }
+
     /// A file with tables but without those of a platform belongs to somebody else.
     async fn refuse_foreign(&self) -> Result<(), StoreError> {
         let sql = r#"SELECT "name" FROM "sqlite_schema"
