@@ -87,6 +87,7 @@ impl Scope<'_> {
                 let key = self.derived(*step);
                 (wrap(key, want.value), Many::One)
             }
+            ExprKind::Absent => return "None".to_owned(),
             // Only fields are left out, and those know their default.
             ExprKind::Default => (format!("{}::default()", self.cx.names.std.default), want.many),
             ExprKind::Not(_) | ExprKind::Compare(..) | ExprKind::IsPresent(_) | ExprKind::IsAbsent(_) => {

@@ -243,6 +243,7 @@ impl Cx<'_> {
             Literal::Bool(value) => value.to_string(),
             Literal::Number(Number::Int(value)) => match ty {
                 ValueType::Scalar(scalar) if scalar.is_float() => format!("{value}.0"),
+                ValueType::Scalar(Scalar::Duration) => format!("codegen::Duration::from_micros({value})"),
                 _ => value.to_string(),
             },
             Literal::Number(value) => number(*value),

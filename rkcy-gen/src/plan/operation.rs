@@ -63,7 +63,6 @@ pub(super) struct OperationPlan {
     pub(super) params: String,
     /// Its result, with the arrow; empty for none.
     pub(super) returns: String,
-    pub(super) can_refuse: bool,
     /// The call that runs it: `command::<Character, Currency, _>`.
     pub(super) runner: String,
     /// What is called within it.
@@ -149,7 +148,7 @@ impl Cx<'_> {
             docs: doc_lines,
             params: handler_params(&concern.name, &owner, operation.is_query, payload_name.as_deref()),
             returns,
-            can_refuse,
+
             runner: runner(&owner, operation.is_query, payload_name.as_deref()),
             call: handler_call(&function, payload_name.is_some(), can_refuse, &result_checks, operation.result.is_some()),
             function,

@@ -49,6 +49,7 @@ impl Cx<'_> {
             ExprKind::Committed(concern, key) => {
                 format!("{}[{}]", self.model.concern(*concern).name, self.show(transaction, key))
             }
+            ExprKind::Absent => "absent".to_owned(),
             ExprKind::Default => "default".to_owned(),
             ExprKind::DerivedUuid(step) => format!("uuid({})", step.index()),
             ExprKind::Not(inner) => format!("!{}", self.show(transaction, inner)),

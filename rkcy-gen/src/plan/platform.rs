@@ -49,10 +49,19 @@ pub(super) struct TransactionsFile {
     transactions: Vec<RootTransaction>,
     /// Modules by number.
     by_number: Vec<String>,
-    late_args: Vec<String>,
-    late_keys: Vec<String>,
-    late_checks: Vec<String>,
+    late: Vec<LateFunction>,
+    /// Modules of transactions whose result is computed late.
     late_answers: Vec<String>,
+}
+
+/// A function that passes on to the transactions that compute something late.
+#[derive(Debug, Clone)]
+struct LateFunction {
+    doc: &'static str,
+    name: &'static str,
+    argument: &'static str,
+    result: &'static str,
+    modules: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -189,9 +198,29 @@ impl Cx<'_> {
             std: self.names.std.clone(),
             transactions,
             by_number: by_number.into_iter().map(module).collect(),
-            late_args: late(&|file| !file.late.args.is_empty()),
-            late_keys: late(&|file| !file.late.keys.is_empty()),
-            late_checks: late(&|file| !file.late.checks.is_empty()),
+            late: vec![
+                LateFunction {
+                    doc: "The payload of a step that is computed out of results.",
+                    name: "args",
+                    argument: "step",
+                    result: "codegen::Bytes",
+                    modules: late(&|file| !file.late.args.is_empty()),
+                },
+                LateFunction {
+                    doc: "The key of a step that is computed out of results.",
+                    name: "key",
+                    argument: "step",
+                    result: "codegen::Key",
+                    modules: late(&|file| !file.late.keys.is_empty()),
+                },
+                LateFunction {
+                    doc: "A `require` that uses results.",
+                    name: "check",
+                    argument: "number",
+                    result: "()",
+                    modules: late(&|file| !file.late.checks.is_empty()),
+                },
+            ],
             late_answers: late(&|file| file.late.answer.is_some()),
         }
     }

@@ -38,6 +38,19 @@ pub fn derived_uuid(id: TxnId, step: u16, index: u16) -> Uuid {
     Uuid::new_v5(&Uuid::from_bytes(id.0), &[a, b, c, d])
 }
 
+/// Hash of a schema out of those of its parts. Not one that resists an attack: it tells builds apart.
+#[must_use]
+pub const fn schema(parts: &[u64]) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut index = 0;
+    while index < parts.len() {
+        hash = (hash ^ parts[index]).wrapping_mul(0x0000_0100_0000_01b3);
+        hash ^= hash >> 32;
+        index += 1;
+    }
+    hash
+}
+
 /// Nothing of this kind is computed late for this number.
 #[must_use]
 pub fn not_late(transaction: &str, what: &str, number: u16) -> Fault {

@@ -31,7 +31,9 @@ pub use field::{
 pub use json::{
     Empty, args_from_json, draft_from_json, from_json, key_from_text, key_to_text, to_json,
 };
-pub use late::{derived_uuid, not_late, params, result, unknown_concern, unknown_transaction};
+pub use late::{
+    derived_uuid, not_late, params, result, schema, unknown_concern, unknown_transaction,
+};
 pub use many::Many;
 pub use platform::{
     Concern, ConcernDesc, OpDesc, ParamDesc, Platform, PlatformDesc, Transaction, TransactionDesc,

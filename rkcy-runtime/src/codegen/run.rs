@@ -26,8 +26,10 @@ pub fn create<C: Concern>(call: &Call<'_>, row: &mut Row) -> Result<Bytes, Fault
             "the instance has another key",
         ));
     }
-    row.set(Some(call.args.clone()));
-    Ok(call.args.clone())
+    // Encoded anew: a submitter of another build may have written the same instance in other bytes.
+    let bytes = encode(&instance);
+    row.set(Some(bytes.clone()));
+    Ok(bytes)
 }
 
 /// `get`: the result is the instance.

@@ -1,0 +1,159 @@
+//! `rkcy-gen build`: from a schema to a crate.
+
+// The binary reads the files that the library is given.
+#![allow(clippy::disallowed_methods)]
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rkcy_gen::lock::Lock;
+use rkcy_gen::model::Model;
+use rkcy_gen::plan::plan;
+use rkcy_gen::render::{Rendered, render};
+use rkcy_gen::syntax::Sources;
+use rkcy_gen::write::{Change, apply, change, changes, format, missing_handlers};
+use serde_json::json;
+
+use super::input::{CheckedInput, checked};
+use super::output::{message, print, report};
+use super::{Color, Format, Outcome};
+
+/// Generate the crate of a platform.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  rkcy-gen build schemas/rpg.rkcy\n  rkcy-gen build --check schemas/rpg.rkcy"
+)]
+pub(super) struct Args {
+    /// The schema.
+    #[arg(value_name = "FILE")]
+    file: String,
+    /// Write nothing; show how the tree differs from what the schema says, and end with 1 if it does.
+    #[arg(long)]
+    check: bool,
+    /// The directory of the crate, in place of what the schema says.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// How to print what is done: JSON is one object a line, on stdout.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+pub(super) fn run(args: &Args, color: Color) -> Outcome {
+    let CheckedInput { sources, checked } = match checked(&args.file) {
+        Ok(input) => input,
+        Err(why) => {
+            message(&why);
+            return Outcome::BadInput;
+        }
+    };
+    let outcome = report(&checked.diagnostics, &sources, args.format, color);
+    let Some(model) = checked.model else {
+        return outcome;
+    };
+    match build(args, &model, &sources) {
+        Ok(built) => outcome.max(show(args, &built)),
+        Err((why, failed)) => {
+            message(&format!("error: {why}\n"));
+            failed
+        }
+    }
+}
+
+/// What a build did, or would do.
+struct Built {
+    rendered: Rendered,
+    crate_dir: PathBuf,
+    changes: Vec<Change>,
+}
+
+type Failure = (String, Outcome);
+
+fn build(args: &Args, model: &Model, sources: &Sources) -> Result<Built, Failure> {
+    let crate_dir = args.out.clone().unwrap_or_else(|| crate_dir(model, sources));
+    let lock_path = Path::new(&args.file).with_extension("lock");
+    let lock = numbers(model, &lock_path)?;
+    let plan = plan(model, &lock, &file_name(&args.file));
+    let lock = lock.reaching(1, plan.columns.clone());
+    let mut rendered = render(&plan).map_err(|error| (error.to_string(), Outcome::Environment))?;
+    format(&mut rendered, &crate_dir).map_err(|error| (error.to_string(), Outcome::Environment))?;
+    let failed = |error: io::Error| (format!("cannot write `{}`: {error}", crate_dir.display()), Outcome::Environment);
+    let mut changes = changes(&crate_dir, &rendered).map_err(failed)?;
+    changes.extend(change(lock_path, &lock.print()).map_err(failed)?);
+    if !args.check {
+        apply(&changes).map_err(failed)?;
+    }
+    Ok(Built { rendered, crate_dir, changes })
+}
+
+/// The lock beside the schema, with numbers for all that is new.
+pub(super) fn numbers(model: &Model, path: &Path) -> Result<Lock, Failure> {
+    let known = match std::fs::read_to_string(path) {
+        Ok(text) => Lock::parse(&text).map_err(|damage| {
+            (format!("`{}`, {damage}", path.display()), Outcome::BadInput)
+        })?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Lock::default(),
+        Err(error) => return Err((format!("cannot read `{}`: {error}", path.display()), Outcome::BadInput)),
+    };
+    known.assign(model).map_err(|conflict| (conflict.to_string(), Outcome::Found))
+}
+
+/// Where the crate lives: relative to the file with the `platform`.
+fn crate_dir(model: &Model, sources: &Sources) -> PathBuf {
+    let platform = model.platform();
+    let file = Path::new(sources.get(platform.span.file).name());
+    let directory = file.parent().unwrap_or(Path::new(""));
+    directory.join(platform.crate_dir.as_deref().unwrap_or(&platform.name))
+}
+
+pub(super) fn file_name(path: &str) -> String {
+    Path::new(path).file_name().map_or_else(|| path.to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+fn show(args: &Args, built: &Built) -> Outcome {
+    let mut outcome = match args.format {
+        Format::Human => show_human(args, built),
+        Format::Json => show_json(args, built),
+    };
+    if args.check && !built.changes.is_empty() {
+        outcome = outcome.max(Outcome::Found);
+    }
+    outcome
+}
+
+fn show_human(args: &Args, built: &Built) -> Outcome {
+    let outcome = if args.check {
+        let diffs: String = built.changes.iter().map(Change::diff).collect();
+        print(&diffs)
+    } else {
+        let lines = built.changes.iter().map(|change| format!("{} {}\n", change.word(), change.path.display()));
+        message(&lines.collect::<String>());
+        Outcome::Fine
+    };
+    let summary = match (built.changes.len(), args.check) {
+        (0, _) => format!("`{}` is what the schema says\n", built.crate_dir.display()),
+        (count, true) => format!("{count} files are not what the schema says; `rkcy-gen build {}` writes them\n", args.file),
+        (count, false) => format!("{count} files written\n"),
+    };
+    message(&summary);
+    for stub in missing_handlers(&built.crate_dir, &built.rendered).unwrap_or_default() {
+        let path = built.crate_dir.join(&stub.path);
+        message(&format!("\n`{}` has no handler yet; in {}:\n\n{}", stub.name, path.display(), stub.text));
+    }
+    outcome
+}
+
+fn show_json(args: &Args, built: &Built) -> Outcome {
+    let mut lines = String::new();
+    for change in &built.changes {
+        let mut line = json!({ "file": change.path.display().to_string(), "change": change.word() });
+        if args.check {
+            line["diff"] = change.diff().into();
+        }
+        lines.push_str(&format!("{line}\n"));
+    }
+    for stub in missing_handlers(&built.crate_dir, &built.rendered).unwrap_or_default() {
+        let path = built.crate_dir.join(&stub.path).display().to_string();
+        lines.push_str(&format!("{}\n", json!({ "file": path, "missing_handler": stub.name, "stub": stub.text })));
+    }
+    print(&lines)
+}
