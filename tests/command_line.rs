@@ -1,7 +1,7 @@
 //! The generator's binary as a user meets it: exit codes, and what goes to stdout and stderr.
 
-// Tests make the files that the binary reads.
-#![allow(clippy::disallowed_methods)]
+// Tests make the files that the binary reads, and fail by panicking.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

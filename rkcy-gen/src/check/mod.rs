@@ -12,8 +12,11 @@
 //! `Schema`), so that it is not reported again by each of its users.
 
 mod attribute;
+mod body;
 mod concern;
+mod condition;
 mod constraint;
+mod conversion;
 mod default;
 mod enumeration;
 mod expr;
@@ -30,7 +33,9 @@ mod platform;
 mod record;
 mod schema;
 mod shape;
+mod statement;
 mod step;
+mod target;
 mod transaction;
 mod types;
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::Checker;
-use super::transaction::Body;
+use super::body::Body;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::transaction::needed_results;
 use crate::model::{Step, StepId};

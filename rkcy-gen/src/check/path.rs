@@ -1,8 +1,8 @@
 //! Pass 5, paths: names, and fields of what they stand for.
 
 use super::Checker;
+use super::body::{Body, Bound};
 use super::schema::Owner;
-use super::transaction::{Body, Bound};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{
     Expr, ExprKind, Field, FieldRef, Literal, Many, Number, Path, Root, Scalar, StepId, Type,

@@ -1,8 +1,8 @@
 //! Pass 5, records: of messages, and of the instances that `create` makes.
 
 use super::Checker;
+use super::body::Body;
 use super::schema::Owner;
-use super::transaction::Body;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{ConcernId, Expr, ExprKind, Field, MessageId, Type, ValueType};
 use crate::syntax::Span;

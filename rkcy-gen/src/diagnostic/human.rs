@@ -14,6 +14,9 @@ use crate::syntax::{FileId, Sources};
 /// everywhere.
 const WIDTH: usize = 100;
 
+/// Lines longer than this were written by no person, and an excerpt of one would bury the message.
+const MAX_LINE: usize = 500;
+
 /// A finding with an excerpt of the source.
 pub fn human(diagnostic: &Diagnostic, sources: &Sources, colour: bool) -> String {
     let theme = GraphicalTheme {
@@ -97,12 +100,18 @@ impl fmt::Debug for Report<'_> {
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = if self.main {
-            self.diagnostic.message.as_str()
-        } else {
-            "see also"
-        };
-        f.write_str(text)
+        if !self.main {
+            return f.write_str("see also");
+        }
+        if let (false, Some(span)) = (
+            self.excerpt.is_readable(self.diagnostic),
+            self.diagnostic.span(),
+        ) {
+            let (start, _) = self.excerpt.sources.positions(span);
+            let name = self.excerpt.sources.get(span.file).name();
+            write!(f, "{name}:{}:{}: ", start.line, start.column)?;
+        }
+        f.write_str(&self.diagnostic.message)
     }
 }
 
@@ -128,7 +137,8 @@ impl miette::Diagnostic for Report<'_> {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(&self.excerpt)
+        let readable = self.excerpt.is_readable(self.diagnostic);
+        readable.then_some(&self.excerpt as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
@@ -170,6 +180,22 @@ impl miette::Diagnostic for Report<'_> {
 struct Excerpt<'a> {
     sources: &'a Sources,
     file: FileId,
+}
+
+impl Excerpt<'_> {
+    /// Whether the lines around the labels can be shown.
+    fn is_readable(&self, diagnostic: &Diagnostic) -> bool {
+        let source = self.sources.get(self.file);
+        diagnostic
+            .labels
+            .iter()
+            .filter(|label| label.span.file == self.file)
+            .all(|label| {
+                let first = source.line_of(label.span.start as usize).saturating_sub(1);
+                let last = source.line_of(label.span.end as usize) + 1;
+                (first..=last).all(|line| source.line_range(line).len() <= MAX_LINE)
+            })
+    }
 }
 
 impl SourceCode for Excerpt<'_> {

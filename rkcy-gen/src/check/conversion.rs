@@ -1,0 +1,80 @@
+//! Pass 5, conversions: whether a value can stand where a type is expected.
+
+use super::Checker;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::{ConcernId, Expr, Many, Type, ValueType};
+
+impl Checker {
+    /// Whether an expression can stand where a type is expected; else says why not.
+    pub(super) fn fits(&mut self, expr: &Expr, expected: Type) -> bool {
+        let many = matches!(
+            (expr.ty.many, expected.many),
+            (Many::One, Many::One | Many::Optional)
+                | (Many::Optional, Many::Optional)
+                | (Many::List, Many::List)
+        );
+        if many && self.is_usable_as(expr, expected.value) {
+            return true;
+        }
+        let (found, wanted) = (self.show_type(expr.ty), self.show_type(expected));
+        let finding = Diagnostic::new(
+            Code::WrongType,
+            expr.span,
+            format!("a `{wanted}` is expected, and this is a `{found}`"),
+        );
+        let finding = match (expr.ty, expected.value) {
+            (ty, ValueType::Ref(concern) | ValueType::IdOf(concern))
+                if ty == Type::one(ValueType::Concern(concern)) =>
+            {
+                let key = format!(".{}", self.schema.concern(concern).key.name);
+                finding
+                    .help(format!("the key of an instance is a field of it: `{key}`"))
+                    .edit(expr.span.after(), key)
+            }
+            (ty, _) if ty.is_optional() && expected.many == Many::One => {
+                finding.help("it may be absent; `if let` will ask for it")
+            }
+            (ty, value) if ty.many == Many::One && ty.value == value && expected.is_list() => {
+                finding.help("a list of one is written `[x]`")
+            }
+            _ => finding.help(format!("give it a `{wanted}`")),
+        };
+        self.report(finding);
+        false
+    }
+
+    /// Whether a value of the expression's type can be used as another, `?` and lists aside. A key
+    /// can be used as what it is made of, and the other way round.
+    pub(super) fn is_usable_as(&self, expr: &Expr, wanted: ValueType) -> bool {
+        let found = expr.ty.value;
+        if found == wanted {
+            return true;
+        }
+        let concern = |value| match value {
+            ValueType::Ref(id) | ValueType::IdOf(id) => Some(id),
+            _ => None,
+        };
+        let reaches = |from: ConcernId, to: ValueType| match concern(to) {
+            Some(to) => {
+                from == to
+                    || self
+                        .schema
+                        .key_chain(from)
+                        .into_iter()
+                        .any(|value| concern(value) == Some(to))
+            }
+            None => self.schema.key_chain(from).contains(&to),
+        };
+        match (concern(found), concern(wanted)) {
+            (Some(found), Some(other)) => reaches(found, wanted) || reaches(other, expr.ty.value),
+            (Some(found), None) => reaches(found, wanted),
+            (None, Some(wanted)) => reaches(wanted, found),
+            (None, None) => false,
+        }
+    }
+
+    /// Whether the value is a key of the concern.
+    pub(super) fn is_key_of(&self, expr: &Expr, concern: ConcernId) -> bool {
+        expr.ty.many == Many::One && self.is_usable_as(expr, ValueType::IdOf(concern))
+    }
+}
