@@ -374,6 +374,12 @@ impl Partition {
         }
     }
 
+    /// Whether an entry or a row was touched since the last change record.
+    #[must_use]
+    pub fn has_changes(&self) -> bool {
+        !self.touched.is_empty() || !self.touched_ids.is_empty() || self.rows.has_dirty()
+    }
+
     /// Takes the change record of everything applied since the last one, with the values that hold now:
     /// as they are when its last envelope has been applied (rule 2). `None` where nothing was applied.
     pub fn take_change(&mut self, snapshot: bool) -> Option<Change> {

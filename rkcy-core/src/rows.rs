@@ -113,6 +113,12 @@ impl Rows {
         self.insert(key, row, false);
     }
 
+    /// Whether a row was changed since the last [`Rows::take_dirty`].
+    #[must_use]
+    pub fn has_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
     /// Rows changed since the last call, in order of their keys.
     pub fn take_dirty(&mut self) -> Vec<(RowKey, StoredRow)> {
         let mut changed = Vec::with_capacity(self.dirty.len());

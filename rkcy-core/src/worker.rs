@@ -669,6 +669,12 @@ impl Worker {
         std::mem::take(&mut self.replies)
     }
 
+    /// Whether anything was changed since the last change record; reads change nothing.
+    #[must_use]
+    pub fn has_changes(&self) -> bool {
+        self.partition.has_changes()
+    }
+
     /// The change record of what was applied since the last one, in chunks that fit a record of the log.
     /// Empty where nothing was.
     pub fn take_change(&mut self, snapshot: bool) -> Vec<Bytes> {

@@ -1,5 +1,6 @@
 //! What runs a generated platform.
 pub mod codegen;
+pub mod driver;
 pub mod log;
 pub mod simulate;
 pub mod store;

@@ -10,7 +10,7 @@ mod error;
 pub use error::LogError;
 
 use bytes::Bytes;
-use rkcy_core::id::PartitionId;
+use rkcy_core::id::{ConcernId, PartitionId};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -41,6 +41,17 @@ impl fmt::Display for StreamId {
         };
         write!(f, "{kind} of partition {}", self.partition)
     }
+}
+
+impl StreamId {
+    /// The stream that describes the platform itself; no root concern has this number.
+    pub const PLATFORM: StreamId = StreamId {
+        kind: StreamKind::Commands,
+        partition: PartitionId {
+            concern: ConcernId(u16::MAX),
+            index: u16::MAX,
+        },
+    };
 }
 
 /// One durable record.

@@ -1,0 +1,362 @@
+//! The worker thread: partitions at work on an atomic log.
+//!
+//! Owns the loop around [`Worker`]: read, apply, append effects and change record in one, answer when
+//! that is durable. A thread owns its partitions; nothing on this path is shared or locked.
+
+use super::answers::Answers;
+use crate::log::{Log, LogError, StreamId, StreamKind};
+use crate::store::{Loaded, Store, StoreError};
+use crossbeam_channel::{Receiver, Sender};
+use rkcy_core::frame::Reply;
+use rkcy_core::id::{PartitionId, Position};
+use rkcy_core::key::RowKey;
+use rkcy_core::worker::{Progress, Stop, Worker};
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// What a worker thread hears.
+pub(crate) enum Event {
+    /// A command log has grown, or a batch of this thread is durable.
+    Wake,
+    /// The log has refused an append.
+    LogFailed(LogError),
+    /// The database has answered.
+    Loaded(PartitionId, Result<Loaded, StoreError>),
+    /// Storage has come to this position.
+    Stored(PartitionId, Position),
+    /// Stop in good order.
+    Drain,
+}
+
+/// Why a worker thread ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProcessError {
+    /// The log failed.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The engine stopped a partition.
+    #[error(transparent)]
+    Stop(#[from] Stop),
+}
+
+/// Bytes of records read from the log at a time, per partition.
+const READ_BYTES: usize = 1 << 20;
+/// Envelopes applied before a batch is appended.
+const APPLY: usize = 4_096;
+/// Batches of a partition that may be on their way to the disk.
+const BATCHES: usize = 4;
+/// A snapshot is written when the change records since the last one are this many bytes,
+const SNAPSHOT_BYTES: usize = 8 << 20;
+/// or this many times the size of that one, so that large states are not written over and over.
+const SNAPSHOT_FACTOR: usize = 4;
+/// Pause before a cold read that failed is tried again.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// One partition of the thread.
+struct Slot {
+    id: PartitionId,
+    worker: Worker,
+    /// Batches appended and not durable.
+    in_flight: Arc<AtomicUsize>,
+    loading: bool,
+    sealing: bool,
+    /// Applied its own Seal, and has written its last change record.
+    finished: bool,
+    change_bytes: usize,
+    snapshot_bytes: usize,
+    said_full: bool,
+}
+
+/// A worker thread.
+pub(crate) struct Process {
+    slots: Vec<Slot>,
+    log: Arc<dyn Log>,
+    store: Arc<dyn Store>,
+    tokio: tokio::runtime::Handle,
+    answers: Arc<Answers>,
+    events: Receiver<Event>,
+    sender: Sender<Event>,
+    woken: Arc<AtomicBool>,
+}
+
+impl Process {
+    /// A thread for `workers`, each of which has been opened.
+    pub(crate) fn new(
+        workers: Vec<Worker>,
+        log: Arc<dyn Log>,
+        store: Arc<dyn Store>,
+        tokio: tokio::runtime::Handle,
+        answers: Arc<Answers>,
+        (sender, events): (Sender<Event>, Receiver<Event>),
+    ) -> Process {
+        let slots = workers.into_iter().map(|worker| Slot {
+            id: worker.partition().id(),
+            worker,
+            in_flight: Arc::default(),
+            loading: false,
+            sealing: false,
+            finished: false,
+            change_bytes: 0,
+            snapshot_bytes: 0,
+            said_full: false,
+        });
+        let slots: Vec<Slot> = slots.collect();
+        Process {
+            slots,
+            log,
+            store,
+            tokio,
+            answers,
+            events,
+            sender,
+            woken: Arc::default(),
+        }
+    }
+
+    /// Works until told to stop.
+    ///
+    /// # Errors
+    /// [`ProcessError`]; the caller gives up whoever waits.
+    pub(crate) fn run(mut self) -> Result<(), ProcessError> {
+        let wake = self.waker();
+        let streams: Vec<StreamId> = self.slots.iter().map(|slot| commands(slot.id)).collect();
+        self.log.watch(&streams, wake.clone());
+        let mut busy = true;
+        while !self
+            .slots
+            .iter()
+            .all(|slot| slot.finished && slot.in_flight.load(Ordering::Acquire) == 0)
+        {
+            let event = match busy {
+                true => self.events.try_recv().ok(),
+                // This thread holds a sender itself, so the channel never closes.
+                false => self.events.recv().ok(),
+            };
+            if let Some(event) = event {
+                self.hear(event)?;
+            }
+            while let Ok(event) = self.events.try_recv() {
+                self.hear(event)?;
+            }
+            // What is appended from here on is noticed: by this round, or by the wake after it.
+            self.woken.store(false, Ordering::Release);
+            busy = false;
+            for nth in 0..self.slots.len() {
+                busy |= self.turn(nth)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Wakes this thread; calls merge until it has looked.
+    fn waker(&self) -> Arc<dyn Fn() + Send + Sync> {
+        let (woken, sender) = (Arc::clone(&self.woken), self.sender.clone());
+        Arc::new(move || {
+            if !woken.swap(true, Ordering::AcqRel) {
+                // A thread that has ended needs no waking.
+                let _ = sender.send(Event::Wake);
+            }
+        })
+    }
+
+    fn hear(&mut self, event: Event) -> Result<(), ProcessError> {
+        match event {
+            Event::Wake => {}
+            Event::LogFailed(error) => return Err(error.into()),
+            Event::Stored(id, position) => {
+                if let Some(slot) = self.slots.iter_mut().find(|slot| slot.id == id) {
+                    slot.worker.storage_at(position);
+                }
+            }
+            Event::Loaded(id, loaded) => {
+                let Some(slot) = self.slots.iter_mut().find(|slot| slot.id == id) else {
+                    return Ok(());
+                };
+                slot.loading = false;
+                match loaded {
+                    Ok(loaded) => slot.worker.loaded(loaded.position, &loaded.rows)?,
+                    // Reported by the one who tried; the next turn asks again.
+                    Err(_) => {}
+                }
+            }
+            Event::Drain => {
+                for slot in self.slots.iter_mut().filter(|slot| !slot.sealing) {
+                    slot.sealing = true;
+                    if let Some(seal) = slot.worker.seal() {
+                        let failed = self.sender.clone();
+                        let done = move |result: Result<Vec<u64>, LogError>| {
+                            if let Err(error) = result {
+                                let _ = failed.send(Event::LogFailed(error));
+                            }
+                        };
+                        self.log
+                            .append(vec![(commands(slot.id), seal)], Box::new(done));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One round of one partition; `true` where there is more to do at once.
+    fn turn(&mut self, nth: usize) -> Result<bool, ProcessError> {
+        let slot = &mut self.slots[nth];
+        if slot.finished || slot.in_flight.load(Ordering::Acquire) >= BATCHES {
+            return Ok(false);
+        }
+        let mut read_all = true;
+        if slot.worker.inbox_bytes() < READ_BYTES {
+            let records =
+                self.log
+                    .read(commands(slot.id), slot.worker.next_offset(), READ_BYTES)?;
+            let now = now();
+            read_all = records.is_empty();
+            for record in records {
+                slot.worker
+                    .feed(record.offset, record.stamp, record.payload, now)?;
+            }
+        }
+        let progress = match slot.worker.run(APPLY) {
+            Ok(progress) => progress,
+            Err(Stop::Sealed { .. }) => {
+                slot.finished = true;
+                Progress::Idle
+            }
+            Err(stop) => return Err(stop.into()),
+        };
+        if progress == Progress::Full && !slot.said_full {
+            slot.said_full = true;
+            eprintln!(
+                "warning: partition {}: storage is behind, and rows in memory are at their bound: \
+                 no more commands are read until it has caught up",
+                slot.id
+            );
+        } else if progress != Progress::Full {
+            slot.said_full = false;
+        }
+        let more = match &progress {
+            Progress::More => true,
+            Progress::Idle => !read_all && !slot.finished,
+            Progress::Cold(_) | Progress::Full => false,
+        };
+        self.append(nth);
+        if let Progress::Cold(rows) = progress {
+            self.load(nth, rows);
+        }
+        Ok(more)
+    }
+
+    /// Appends effects and change record in one, and answers when they are durable.
+    fn append(&mut self, nth: usize) {
+        let slot = &mut self.slots[nth];
+        let replies = slot.worker.take_replies();
+        let frames = slot.worker.take_frames();
+        let quiet = slot.in_flight.load(Ordering::Acquire) == 0;
+        if frames.is_empty()
+            && !slot.finished
+            && !slot.worker.has_changes()
+            && (quiet || replies.is_empty())
+        {
+            // Reads of what is durable already.
+            replies
+                .into_iter()
+                .for_each(|reply| self.answers.give(reply));
+            return;
+        }
+        let limit = SNAPSHOT_BYTES.max(SNAPSHOT_FACTOR * slot.snapshot_bytes);
+        let snapshot = slot.finished || slot.change_bytes >= limit;
+        let changes = slot.worker.take_change(snapshot);
+        let bytes = changes.iter().map(bytes::Bytes::len).sum();
+        if snapshot {
+            (slot.snapshot_bytes, slot.change_bytes) = (bytes, 0);
+        } else {
+            slot.change_bytes += bytes;
+        }
+        let own = StreamId {
+            kind: StreamKind::Changes,
+            partition: slot.id,
+        };
+        let mut batch: Vec<_> = frames
+            .into_iter()
+            .map(|frame| (commands(frame.to), frame.frame))
+            .collect();
+        batch.extend(changes.into_iter().map(|change| (own, change)));
+        if batch.is_empty() {
+            replies
+                .into_iter()
+                .for_each(|reply| self.answers.give(reply));
+            return;
+        }
+        slot.in_flight.fetch_add(1, Ordering::AcqRel);
+        let done = Durable {
+            in_flight: Arc::clone(&slot.in_flight),
+            answers: Arc::clone(&self.answers),
+            replies,
+            sender: self.sender.clone(),
+        };
+        self.log
+            .append(batch, Box::new(move |result| done.call(result)));
+    }
+
+    /// Asks the database for rows.
+    fn load(&mut self, nth: usize, rows: Vec<RowKey>) {
+        let slot = &mut self.slots[nth];
+        if std::mem::replace(&mut slot.loading, true) {
+            return;
+        }
+        let (store, sender, id) = (Arc::clone(&self.store), self.sender.clone(), slot.id);
+        self.tokio.spawn(async move {
+            let loaded = store.load(id, rows).await;
+            if let Err(error) = &loaded {
+                eprintln!("warning: partition {id}: reading rows: {error}; trying again");
+                tokio::time::sleep(RETRY).await;
+            }
+            let _ = sender.send(Event::Loaded(id, loaded));
+        });
+    }
+}
+
+/// What follows when a batch is durable.
+struct Durable {
+    in_flight: Arc<AtomicUsize>,
+    answers: Arc<Answers>,
+    replies: Vec<Reply>,
+    sender: Sender<Event>,
+}
+
+impl Durable {
+    fn call(self, result: Result<Vec<u64>, LogError>) {
+        let before = self.in_flight.fetch_sub(1, Ordering::AcqRel);
+        match result {
+            Ok(_) => {
+                self.replies
+                    .into_iter()
+                    .for_each(|reply| self.answers.give(reply));
+                if before >= BATCHES || before == 1 {
+                    let _ = self.sender.send(Event::Wake);
+                }
+            }
+            // The callers hear of it when the thread gives everybody up.
+            Err(error) => {
+                let _ = self.sender.send(Event::LogFailed(error));
+            }
+        }
+    }
+}
+
+fn commands(partition: PartitionId) -> StreamId {
+    StreamId {
+        kind: StreamKind::Commands,
+        partition,
+    }
+}
+
+/// Milliseconds since the Unix epoch.
+fn now() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

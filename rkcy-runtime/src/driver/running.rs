@@ -1,0 +1,515 @@
+//! A platform at work in this process: log, workers, storage, client.
+
+use super::answers::Answers;
+use super::process::{Event, Process, ProcessError};
+use super::storage::{Figures, StorageError, StorageTask};
+use super::submit::{self, Client};
+use crate::codegen::{Platform, PlatformDesc};
+use crate::log::embedded::{self, EmbeddedLog, Fsync, Recovered};
+use crate::log::{Log, LogError, StreamId, StreamKind};
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Store, StoreError};
+use bytes::Bytes;
+use rkcy_core::fault::{Class, Fault};
+use rkcy_core::id::PartitionId;
+use rkcy_core::logic::Logic;
+use rkcy_core::settings::Settings;
+use rkcy_core::storage::Storage;
+use rkcy_core::worker::{Config, Stop, TakeOver, Worker};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use tokio::sync::Notify;
+
+/// How a platform is run in one process.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Directory of the embedded log.
+    pub log: PathBuf,
+    /// The SQLite file.
+    pub store: PathBuf,
+    /// Name of the environment; a log belongs to one.
+    pub env: String,
+    /// Partitions of every root concern, where the log is new; else what it was made with.
+    pub partitions: Option<u16>,
+    /// When an append counts as durable.
+    pub fsync: Fsync,
+    /// Bounds that decide outcomes.
+    pub settings: Settings,
+    /// Bound of the rows in memory, for all partitions together. Bytes.
+    pub cache_bytes: usize,
+    /// Worker threads.
+    pub threads: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Options {
+            log: PathBuf::from("data/log"),
+            store: PathBuf::from("data/platform.db"),
+            env: "dev".to_owned(),
+            partitions: None,
+            fsync: Fsync::Always,
+            settings: Settings::default(),
+            cache_bytes: 256 << 20,
+            // The log's two threads and storage want a core as well.
+            threads: cores.div_ceil(2),
+        }
+    }
+}
+
+/// Bytes of one record; far below a segment of the log.
+const RECORD_BYTES: usize = 4 << 20;
+
+/// Why a platform did not start. It is the project's one layout of errors.
+pub type StartError = Fault;
+
+/// A platform at work. Dropping it stops it in disorder, as a crash would; see [`Running::stop`].
+pub struct Running {
+    client: Client,
+    recovered: Option<Recovered>,
+    processes: Vec<(JoinHandle<()>, crossbeam_channel::Sender<Event>)>,
+    submitter: JoinHandle<()>,
+    storage: tokio::task::JoinHandle<Result<(), StorageError>>,
+    finish: Arc<AtomicBool>,
+    wake: Arc<Notify>,
+    figures: Arc<Figures>,
+    failure: Arc<Failure>,
+    store: Arc<SqliteStore>,
+    log: Arc<EmbeddedLog>,
+    runtime: tokio::runtime::Runtime,
+}
+
+/// The first thing that failed.
+struct Failure {
+    first: OnceLock<Fault>,
+    notify: Notify,
+    answers: Arc<Answers>,
+}
+
+impl Failure {
+    fn set(&self, fault: Fault) {
+        let reason = fault.to_string();
+        // Only the first is the cause; what follows it are consequences.
+        let _ = self.first.set(fault);
+        self.answers.give_up(&reason);
+        self.notify.notify_waiters();
+    }
+}
+
+impl Running {
+    /// Opens log and database, brings the database's schema up, takes over every partition.
+    ///
+    /// # Errors
+    /// A fault that says what, where, and what to do.
+    pub fn start(platform: &Platform, options: &Options) -> Result<Running, StartError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("storage")
+            .enable_all()
+            .build()
+            .map_err(|error| Fault::new(Class::Unavailable, "no_threads", error.to_string()))?;
+        let log_options = embedded::Options {
+            fsync: options.fsync,
+            ..embedded::Options::default()
+        };
+        let (log, recovered) = EmbeddedLog::open(&options.log, log_options).map_err(log_fault)?;
+        let log = Arc::new(log);
+        let partitions = describe(&*log, platform.desc, options)?;
+        let store = Arc::new(runtime.block_on(open_store(platform.desc, options))?);
+        let logic = (platform.logic)(partitions);
+        let answers = Arc::new(Answers::new());
+        let failure = Arc::new(Failure {
+            first: OnceLock::new(),
+            notify: Notify::new(),
+            answers: answers.clone(),
+        });
+
+        let ids: Vec<PartitionId> = (platform.desc.concerns.iter())
+            .flat_map(|concern| {
+                (0..partitions).map(|index| PartitionId {
+                    concern: concern.id,
+                    index,
+                })
+            })
+            .collect();
+        let threads = options.threads.clamp(1, ids.len().max(1));
+        let channels: Vec<_> = (0..threads)
+            .map(|_| crossbeam_channel::unbounded::<Event>())
+            .collect();
+        let cache = options.cache_bytes / ids.len().max(1);
+        let mut groups: Vec<Vec<Worker>> = (0..threads).map(|_| Vec::new()).collect();
+        let mut stored = Vec::new();
+        for (nth, id) in ids.iter().enumerate() {
+            let position = runtime.block_on(store.position(*id)).map_err(Fault::from)?;
+            let config = Config {
+                partition: *id,
+                generation: 0,
+                owner: uuid::Uuid::new_v4().as_u64_pair().0,
+                build: platform.desc.schema,
+                atomic: log.is_atomic(),
+                settings: options.settings.clone(),
+                cache_bytes: cache,
+                record_bytes: RECORD_BYTES,
+            };
+            let worker = take_over(&*log, config, position, Arc::clone(&logic))?;
+            let thread = nth % threads;
+            groups[thread].push(worker);
+            stored.push((
+                *id,
+                Storage::new(position, logic.schema()),
+                channels[thread].0.clone(),
+            ));
+        }
+        open_all(&*log, groups.iter_mut().flatten())?;
+
+        let processes = (groups.into_iter().zip(channels))
+            .map(|(workers, channel)| {
+                let sender = channel.0.clone();
+                let handle = runtime.handle().clone();
+                let process = Process::new(
+                    workers,
+                    log.clone(),
+                    store.clone(),
+                    handle,
+                    answers.clone(),
+                    channel,
+                );
+                let failure = Arc::clone(&failure);
+                let thread = spawn("process", move || {
+                    if let Err(error) = process.run() {
+                        failure.set(process_fault(error));
+                    }
+                });
+                thread.map(|thread| (thread, sender))
+            })
+            .collect::<Result<Vec<_>, Fault>>()?;
+
+        let (wake, finish, figures) = (
+            Arc::new(Notify::new()),
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(Figures::default()),
+        );
+        let task = StorageTask {
+            partitions: stored,
+            log: log.clone(),
+            store: store.clone(),
+            wake: wake.clone(),
+            finish: finish.clone(),
+            figures: figures.clone(),
+        };
+        let storage_failure = Arc::clone(&failure);
+        let storage = runtime.spawn(async move {
+            let ended = task.run().await;
+            if let Err(error) = &ended {
+                storage_failure.set(storage_fault(error));
+            }
+            ended
+        });
+
+        let (sender, submissions) = crossbeam_channel::unbounded();
+        let client = Client::new(logic, Arc::clone(&answers), sender);
+        let submit_log = Arc::clone(&log);
+        let submitter = spawn("submitter", move || {
+            submit::run(&submissions, &*submit_log, &answers, RECORD_BYTES)
+        })?;
+        Ok(Running {
+            client,
+            recovered,
+            processes,
+            submitter,
+            storage,
+            finish,
+            wake,
+            figures,
+            failure,
+            store,
+            log,
+            runtime,
+        })
+    }
+
+    /// Calls transactions of this platform.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// What a crash had left at the end of the log, and was dropped.
+    #[must_use]
+    pub fn recovered(&self) -> Option<&Recovered> {
+        self.recovered.as_ref()
+    }
+
+    /// The database, for reading.
+    #[must_use]
+    pub fn store(&self) -> Arc<SqliteStore> {
+        Arc::clone(&self.store)
+    }
+
+    /// Rows written to the database since the start.
+    #[must_use]
+    pub fn rows_stored(&self) -> u64 {
+        self.figures.rows.load(Ordering::Relaxed)
+    }
+
+    /// Why the platform has stopped by itself, where it has.
+    #[must_use]
+    pub fn failure(&self) -> Option<Fault> {
+        self.failure.first.get().cloned()
+    }
+
+    /// Waits until the platform stops by itself.
+    pub async fn failed(&self) -> Fault {
+        loop {
+            let notified = self.failure.notify.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            if let Some(fault) = self.failure() {
+                return fault;
+            }
+            notified.await;
+        }
+    }
+
+    /// Stops in good order: seals and applies what is in the log, writes everything to the database.
+    ///
+    /// # Errors
+    /// What failed on the way, or before.
+    pub fn stop(self) -> Result<(), Fault> {
+        drop(self.client);
+        // Clients that are still held elsewhere may go on submitting; their records are for the next start.
+        for (thread, sender) in self.processes {
+            let _ = sender.send(Event::Drain);
+            join(thread)?;
+        }
+        self.finish.store(true, Ordering::Release);
+        self.wake.notify_one();
+        let ended = self.runtime.block_on(self.storage);
+        self.runtime.block_on(self.store.close());
+        if let Some(fault) = self.failure.first.get().cloned() {
+            return Err(fault);
+        }
+        self.failure.answers.give_up("the platform has stopped");
+        if self.submitter.is_finished() {
+            join(self.submitter)?;
+        }
+        drop(self.log);
+        match ended {
+            Ok(result) => result.map_err(|error| storage_fault(&error)),
+            Err(error) => Err(Fault::new(
+                Class::Unavailable,
+                "storage_failed",
+                error.to_string(),
+            )),
+        }
+    }
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").finish_non_exhaustive()
+    }
+}
+
+async fn open_store(desc: &PlatformDesc, options: &Options) -> Result<SqliteStore, Fault> {
+    if let Some(parent) = options
+        .store
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+    {
+        std::fs::create_dir_all(parent).map_err(|error| {
+            let message = format!("the directory {} cannot be made: {error}", parent.display());
+            Fault::new(Class::Unavailable, "store_unavailable", message)
+        })?;
+    }
+    let tables = desc.concerns.iter().map(|concern| concern.table);
+    let store = SqliteStore::open(&options.store, tables).await?;
+    store.migrate_up(desc.sqlite).await?;
+    Ok(store)
+}
+
+/// Reads the platform's own stream, or begins it; gives back the number of partitions.
+fn describe(log: &dyn Log, desc: &PlatformDesc, options: &Options) -> Result<u16, Fault> {
+    let records = log
+        .read(StreamId::PLATFORM, 0, 1 << 16)
+        .map_err(log_fault)?;
+    let Some(first) = records.first() else {
+        let partitions = options.partitions.unwrap_or(desc.partitions).max(1);
+        let record = serde_json::json!({ "platform": desc.name, "env": options.env, "partitions": partitions });
+        append(
+            log,
+            vec![(StreamId::PLATFORM, Bytes::from(record.to_string()))],
+        )?;
+        return Ok(partitions);
+    };
+    let foreign = |what: String| {
+        let message = format!("the log {}: {what}", options.log.display());
+        Fault::new(Class::Unavailable, "foreign_log", message)
+    };
+    let record: serde_json::Value = serde_json::from_slice(&first.payload)
+        .map_err(|error| foreign(format!("its description cannot be read: {error}")))?;
+    for (name, own) in [("platform", desc.name), ("env", options.env.as_str())] {
+        if record[name] != own {
+            return Err(foreign(format!(
+                "it belongs to the {name} {}, not to `{own}`",
+                record[name]
+            )));
+        }
+    }
+    let partitions = record["partitions"]
+        .as_u64()
+        .and_then(|count| u16::try_from(count).ok());
+    let partitions = partitions
+        .filter(|count| *count > 0)
+        .ok_or_else(|| foreign("it does not say how many partitions it has".to_owned()))?;
+    match options.partitions.filter(|asked| *asked != partitions) {
+        Some(asked) => Err(foreign(format!(
+            "it has {partitions} partitions, not {asked}"
+        ))),
+        None => Ok(partitions),
+    }
+}
+
+/// Folds the changelog of a partition.
+fn take_over(
+    log: &dyn Log,
+    config: Config,
+    stored: rkcy_core::storage::StoredPosition,
+    logic: Arc<dyn Logic>,
+) -> Result<Worker, Fault> {
+    let partition = config.partition;
+    let stream = StreamId {
+        kind: StreamKind::Changes,
+        partition,
+    };
+    let mut take_over = TakeOver::new(config, stored);
+    loop {
+        let records = log
+            .read(stream, take_over.next_offset(), 4 << 20)
+            .map_err(log_fault)?;
+        if records.is_empty() {
+            break;
+        }
+        for record in records {
+            take_over.fold(record.payload).map_err(stop_fault)?;
+        }
+    }
+    let worker = take_over.finish(logic).map_err(stop_fault)?;
+    let held = log
+        .bounds(StreamId {
+            kind: StreamKind::Commands,
+            partition,
+        })
+        .map_err(log_fault)?;
+    let needed = worker.next_offset();
+    if needed < held.start || needed > held.end {
+        let held = format!("offsets {}..{}", held.start, held.end);
+        return Err(stop_fault(Stop::LogGap {
+            partition,
+            needed,
+            held,
+        }));
+    }
+    Ok(worker)
+}
+
+/// Appends the Open of every worker.
+fn open_all<'a>(log: &dyn Log, workers: impl Iterator<Item = &'a mut Worker>) -> Result<(), Fault> {
+    let mut workers: Vec<&mut Worker> = workers.collect();
+    let opens = workers.iter().map(|worker| {
+        let partition = worker.partition().id();
+        (
+            StreamId {
+                kind: StreamKind::Commands,
+                partition,
+            },
+            worker.open(),
+        )
+    });
+    let offsets = append(log, opens.collect())?;
+    for (worker, offset) in workers.iter_mut().zip(offsets) {
+        worker.opened(offset);
+    }
+    Ok(())
+}
+
+/// Appends, and waits until it is durable.
+fn append(log: &dyn Log, batch: Vec<(StreamId, Bytes)>) -> Result<Vec<u64>, Fault> {
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    log.append(
+        batch,
+        Box::new(move |result| {
+            // This function waits for it, below.
+            let _ = sender
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .send(result);
+        }),
+    );
+    match receiver.recv() {
+        Ok(result) => result.map_err(log_fault),
+        Err(_) => Err(Fault::new(
+            Class::Unavailable,
+            "log_closed",
+            "the log was closed",
+        )),
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Fault> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(run)
+        .map_err(|error| Fault::new(Class::Unavailable, "no_threads", error.to_string()))
+}
+
+fn join(thread: JoinHandle<()>) -> Result<(), Fault> {
+    thread.join().map_err(|_| {
+        Fault::new(
+            Class::Corrupt,
+            "internal_error",
+            "a thread of the engine panicked; see the message above",
+        )
+    })
+}
+
+pub(crate) fn log_fault(error: LogError) -> Fault {
+    let class = if error.exit_code() == 2 {
+        Class::Invalid
+    } else {
+        Class::Unavailable
+    };
+    Fault::new(class, error.code(), format!("{error}; {}", error.remedy()))
+}
+
+fn stop_fault(stop: Stop) -> Fault {
+    let (class, code) = match &stop {
+        Stop::ForeignBuild { .. } => (Class::Unavailable, "foreign_build"),
+        Stop::ClockAhead { .. } => (Class::Unavailable, "clock_ahead"),
+        Stop::Overtaken { .. } => (Class::Unavailable, "overtaken"),
+        Stop::Sealed { .. } => (Class::Unavailable, "sealed"),
+        Stop::Unreadable { .. } => (Class::Corrupt, "unreadable"),
+        Stop::Diverged { .. } => (Class::Corrupt, "diverged"),
+        Stop::LogGap { .. } => (Class::Corrupt, "log_gap"),
+    };
+    Fault::new(class, code, stop.to_string())
+}
+
+fn process_fault(error: ProcessError) -> Fault {
+    match error {
+        ProcessError::Log(error) => log_fault(error),
+        ProcessError::Stop(stop) => stop_fault(stop),
+    }
+}
+
+fn storage_fault(error: &StorageError) -> Fault {
+    match error {
+        StorageError::Log(error) => log_fault(error.clone()),
+        StorageError::Store(error) => StoreError::into(error.clone()),
+        StorageError::Stop(stop) => Fault::new(Class::Corrupt, "storage_stopped", stop.to_string()),
+    }
+}

@@ -1,0 +1,162 @@
+//! From the changelog to the database.
+//!
+//! Owns the storage task: it reads the changelogs of its partitions, writes what counts in batches, tells
+//! the workers how far it has come, and lets the log drop what nobody needs any more.
+
+use super::process::Event;
+use crate::log::{Log, LogError, StreamId, StreamKind};
+use crate::store::{Store, StoreError};
+use crossbeam_channel::Sender;
+use rkcy_core::id::PartitionId;
+use rkcy_core::storage::{Storage, StorageStop};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Bytes of change records read at a time, per partition.
+const READ_BYTES: usize = 4 << 20;
+/// Rows after which a batch is written.
+const BATCH_ROWS: usize = 8_192;
+/// Longest pause between two tries to write; the first is a hundredth of it.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Why storage ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StorageError {
+    /// The changelog cannot be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A change record must not be written.
+    #[error(transparent)]
+    Stop(#[from] StorageStop),
+    /// The database refuses for good: another storage worker is at work, or it is not this platform's.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Figures of the storage task.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    /// Rows written.
+    pub(crate) rows: AtomicU64,
+    /// Whether everything that was durable has been written.
+    pub(crate) idle: AtomicBool,
+}
+
+/// The storage task.
+pub(crate) struct StorageTask {
+    pub(crate) partitions: Vec<(PartitionId, Storage, Sender<Event>)>,
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) wake: Arc<Notify>,
+    /// Set: write what there is, then end.
+    pub(crate) finish: Arc<AtomicBool>,
+    pub(crate) figures: Arc<Figures>,
+}
+
+impl StorageTask {
+    /// Writes until told to finish and everything is written.
+    ///
+    /// # Errors
+    /// [`StorageError`]: what must not be tried again.
+    pub(crate) async fn run(mut self) -> Result<(), StorageError> {
+        let wake = Arc::clone(&self.wake);
+        let streams: Vec<StreamId> = self
+            .partitions
+            .iter()
+            .map(|(id, ..)| changes(*id))
+            .collect();
+        let watcher: crate::log::Wake = Arc::new(move || wake.notify_one());
+        self.log.watch(&streams, Arc::clone(&watcher));
+        loop {
+            let finish = self.finish.load(Ordering::Acquire);
+            let mut progress = false;
+            for nth in 0..self.partitions.len() {
+                progress |= self.turn(nth).await?;
+            }
+            self.figures.idle.store(!progress, Ordering::Release);
+            if progress {
+                continue;
+            }
+            if finish {
+                return Ok(());
+            }
+            self.wake.notified().await;
+        }
+    }
+
+    /// One batch of one partition; `false` where there was nothing to do.
+    async fn turn(&mut self, nth: usize) -> Result<bool, StorageError> {
+        let (id, storage, worker) = &mut self.partitions[nth];
+        let id = *id;
+        let mut read = false;
+        while storage.pending_rows() < BATCH_ROWS {
+            let records = self
+                .log
+                .read(changes(id), storage.next_offset(), READ_BYTES)?;
+            if records.is_empty() {
+                break;
+            }
+            read = true;
+            for record in records {
+                storage.take(record.payload)?;
+            }
+        }
+        let Some(batch) = storage.take_batch() else {
+            return Ok(read);
+        };
+        let (rows, new) = (batch.rows.len() as u64, batch.new);
+        write(&*self.store, id, batch).await?;
+        self.figures.rows.fetch_add(rows, Ordering::Relaxed);
+        let _ = worker.send(Event::Stored(id, new.position));
+        if let Some(snapshot) = new.snapshot {
+            self.log.trim(changes(id), snapshot)?;
+        }
+        if let Some(offset) = new.position.offset() {
+            let stream = StreamId {
+                kind: StreamKind::Commands,
+                partition: id,
+            };
+            self.log.trim(stream, offset)?;
+        }
+        Ok(true)
+    }
+}
+
+/// Writes a batch; what may pass is tried again, ever less often, and said.
+async fn write(
+    store: &dyn Store,
+    id: PartitionId,
+    batch: rkcy_core::storage::Batch,
+) -> Result<(), StoreError> {
+    let mut pause = LONGEST_PAUSE / 100;
+    loop {
+        match store.write(id, batch.clone()).await {
+            Ok(()) => return Ok(()),
+            // An earlier try whose answer was lost.
+            Err(StoreError::Conflict { found, .. }) if found == batch.new => return Ok(()),
+            Err(error) if !may_pass(&error) => return Err(error),
+            Err(error) => eprintln!(
+                "warning: partition {id}: writing rows: {error}; trying again in {pause:?}"
+            ),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Whether the same write may succeed later.
+fn may_pass(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Unavailable { .. } | StoreError::Full { .. }
+    )
+}
+
+fn changes(partition: PartitionId) -> StreamId {
+    StreamId {
+        kind: StreamKind::Changes,
+        partition,
+    }
+}

@@ -1,0 +1,286 @@
+//! From callers to the log.
+//!
+//! Owns the typed client, and the thread that puts what callers submit into frames: whatever waits for
+//! one partition goes into one record.
+
+use super::answers::{Answers, unknown};
+use crate::codegen::{Bytes, Concern, Draft, Fault, Transaction, TxnId, decode};
+use crate::log::{Log, StreamId, StreamKind};
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use rkcy_core::fault::Class;
+use rkcy_core::frame::{Envelope, Frame, Reply};
+use rkcy_core::id::{ConcernId, PartitionId};
+use rkcy_core::key::Key;
+use rkcy_core::logic::Logic;
+use rkcy_core::txn::{Access, Outcome, ReplyTo, Txn};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Transactions that one process may have under way; beyond, callers hear `too_many_in_flight`.
+const IN_FLIGHT: usize = 100_000;
+
+/// A submission on its way to a frame.
+pub(crate) struct Submission {
+    to: PartitionId,
+    envelope: Envelope,
+}
+
+/// Calls transactions and operations of a running platform. Cheap to clone.
+#[derive(Clone)]
+pub struct Client {
+    logic: Arc<dyn Logic>,
+    answers: Arc<Answers>,
+    submissions: Sender<Submission>,
+    in_flight: Arc<AtomicUsize>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    pub(crate) fn new(
+        logic: Arc<dyn Logic>,
+        answers: Arc<Answers>,
+        submissions: Sender<Submission>,
+    ) -> Client {
+        Client {
+            logic,
+            answers,
+            submissions,
+            in_flight: Arc::default(),
+        }
+    }
+
+    /// A new transaction id, with the stamp of now.
+    #[must_use]
+    pub fn new_id() -> TxnId {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let stamp = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        TxnId::from_parts(stamp, uuid::Uuid::new_v4().as_u128())
+    }
+
+    /// Submits a transaction and waits for its result.
+    ///
+    /// # Errors
+    /// Its refusal, an invalid parameter, a bound, or [`Class::Unavailable`] where the outcome is unknown.
+    pub async fn call<T: Transaction>(&self, params: &T) -> Result<T::Output, Fault> {
+        self.call_as(Client::new_id(), params).await
+    }
+
+    /// The same with an id of the caller's: submitted twice, it runs once.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub async fn call_as<T: Transaction>(&self, id: TxnId, params: &T) -> Result<T::Output, Fault> {
+        let mut draft = self.draft(id, T::NUMBER);
+        params.draft(&mut draft)?;
+        let result = self.submit(draft.finish(&*self.logic)?).await?;
+        decode(&result)
+    }
+
+    /// Reads an instance; waits for transactions that hold it.
+    ///
+    /// # Errors
+    /// `not_found`, or as [`Client::call`].
+    pub async fn get<C: Concern>(&self, key: &C::Key) -> Result<C, Fault> {
+        let op = crate::codegen::op::GET;
+        let txn = self.single(C::ID, Key::of(key), op, Access::Shared, Bytes::new())?;
+        decode(&self.submit(txn).await?)
+    }
+
+    /// A draft with this id.
+    #[must_use]
+    pub fn draft(&self, id: TxnId, kind: u32) -> Draft {
+        Draft::new(id, kind, self.logic.schema())
+    }
+
+    /// A single operation, ready to submit.
+    ///
+    /// # Errors
+    /// Where it cannot be planned.
+    pub fn single(
+        &self,
+        concern: ConcernId,
+        key: Key,
+        op: u16,
+        access: Access,
+        args: Bytes,
+    ) -> Result<Txn, Fault> {
+        let (id, schema) = (Client::new_id(), self.logic.schema());
+        Draft::single(id, schema, concern, key, op, access, args, &*self.logic)
+    }
+
+    /// Plans the visits of a draft.
+    ///
+    /// # Errors
+    /// Where there is no plan.
+    pub fn finish(&self, draft: Draft) -> Result<Txn, Fault> {
+        draft.finish(&*self.logic)
+    }
+
+    /// Submits a planned transaction and waits for its encoded result.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub async fn submit(&self, txn: Txn) -> Result<Bytes, Fault> {
+        match self.outcome(txn).await {
+            Outcome::Committed(result) => result.ok_or_else(|| {
+                Fault::new(
+                    Class::Unavailable,
+                    "result_forgotten",
+                    "it is committed; its result was too long to remember: read it",
+                )
+            }),
+            Outcome::Refused(fault) | Outcome::NotTaken(fault) => Err(fault),
+        }
+    }
+
+    /// Submits a planned transaction and waits for how it ends.
+    pub async fn outcome(&self, mut txn: Txn) -> Outcome {
+        let Some(to) = txn.home() else {
+            return Outcome::Refused(Fault::new(
+                Class::Invalid,
+                "no_steps",
+                "there is nothing to do",
+            ));
+        };
+        let Some(_place) = Place::take(&self.in_flight) else {
+            let message =
+                format!("{IN_FLIGHT} transactions of this process are under way: try again");
+            return Outcome::NotTaken(Fault::new(Class::Bound, "too_many_in_flight", message));
+        };
+        let (reply, answer) = self.answers.expect();
+        txn.reply = reply;
+        // Forgets the number where this future is dropped before the answer.
+        let _waiting = Waiting {
+            answers: &self.answers,
+            reply,
+        };
+        let submission = Submission {
+            to,
+            envelope: Envelope::submit(txn),
+        };
+        if self.submissions.send(submission).is_err() {
+            let stopped = Fault::new(
+                Class::Unavailable,
+                "stopped",
+                "the platform has stopped: nothing was submitted",
+            );
+            return Outcome::NotTaken(stopped);
+        }
+        answer
+            .await
+            .unwrap_or_else(|_| Outcome::NotTaken(unknown("the platform has stopped")))
+    }
+}
+
+/// A place among the transactions under way.
+struct Place<'a>(&'a AtomicUsize);
+
+impl Place<'_> {
+    fn take(in_flight: &AtomicUsize) -> Option<Place<'_>> {
+        let before = in_flight.fetch_add(1, Ordering::Relaxed);
+        let place = Place(in_flight);
+        (before < IN_FLIGHT).then_some(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+struct Waiting<'a> {
+    answers: &'a Answers,
+    reply: ReplyTo,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.answers.forget(self.reply);
+    }
+}
+
+/// Most submissions that are looked at before what there is goes to the log.
+const BATCH: usize = 4_096;
+
+/// The thread between callers and the log; ends when no client is left.
+pub(crate) fn run(
+    submissions: &Receiver<Submission>,
+    log: &dyn Log,
+    answers: &Arc<Answers>,
+    record_bytes: usize,
+) {
+    while let Ok(first) = submissions.recv() {
+        let mut by_partition: BTreeMap<PartitionId, Vec<Envelope>> = BTreeMap::new();
+        let mut taken = Some(first);
+        for _ in 0..BATCH {
+            let Some(submission) = taken else { break };
+            by_partition
+                .entry(submission.to)
+                .or_default()
+                .push(submission.envelope);
+            taken = match submissions.try_recv() {
+                Ok(next) => Some(next),
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+            };
+        }
+        // The loop may end with one in hand.
+        if let Some(submission) = taken {
+            by_partition
+                .entry(submission.to)
+                .or_default()
+                .push(submission.envelope);
+        }
+        for (partition, envelopes) in by_partition {
+            for part in split(&envelopes, record_bytes) {
+                append(log, answers, partition, part);
+            }
+        }
+    }
+}
+
+/// Runs of envelopes that fit a record.
+fn split(envelopes: &[Envelope], record_bytes: usize) -> impl Iterator<Item = &[Envelope]> {
+    let mut bytes = 0;
+    envelopes.chunk_by(move |before, next| {
+        bytes += before.body.len() + 128;
+        let fits = bytes + next.body.len() + 128 <= record_bytes;
+        if !fits {
+            bytes = 0;
+        }
+        fits
+    })
+}
+
+fn append(log: &dyn Log, answers: &Arc<Answers>, partition: PartitionId, envelopes: &[Envelope]) {
+    let frame = Frame::encode(None, envelopes.iter());
+    let told: Vec<(ReplyTo, TxnId)> = envelopes
+        .iter()
+        .map(|envelope| (envelope.head.reply, envelope.head.txn))
+        .collect();
+    let answers = Arc::clone(answers);
+    let stream = StreamId {
+        kind: StreamKind::Commands,
+        partition,
+    };
+    log.append(
+        vec![(stream, frame)],
+        Box::new(move |result| {
+            if let Err(error) = result {
+                for (to, txn) in told {
+                    let outcome = Outcome::NotTaken(unknown(&error.to_string()));
+                    answers.give(Reply { to, txn, outcome });
+                }
+            }
+        }),
+    );
+}
