@@ -12,4 +12,9 @@
 pub mod check;
 pub mod diagnostic;
 pub mod model;
+pub mod naming;
+pub mod lock;
+pub mod plan;
+pub mod render;
+pub mod write;
 pub mod syntax;

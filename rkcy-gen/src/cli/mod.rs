@@ -2,6 +2,7 @@
 //!
 //! A new command is a file here with an `Args` and a `run`, and a line in `Command`.
 
+mod build;
 mod check;
 mod explain;
 mod input;
@@ -30,6 +31,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Build(build::Args),
     Check(check::Args),
     Explain(explain::Args),
     Show(show::Args),
@@ -71,6 +73,7 @@ pub(crate) enum Outcome {
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
+        Command::Build(args) => build::run(&args, cli.color),
         Command::Check(args) => check::run(&args, cli.color),
         Command::Explain(args) => explain::run(&args),
         Command::Show(args) => show::run(&args, cli.color),
