@@ -87,7 +87,7 @@ impl Cx<'_> {
         let getters = pairs
             .iter()
             .filter(|(field, _)| is_private(concern, field))
-            .map(|(field, plan)| self.getter(concern, field, plan, &mut imports))
+            .map(|(field, plan)| self.getter(field, plan, &mut imports))
             .collect();
         let key_type = self.key_type(concern.id, &mut imports);
         let table = self.table(concern, &mut imports);
@@ -117,7 +117,7 @@ impl Cx<'_> {
         }
     }
 
-    fn getter(&self, concern: &Concern, field: &Field, plan: &StructField, imports: &mut Imports) -> Getter {
+    fn getter(&self, field: &Field, plan: &StructField, imports: &mut Imports) -> Getter {
         let std = &self.names.std;
         let place = format!("self.{}", plan.name);
         let is_string = self.model.stored_as(field.ty.value) == ValueType::Scalar(Scalar::String)
@@ -131,9 +131,7 @@ impl Cx<'_> {
             Many::Optional => (format!("{}<&{inner}>", std.option), format!("{place}.as_ref()")),
             Many::List => (format!("&[{inner}]"), format!("&{place}")),
         };
-        let is_key = std::ptr::eq(field, &concern.key);
-        let signature = if is_key { self.key_signature(field) } else { self.field_signature(field) };
-        Getter { docs: docs::lines(&field.docs, &signature), name: naming::method(&field.name), ty, value }
+        Getter { docs: docs::lines(&field.docs, &self.field_signature(field)), name: naming::method(&field.name), ty, value }
     }
 
     /// The key of `self`.

@@ -42,7 +42,9 @@ impl Scope<'_> {
     pub(super) fn for_field(&mut self, expr: &Expr, field: &Field) -> String {
         match expr.kind {
             ExprKind::Default => {
-                self.import(field.ty);
+                if field.ty.many == Many::One || field.default.is_some() {
+                    self.import(field.ty);
+                }
                 self.cx.default_of(field)
             }
             _ => self.owned(expr, field.ty),

@@ -72,6 +72,9 @@ pub(super) struct OperationPlan {
     pub(super) args: String,
     /// Rust type of the result, for the description.
     pub(super) output: String,
+    /// The module of the message that is the payload, where there is one.
+    pub(super) params_of: Option<String>,
+    /// Else the named parameters.
     pub(super) desc_params: Vec<DescParam>,
     pub(super) refusals: Vec<String>,
     /// Where the payload has named parameters.
@@ -155,7 +158,14 @@ impl Cx<'_> {
             is_query: operation.is_query,
             args: payload_name.unwrap_or_else(|| "codegen::Empty".to_owned()),
             output,
-            desc_params: self.payload_desc(operation.payload),
+            params_of: match operation.payload {
+                Payload::Message(id) => Some(naming::module(&self.model.message(*id).name)),
+                Payload::Empty | Payload::Fields(_) => None,
+            },
+            desc_params: match operation.payload {
+                Payload::Fields(fields) => self.desc_params(fields.iter()),
+                Payload::Empty | Payload::Message(_) => Vec::new(),
+            },
             refusals: operation.refusals.named().iter().map(|refusal| refusal.name.clone()).collect(),
             payload,
             refusal,
@@ -216,14 +226,6 @@ impl Cx<'_> {
             of,
             values: named.iter().map(|refusal| (naming::camel(&refusal.name), refusal.name.clone())).collect(),
         })
-    }
-
-    fn payload_desc(&self, payload: &Payload) -> Vec<DescParam> {
-        match payload {
-            Payload::Empty => Vec::new(),
-            Payload::Message(id) => self.desc_params(self.model.message(*id).fields.iter()),
-            Payload::Fields(fields) => self.desc_params(fields.iter()),
-        }
     }
 
     pub(super) fn desc_params<'f>(&self, fields: impl Iterator<Item = &'f Field>) -> Vec<DescParam> {

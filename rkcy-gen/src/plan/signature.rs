@@ -25,6 +25,9 @@ impl Cx<'_> {
 
     /// A field as a schema writes it.
     pub(super) fn field_signature(&self, field: &Field) -> String {
+        if self.model.concerns().iter().any(|concern| std::ptr::eq(&concern.key, field)) {
+            return self.key_signature(field);
+        }
         let mut text = format!("{}: {}", field.name, self.schema_type(field.ty));
         text.push_str(&constraints(&field.constraints));
         if field.immutable {
@@ -37,7 +40,7 @@ impl Cx<'_> {
     }
 
     /// The key of a concern as a schema writes it.
-    pub(super) fn key_signature(&self, key: &Field) -> String {
+    fn key_signature(&self, key: &Field) -> String {
         format!("key {}: {}{}", key.name, self.schema_type(key.ty), constraints(&key.constraints))
     }
 

@@ -48,8 +48,9 @@ pub(super) struct Late {
 }
 
 impl Late {
-    fn is_empty(&self) -> bool {
-        self.args.is_empty() && self.keys.is_empty() && self.checks.is_empty() && self.answer.is_none()
+    fn bodies(&self) -> impl Iterator<Item = &String> {
+        let numbered = self.args.iter().chain(&self.keys).chain(&self.checks);
+        numbered.map(|(_, body)| body).chain(&self.answer)
     }
 }
 
@@ -188,7 +189,7 @@ impl<'a> Body<'a> {
         if let Some(answer) = self.answer() {
             lines.push(format!("draft.answer({answer});"));
         }
-        if !self.late.is_empty() {
+        if self.late.bodies().any(|body| body.contains("params.")) {
             lines.push("draft.carry(self);".to_owned());
         }
         lines

@@ -5,6 +5,7 @@
 
 use super::draft::Draft;
 use super::value::Value;
+use super::{json, op};
 use crate::store::{Migration, TableDesc};
 use bytes::Bytes;
 use rkcy_core::fault::Fault;
@@ -12,6 +13,8 @@ use rkcy_core::id::ConcernId;
 use rkcy_core::key::{Key, KeyPart};
 use rkcy_core::logic::Logic;
 use rkcy_core::txn::Access;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use std::sync::Arc;
 
@@ -87,6 +90,62 @@ pub struct OpDesc {
     pub args_to_json: fn(&Bytes) -> Result<Json, Fault>,
     /// Shows its result as JSON.
     pub result_to_json: fn(&Bytes) -> Result<Json, Fault>,
+}
+
+impl ParamDesc {
+    /// A parameter.
+    #[must_use]
+    pub const fn new(name: &'static str, ty: &'static str) -> ParamDesc {
+        ParamDesc { name, ty }
+    }
+}
+
+impl OpDesc {
+    /// What the types of payload and result say; the rest is to be filled in.
+    #[must_use]
+    pub const fn of<A, O>() -> OpDesc
+    where
+        A: Value + Serialize + DeserializeOwned,
+        O: Value + Serialize,
+    {
+        OpDesc {
+            number: op::NONE,
+            name: "",
+            doc: "",
+            access: Access::Shared,
+            params: &[],
+            refusals: &[],
+            args_from_json: json::args_from_json::<A>,
+            args_to_json: json::to_json::<A>,
+            result_to_json: json::to_json::<O>,
+        }
+    }
+
+    /// `create`, with the fields of the instance as parameters.
+    #[must_use]
+    pub const fn create<C: Concern + Serialize + DeserializeOwned>(
+        params: &'static [ParamDesc],
+    ) -> OpDesc {
+        OpDesc {
+            number: op::CREATE,
+            name: "create",
+            access: Access::Exclusive,
+            params,
+            refusals: &["already_exists"],
+            ..OpDesc::of::<C, C>()
+        }
+    }
+
+    /// `get`.
+    #[must_use]
+    pub const fn get<C: Concern + Serialize>() -> OpDesc {
+        OpDesc {
+            number: op::GET,
+            name: "get",
+            refusals: &["not_found"],
+            ..OpDesc::of::<json::Empty, C>()
+        }
+    }
 }
 
 /// A concern.

@@ -8,11 +8,16 @@ use rkcy_runtime::codegen;
 /// Its rank: the place of its instances in the order of locks.
 pub(super) const RANK: u16 = 1025;
 
-/// `concern Character`
+/// Hash of what the schema says of it.
+pub(super) const SCHEMA: u64 = 0xda24_0872_bf4b_d657;
+
+/// A figure in the game, with a purse and a bag.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
 #[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
 pub struct Character {
+    /// `key id: uuid`
     pub(super) id: codegen::Uuid,
+    /// `player: ref Player`
     pub(super) player: codegen::Ref<Player>,
     /// `fullname: string @length(2..=64)`
     pub fullname: String,
@@ -36,31 +41,6 @@ fn default_class() -> Class {
 
 fn default_active() -> bool {
     true
-}
-
-impl Character {
-    /// An instance with these fields, and what the schema says in the others.
-    pub fn new(id: codegen::Uuid, player: codegen::Ref<Player>, fullname: String) -> Self {
-        Character {
-            id,
-            player,
-            fullname,
-            class: Class::Warrior,
-            active: true,
-            currency: Currency::default(),
-            items: Vec::new(),
-        }
-    }
-
-    /// `key id: uuid`
-    pub fn id(&self) -> codegen::Uuid {
-        self.id
-    }
-
-    /// `player: ref Player`
-    pub fn player(&self) -> codegen::Ref<Player> {
-        self.player
-    }
 }
 
 impl codegen::Value for Character {
@@ -99,6 +79,31 @@ impl codegen::Value for Character {
     }
 }
 
+impl Character {
+    /// An instance with these fields, and in the others what the schema says.
+    pub fn new(id: codegen::Uuid, player: codegen::Ref<Player>, fullname: String) -> Self {
+        Character {
+            id,
+            player,
+            fullname,
+            class: Class::Warrior,
+            active: true,
+            currency: Currency::default(),
+            items: Vec::new(),
+        }
+    }
+
+    /// `key id: uuid`
+    pub fn id(&self) -> codegen::Uuid {
+        self.id
+    }
+
+    /// `player: ref Player`
+    pub fn player(&self) -> codegen::Ref<Player> {
+        self.player
+    }
+}
+
 impl codegen::Concern for Character {
     type Key = codegen::Uuid;
     const ID: codegen::ConcernId = codegen::ConcernId(RANK);
@@ -106,6 +111,22 @@ impl codegen::Concern for Character {
 
     fn key(&self) -> codegen::Uuid {
         self.id
+    }
+}
+
+/// Refusals of `Character.debit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CharacterDebitRefusal {
+    /// `insufficient_funds`
+    InsufficientFunds,
+}
+
+impl From<CharacterDebitRefusal> for codegen::Fault {
+    fn from(refusal: CharacterDebitRefusal) -> codegen::Fault {
+        let name = match refusal {
+            CharacterDebitRefusal::InsufficientFunds => "insufficient_funds",
+        };
+        codegen::Fault::refusal(name, "Character.debit")
     }
 }
 
@@ -138,49 +159,35 @@ impl codegen::Value for CharacterRename {
     }
 }
 
-/// Refusals of `Character.debit`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CharacterDebitRefusal {
-    /// `insufficient_funds`
-    InsufficientFunds,
-}
-
-impl From<CharacterDebitRefusal> for codegen::Fault {
-    fn from(refusal: CharacterDebitRefusal) -> codegen::Fault {
-        let name = match refusal {
-            CharacterDebitRefusal::InsufficientFunds => "insufficient_funds",
-        };
-        codegen::Fault::refusal(name, "Character.debit")
-    }
-}
-
-/// What may be done to a `Character`. Handlers are deterministic: no I/O, no clock, no randomness but
-/// that of the context. What one changes is kept only if it does not refuse.
+/// What may be done to a `Character`.
+///
+/// Handlers are deterministic: no I/O, no clock, no randomness but that of the context. What one
+/// changes is kept only if it does not refuse.
 pub trait CharacterHandlers {
-    /// `command fund(Currency)`
+    /// Adds money that is new in the game.
     ///
     /// # Errors
-    /// Its refusals.
+    /// With a text of its own.
     fn fund(
         character: &mut Character,
         payload: &Currency,
         cx: &codegen::Context<'_>,
     ) -> Result<(), codegen::Text>;
 
-    /// `command debit(Currency) refuses insufficient_funds`
+    /// Takes money away.
     ///
     /// # Errors
-    /// Its refusals.
+    /// With one of its refusals.
     fn debit(
         character: &mut Character,
         payload: &Currency,
         cx: &codegen::Context<'_>,
     ) -> Result<(), CharacterDebitRefusal>;
 
-    /// `command credit(Currency)`
+    /// Adds money that was taken from another.
     ///
     /// # Errors
-    /// Its refusals.
+    /// With a text of its own.
     fn credit(
         character: &mut Character,
         payload: &Currency,
@@ -190,17 +197,17 @@ pub trait CharacterHandlers {
     /// `command rename(fullname: string @length(2..=64))`
     ///
     /// # Errors
-    /// Its refusals.
+    /// With a text of its own.
     fn rename(
         character: &mut Character,
         payload: &CharacterRename,
         cx: &codegen::Context<'_>,
     ) -> Result<(), codegen::Text>;
 
-    /// `query worth() -> i64`
+    /// All of the purse, in gold.
     ///
     /// # Errors
-    /// Its refusals.
+    /// With a text of its own.
     fn worth(character: &Character, cx: &codegen::Context<'_>) -> Result<i64, codegen::Text>;
 }
 
@@ -227,29 +234,27 @@ pub(super) fn run<H: CharacterHandlers>(
         codegen::op::CREATE => codegen::create::<Character>(call, row),
         codegen::op::GET => codegen::get::<Character>(call, row),
         op::FUND => {
-            codegen::command::<Character, Currency, _>(call, row, |character, payload, cx| {
-                H::fund(character, payload, cx).map_err(codegen::Fault::from)
+            codegen::command::<Character, Currency, _>(call, row, |instance, payload, cx| {
+                H::fund(instance, payload, cx).map_err(codegen::Fault::from)
             })
         }
         op::DEBIT => {
-            codegen::command::<Character, Currency, _>(call, row, |character, payload, cx| {
-                H::debit(character, payload, cx).map_err(codegen::Fault::from)
+            codegen::command::<Character, Currency, _>(call, row, |instance, payload, cx| {
+                H::debit(instance, payload, cx).map_err(codegen::Fault::from)
             })
         }
         op::CREDIT => {
-            codegen::command::<Character, Currency, _>(call, row, |character, payload, cx| {
-                H::credit(character, payload, cx).map_err(codegen::Fault::from)
+            codegen::command::<Character, Currency, _>(call, row, |instance, payload, cx| {
+                H::credit(instance, payload, cx).map_err(codegen::Fault::from)
             })
         }
-        op::RENAME => codegen::command::<Character, CharacterRename, _>(
-            call,
-            row,
-            |character, payload, cx| {
-                H::rename(character, payload, cx).map_err(codegen::Fault::from)
-            },
-        ),
-        op::WORTH => codegen::query_without_payload::<Character, _>(call, row, |character, cx| {
-            H::worth(character, cx).map_err(codegen::Fault::from)
+        op::RENAME => {
+            codegen::command::<Character, CharacterRename, _>(call, row, |instance, payload, cx| {
+                H::rename(instance, payload, cx).map_err(codegen::Fault::from)
+            })
+        }
+        op::WORTH => codegen::query_without_payload::<Character, _>(call, row, |instance, cx| {
+            H::worth(instance, cx).map_err(codegen::Fault::from)
         }),
         unknown => Err(codegen::unknown_op("Character", unknown)),
     }
@@ -259,167 +264,62 @@ pub(super) fn run<H: CharacterHandlers>(
 pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     id: codegen::ConcernId(RANK),
     name: "Character",
-    doc: "",
+    doc: "A figure in the game, with a purse and a bag.",
     ops: &[
-        codegen::OpDesc {
-            number: codegen::op::CREATE,
-            name: "create",
-            doc: "",
-            access: codegen::Access::Exclusive,
-            params: &[
-                codegen::ParamDesc {
-                    name: "id",
-                    ty: "uuid",
-                },
-                codegen::ParamDesc {
-                    name: "player",
-                    ty: "ref Player",
-                },
-                codegen::ParamDesc {
-                    name: "fullname",
-                    ty: "string",
-                },
-                codegen::ParamDesc {
-                    name: "class",
-                    ty: "Class",
-                },
-                codegen::ParamDesc {
-                    name: "active",
-                    ty: "bool",
-                },
-                codegen::ParamDesc {
-                    name: "currency",
-                    ty: "Currency",
-                },
-                codegen::ParamDesc {
-                    name: "items",
-                    ty: "[Item]",
-                },
-            ],
-            refusals: &["already_exists"],
-            args_from_json: codegen::args_from_json::<Character>,
-            args_to_json: codegen::to_json::<Character>,
-            result_to_json: codegen::to_json::<Character>,
-        },
-        codegen::OpDesc {
-            number: codegen::op::GET,
-            name: "get",
-            doc: "",
-            access: codegen::Access::Shared,
-            params: &[],
-            refusals: &["not_found"],
-            args_from_json: codegen::args_from_json::<codegen::Empty>,
-            args_to_json: codegen::to_json::<codegen::Empty>,
-            result_to_json: codegen::to_json::<Character>,
-        },
+        codegen::OpDesc::create::<Character>(&[
+            codegen::ParamDesc::new("id", "uuid"),
+            codegen::ParamDesc::new("player", "ref Player"),
+            codegen::ParamDesc::new("fullname", "string"),
+            codegen::ParamDesc::new("class", "Class"),
+            codegen::ParamDesc::new("active", "bool"),
+            codegen::ParamDesc::new("currency", "Currency"),
+            codegen::ParamDesc::new("items", "[Item]"),
+        ]),
+        codegen::OpDesc::get::<Character>(),
         codegen::OpDesc {
             number: op::FUND,
             name: "fund",
-            doc: "",
+            doc: "Adds money that is new in the game.",
             access: codegen::Access::Exclusive,
-            params: &[
-                codegen::ParamDesc {
-                    name: "gold",
-                    ty: "i64",
-                },
-                codegen::ParamDesc {
-                    name: "faction_0",
-                    ty: "i64",
-                },
-                codegen::ParamDesc {
-                    name: "faction_1",
-                    ty: "i64",
-                },
-                codegen::ParamDesc {
-                    name: "faction_2",
-                    ty: "i64",
-                },
-            ],
+            params: super::currency::PARAMS,
             refusals: &[],
-            args_from_json: codegen::args_from_json::<Currency>,
-            args_to_json: codegen::to_json::<Currency>,
-            result_to_json: codegen::to_json::<()>,
+            ..codegen::OpDesc::of::<Currency, ()>()
         },
         codegen::OpDesc {
             number: op::DEBIT,
             name: "debit",
-            doc: "",
+            doc: "Takes money away.",
             access: codegen::Access::Exclusive,
-            params: &[
-                codegen::ParamDesc {
-                    name: "gold",
-                    ty: "i64",
-                },
-                codegen::ParamDesc {
-                    name: "faction_0",
-                    ty: "i64",
-                },
-                codegen::ParamDesc {
-                    name: "faction_1",
-                    ty: "i64",
-                },
-                codegen::ParamDesc {
-                    name: "faction_2",
-                    ty: "i64",
-                },
-            ],
+            params: super::currency::PARAMS,
             refusals: &["insufficient_funds"],
-            args_from_json: codegen::args_from_json::<Currency>,
-            args_to_json: codegen::to_json::<Currency>,
-            result_to_json: codegen::to_json::<()>,
+            ..codegen::OpDesc::of::<Currency, ()>()
         },
         codegen::OpDesc {
             number: op::CREDIT,
             name: "credit",
-            doc: "",
+            doc: "Adds money that was taken from another.",
             access: codegen::Access::Exclusive,
-            params: &[
-                codegen::ParamDesc {
-                    name: "gold",
-                    ty: "i64",
-                },
-                codegen::ParamDesc {
-                    name: "faction_0",
-                    ty: "i64",
-                },
-                codegen::ParamDesc {
-                    name: "faction_1",
-                    ty: "i64",
-                },
-                codegen::ParamDesc {
-                    name: "faction_2",
-                    ty: "i64",
-                },
-            ],
+            params: super::currency::PARAMS,
             refusals: &[],
-            args_from_json: codegen::args_from_json::<Currency>,
-            args_to_json: codegen::to_json::<Currency>,
-            result_to_json: codegen::to_json::<()>,
+            ..codegen::OpDesc::of::<Currency, ()>()
         },
         codegen::OpDesc {
             number: op::RENAME,
             name: "rename",
             doc: "",
             access: codegen::Access::Exclusive,
-            params: &[codegen::ParamDesc {
-                name: "fullname",
-                ty: "string",
-            }],
+            params: &[codegen::ParamDesc::new("fullname", "string")],
             refusals: &[],
-            args_from_json: codegen::args_from_json::<CharacterRename>,
-            args_to_json: codegen::to_json::<CharacterRename>,
-            result_to_json: codegen::to_json::<()>,
+            ..codegen::OpDesc::of::<CharacterRename, ()>()
         },
         codegen::OpDesc {
             number: op::WORTH,
             name: "worth",
-            doc: "",
+            doc: "All of the purse, in gold.",
             access: codegen::Access::Shared,
             params: &[],
             refusals: &[],
-            args_from_json: codegen::args_from_json::<codegen::Empty>,
-            args_to_json: codegen::to_json::<codegen::Empty>,
-            result_to_json: codegen::to_json::<i64>,
+            ..codegen::OpDesc::of::<codegen::Empty, i64>()
         },
     ],
     key_from_text: codegen::key_from_text::<Character>,
@@ -450,23 +350,23 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
 };
 
 fn to_columns(bytes: &[u8]) -> Result<Vec<codegen::SqlValue>, codegen::Fault> {
-    let character: Character = codegen::decode_slice(bytes)?;
+    let instance: Character = codegen::decode_slice(bytes)?;
     Ok(vec![
-        codegen::sql(&character.player),
-        codegen::sql(&character.fullname),
-        codegen::sql(&character.class),
-        codegen::sql(&character.active),
-        codegen::sql(&character.currency.gold),
-        codegen::sql(&character.currency.faction_0),
-        codegen::sql(&character.currency.faction_1),
-        codegen::sql(&character.currency.faction_2),
-        codegen::sql_json(&character.items)?,
+        codegen::sql(&instance.player),
+        codegen::sql(&instance.fullname),
+        codegen::sql(&instance.class),
+        codegen::sql(&instance.active),
+        codegen::sql(&instance.currency.gold),
+        codegen::sql(&instance.currency.faction_0),
+        codegen::sql(&instance.currency.faction_1),
+        codegen::sql(&instance.currency.faction_2),
+        codegen::sql_json(&instance.items)?,
     ])
 }
 
 fn from_columns(columns: &[codegen::SqlValue]) -> Result<Vec<u8>, codegen::Fault> {
     let mut columns = codegen::Columns::new("Character", columns);
-    let character = Character {
+    let instance = Character {
         id: columns.take("id")?,
         player: columns.take("player")?,
         fullname: columns.take("fullname")?,
@@ -480,5 +380,5 @@ fn from_columns(columns: &[codegen::SqlValue]) -> Result<Vec<u8>, codegen::Fault
         },
         items: columns.json("items")?,
     };
-    Ok(codegen::encode(&character).into())
+    Ok(codegen::encode(&instance).into())
 }

@@ -4,6 +4,9 @@
 
 use rkcy_runtime::codegen;
 
+/// Hash of what the schema says of it.
+pub(super) const SCHEMA: u64 = 0xa241_2d58_85f7_8228;
+
 /// `enum Class`
 #[derive(
     Clone,
@@ -39,12 +42,8 @@ impl Class {
             Class::Rogue => "rogue",
         }
     }
-}
 
-impl codegen::Value for Class {
-    type Proto = i32;
-
-    fn to_proto(&self) -> i32 {
+    const fn number(self) -> i32 {
         match self {
             Class::Warrior => 1,
             Class::Mage => 2,
@@ -52,13 +51,25 @@ impl codegen::Value for Class {
         }
     }
 
-    fn from_proto(number: i32) -> Result<Self, codegen::Fault> {
+    const fn from_number(number: i32) -> Option<Self> {
         match number {
-            1 => Ok(Class::Warrior),
-            2 => Ok(Class::Mage),
-            3 => Ok(Class::Rogue),
-            _ => Err(codegen::unknown_number("Class", number)),
+            1 => Some(Class::Warrior),
+            2 => Some(Class::Mage),
+            3 => Some(Class::Rogue),
+            _ => None,
         }
+    }
+}
+
+impl codegen::Value for Class {
+    type Proto = i32;
+
+    fn to_proto(&self) -> i32 {
+        self.number()
+    }
+
+    fn from_proto(number: i32) -> Result<Self, codegen::Fault> {
+        Class::from_number(number).ok_or_else(|| codegen::unknown_number("Class", number))
     }
 }
 

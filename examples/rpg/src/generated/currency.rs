@@ -5,6 +5,9 @@
 use super::proto;
 use rkcy_runtime::codegen;
 
+/// Hash of what the schema says of it.
+pub(super) const SCHEMA: u64 = 0xb599_53d0_db22_322f;
+
 /// A value: it has no key and lives inside a concern, a request or a result.
 #[derive(
     Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
@@ -54,3 +57,11 @@ impl codegen::Value for Currency {
         Ok(())
     }
 }
+
+/// The fields, as parameters of operations.
+pub(super) const PARAMS: &[codegen::ParamDesc] = &[
+    codegen::ParamDesc::new("gold", "i64"),
+    codegen::ParamDesc::new("faction_0", "i64"),
+    codegen::ParamDesc::new("faction_1", "i64"),
+    codegen::ParamDesc::new("faction_2", "i64"),
+];

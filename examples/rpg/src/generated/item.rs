@@ -5,7 +5,10 @@
 use super::proto;
 use rkcy_runtime::codegen;
 
-/// `message Item`
+/// Hash of what the schema says of it.
+pub(super) const SCHEMA: u64 = 0x997f_d90b_435e_42f9;
+
+/// A thing that a character carries.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
 #[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
 pub struct Item {

@@ -5,7 +5,10 @@
 use super::{Character, Currency, proto};
 use rkcy_runtime::codegen;
 
-/// `message Offer`
+/// Hash of what the schema says of it.
+pub(super) const SCHEMA: u64 = 0x3a22_8eb1_e144_a5c9;
+
+/// What one side of a trade pays.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
 #[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
 pub struct Offer {

@@ -8,44 +8,27 @@ use rkcy_runtime::codegen;
 /// Its rank: the place of its instances in the order of locks.
 pub(super) const RANK: u16 = 1024;
 
-/// `concern Player`
+/// Hash of what the schema says of it.
+pub(super) const SCHEMA: u64 = 0x0e45_af80_5169_773e;
+
+/// A person who plays.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
 #[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
 pub struct Player {
+    /// `key id: uuid`
     pub(super) id: codegen::Uuid,
+    /// `username: string @length(4..=32) @immutable`
     pub(super) username: String,
     /// `active: bool = true`
     #[serde(default = "default_active")]
     pub active: bool,
-    /// `count: u32`
+    /// How many characters the player has.
     #[serde(default)]
     pub count: u32,
 }
 
 fn default_active() -> bool {
     true
-}
-
-impl Player {
-    /// An instance with these fields, and what the schema says in the others.
-    pub fn new(id: codegen::Uuid, username: String) -> Self {
-        Player {
-            id,
-            username,
-            active: true,
-            count: 0,
-        }
-    }
-
-    /// `key id: uuid`
-    pub fn id(&self) -> codegen::Uuid {
-        self.id
-    }
-
-    /// `username: string @length(4..=32) @immutable`
-    pub fn username(&self) -> &str {
-        &self.username
-    }
 }
 
 impl codegen::Value for Player {
@@ -72,6 +55,28 @@ impl codegen::Value for Player {
     fn check(&self) -> Result<(), codegen::Violation> {
         codegen::constraint::text("username", &self.username, 4..=32)?;
         Ok(())
+    }
+}
+
+impl Player {
+    /// An instance with these fields, and in the others what the schema says.
+    pub fn new(id: codegen::Uuid, username: String) -> Self {
+        Player {
+            id,
+            username,
+            active: true,
+            count: 0,
+        }
+    }
+
+    /// `key id: uuid`
+    pub fn id(&self) -> codegen::Uuid {
+        self.id
+    }
+
+    /// `username: string @length(4..=32) @immutable`
+    pub fn username(&self) -> &str {
+        &self.username
     }
 }
 
@@ -120,13 +125,15 @@ impl From<PlayerDeactivateRefusal> for codegen::Fault {
     }
 }
 
-/// What may be done to a `Player`. Handlers are deterministic: no I/O, no clock, no randomness but
-/// that of the context. What one changes is kept only if it does not refuse.
+/// What may be done to a `Player`.
+///
+/// Handlers are deterministic: no I/O, no clock, no randomness but that of the context. What one
+/// changes is kept only if it does not refuse.
 pub trait PlayerHandlers {
     /// `command add_character() refuses not_active, too_many_characters`
     ///
     /// # Errors
-    /// Its refusals.
+    /// With one of its refusals.
     fn add_character(
         player: &mut Player,
         cx: &codegen::Context<'_>,
@@ -135,7 +142,7 @@ pub trait PlayerHandlers {
     /// `command deactivate() refuses not_active`
     ///
     /// # Errors
-    /// Its refusals.
+    /// With one of its refusals.
     fn deactivate(
         player: &mut Player,
         cx: &codegen::Context<'_>,
@@ -159,13 +166,15 @@ pub(super) fn run<H: PlayerHandlers>(
         codegen::op::CREATE => codegen::create::<Player>(call, row),
         codegen::op::GET => codegen::get::<Player>(call, row),
         op::ADD_CHARACTER => {
-            codegen::command_without_payload::<Player, _>(call, row, |player, cx| {
-                H::add_character(player, cx).map_err(codegen::Fault::from)
+            codegen::command_without_payload::<Player, _>(call, row, |instance, cx| {
+                H::add_character(instance, cx).map_err(codegen::Fault::from)
             })
         }
-        op::DEACTIVATE => codegen::command_without_payload::<Player, _>(call, row, |player, cx| {
-            H::deactivate(player, cx).map_err(codegen::Fault::from)
-        }),
+        op::DEACTIVATE => {
+            codegen::command_without_payload::<Player, _>(call, row, |instance, cx| {
+                H::deactivate(instance, cx).map_err(codegen::Fault::from)
+            })
+        }
         unknown => Err(codegen::unknown_op("Player", unknown)),
     }
 }
@@ -174,47 +183,15 @@ pub(super) fn run<H: PlayerHandlers>(
 pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     id: codegen::ConcernId(RANK),
     name: "Player",
-    doc: "",
+    doc: "A person who plays.",
     ops: &[
-        codegen::OpDesc {
-            number: codegen::op::CREATE,
-            name: "create",
-            doc: "",
-            access: codegen::Access::Exclusive,
-            params: &[
-                codegen::ParamDesc {
-                    name: "id",
-                    ty: "uuid",
-                },
-                codegen::ParamDesc {
-                    name: "username",
-                    ty: "string",
-                },
-                codegen::ParamDesc {
-                    name: "active",
-                    ty: "bool",
-                },
-                codegen::ParamDesc {
-                    name: "count",
-                    ty: "u32",
-                },
-            ],
-            refusals: &["already_exists"],
-            args_from_json: codegen::args_from_json::<Player>,
-            args_to_json: codegen::to_json::<Player>,
-            result_to_json: codegen::to_json::<Player>,
-        },
-        codegen::OpDesc {
-            number: codegen::op::GET,
-            name: "get",
-            doc: "",
-            access: codegen::Access::Shared,
-            params: &[],
-            refusals: &["not_found"],
-            args_from_json: codegen::args_from_json::<codegen::Empty>,
-            args_to_json: codegen::to_json::<codegen::Empty>,
-            result_to_json: codegen::to_json::<Player>,
-        },
+        codegen::OpDesc::create::<Player>(&[
+            codegen::ParamDesc::new("id", "uuid"),
+            codegen::ParamDesc::new("username", "string"),
+            codegen::ParamDesc::new("active", "bool"),
+            codegen::ParamDesc::new("count", "u32"),
+        ]),
+        codegen::OpDesc::get::<Player>(),
         codegen::OpDesc {
             number: op::ADD_CHARACTER,
             name: "add_character",
@@ -222,9 +199,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[],
             refusals: &["not_active", "too_many_characters"],
-            args_from_json: codegen::args_from_json::<codegen::Empty>,
-            args_to_json: codegen::to_json::<codegen::Empty>,
-            result_to_json: codegen::to_json::<()>,
+            ..codegen::OpDesc::of::<codegen::Empty, ()>()
         },
         codegen::OpDesc {
             number: op::DEACTIVATE,
@@ -233,9 +208,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[],
             refusals: &["not_active"],
-            args_from_json: codegen::args_from_json::<codegen::Empty>,
-            args_to_json: codegen::to_json::<codegen::Empty>,
-            result_to_json: codegen::to_json::<()>,
+            ..codegen::OpDesc::of::<codegen::Empty, ()>()
         },
     ],
     key_from_text: codegen::key_from_text::<Player>,
@@ -256,21 +229,21 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
 };
 
 fn to_columns(bytes: &[u8]) -> Result<Vec<codegen::SqlValue>, codegen::Fault> {
-    let player: Player = codegen::decode_slice(bytes)?;
+    let instance: Player = codegen::decode_slice(bytes)?;
     Ok(vec![
-        codegen::sql(&player.username),
-        codegen::sql(&player.active),
-        codegen::sql(&player.count),
+        codegen::sql(&instance.username),
+        codegen::sql(&instance.active),
+        codegen::sql(&instance.count),
     ])
 }
 
 fn from_columns(columns: &[codegen::SqlValue]) -> Result<Vec<u8>, codegen::Fault> {
     let mut columns = codegen::Columns::new("Player", columns);
-    let player = Player {
+    let instance = Player {
         id: columns.take("id")?,
         username: columns.take("username")?,
         active: columns.take("active")?,
         count: columns.take("count")?,
     };
-    Ok(codegen::encode(&player).into())
+    Ok(codegen::encode(&instance).into())
 }

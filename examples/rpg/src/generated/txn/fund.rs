@@ -8,6 +8,9 @@ use rkcy_runtime::codegen;
 /// Its number in a log.
 pub(super) const NUMBER: u32 = 1;
 
+/// Hash of what the schema says of it.
+pub(super) const SCHEMA: u64 = 0xfccd_79c2_edf9_9331;
+
 /// Money that enters the game.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
 #[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
@@ -15,7 +18,6 @@ pub struct Fund {
     /// `to: ref Character`
     pub to: codegen::Ref<Character>,
     /// `amount: Currency`
-    #[serde(default)]
     pub amount: Currency,
 }
 
@@ -32,7 +34,7 @@ impl codegen::Value for Fund {
     fn from_proto(proto: proto::Fund) -> Result<Self, codegen::Fault> {
         Ok(Fund {
             to: codegen::take("to", proto.to)?,
-            amount: codegen::take_or_default("amount", proto.amount)?,
+            amount: codegen::take_required("amount", proto.amount)?,
         })
     }
 
@@ -68,14 +70,8 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     name: "fund",
     doc: "Money that enters the game.",
     params: &[
-        codegen::ParamDesc {
-            name: "to",
-            ty: "ref Character",
-        },
-        codegen::ParamDesc {
-            name: "amount",
-            ty: "Currency",
-        },
+        codegen::ParamDesc::new("to", "ref Character"),
+        codegen::ParamDesc::new("amount", "Currency"),
     ],
     refusals: &[],
     draft_from_json: codegen::draft_from_json::<Fund>,

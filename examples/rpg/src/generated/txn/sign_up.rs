@@ -8,7 +8,10 @@ use rkcy_runtime::codegen;
 /// Its number in a log.
 pub(super) const NUMBER: u32 = 3;
 
-/// `transaction sign_up`
+/// Hash of what the schema says of it.
+pub(super) const SCHEMA: u64 = 0x0a37_8afb_f1bb_07d5;
+
+/// A new player with a first character.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
 #[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
 pub struct SignUp {
@@ -51,19 +54,19 @@ impl codegen::Transaction for SignUp {
         codegen::check(self)?;
         // Step 0: create Player { … }
         let key_0 = draft.derived_uuid(0, 0);
-        let instance = Player {
+        let payload = Player {
             id: key_0,
             username: self.username.clone(),
             active: true,
             count: 0,
         };
-        codegen::check(&instance)?;
-        draft.step(codegen::Spec::create::<Player>().on(&key_0).with(&instance));
+        codegen::check(&payload)?;
+        draft.step(codegen::Spec::create::<Player>().on(&key_0).with(&payload));
         // Step 1: Player[player.id].add_character()
         draft.step(codegen::Spec::command::<Player>(player::op::ADD_CHARACTER).on(&key_0));
         // Step 2: create Character { … }
         let key_2 = draft.derived_uuid(2, 0);
-        let instance = Character {
+        let payload = Character {
             id: key_2,
             player: codegen::Ref::new(key_0),
             fullname: self.fullname.clone(),
@@ -72,11 +75,11 @@ impl codegen::Transaction for SignUp {
             currency: Currency::default(),
             items: Vec::new(),
         };
-        codegen::check(&instance)?;
+        codegen::check(&payload)?;
         draft.step(
             codegen::Spec::create::<Character>()
                 .on(&key_2)
-                .with(&instance),
+                .with(&payload),
         );
         // Step 3: what is committed of Player[player.id]
         draft.step(codegen::Spec::get::<Player>().on(&key_0).kept());
@@ -89,16 +92,10 @@ impl codegen::Transaction for SignUp {
 pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     number: NUMBER,
     name: "sign_up",
-    doc: "",
+    doc: "A new player with a first character.",
     params: &[
-        codegen::ParamDesc {
-            name: "username",
-            ty: "string",
-        },
-        codegen::ParamDesc {
-            name: "fullname",
-            ty: "string",
-        },
+        codegen::ParamDesc::new("username", "string"),
+        codegen::ParamDesc::new("fullname", "string"),
     ],
     refusals: &["not_active", "too_many_characters"],
     draft_from_json: codegen::draft_from_json::<SignUp>,

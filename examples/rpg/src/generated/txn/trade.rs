@@ -8,6 +8,9 @@ use rkcy_runtime::codegen;
 /// Its number in a log.
 pub(super) const NUMBER: u32 = 2;
 
+/// Hash of what the schema says of it.
+pub(super) const SCHEMA: u64 = 0xa093_3b16_2873_f7e7;
+
 /// Both sides pay, then both sides are paid; or nobody is.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
 #[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
@@ -65,7 +68,7 @@ impl codegen::Transaction for Trade {
 
     fn draft(&self, draft: &mut codegen::Draft) -> Result<(), codegen::Fault> {
         codegen::check(self)?;
-        // require lhs.character != rhs.character else same_character
+        // require lhs.character != rhs.character
         if self.lhs.character == self.rhs.character {
             return Err(TradeRefusal::SameCharacter.into());
         }
@@ -103,14 +106,8 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     name: "trade",
     doc: "Both sides pay, then both sides are paid; or nobody is.",
     params: &[
-        codegen::ParamDesc {
-            name: "lhs",
-            ty: "Offer",
-        },
-        codegen::ParamDesc {
-            name: "rhs",
-            ty: "Offer",
-        },
+        codegen::ParamDesc::new("lhs", "Offer"),
+        codegen::ParamDesc::new("rhs", "Offer"),
     ],
     refusals: &["same_character", "insufficient_funds"],
     draft_from_json: codegen::draft_from_json::<Trade>,

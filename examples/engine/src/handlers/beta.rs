@@ -1,0 +1,40 @@
+//! What happens to the instances of `Beta`.
+
+use super::{Handlers, remember};
+use crate::generated::{
+    Beta, BetaAdd, BetaDescribe, BetaHandlers, BetaTake, BetaTakeRefusal, Note,
+};
+use rkcy_runtime::codegen::{Context, Text};
+
+impl BetaHandlers for Handlers {
+    fn add(beta: &mut Beta, payload: &BetaAdd, _cx: &Context<'_>) -> Result<i64, Text> {
+        beta.n = beta.n.checked_add(payload.amount).ok_or("overflow")?;
+        Ok(beta.n)
+    }
+
+    fn take(
+        beta: &mut Beta,
+        payload: &BetaTake,
+        _cx: &Context<'_>,
+    ) -> Result<i64, BetaTakeRefusal> {
+        let rest = beta.n.checked_sub(payload.amount).filter(|rest| *rest >= 0);
+        beta.n = rest.ok_or(BetaTakeRefusal::TooLittle)?;
+        Ok(beta.n)
+    }
+
+    fn note(beta: &mut Beta, payload: &Note, _cx: &Context<'_>) -> Result<(), Text> {
+        remember(&mut beta.log, payload.n);
+        Ok(())
+    }
+
+    fn total(beta: &Beta, _cx: &Context<'_>) -> Result<i64, Text> {
+        Ok(beta.n)
+    }
+
+    fn describe(beta: &Beta, payload: &BetaDescribe, _cx: &Context<'_>) -> Result<Note, Text> {
+        Ok(Note {
+            from: beta.id(),
+            n: beta.n.checked_mul(payload.factor).ok_or("overflow")?,
+        })
+    }
+}

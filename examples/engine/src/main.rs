@@ -1,0 +1,8 @@
+//! The binary of the platform `engine`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let _ = engine::platform();
+    ExitCode::SUCCESS
+}
