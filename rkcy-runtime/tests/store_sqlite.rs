@@ -540,8 +540,14 @@ async fn a_file_of_something_else_is_refused() {
         .await
         .unwrap();
     pool.close().await;
+    let before = std::fs::read(&file).unwrap();
     let error = open(&file).await.unwrap_err();
     assert!(error.to_string().contains("photos"), "{error}");
+    assert_eq!(
+        std::fs::read(&file).unwrap(),
+        before,
+        "it is left as it was"
+    );
 }
 
 #[tokio::test]

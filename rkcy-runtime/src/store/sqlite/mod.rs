@@ -2,23 +2,25 @@
 //!
 //! Owns the connections: one that writes, some that read. In WAL mode they do not wait for each other,
 //! and a read transaction sees rows and position as of one commit. Leaves the text of the statements to
-//! `statements`, migrations to `migrations`, what an error means to `fault`.
+//! `statements`, columns to `rows`, migrations to `migrations`, what an error means to `fault`.
 
 mod fault;
 mod migrations;
+mod rows;
 mod statements;
 
 use super::{Loaded, Migration, MigrationStatus, Pending, SqlValue, Store, StoreError, TableDesc};
 use fault::Name;
-use rkcy_core::id::{ConcernId, PartitionId, Position, Version};
+use rkcy_core::id::{ConcernId, PartitionId};
 use rkcy_core::key::RowKey;
 use rkcy_core::rows::StoredRow;
 use rkcy_core::storage::{Batch, StoredPosition};
+use rows::position;
 use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteRow, SqliteSynchronous,
+    SqliteSynchronous,
 };
-use sqlx::{Arguments, AssertSqlSafe, Row, SqliteConnection, TypeInfo, ValueRef};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
 use statements::{Statements, rows_per_statement};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -30,7 +32,10 @@ const READERS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pages of the write-ahead log (4 KiB each) after which it is moved into the file. Rows that change
 /// often are moved once for many changes.
-const CHECKPOINT_PAGES: u32 = 4000;
+const CHECKPOINT_PAGES: u32 = 16_000;
+/// Memory for pages that the writer keeps, in KiB. Keys are random, so each row of a batch touches a page of its
+/// own: with SQLite's 2 MiB every one is read again, and half the throughput gone.
+const CACHE_KIB: u32 = 32 << 10;
 
 const CREATE_POSITION: &str = r#"CREATE TABLE IF NOT EXISTS "_rkcy_position" (
     "concern" INTEGER NOT NULL,
@@ -70,14 +75,21 @@ impl SqliteStore {
         let options = SqliteConnectOptions::new()
             .filename(file)
             .create_if_missing(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        // Before the file is made to use a write-ahead log: somebody else's is not touched.
+        refuse_foreign(&name, &options).await?;
+        let options = options
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY_TIMEOUT)
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
             .statement_cache_capacity(512);
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
-            .connect_with(options.clone())
+            .connect_with(
+                options
+                    .clone()
+                    .pragma("cache_size", format!("-{CACHE_KIB}")),
+            )
             .await
             .map_err(|e| name.error(e))?;
         let readers = SqlitePoolOptions::new()
@@ -87,14 +99,12 @@ impl SqliteStore {
             .into_iter()
             .map(|table| (table.concern, Statements::new(table)))
             .collect();
-        let store = SqliteStore {
+        Ok(SqliteStore {
             name,
             writer,
             readers,
             tables,
-        };
-        store.refuse_foreign().await?;
-        Ok(store)
+        })
     }
 
     /// Closes all connections, after which the write-ahead log is part of the file.
@@ -112,22 +122,6 @@ impl SqliteStore {
         let sql = format!("PRAGMA max_page_count = {pages}");
         let done = sqlx::query(AssertSqlSafe(sql)).execute(&self.writer).await;
         done.map(drop).map_err(|e| self.name.error(e))
-    }
-
-    /// A file with tables but without those of a platform belongs to somebody else.
-    async fn refuse_foreign(&self) -> Result<(), StoreError> {
-        let sql = r#"SELECT "name" FROM "sqlite_schema"
-            WHERE NOT EXISTS (SELECT 1 FROM "sqlite_schema" WHERE "name" = '_rkcy_migration') LIMIT 1"#;
-        let row = sqlx::query(sql)
-            .fetch_optional(&self.writer)
-            .await
-            .map_err(|e| self.name.error(e))?;
-        let Some(row) = row else { return Ok(()) };
-        let found: String = row.try_get(0).map_err(|e| self.name.error(e))?;
-        Err(StoreError::Foreign {
-            store: self.name.get(),
-            found: format!("it holds \"{found}\""),
-        })
     }
 
     fn table(&self, concern: ConcernId) -> Result<&Statements, StoreError> {
@@ -243,46 +237,6 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// Binds key columns and, where there is a value, its columns and version.
-    fn bind_row(
-        &self,
-        table: &'static TableDesc,
-        key: &RowKey,
-        row: &StoredRow,
-        arguments: &mut SqliteArguments,
-    ) -> Result<(), StoreError> {
-        let unfit = |source| StoreError::Row {
-            store: self.name.get(),
-            table: table.name,
-            source,
-        };
-        for column in (table.key)(key.key.as_bytes()).map_err(unfit)? {
-            self.bind(column, arguments)?;
-        }
-        let Some(value) = &row.value else {
-            return Ok(());
-        };
-        for column in (table.to_columns)(value).map_err(unfit)? {
-            self.bind(column, arguments)?;
-        }
-        let (next, index) = row.version.position.to_raw();
-        self.bind(SqlValue::I64(i64::from(row.version.generation)), arguments)?;
-        self.bind(SqlValue::I64(next.cast_signed()), arguments)?;
-        self.bind(SqlValue::I64(i64::from(index)), arguments)
-    }
-
-    fn bind(&self, value: SqlValue, arguments: &mut SqliteArguments) -> Result<(), StoreError> {
-        let added = match value {
-            SqlValue::Null => arguments.add(None::<i64>),
-            SqlValue::Bool(value) => arguments.add(i64::from(value)),
-            SqlValue::I64(value) => arguments.add(value),
-            SqlValue::F64(value) => arguments.add(value),
-            SqlValue::Text(value) => arguments.add(value),
-            SqlValue::Blob(value) => arguments.add(value),
-        };
-        added.map_err(|e| self.name.error(sqlx::Error::Encode(e)))
-    }
-
     async fn load_rows(
         &self,
         partition: PartitionId,
@@ -337,60 +291,25 @@ impl SqliteStore {
             rows,
         })
     }
-
-    /// Reads a row that a load statement found: which of the keys it is, and what it holds.
-    fn stored_row(
-        &self,
-        table: &'static TableDesc,
-        row: &SqliteRow,
-    ) -> Result<(usize, StoredRow), StoreError> {
-        let number = |at: usize| row.try_get::<i64, _>(at).map_err(|e| self.name.error(e));
-        let first = number(0)?;
-        let (generation, next, index) = (number(1)?, number(2)?, number(3)?);
-        let columns = table.key_columns.len() + table.value_columns.len();
-        let values: Result<Vec<SqlValue>, StoreError> = (4..4 + columns)
-            .map(|at| column(row, at).map_err(|e| self.name.error(e)))
-            .collect();
-        let value = (table.from_columns)(&values?).map_err(|source| StoreError::Row {
-            store: self.name.get(),
-            table: table.name,
-            source,
-        })?;
-        let version = Version {
-            generation: u32::try_from(generation).map_err(|_| self.name.bad_number())?,
-            position: position(next, index).ok_or_else(|| self.name.bad_number())?,
-        };
-        let ordinal = usize::try_from(first).map_err(|_| self.name.bad_number())?;
-        Ok((
-            ordinal,
-            StoredRow {
-                value: Some(value.into()),
-                version,
-            },
-        ))
-    }
 }
 
-/// A position out of its two columns.
-fn position(next: i64, index: i64) -> Option<Position> {
-    Some(Position::from_raw(
-        next.cast_unsigned(),
-        u32::try_from(index).ok()?,
-    ))
-}
-
-/// What stands in a column, by the type it has in this row.
-fn column(row: &SqliteRow, at: usize) -> Result<SqlValue, sqlx::Error> {
-    let raw = row.try_get_raw(at)?;
-    if raw.is_null() {
-        return Ok(SqlValue::Null);
-    }
-    let of = raw.type_info().into_owned();
-    Ok(match of.name() {
-        "REAL" => SqlValue::F64(row.try_get_unchecked(at)?),
-        "TEXT" => SqlValue::Text(row.try_get_unchecked(at)?),
-        "BLOB" => SqlValue::Blob(row.try_get_unchecked(at)?),
-        _ => SqlValue::I64(row.try_get_unchecked(at)?),
+/// A file with tables but without those of a platform belongs to somebody else.
+async fn refuse_foreign(name: &Name, options: &SqliteConnectOptions) -> Result<(), StoreError> {
+    let wrap = |e| name.error(e);
+    let mut connection = options.connect().await.map_err(wrap)?;
+    let sql = r#"SELECT "name" FROM "sqlite_schema"
+        WHERE NOT EXISTS (SELECT 1 FROM "sqlite_schema" WHERE "name" = '_rkcy_migration') LIMIT 1"#;
+    let row = sqlx::query(sql)
+        .fetch_optional(&mut connection)
+        .await
+        .map_err(wrap)?;
+    let found: Option<String> = row.map(|row| row.try_get(0)).transpose().map_err(wrap)?;
+    connection.close().await.map_err(wrap)?;
+    found.map_or(Ok(()), |found| {
+        Err(StoreError::Foreign {
+            store: name.get(),
+            found: format!("it holds \"{found}\""),
+        })
     })
 }
 
