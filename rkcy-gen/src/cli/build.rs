@@ -4,7 +4,7 @@
 #![allow(clippy::disallowed_methods)]
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use rkcy_gen::lock::Lock;
 use rkcy_gen::model::Model;
@@ -102,7 +102,22 @@ fn crate_dir(model: &Model, sources: &Sources) -> PathBuf {
     let platform = model.platform();
     let file = Path::new(sources.get(platform.span.file).name());
     let directory = file.parent().unwrap_or(Path::new(""));
-    directory.join(platform.crate_dir.as_deref().unwrap_or(&platform.name))
+    plain(&directory.join(platform.crate_dir.as_deref().unwrap_or(&platform.name)))
+}
+
+/// `schemas/../examples/rpg` is `examples/rpg`, as people say it. (Links to directories aside: they
+/// are not followed on the way back up.)
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        let ends_in_name = matches!(plain.components().next_back(), Some(Component::Normal(_)));
+        if part == Component::ParentDir && ends_in_name {
+            plain.pop();
+        } else {
+            plain.push(part);
+        }
+    }
+    if plain.as_os_str().is_empty() { PathBuf::from(".") } else { plain }
 }
 
 pub(super) fn file_name(path: &str) -> String {

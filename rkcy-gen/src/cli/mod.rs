@@ -8,6 +8,7 @@ mod explain;
 mod input;
 mod output;
 mod show;
+mod show_plan;
 
 use std::process::ExitCode;
 

@@ -4,6 +4,7 @@ use rkcy_gen::model::outline;
 
 use super::input::{CheckedInput, checked, parse};
 use super::output::{message, print, report};
+use super::show_plan::{show_plan, show_proto, show_sql};
 use super::{Color, Format, Outcome};
 
 /// Show what the generator makes of a schema.
@@ -35,12 +36,40 @@ enum What {
         #[arg(long, value_enum, default_value_t = Format::Human)]
         format: Format,
     },
+    /// The visits of each transaction: what is made together, what is locked meanwhile, what it
+    /// costs; as JSON it is a document with a version, for other tools.
+    #[command(after_help = "Example:\n  rkcy-gen show plan schemas/rpg.rkcy")]
+    Plan {
+        /// The schema.
+        #[arg(value_name = "FILE")]
+        file: String,
+        /// How to print it.
+        #[arg(long, value_enum, default_value_t = Format::Human)]
+        format: Format,
+    },
+    /// The protobuf messages.
+    #[command(after_help = "Example:\n  rkcy-gen show proto schemas/rpg.rkcy")]
+    Proto {
+        /// The schema.
+        #[arg(value_name = "FILE")]
+        file: String,
+    },
+    /// The tables, in PostgreSQL and in SQLite.
+    #[command(after_help = "Example:\n  rkcy-gen show sql schemas/rpg.rkcy")]
+    Sql {
+        /// The schema.
+        #[arg(value_name = "FILE")]
+        file: String,
+    },
 }
 
 pub(super) fn run(args: &Args, color: Color) -> Outcome {
     match &args.what {
         What::Ast { file } => show_ast(file, color),
         What::Model { file, format } => show_model(file, *format, color),
+        What::Plan { file, format } => show_plan(file, *format, color),
+        What::Proto { file } => show_proto(file, color),
+        What::Sql { file } => show_sql(file, color),
     }
 }
 
