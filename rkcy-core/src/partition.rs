@@ -314,8 +314,8 @@ impl Partition {
 
     /// Remembers how a transaction ended, and tells those who asked meanwhile.
     fn end(&mut self, id: TxnId, outcome: &Outcome) {
-        if let Some(Known::Running(asked)) = self.state.ids.get(id) {
-            for reply in asked {
+        if let Some(asked) = self.state.ids.asked(id) {
+            for reply in asked.to_vec() {
                 self.answer(reply, id, outcome.clone());
             }
         }
@@ -386,27 +386,17 @@ impl Partition {
         if self.cut == self.state.position {
             return None;
         }
-        let entries: Vec<EntryKey> = if snapshot {
-            self.touched.clear();
-            self.touched_ids.clear();
-            self.state.entries().collect()
+        let mut ids = std::mem::take(&mut self.touched_ids);
+        let touched = std::mem::take(&mut self.touched);
+        let entries = if snapshot {
+            self.encode_entries(self.state.entries())
         } else {
-            let ids = std::mem::take(&mut self.touched_ids)
-                .into_iter()
-                .map(EntryKey::Id);
-            let mut entries = std::mem::take(&mut self.touched);
-            entries.extend(ids);
-            entries.into_iter().collect()
+            ids.sort_unstable();
+            ids.dedup();
+            self.encode_entries(touched.into_iter().chain(ids.drain(..).map(EntryKey::Id)))
         };
-        let entries = entries.into_iter().filter_map(|key| {
-            let mut value = Vec::new();
-            let value = self
-                .state
-                .put_entry(&key, &mut value)
-                .then(|| Bytes::from(value));
-            let kept = value.is_some() || !bugs::on(Bug::DeltaForgetsAbsence);
-            kept.then_some((key, value))
-        });
+        ids.clear();
+        self.touched_ids = ids;
         let change = Change {
             epoch: self.state.scalars.epoch.unwrap_or(0),
             from: self.cut,
@@ -420,13 +410,34 @@ impl Partition {
             chunk: 0,
             of: 1,
             scalars: self.state.scalars.clone(),
-            entries: entries.collect(),
+            entries,
             rows: self.rows.take_dirty(),
             outbox: Vec::new(),
             lowest: Vec::new(),
         };
         self.cut = self.state.position;
         Some(change)
+    }
+
+    /// Entries with their values, which share one buffer; `None` is an absence.
+    fn encode_entries(
+        &self,
+        keys: impl Iterator<Item = EntryKey>,
+    ) -> Vec<(EntryKey, Option<Bytes>)> {
+        let mut buffer = Vec::new();
+        let mut entries = Vec::with_capacity(keys.size_hint().0);
+        for key in keys {
+            let start = buffer.len();
+            let present = self.state.put_entry(&key, &mut buffer);
+            if present || !bugs::on(Bug::DeltaForgetsAbsence) {
+                entries.push((key, present.then_some(start..buffer.len())));
+            }
+        }
+        let buffer = Bytes::from(buffer);
+        let shared = |(key, range): (EntryKey, Option<std::ops::Range<usize>>)| {
+            (key, range.map(|range| buffer.slice(range)))
+        };
+        entries.into_iter().map(shared).collect()
     }
 
     /// Puts a row of a folded change record into memory, before anything is applied.

@@ -86,25 +86,36 @@ impl Ids {
         }
     }
 
-    /// Replaces what is known of `id`.
-    pub fn set(&mut self, id: TxnId, known: Option<Known>) {
-        if let Some(asked) = self.running.remove(&id) {
-            self.bytes -= running_cost(&asked);
-        }
-        if let Some(outcome) = self.ended.remove(&id) {
-            self.bytes -= ended_cost(&outcome);
-        }
-        match known {
-            None => {}
-            Some(Known::Running(asked)) => {
-                self.bytes += running_cost(&asked);
-                self.running.insert(id, asked);
-            }
+    /// Those who asked for `id` while it runs; `None` where it does not run.
+    #[must_use]
+    pub fn asked(&self, id: TxnId) -> Option<&[ReplyTo]> {
+        self.running.get(&id).map(Vec::as_slice)
+    }
+
+    /// Replaces what is known of `id`; gives back what was.
+    pub fn set(&mut self, id: TxnId, known: Option<Known>) -> Option<Known> {
+        // Few run at a time, so this table is small and looked at first.
+        let ran = self.running.remove(&id);
+        let (ended, cost) = match known {
             Some(Known::Ended(outcome)) => {
-                self.bytes += ended_cost(&outcome);
-                self.ended.insert(id, outcome);
+                let cost = ended_cost(&outcome);
+                (self.ended.insert(id, outcome), cost)
             }
+            Some(Known::Running(asked)) => {
+                let cost = running_cost(&asked);
+                self.running.insert(id, asked);
+                (self.ended.remove(&id), cost)
+            }
+            None => (self.ended.remove(&id), 0),
+        };
+        self.bytes += cost;
+        if let Some(asked) = ran {
+            self.bytes -= running_cost(&asked);
+            return Some(Known::Running(asked));
         }
+        let outcome = ended?;
+        self.bytes -= ended_cost(&outcome);
+        Some(Known::Ended(outcome))
     }
 
     /// The ended id with the lowest stamp.
@@ -270,13 +281,11 @@ impl State {
             EntryKey::Trail(txn) => present(self.trails.get(txn), out),
             EntryKey::Id(txn) => match (self.ids.running.get(txn), self.ids.ended.get(txn)) {
                 (Some(asked), _) => {
-                    out.push(0);
-                    put_replies(asked, out);
+                    put_running(asked, out);
                     true
                 }
                 (None, Some(outcome)) => {
-                    out.push(1);
-                    outcome.put(out);
+                    put_ended(outcome, out);
                     true
                 }
                 (None, None) => false,
@@ -341,22 +350,22 @@ impl State {
     }
 }
 
-fn put_replies(replies: &[ReplyTo], out: &mut Vec<u8>) {
-    (replies.len() as u64).put(out);
-    replies.iter().for_each(|reply| reply.0.put(out));
+fn put_running(asked: &[ReplyTo], out: &mut Vec<u8>) {
+    out.push(0);
+    (asked.len() as u64).put(out);
+    asked.iter().for_each(|reply| reply.0.put(out));
+}
+
+fn put_ended(outcome: &Outcome, out: &mut Vec<u8>) {
+    out.push(1);
+    outcome.put(out);
 }
 
 impl Wire for Known {
     fn put(&self, out: &mut Vec<u8>) {
         match self {
-            Known::Running(asked) => {
-                out.push(0);
-                put_replies(asked, out);
-            }
-            Known::Ended(outcome) => {
-                out.push(1);
-                outcome.put(out);
-            }
+            Known::Running(asked) => put_running(asked, out),
+            Known::Ended(outcome) => put_ended(outcome, out),
         }
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {

@@ -161,6 +161,18 @@ impl Txn {
         &self.visits[..usize::from(self.next).min(self.visits.len())]
     }
 
+    /// The partitions of the visits already made, the first one first, each once.
+    #[must_use]
+    pub fn passed(&self) -> Vec<PartitionId> {
+        let mut passed = Vec::new();
+        for visit in self.made() {
+            if !passed.contains(&visit.at()) {
+                passed.push(visit.at());
+            }
+        }
+        passed
+    }
+
     /// The partition that remembers the transaction's id: that of its first visit.
     #[must_use]
     pub fn home(&self) -> Option<PartitionId> {

@@ -5,11 +5,11 @@
 
 use super::{Effect, Input, Partition};
 use crate::bugs::{self, Bug};
-use crate::id::{PartitionId, TxnId};
+use crate::id::{PartitionId, Position, TxnId};
 use crate::key::RowKey;
 use crate::rows::StoredRow;
 use crate::state::{EntryKey, Known, Lock, Trail, Waiting};
-use crate::wire::{Wire, put_bytes};
+use crate::wire::Wire;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -20,7 +20,7 @@ pub(super) enum Undo {
     Inbound(PartitionId, Option<u64>),
     Outbound(PartitionId, Option<u64>),
     Lock(RowKey, Option<Lock>),
-    Queued(RowKey, Waiting),
+    Queued(RowKey, (Position, u32)),
     Dequeued(RowKey, Waiting),
     Trail(TxnId, Option<Trail>),
     Id(TxnId, Option<Known>),
@@ -28,33 +28,45 @@ pub(super) enum Undo {
 }
 
 impl Partition {
+    /// Digests one change: what it is about, and its new value.
+    fn digest<V: Wire>(&mut self, tag: u8, name: &impl Wire, value: &V) {
+        self.scratch.push(tag);
+        name.put(&mut self.scratch);
+        value.put(&mut self.scratch);
+    }
+
     pub(super) fn set_inbound(&mut self, from: PartitionId, number: u64) {
+        self.digest(0, &from, &number);
         let before = self.state.inbound.insert(from, number);
         self.undo.push(Undo::Inbound(from, before));
     }
 
     pub(super) fn set_outbound(&mut self, to: PartitionId, number: u64) {
+        self.digest(1, &to, &number);
         let before = self.state.outbound.insert(to, number);
         self.undo.push(Undo::Outbound(to, before));
     }
 
     pub(super) fn set_lock(&mut self, group: &RowKey, lock: Option<Lock>) {
+        self.digest(2, group, &lock);
         let before = replace(&mut self.state.locks, group.clone(), lock);
         self.undo.push(Undo::Lock(group.clone(), before));
     }
 
     pub(super) fn set_trail(&mut self, txn: TxnId, trail: Option<Trail>) {
+        self.digest(3, &txn, &trail);
         let before = replace(&mut self.state.trails, txn, trail);
         self.undo.push(Undo::Trail(txn, before));
     }
 
     pub(super) fn set_id(&mut self, id: TxnId, known: Option<Known>) {
-        let before = self.state.ids.get(id);
-        self.state.ids.set(id, known);
+        self.digest(4, &id, &known);
+        let before = self.state.ids.set(id, known);
         self.undo.push(Undo::Id(id, before));
     }
 
     pub(super) fn set_row(&mut self, key: &RowKey, value: Option<Bytes>) {
+        self.digest(5, key, &value);
         let row = StoredRow {
             value,
             version: self.version(),
@@ -64,7 +76,9 @@ impl Partition {
     }
 
     pub(super) fn enqueue(&mut self, group: &RowKey, waiting: Waiting) {
-        self.undo.push(Undo::Queued(group.clone(), waiting.clone()));
+        self.digest(6, group, &waiting);
+        self.undo
+            .push(Undo::Queued(group.clone(), (waiting.at, waiting.nth)));
         self.state
             .queues
             .entry(group.clone())
@@ -84,6 +98,7 @@ impl Partition {
         if queue.is_empty() {
             self.state.queues.remove(group);
         }
+        self.digest(7, group, &(waiting.at, u64::from(waiting.nth)));
         self.undo
             .push(Undo::Dequeued(group.clone(), waiting.clone()));
         Some(waiting)
@@ -92,6 +107,7 @@ impl Partition {
     /// Takes back all that the application in progress has changed.
     pub(super) fn roll_back(&mut self) {
         self.effects.clear();
+        self.scratch.clear();
         self.released.clear();
         while let Some(undo) = self.undo.pop() {
             match undo {
@@ -99,7 +115,7 @@ impl Partition {
                 Undo::Outbound(to, before) => drop(replace(&mut self.state.outbound, to, before)),
                 Undo::Lock(group, before) => drop(replace(&mut self.state.locks, group, before)),
                 Undo::Trail(txn, before) => drop(replace(&mut self.state.trails, txn, before)),
-                Undo::Id(id, before) => self.state.ids.set(id, before),
+                Undo::Id(id, before) => drop(self.state.ids.set(id, before)),
                 Undo::Row(key, before) => self.rows.undo(&key, before),
                 Undo::Queued(group, _) => {
                     if let Some(queue) = self.state.queues.get_mut(&group) {
@@ -122,9 +138,8 @@ impl Partition {
 
     /// Digests what the application did, and notes what it touched for the next change record.
     pub(super) fn finish_application(&mut self, input: Input<'_>) {
-        let mut scratch = std::mem::take(&mut self.scratch);
-        scratch.clear();
-        input.at.put(&mut scratch);
+        let scratch = &mut self.scratch;
+        input.at.put(scratch);
         scratch.extend_from_slice(&input.envelope.body);
         for effect in &self.effects {
             match effect {
@@ -133,29 +148,25 @@ impl Partition {
                     number,
                     envelope,
                 } => {
-                    to.put(&mut scratch);
-                    number.put(&mut scratch);
-                    envelope.put(&mut scratch);
+                    to.put(scratch);
+                    number.put(scratch);
+                    envelope.put(scratch);
                 }
                 Effect::Answer(reply) => {
-                    reply.to.0.put(&mut scratch);
-                    reply.txn.put(&mut scratch);
-                    reply.outcome.put(&mut scratch);
+                    reply.to.0.put(scratch);
+                    reply.txn.put(scratch);
+                    reply.outcome.put(scratch);
                 }
             }
         }
-        for undo in std::mem::take(&mut self.undo) {
+        let scalars = &mut self.state.scalars;
+        scalars.digest = xxh3_64_with_seed(scratch, scalars.digest);
+        scratch.clear();
+        for undo in self.undo.drain(..) {
             let key = match undo {
-                Undo::Row(key, _) => {
-                    // It was written in this application, so it is in memory.
-                    let value = self.rows.get(&key).and_then(|row| row.value.as_ref());
-                    key.put(&mut scratch);
-                    put_bytes(&mut scratch, value.map_or(&[][..], |value| value));
-                    continue;
-                }
+                // Rows know themselves whether they have changed.
+                Undo::Row(..) => continue,
                 Undo::Id(id, _) => {
-                    id.put(&mut scratch);
-                    self.state.put_entry(&EntryKey::Id(id), &mut scratch);
                     self.touched_ids.push(id);
                     continue;
                 }
@@ -163,19 +174,12 @@ impl Partition {
                 Undo::Outbound(to, _) => EntryKey::Outbound(to),
                 Undo::Lock(group, _) => EntryKey::Lock(group),
                 Undo::Trail(txn, _) => EntryKey::Trail(txn),
-                Undo::Queued(group, waiting) | Undo::Dequeued(group, waiting) => {
-                    EntryKey::Waiting(group, waiting.at, waiting.nth)
-                }
+                Undo::Queued(group, (at, nth)) => EntryKey::Waiting(group, at, nth),
+                Undo::Dequeued(group, waiting) => EntryKey::Waiting(group, waiting.at, waiting.nth),
             };
-            key.put(&mut scratch);
-            let present = self.state.put_entry(&key, &mut scratch);
-            present.put(&mut scratch);
             self.touched.insert(key);
         }
-        let scalars = &mut self.state.scalars;
-        scalars.digest = xxh3_64_with_seed(&scratch, scalars.digest);
         self.state.ids.forget_through(scalars.floor);
-        self.scratch = scratch;
     }
 }
 

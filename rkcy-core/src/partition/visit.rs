@@ -312,27 +312,13 @@ impl Partition {
             }
         }
         let outcome = Outcome::Committed(Some(result));
-        self.finish(
-            txn.id,
-            &partitions_of(&txn),
-            txn.mode,
-            txn.reply,
-            outcome,
-            true,
-        );
+        self.finish(txn.id, &txn.passed(), txn.mode, txn.reply, outcome, true);
     }
 
     /// Ends a transaction without effect.
     fn abort(&mut self, txn: &Txn, fault: Fault) {
-        let passed = partitions_of(txn);
-        self.finish(
-            txn.id,
-            &passed,
-            txn.mode,
-            txn.reply,
-            Outcome::Refused(fault),
-            false,
-        );
+        let outcome = Outcome::Refused(fault);
+        self.finish(txn.id, &txn.passed(), txn.mode, txn.reply, outcome, false);
     }
 
     /// Ends a transaction whose body cannot be read, by what its head says (rule 7).
@@ -454,11 +440,6 @@ fn fits(lock: Option<&Lock>, access: Access) -> bool {
         Some(Lock::Shared(_)) => access == Access::Shared,
         Some(Lock::Exclusive { .. }) => false,
     }
-}
-
-/// The partitions of the visits made, the first one first.
-fn partitions_of(txn: &Txn) -> Vec<PartitionId> {
-    Head::of_txn(Kind::Visit, txn).passed
 }
 
 /// Pending values with the changed copies over them.

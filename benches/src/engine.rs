@@ -1,0 +1,271 @@
+//! The pure engine: frame bytes in; effect, answer and change record bytes out.
+//!
+//! One thread, no log, no disk. Ids are remembered, digests computed, change records taken every
+//! [`ROUND`] envelopes, as a driver does. Making the frames is not counted. Seconds are those of the
+//! thread's own CPU time, so that what else the machine does counts little.
+
+use crate::figures::{Figures, duration};
+use bytes::Bytes;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rkcy_core::frame::{Envelope, Frame};
+use rkcy_core::id::{ConcernId, PartitionId, Position, TxnId};
+use rkcy_core::key::{Key, RowKey, partition_of};
+use rkcy_core::logic::Logic;
+use rkcy_core::rows::StoredRow;
+use rkcy_core::settings::Settings;
+use rkcy_core::storage::StoredPosition;
+use rkcy_core::txn::Txn;
+use rkcy_core::worker::{Config, Progress, TakeOver, Worker};
+use rkcy_runtime::codegen::{Concern, Draft, Ref, Transaction, encode};
+use rpg::generated::txn::{Fund, Trade};
+use rpg::generated::{Character, Currency, Offer, Player};
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Instances in memory.
+const KEYS: usize = 1_000_000;
+/// Envelopes of a frame.
+const FRAME: usize = 64;
+/// Envelopes between two change records.
+const ROUND: usize = 4_096;
+
+pub(crate) fn run(figures: &mut Figures) {
+    let spread = one_visit(KEYS);
+    figures.add(
+        "engine_one_visit_records_per_second_per_core",
+        spread,
+        "1/s",
+    );
+    let hot = one_visit(1);
+    figures.add("engine_hot_key_over_spread", hot / spread, "ratio");
+    let trades = two_visits(KEYS);
+    figures.add(
+        "engine_two_visit_transactions_per_second_per_core",
+        trades,
+        "1/s",
+    );
+    let hot = two_visits(1);
+    figures.add(
+        "engine_two_visit_hot_key_over_spread",
+        hot / trades,
+        "ratio",
+    );
+}
+
+/// Partitions at work side by side on this thread.
+struct Bench {
+    logic: Arc<dyn Logic>,
+    workers: Vec<(Worker, u64)>,
+    keys: Vec<Uuid>,
+    rng: ChaCha8Rng,
+    clock: u64,
+    busy: Duration,
+}
+
+impl Bench {
+    fn new(partitions: u16) -> Bench {
+        let logic = (rpg::platform().logic)(partitions);
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let keys: Vec<Uuid> = (0..KEYS).map(|_| Uuid::from_u128(rng.random())).collect();
+        let workers = (0..partitions).map(|index| {
+            let id = PartitionId {
+                concern: Character::ID,
+                index,
+            };
+            (worker(id, Arc::clone(&logic)), 1)
+        });
+        let mut bench = Bench {
+            workers: workers.collect(),
+            logic,
+            rng,
+            clock: 1_700_000_000_000,
+            busy: Duration::ZERO,
+            keys,
+        };
+        bench.load();
+        bench
+    }
+
+    /// Puts every instance into memory.
+    fn load(&mut self) {
+        let count = u16::try_from(self.workers.len()).unwrap_or(u16::MAX);
+        for (nth, key) in self.keys.iter().enumerate() {
+            let mut character = Character::new(
+                *key,
+                Ref::<Player>::new(Uuid::nil()),
+                format!("Hero number {nth}"),
+            );
+            character.currency.gold = 1_000_000_000;
+            let row = RowKey {
+                concern: Character::ID,
+                key: Key::of(key),
+            };
+            let at = partition_of(Character::ID, &row.key, count).index;
+            let stored = StoredRow {
+                value: Some(encode(&character)),
+                ..StoredRow::ABSENT
+            };
+            self.workers[usize::from(at)]
+                .0
+                .loaded(Position::START, &[(row, stored)])
+                .expect("nobody else is there");
+        }
+    }
+
+    fn key(&mut self, among: usize) -> Uuid {
+        self.keys[self.rng.random_range(0..among)]
+    }
+
+    fn submit(&mut self, draft: impl FnOnce(&mut Draft)) -> Txn {
+        let mut new = Draft::new(
+            TxnId::from_parts(self.clock, self.rng.random()),
+            1,
+            self.logic.schema(),
+        );
+        draft(&mut new);
+        new.finish(&*self.logic).expect("a plan")
+    }
+
+    /// Frames of `count` transactions, by partition.
+    fn frames(
+        &mut self,
+        count: usize,
+        mut make: impl FnMut(&mut Bench) -> Txn,
+    ) -> Vec<(u16, Bytes)> {
+        self.clock += 5;
+        let mut waiting: Vec<Vec<Envelope>> = self.workers.iter().map(|_| Vec::new()).collect();
+        let mut frames = Vec::new();
+        for _ in 0..count {
+            let txn = make(self);
+            let at = txn.visits[0].partition;
+            let here = &mut waiting[usize::from(at)];
+            here.push(Envelope::submit(txn));
+            if here.len() == FRAME {
+                frames.push((at, Frame::encode(None, here.iter())));
+                here.clear();
+            }
+        }
+        for (at, rest) in (0_u16..).zip(waiting) {
+            if !rest.is_empty() {
+                frames.push((at, Frame::encode(None, rest.iter())));
+            }
+        }
+        frames
+    }
+
+    /// Applies frames and all that comes of them; gives back how many answers there were.
+    fn apply(&mut self, frames: Vec<(u16, Bytes)>) -> usize {
+        let start = cpu_time();
+        let mut answers = 0;
+        let mut frames = frames;
+        while !frames.is_empty() {
+            for (at, frame) in std::mem::take(&mut frames) {
+                let (worker, next) = &mut self.workers[usize::from(at)];
+                worker
+                    .feed(*next, self.clock, frame, self.clock)
+                    .expect("the next record");
+                *next += 1;
+            }
+            for (worker, _) in &mut self.workers {
+                while worker.run(ROUND).expect("no reason to stop") != Progress::Idle {}
+                answers += worker.take_replies().len();
+                frames.extend(
+                    worker
+                        .take_frames()
+                        .into_iter()
+                        .map(|out| (out.to.index, out.frame)),
+                );
+                std::hint::black_box(worker.take_change(false));
+            }
+        }
+        self.busy += cpu_time() - start;
+        answers
+    }
+}
+
+/// CPU time of this thread.
+fn cpu_time() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(now).unwrap_or_default()
+}
+
+fn worker(partition: PartitionId, logic: Arc<dyn Logic>) -> Worker {
+    let config = Config {
+        partition,
+        generation: 0,
+        owner: 1,
+        build: 1,
+        atomic: true,
+        settings: Settings::default(),
+        cache_bytes: usize::MAX / 2,
+        record_bytes: 4 << 20,
+    };
+    let take_over = TakeOver::new(config, StoredPosition::default());
+    let mut worker = take_over.finish(logic).expect("an empty changelog");
+    let open = worker.open();
+    worker.opened(0);
+    worker.feed(0, 0, open, 0).expect("the first record");
+    worker.run(1).expect("no reason to stop");
+    worker
+}
+
+/// Records per second: `fund`, keys out of the first `among`.
+fn one_visit(among: usize) -> f64 {
+    let mut bench = Bench::new(1);
+    let mut done = 0;
+    while bench.busy < duration() {
+        let frames = bench.frames(ROUND, |bench| {
+            let fund = Fund {
+                to: Ref::new(bench.key(among)),
+                amount: gold(1),
+            };
+            bench.submit(|draft| fund.draft(draft).expect("a fund"))
+        });
+        done += bench.apply(frames);
+    }
+    per_second(done, bench.busy)
+}
+
+/// Transactions per second: `trade` between two partitions, one side out of the first `among`.
+fn two_visits(among: usize) -> f64 {
+    let mut bench = Bench::new(2);
+    let mut done = 0;
+    while bench.busy < duration() {
+        let frames = bench.frames(ROUND, |bench| {
+            let trade = loop {
+                let (one, other) = (bench.key(among), bench.key(KEYS));
+                let at = |key: &Uuid| partition_of(ConcernId(0), &Key::of(key), 2).index;
+                if at(&one) != at(&other) {
+                    break Trade {
+                        lhs: offer(one),
+                        rhs: offer(other),
+                    };
+                }
+            };
+            bench.submit(|draft| trade.draft(draft).expect("a trade"))
+        });
+        done += bench.apply(frames);
+    }
+    per_second(done, bench.busy)
+}
+
+fn offer(character: Uuid) -> Offer {
+    Offer {
+        character: Ref::new(character),
+        currency: gold(1),
+    }
+}
+
+fn gold(gold: i64) -> Currency {
+    Currency {
+        gold,
+        ..Currency::default()
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate")]
+fn per_second(count: usize, busy: Duration) -> f64 {
+    count as f64 / busy.as_secs_f64()
+}
