@@ -177,6 +177,67 @@ fn repeated_parts_end() {
 }
 
 #[test]
+fn work_does_not_grow_with_the_square() {
+    let platform = "platform t { crate \"t\" }\n";
+    let fill = |before: &str, line: &dyn Fn(usize) -> String, after: &str| {
+        let mut text = format!("{platform}{before}");
+        let mut index = 0;
+        while text.len() < SIZE {
+            text.push_str(&line(index));
+            index += 1;
+        }
+        text + after
+    };
+    let concerns = "message T { l: T?  r: T? }\nconcern A { key id: uuid  n: i64  b: id of B  command c(n: i64) }\nconcern B { key id: uuid  command c(n: i64) }\n";
+    let body = format!("{concerns}transaction t(a: ref A, n: i64) {{\n let x = get A[a]\n");
+    let texts = [
+        fill("message M {\n", &|i| format!("f{i}: U{i}\n"), "}"),
+        fill("", &|i| format!("message M{i} {{ a: N{i} }}\n"), ""),
+        fill("message M {\n", &|i| format!("f{i}: i64\n"), "}\n"),
+        fill("message M {\n", &|_| "f: i64,\n".to_owned(), "}\n"),
+        fill("message M {\n", &|_| "f i64\n".to_owned(), "}\n"),
+        fill("message M {\n", &|_| "/// x\n".to_owned(), "}\n"),
+        fill("enum E {\n", &|i| format!("v{i}\n"), "}"),
+        fill("message M { f: i64 ", &|i| format!("@a{i}"), "}"),
+        fill("message M { f: i64 ", &|_| "@min(0)".to_owned(), "}"),
+        fill(&body, &|i| format!("let y{i} = n\n"), "}"),
+        fill(&body, &|i| format!("let y{i} = T {{}}\n"), "}"),
+        fill(&body, &|i| format!("A[a].c(y{i})\n"), "}"),
+        fill(&body, &|_| "B[x.b].c(1)\n".to_owned(), "}"),
+        fill(
+            &body,
+            &|i| format!("let y{i} = get A[a]\nB[y{i}.b].c(1)\n"),
+            "}",
+        ),
+        fill(
+            &format!("{body}create A {{ b: a"),
+            &|i| format!(", f{i}: n"),
+            "} }",
+        ),
+        fill(
+            &format!("{body}let y0 = create B {{}}\n"),
+            &|i| format!("let y{} = create B {{ id: y{i}.id }}\n", i + 1),
+            "}",
+        ),
+        fill(
+            &format!("{body}let y0 = T {{}}\n"),
+            &|i| format!("let y{} = T {{ l: y{i}, r: y{i} }}\n", i + 1),
+            "}",
+        ),
+        fill(
+            &format!("{concerns}transaction t("),
+            &|i| format!("p{i}: i64, "),
+            ") { create B {} }",
+        ),
+    ];
+    for text in texts {
+        let shown = text[platform.len()..].chars().take(60).collect::<String>();
+        let (_, time) = run(text.into_bytes());
+        assert!(time < LIMIT, "{shown:?} took {time:?}");
+    }
+}
+
+#[test]
 fn noise_gives_one_error() {
     let mut numbers = Numbers(0x9E37_79B9_7F4A_7C15);
     let bytes: Vec<u8> = (0..SIZE).map(|_| numbers.next() as u8).collect();

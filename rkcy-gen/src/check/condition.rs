@@ -81,11 +81,7 @@ impl Checker {
             Ast::Path(path) if path.len() == 1 => path.first().map(|name| name.text.clone()),
             _ => None,
         };
-        let is_bound = |name: String, body: &Body<'_>| {
-            body.bindings
-                .iter()
-                .any(|binding| binding.name.text == name)
-        };
+        let is_bound = |name: String, body: &Body<'_>| body.position(&name).is_some();
         let left_needs_type = matches!(left.kind, Ast::Number(_))
             || plain_name(left).is_some_and(|name| !is_bound(name, body));
         if left_needs_type {

@@ -1,13 +1,13 @@
 //! Pass 5, the order of locks: a key that comes out of a result is known late, so its concern must
 //! rank behind all that the result depends on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::Checker;
 use super::body::Body;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::transaction::needed_results;
-use crate::model::{Step, StepId};
+use crate::model::{ConcernId, Step, StepId};
 
 impl Checker {
     /// Locks are taken in the order of ranks, and within a concern in the order of keys. A key out
@@ -47,6 +47,8 @@ impl Checker {
 /// need, and the earlier steps on the same concern, which may have changed the same instance.
 fn everything_behind(results: &BTreeSet<StepId>, steps: &[Step]) -> BTreeSet<StepId> {
     let mut behind = BTreeSet::new();
+    // The last step of each concern whose earlier steps are in already.
+    let mut covered: HashMap<ConcernId, StepId> = HashMap::new();
     let mut pending: Vec<StepId> = results.iter().copied().collect();
     while let Some(id) = pending.pop() {
         if !behind.insert(id) {
@@ -57,10 +59,13 @@ fn everything_behind(results: &BTreeSet<StepId>, steps: &[Step]) -> BTreeSet<Ste
         };
         pending.extend(needed_results(steps, &step.key));
         pending.extend(step.payload().flat_map(|expr| needed_results(steps, expr)));
-        let before = steps
-            .iter()
-            .filter(|earlier| earlier.id < id && earlier.concern == step.concern);
-        pending.extend(before.map(|earlier| earlier.id));
+        if covered.get(&step.concern).is_none_or(|last| *last < id) {
+            covered.insert(step.concern, id);
+            let before = steps
+                .iter()
+                .filter(|earlier| earlier.id < id && earlier.concern == step.concern);
+            pending.extend(before.map(|earlier| earlier.id));
+        }
     }
     behind
 }

@@ -80,8 +80,12 @@ impl Checker {
                     span,
                 }),
                 Bound::Step(id, ty) => Some(of_step(id, ty, span)),
-                Bound::Expr(expr) => Some(expr),
+                Bound::Expr(expr, _) => Some(expr),
                 Bound::Lost => None,
+                Bound::TooLarge => {
+                    self.too_large(span, body);
+                    None
+                }
             };
         }
         if enum_value.is_some() {
@@ -104,6 +108,21 @@ impl Checker {
         }
         self.unknown_name(name, alone.then_some(expected).flatten(), body);
         None
+    }
+
+    /// Reports, once for each transaction, that its expressions have grown too large.
+    fn too_large(&mut self, span: Span, body: &mut Body<'_>) {
+        if !std::mem::replace(&mut body.too_large, true) {
+            self.report(
+                Diagnostic::new(
+                    Code::TooLarge,
+                    span,
+                    "the values of this transaction are too large",
+                )
+                .saying("with all that this name stands for")
+                .help("take a part as a parameter, or let a command make it"),
+            );
+        }
     }
 
     fn unknown_name(&mut self, name: &Ident, expected: Option<Type>, body: &mut Body<'_>) {

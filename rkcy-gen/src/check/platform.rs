@@ -1,5 +1,7 @@
 //! Pass 2: the platform and its settings.
 
+use std::collections::HashMap;
+
 use super::Checker;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::Platform;
@@ -43,22 +45,22 @@ impl Checker {
             partitions: None,
             span: platform.name.span,
         };
-        let mut seen: Vec<&ast::Setting> = Vec::new();
+        let mut seen: HashMap<&str, Span> = HashMap::new();
         for setting in &platform.settings {
             let name = &setting.name;
-            if let Some(first) = seen.iter().find(|earlier| earlier.name.text == name.text) {
+            if let Some(first) = seen.get(name.text.as_str()) {
                 self.report(
                     Diagnostic::new(
                         Code::SettingTwice,
                         name.span,
                         format!("`{}` is given twice", name.text),
                     )
-                    .label(first.name.span, "first here")
+                    .label(*first, "first here")
                     .help("remove one of them"),
                 );
                 continue;
             }
-            seen.push(setting);
+            seen.insert(&name.text, name.span);
             self.setting(setting, &mut result);
         }
         Some(result)

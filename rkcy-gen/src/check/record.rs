@@ -1,5 +1,7 @@
 //! Pass 5, records: of messages, and of the instances that `create` makes.
 
+use std::collections::HashMap;
+
 use super::Checker;
 use super::body::Body;
 use super::schema::Owner;
@@ -82,23 +84,23 @@ impl Checker {
         body: &mut Body<'a>,
     ) -> Option<Vec<Option<Expr>>> {
         let mut values: Vec<Option<Expr>> = vec![None; fields.len()];
-        let mut given: Vec<&Ident> = Vec::new();
+        let mut given: HashMap<&str, Span> = HashMap::new();
         let mut complete = true;
         for entry in entries {
-            if let Some(first) = given.iter().find(|earlier| earlier.text == entry.name.text) {
+            if let Some(first) = given.get(entry.name.text.as_str()) {
                 self.report(
                     Diagnostic::new(
                         Code::Duplicate,
                         entry.name.span,
                         format!("`{}` is given twice", entry.name.text),
                     )
-                    .label(first.span, "first here")
+                    .label(*first, "first here")
                     .help("remove one of them"),
                 );
                 complete = false;
                 continue;
             }
-            given.push(&entry.name);
+            given.insert(&entry.name.text, entry.name.span);
             let index = fields
                 .iter()
                 .position(|field| field.name == entry.name.text);
@@ -117,7 +119,7 @@ impl Checker {
         self.nothing_needed_is_left_out(owner, fields, name, &given);
         let omitted_well = fields
             .iter()
-            .all(|field| field.omissible || given.iter().any(|name| name.text == field.name));
+            .all(|field| field.omissible || given.contains_key(field.name.as_str()));
         (complete && omitted_well).then_some(values)
     }
 
@@ -146,7 +148,7 @@ impl Checker {
         owner: Owner,
         fields: &[Field],
         name: &Ident,
-        given: &[&Ident],
+        given: &HashMap<&str, Span>,
     ) {
         let lost_key = matches!(owner, Owner::Concern(id) if self.schema.lost_keys.contains(&id));
         let missing: Vec<&Field> = fields
@@ -155,7 +157,7 @@ impl Checker {
             .filter(|(index, field)| {
                 !(field.omissible
                     || lost_key && *index == 0
-                    || given.iter().any(|name| name.text == field.name))
+                    || given.contains_key(field.name.as_str()))
             })
             .map(|(_, field)| field)
             .collect();

@@ -127,10 +127,13 @@ impl Checker {
     /// What `create` and records may leave out.
     fn what_may_be_omitted(&mut self) {
         // From inner messages to outer ones; a circle of messages is an error already.
+        // Sweeps go both ways, so that chains in either order are done at once.
         let mut changed = true;
+        let mut order: Vec<usize> = (0..self.schema.messages.len()).collect();
         while changed {
             changed = false;
-            for index in 0..self.schema.messages.len() {
+            order.reverse();
+            for &index in &order {
                 let message = &self.schema.messages[index];
                 let omissible = message.fields.iter().all(|field| self.may_omit(field))
                     && self.nothing_is_lost(MessageId::new(index));

@@ -30,7 +30,11 @@ impl Checker {
         self.hides_nothing(name);
         let given = self.value(value, body);
         let bound = match given {
-            Given::Expr(expr) => Bound::Expr(expr),
+            Given::Expr(expr) => {
+                let mut parts = 0;
+                expr.walk(&mut |_| parts += 1);
+                Bound::Expr(expr, parts)
+            }
             Given::Step(id, Some(ty)) => {
                 if let Some(step) = body.steps.get_mut(id.index()) {
                     step.binding = Some(name.text.clone());
@@ -61,23 +65,19 @@ impl Checker {
             }
             Given::Lost => Bound::Lost,
         };
-        if let Some(first) = body
-            .bindings
-            .iter()
-            .find(|binding| binding.name.text == name.text)
-        {
+        if let Some(first) = body.position(&name.text) {
             let finding = Diagnostic::new(
                 Code::BoundTwice,
                 name.span,
                 format!("`{}` is bound already", name.text),
             )
-            .label(first.name.span, "here")
+            .label(first, "here")
             .help("a name is bound once and hides no other: choose another one");
             self.report(finding);
             return;
         }
         let value_start = start_of(value);
-        body.bindings.push(Binding {
+        body.bind(Binding {
             name,
             value: bound,
             used: false,

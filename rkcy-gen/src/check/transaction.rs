@@ -3,7 +3,7 @@
 
 use super::Checker;
 use super::attribute::On;
-use super::body::{Body, Bound, bindings, bound_name};
+use super::body::{Body, Bound};
 use super::types::Place;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Answer, Expr, Transaction, TransactionId};
@@ -35,16 +35,8 @@ impl Checker {
         let deprecated = self
             .attributes(&declared.attributes, On::Declaration)
             .deprecated;
-        let mut body = Body {
-            bindings: bindings(&declared.params, &params),
-            later: declared.body.iter().filter_map(bound_name).collect(),
-            lost_names: Vec::new(),
-            steps: Vec::new(),
-            requires: Vec::new(),
-            used_refusals: vec![false; refusals.named().len()],
-            refusals,
-            blurred: !complete,
-        };
+        let mut body = Body::new(&declared.params, &params, &declared.body, refusals);
+        body.blurred = !complete;
         for binding in &body.bindings {
             self.hides_nothing(binding.name);
         }

@@ -150,6 +150,7 @@ codes! {
     ConcernResult       "0085" Error   "whose instance a result may be"
     YieldOutsideFor     "0086" Error   "`yield` stands in a `for`"
     StepOnBinding       "0087" Error   "a step names its concern and key"
+    TooLarge            "0088" Error   "values that grow without end"
 }
 
 impl Code {

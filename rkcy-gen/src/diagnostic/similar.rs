@@ -8,18 +8,25 @@ pub(crate) fn closest<'a>(
     wrong: &str,
     names: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    let folded = fold(wrong);
     // One mistake for every three characters: `Chracter` finds `Character`, `ab` finds nothing.
     let allowed = match wrong.len() {
         0 | 1 => 0,
         2..=5 => 1,
         length => (length / 3).min(4),
     };
+    let folded: Vec<u8> = fold(wrong).collect();
+    let letters = letters(wrong);
     names
         .into_iter()
-        .filter(|name| *name != wrong && name.len() <= MAX_LENGTH)
+        .filter(|name| {
+            *name != wrong
+                && name.len() <= MAX_LENGTH
+                && name.len().abs_diff(wrong.len()) <= allowed + 2
+        })
+        // A mistake changes at most two letters of the set; most names end here.
+        .filter(|name| (letters ^ self::letters(name)).count_ones() as usize <= 2 * allowed)
         .filter_map(|name| {
-            let distance = distance(&folded, &fold(name), allowed)?;
+            let distance = distance(&folded, &fold(name).collect::<Vec<_>>(), allowed)?;
             Some((distance, name))
         })
         // Ties go to the first in the alphabet, so that the answer does not depend on order.
@@ -28,12 +35,16 @@ pub(crate) fn closest<'a>(
 }
 
 /// Case and `_` do not count as mistakes.
-fn fold(name: &str) -> Vec<u8> {
+fn fold(name: &str) -> impl Iterator<Item = u8> + '_ {
     name.bytes()
         .filter(|byte| *byte != b'_')
         .map(|byte| byte.to_ascii_lowercase())
         .take(MAX_LENGTH + 1)
-        .collect()
+}
+
+/// Which letters a name has, as a set of bits.
+fn letters(name: &str) -> u64 {
+    fold(name).fold(0, |set, byte| set | 1 << (byte % 64))
 }
 
 /// How many letters must be inserted, removed, replaced or swapped with their neighbour; `None`

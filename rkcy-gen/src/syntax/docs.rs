@@ -26,17 +26,17 @@ impl DocLines {
     pub(super) fn new(source: &str, text: &str, comments: &[Comment]) -> Self {
         let mut blocks: BTreeMap<usize, Block> = BTreeMap::new();
         let mut trailing = Vec::new();
-        let mut search_from = 0;
-        let mut next_token = 0;
+        let mut next_token = None;
         for comment in comments.iter().filter(|comment| comment.is_doc) {
             let end = comment.span.end as usize;
-            // Goes forward only: the whole costs one walk over the text.
-            if next_token < end || search_from == 0 {
-                next_token = text[end..]
+            // Goes forward only, so the whole costs one walk over the text.
+            let next = match next_token {
+                Some(next) if next >= end => next,
+                _ => text[end..]
                     .find(|c: char| !c.is_whitespace())
-                    .map_or(text.len(), |length| end + length);
-                search_from = end;
-            }
+                    .map_or(text.len(), |length| end + length),
+            };
+            next_token = Some(next);
             if stands_behind_something(text, comment.span) {
                 trailing.push(comment.span);
                 continue;
@@ -44,7 +44,7 @@ impl DocLines {
             let line = source[comment.span.start as usize + 3..end].trim_end();
             let line = line.strip_prefix(' ').unwrap_or(line);
             blocks
-                .entry(next_token)
+                .entry(next)
                 .and_modify(|block| {
                     block.text.push('\n');
                     block.text.push_str(line);

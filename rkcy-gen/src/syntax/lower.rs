@@ -12,6 +12,10 @@ use super::source::Source;
 use super::span::{FileId, Span};
 use crate::diagnostic::{Code, Diagnostic};
 
+/// Nobody reads more reports about one file than this; to explain each of ten thousand takes longer
+/// than a person would wait.
+const MAX_BROKEN: usize = 500;
+
 /// The state of lowering one file.
 pub(super) struct Lower<'a> {
     file: FileId,
@@ -23,6 +27,9 @@ pub(super) struct Lower<'a> {
     pub(super) diagnostics: Vec<Diagnostic>,
     /// Lines on which something was reported already, so that what follows from it is not.
     reported_lines: Vec<(usize, usize)>,
+    /// The line of the last stray comma, and its finding.
+    last_comma: Option<(usize, usize)>,
+    broken_parts: usize,
 }
 
 impl<'a> Lower<'a> {
@@ -52,6 +59,8 @@ impl<'a> Lower<'a> {
             explainer: Explainer::new(file, text),
             diagnostics: Vec::new(),
             reported_lines: earlier.iter().filter_map(lines).collect(),
+            last_comma: None,
+            broken_parts: 0,
         }
     }
 
@@ -121,12 +130,10 @@ impl<'a> Lower<'a> {
         }
         // A list of values on one line has many of them: one report a line is enough.
         let line = self.source.line_of(span.start as usize);
-        let same_line = self.diagnostics.iter_mut().rev().find(|earlier| {
-            earlier.code == Code::StrayComma
-                && earlier
-                    .span()
-                    .is_some_and(|place| self.source.line_of(place.start as usize) == line)
-        });
+        let same_line = match self.last_comma {
+            Some((last, index)) if last == line => self.diagnostics.get_mut(index),
+            _ => None,
+        };
         match same_line {
             Some(earlier) => {
                 let edit = crate::diagnostic::Edit {
@@ -135,11 +142,14 @@ impl<'a> Lower<'a> {
                 };
                 earlier.edits.push(edit);
             }
-            None => self.diagnostics.push(
-                Diagnostic::new(Code::StrayComma, span, "there is no comma between these")
-                    .help("remove it: commas stand only inside `()`, `[]` and records")
-                    .edit(span, ""),
-            ),
+            None => {
+                self.last_comma = Some((line, self.diagnostics.len()));
+                self.diagnostics.push(
+                    Diagnostic::new(Code::StrayComma, span, "there is no comma between these")
+                        .help("remove it: commas stand only inside `()`, `[]` and records")
+                        .edit(span, ""),
+                );
+            }
         }
     }
 
@@ -147,8 +157,19 @@ impl<'a> Lower<'a> {
     pub(super) fn broken(&mut self, pair: &Pair<'_, Rule>, wanted: Rule) -> Broken {
         let span = self.span(pair);
         if !self.is_reported(span) {
-            let finding = self.explainer.explain(span, wanted);
-            self.diagnostics.push(finding);
+            self.broken_parts += 1;
+            if self.broken_parts <= MAX_BROKEN {
+                let finding = self.explainer.explain(span, wanted);
+                self.diagnostics.push(finding);
+            } else if self.broken_parts == MAX_BROKEN + 1 {
+                let finding = Diagnostic::new(
+                    Code::Unexpected,
+                    span.first(1),
+                    "this and more of what follows cannot be read",
+                );
+                self.diagnostics
+                    .push(finding.help(format!("put right the {MAX_BROKEN} places above first")));
+            }
         }
         Broken {
             span,
