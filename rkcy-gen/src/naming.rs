@@ -16,8 +16,9 @@ const KEYWORDS: &[&str] = &[
     "virtual", "where", "while", "yield",
 ];
 
-/// Words that cannot be written raw either.
-const NEVER_RAW: &[&str] = &["_", "self", "super", "crate", "Self"];
+/// Words that cannot be written raw either, and one that `prost` does not write raw: both have to
+/// agree, since fields of messages have one name in both.
+const NEVER_RAW: &[&str] = &["_", "self", "super", "crate", "Self", "extern"];
 
 /// Modules that generated code has beside those of the schema, and crates that it names.
 const MODULES: &[&str] = &["proto", "txn", "codegen", "rkcy_runtime", "std", "core", "alloc", "mod", "op"];

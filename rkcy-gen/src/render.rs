@@ -3,6 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use prost_types::FileDescriptorProto;
+use prost_types::field_descriptor_proto::Type;
+
 use crate::plan::{File, Plan, ProtoSource};
 
 /// Texts by path in the crate's directory.
@@ -98,18 +101,30 @@ fn rust_of_proto(source: &ProtoSource, text: &str) -> Result<String, RenderError
     let name = "schema.proto";
     let file = protox::file::File::from_source(name, text).map_err(|error| fail(error.to_string()))?;
     let mut compiler = protox::Compiler::with_file_resolver(OneFile(file));
-    compiler.include_source_info(true);
     compiler.open_file(name).map_err(|error| fail(format!("{error:?}")))?;
     let set = compiler.file_descriptor_set();
     let module = prost_build::Module::from_protobuf_package_name(&source.package);
     let mut config = prost_build::Config::new();
     config.bytes(["."]).btree_map(["."]).prost_path("::rkcy_runtime::codegen::prost");
-    let requests = set.file.into_iter().map(|file| (module.clone(), file)).collect();
+    let files = set.file.into_iter().map(without_enums);
+    let requests = files.map(|file| (module.clone(), file)).collect();
     let mut files = config.generate(requests).map_err(|error| fail(error.to_string()))?;
     let rust = files.remove(&module).unwrap_or_default();
     // Its own first line would name another generator.
     let body = rust.split_once('\n').map_or("", |(_, body)| body);
     Ok(tidy(&format!("// {}\n\n//! The values of the schema as protobuf messages: their form in the log.\n\n{body}", source.header)))
+}
+
+/// Enums are numbers on the wire, and generated code has types of its own for them.
+fn without_enums(mut file: FileDescriptorProto) -> FileDescriptorProto {
+    file.enum_type.clear();
+    for field in file.message_type.iter_mut().flat_map(|message| &mut message.field) {
+        if field.r#type() == Type::Enum {
+            field.set_type(Type::Int32);
+            field.type_name = None;
+        }
+    }
+    file
 }
 
 /// Finds the one file that there is.

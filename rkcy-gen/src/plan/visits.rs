@@ -120,6 +120,7 @@ impl Cx<'_> {
         let texts: Vec<String> = steps.iter().map(|step| self.step_text(transaction, step)).collect();
         let count = txn.visits.len();
         let groups: std::collections::BTreeSet<_> = txn.visits.iter().map(|visit| &visit.group).collect();
+        let last_is_elsewhere = txn.visits.first().map(|it| &it.group) != txn.visits.last().map(|it| &it.group);
         let visits = txn.visits.iter().enumerate().map(|(index, visit)| VisitPlan {
             instance: instance_of(&visit.group.key, &instances),
             access: if visit.access == Access::Shared { "shared" } else { "exclusive" },
@@ -134,8 +135,9 @@ impl Cx<'_> {
         TransactionPlan {
             name: transaction.name.clone(),
             visits: visits.collect(),
-            // Each visit; then a release for each instance but the last, and the outcome for the first.
-            records: count + if count > 1 { groups.len() - 1 + usize::from(groups.len() == 1) } else { 0 },
+            // Each visit; a release for each instance but the last; the outcome for the first
+            // partition, unless the last visit is there. (Each instance in a partition of its own.)
+            records: count + groups.len().saturating_sub(1) + usize::from(last_is_elsewhere),
             legs: count + 1,
         }
     }
