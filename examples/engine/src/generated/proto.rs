@@ -2,96 +2,77 @@
 
 //! The values of the schema as protobuf messages: their form in the log.
 
-/// What a step learned, to be carried to another one.
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct Note {
-    /// uuid
     #[prost(bytes = "bytes", tag = "1")]
     pub from: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(int64, tag = "2")]
     pub n: i64,
 }
-/// Ranks first.
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct Alpha {
-    /// uuid
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(int64, tag = "2")]
     pub n: i64,
-    /// An instance that a transaction can follow.
-    ///
-    /// id of Beta
     #[prost(bytes = "bytes", tag = "3")]
     pub next: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(int64, repeated, tag = "4")]
     pub log: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<i64>,
 }
-/// The payload of Alpha.add.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct AlphaAdd {
     #[prost(int64, tag = "1")]
     pub amount: i64,
 }
-/// The payload of Alpha.take.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct AlphaTake {
     #[prost(int64, tag = "1")]
     pub amount: i64,
 }
-/// The payload of Alpha.point.
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct AlphaPoint {
-    /// id of Beta
     #[prost(bytes = "bytes", tag = "1")]
     pub next: ::rkcy_runtime::codegen::prost::bytes::Bytes,
 }
-/// Ranks second.
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct Beta {
-    /// uuid
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(int64, tag = "2")]
     pub n: i64,
-    /// id of Gamma
     #[prost(bytes = "bytes", optional, tag = "3")]
     pub next: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
     #[prost(int64, repeated, tag = "4")]
     pub log: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<i64>,
 }
-/// The payload of Beta.add.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct BetaAdd {
     #[prost(int64, tag = "1")]
     pub amount: i64,
 }
-/// The payload of Beta.take.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct BetaTake {
     #[prost(int64, tag = "1")]
     pub amount: i64,
 }
-/// The payload of Beta.describe.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct BetaDescribe {
     #[prost(int64, tag = "1")]
     pub factor: i64,
 }
-/// Ranks last.
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct Gamma {
-    /// uuid
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(int64, tag = "2")]
@@ -99,150 +80,117 @@ pub struct Gamma {
     #[prost(int64, repeated, tag = "3")]
     pub log: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<i64>,
 }
-/// The payload of Gamma.add.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct GammaAdd {
     #[prost(int64, tag = "1")]
     pub amount: i64,
 }
-/// The payload of Gamma.take.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct GammaTake {
     #[prost(int64, tag = "1")]
     pub amount: i64,
 }
-/// The parameters of one_step.
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct OneStep {
-    /// ref Alpha
     #[prost(bytes = "bytes", tag = "1")]
     pub x: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(int64, tag = "2")]
     pub amount: i64,
 }
-/// The parameters of two_concerns.
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct TwoConcerns {
-    /// ref Alpha
     #[prost(bytes = "bytes", tag = "1")]
     pub x: ::rkcy_runtime::codegen::prost::bytes::Bytes,
-    /// ref Beta
     #[prost(bytes = "bytes", tag = "2")]
     pub y: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(int64, tag = "3")]
     pub amount: i64,
 }
-/// The parameters of against_rank.
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct AgainstRank {
-    /// ref Beta
     #[prost(bytes = "bytes", tag = "1")]
     pub y: ::rkcy_runtime::codegen::prost::bytes::Bytes,
-    /// ref Alpha
     #[prost(bytes = "bytes", tag = "2")]
     pub x: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(int64, tag = "3")]
     pub amount: i64,
 }
-/// The parameters of there_and_back.
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct ThereAndBack {
-    /// ref Alpha
     #[prost(bytes = "bytes", tag = "1")]
     pub x: ::rkcy_runtime::codegen::prost::bytes::Bytes,
-    /// ref Beta
     #[prost(bytes = "bytes", tag = "2")]
     pub y: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(int64, tag = "3")]
     pub amount: i64,
 }
-/// The parameters of carry.
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct Carry {
-    /// ref Beta
     #[prost(bytes = "bytes", tag = "1")]
     pub y: ::rkcy_runtime::codegen::prost::bytes::Bytes,
-    /// ref Gamma
     #[prost(bytes = "bytes", tag = "2")]
     pub z: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(int64, tag = "3")]
     pub factor: i64,
 }
-/// The parameters of follow.
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct Follow {
-    /// ref Alpha
     #[prost(bytes = "bytes", tag = "1")]
     pub x: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(int64, tag = "2")]
     pub amount: i64,
 }
-/// The parameters of look.
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct Look {
-    /// ref Alpha
     #[prost(bytes = "bytes", tag = "1")]
     pub x: ::rkcy_runtime::codegen::prost::bytes::Bytes,
-    /// ref Alpha
     #[prost(bytes = "bytes", tag = "2")]
     pub other: ::rkcy_runtime::codegen::prost::bytes::Bytes,
-    /// ref Beta
     #[prost(bytes = "bytes", tag = "3")]
     pub y: ::rkcy_runtime::codegen::prost::bytes::Bytes,
-    /// ref Gamma
     #[prost(bytes = "bytes", tag = "4")]
     pub z: ::rkcy_runtime::codegen::prost::bytes::Bytes,
 }
-/// The parameters of make.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct Make {
     #[prost(int64, tag = "1")]
     pub n: i64,
 }
-/// The parameters of move_within.
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct MoveWithin {
-    /// ref Alpha
     #[prost(bytes = "bytes", tag = "1")]
     pub from: ::rkcy_runtime::codegen::prost::bytes::Bytes,
-    /// ref Alpha
     #[prost(bytes = "bytes", tag = "2")]
     pub to: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(int64, tag = "3")]
     pub amount: i64,
 }
-/// The parameters of refused.
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct Refused {
-    /// ref Alpha
     #[prost(bytes = "bytes", tag = "1")]
     pub x: ::rkcy_runtime::codegen::prost::bytes::Bytes,
-    /// ref Beta
     #[prost(bytes = "bytes", tag = "2")]
     pub y: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(int64, tag = "3")]
     pub amount: i64,
 }
-/// The parameters of guarded.
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct Guarded {
-    /// ref Alpha
     #[prost(bytes = "bytes", tag = "1")]
     pub x: ::rkcy_runtime::codegen::prost::bytes::Bytes,
-    /// ref Beta
     #[prost(bytes = "bytes", tag = "2")]
     pub y: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(int64, tag = "3")]

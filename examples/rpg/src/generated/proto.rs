@@ -2,7 +2,6 @@
 
 //! The values of the schema as protobuf messages: their form in the log.
 
-/// A value: it has no key and lives inside a concern, a request or a result.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct Currency {
@@ -15,54 +14,44 @@ pub struct Currency {
     #[prost(int64, tag = "4")]
     pub faction_2: i64,
 }
-/// A thing that a character carries.
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct Item {
-    /// uuid
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(string, tag = "2")]
     pub description: ::rkcy_runtime::codegen::prost::alloc::string::String,
 }
-/// What one side of a trade pays.
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct Offer {
-    /// ref Character
     #[prost(bytes = "bytes", tag = "1")]
     pub character: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(message, optional, tag = "2")]
     pub currency: ::core::option::Option<Currency>,
 }
-/// A person who plays.
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct Player {
-    /// uuid
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(string, tag = "2")]
     pub username: ::rkcy_runtime::codegen::prost::alloc::string::String,
     #[prost(bool, tag = "3")]
     pub active: bool,
-    /// How many characters the player has.
     #[prost(uint32, tag = "4")]
     pub count: u32,
 }
-/// A figure in the game, with a purse and a bag.
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct Character {
-    /// uuid
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
-    /// ref Player
     #[prost(bytes = "bytes", tag = "2")]
     pub player: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(string, tag = "3")]
     pub fullname: ::rkcy_runtime::codegen::prost::alloc::string::String,
-    #[prost(enumeration = "Class", tag = "4")]
+    #[prost(int32, tag = "4")]
     pub class: i32,
     #[prost(bool, tag = "5")]
     pub active: bool,
@@ -71,24 +60,20 @@ pub struct Character {
     #[prost(message, repeated, tag = "7")]
     pub items: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<Item>,
 }
-/// The payload of Character.rename.
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct CharacterRename {
     #[prost(string, tag = "1")]
     pub fullname: ::rkcy_runtime::codegen::prost::alloc::string::String,
 }
-/// The parameters of fund.
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct Fund {
-    /// ref Character
     #[prost(bytes = "bytes", tag = "1")]
     pub to: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(message, optional, tag = "2")]
     pub amount: ::core::option::Option<Currency>,
 }
-/// The parameters of trade.
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct Trade {
@@ -97,7 +82,6 @@ pub struct Trade {
     #[prost(message, optional, tag = "2")]
     pub rhs: ::core::option::Option<Offer>,
 }
-/// The parameters of sign_up.
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct SignUp {
@@ -105,47 +89,4 @@ pub struct SignUp {
     pub username: ::rkcy_runtime::codegen::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub fullname: ::rkcy_runtime::codegen::prost::alloc::string::String,
-}
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    ::rkcy_runtime::codegen::prost::Enumeration,
-)]
-#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
-#[repr(i32)]
-pub enum Class {
-    Unspecified = 0,
-    Warrior = 1,
-    Mage = 2,
-    Rogue = 3,
-}
-impl Class {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "CLASS_UNSPECIFIED",
-            Self::Warrior => "CLASS_WARRIOR",
-            Self::Mage => "CLASS_MAGE",
-            Self::Rogue => "CLASS_ROGUE",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "CLASS_UNSPECIFIED" => Some(Self::Unspecified),
-            "CLASS_WARRIOR" => Some(Self::Warrior),
-            "CLASS_MAGE" => Some(Self::Mage),
-            "CLASS_ROGUE" => Some(Self::Rogue),
-            _ => None,
-        }
-    }
 }
