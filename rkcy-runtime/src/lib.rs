@@ -1,4 +1,5 @@
 //! What runs a generated platform.
+pub mod cli;
 pub mod codegen;
 pub mod driver;
 pub mod log;

@@ -1,8 +1,9 @@
 //! The binary of the platform `rpg`.
 
+use rkcy_runtime::cli::{self, App};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let _ = rpg::platform();
-    ExitCode::SUCCESS
+    let app = App::new(rpg::platform(), env!("CARGO_PKG_VERSION"));
+    cli::main(app.workload(&rpg::economy::Economy))
 }

@@ -70,6 +70,7 @@ pub type StartError = Fault;
 pub struct Running {
     client: Client,
     recovered: Option<Recovered>,
+    partitions: u16,
     processes: Vec<(JoinHandle<()>, crossbeam_channel::Sender<Event>)>,
     submitter: JoinHandle<()>,
     storage: tokio::task::JoinHandle<Result<(), StorageError>>,
@@ -218,6 +219,7 @@ impl Running {
         Ok(Running {
             client,
             recovered,
+            partitions,
             processes,
             submitter,
             storage,
@@ -241,6 +243,12 @@ impl Running {
     #[must_use]
     pub fn recovered(&self) -> Option<&Recovered> {
         self.recovered.as_ref()
+    }
+
+    /// Partitions of every root concern.
+    #[must_use]
+    pub fn partitions(&self) -> u16 {
+        self.partitions
     }
 
     /// The database, for reading.

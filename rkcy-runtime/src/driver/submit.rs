@@ -5,7 +5,7 @@
 
 use super::answers::{Answers, unknown};
 use crate::codegen::{Bytes, Concern, Draft, Fault, Transaction, TxnId, decode};
-use crate::log::{Log, StreamId, StreamKind};
+use crate::log::{Log, LogError, StreamId, StreamKind};
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use rkcy_core::fault::Class;
 use rkcy_core::frame::{Envelope, Frame, Reply};
@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::oneshot;
 
 /// Transactions that one process may have under way; beyond, callers hear `too_many_in_flight`.
 const IN_FLIGHT: usize = 100_000;
@@ -25,6 +26,8 @@ const IN_FLIGHT: usize = 100_000;
 pub(crate) struct Submission {
     to: PartitionId,
     envelope: Envelope,
+    /// Hears when the log has it, or that it has not.
+    taken: Option<oneshot::Sender<Result<(), Fault>>>,
 }
 
 /// Calls transactions and operations of a running platform. Cheap to clone.
@@ -54,6 +57,12 @@ impl Client {
             submissions,
             in_flight: Arc::default(),
         }
+    }
+
+    /// A client of no platform: it plans, and whatever it submits is not taken.
+    pub(crate) fn detached(logic: Arc<dyn Logic>) -> Client {
+        let (submissions, _) = crossbeam_channel::bounded(0);
+        Client::new(logic, Arc::new(Answers::new()), submissions)
     }
 
     /// A new transaction id, with the stamp of now.
@@ -113,8 +122,46 @@ impl Client {
         access: Access,
         args: Bytes,
     ) -> Result<Txn, Fault> {
-        let (id, schema) = (Client::new_id(), self.logic.schema());
+        self.single_as(Client::new_id(), concern, key, op, access, args)
+    }
+
+    /// The same with an id of the caller's: one that changes something runs once, however often it is
+    /// submitted.
+    ///
+    /// # Errors
+    /// Where it cannot be planned.
+    pub fn single_as(
+        &self,
+        id: TxnId,
+        concern: ConcernId,
+        key: Key,
+        op: u16,
+        access: Access,
+        args: Bytes,
+    ) -> Result<Txn, Fault> {
+        let schema = self.logic.schema();
         Draft::single(id, schema, concern, key, op, access, args, &*self.logic)
+    }
+
+    /// Submits a planned transaction and waits until the log has it, not for how it ends.
+    ///
+    /// # Errors
+    /// Where the log has not taken it, or nobody knows.
+    pub async fn enqueue(&self, mut txn: Txn) -> Result<(), Fault> {
+        let to = txn.home().ok_or_else(no_steps)?;
+        let (taken, answer) = oneshot::channel();
+        // A number that nobody waits for.
+        txn.reply = self.answers.expect().0;
+        self.answers.forget(txn.reply);
+        let submission = Submission {
+            to,
+            envelope: Envelope::submit(txn),
+            taken: Some(taken),
+        };
+        self.submissions.send(submission).map_err(|_| stopped())?;
+        answer
+            .await
+            .unwrap_or_else(|_| Err(unknown("the platform has stopped")))
     }
 
     /// Plans the visits of a draft.
@@ -145,11 +192,7 @@ impl Client {
     /// Submits a planned transaction and waits for how it ends.
     pub async fn outcome(&self, mut txn: Txn) -> Outcome {
         let Some(to) = txn.home() else {
-            return Outcome::Refused(Fault::new(
-                Class::Invalid,
-                "no_steps",
-                "there is nothing to do",
-            ));
+            return Outcome::Refused(no_steps());
         };
         let Some(_place) = Place::take(&self.in_flight) else {
             let message =
@@ -166,19 +209,24 @@ impl Client {
         let submission = Submission {
             to,
             envelope: Envelope::submit(txn),
+            taken: None,
         };
         if self.submissions.send(submission).is_err() {
-            let stopped = Fault::new(
-                Class::Unavailable,
-                "stopped",
-                "the platform has stopped: nothing was submitted",
-            );
-            return Outcome::NotTaken(stopped);
+            return Outcome::NotTaken(stopped());
         }
         answer
             .await
             .unwrap_or_else(|_| Outcome::NotTaken(unknown("the platform has stopped")))
     }
+}
+
+fn no_steps() -> Fault {
+    Fault::new(Class::Invalid, "no_steps", "there is nothing to do")
+}
+
+fn stopped() -> Fault {
+    let message = "the platform has stopped: nothing was submitted";
+    Fault::new(Class::Unavailable, "stopped", message)
 }
 
 /// A place among the transactions under way.
@@ -224,10 +272,7 @@ pub(crate) fn run(
         let mut taken = Some(first);
         for _ in 0..BATCH {
             let Some(submission) = taken else { break };
-            by_partition
-                .entry(submission.to)
-                .or_default()
-                .push(submission.envelope);
+            sort(submission, &mut by_partition, log);
             taken = match submissions.try_recv() {
                 Ok(next) => Some(next),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
@@ -235,10 +280,7 @@ pub(crate) fn run(
         }
         // The loop may end with one in hand.
         if let Some(submission) = taken {
-            by_partition
-                .entry(submission.to)
-                .or_default()
-                .push(submission.envelope);
+            sort(submission, &mut by_partition, log);
         }
         for (partition, envelopes) in by_partition {
             for part in split(&envelopes, record_bytes) {
@@ -246,6 +288,32 @@ pub(crate) fn run(
             }
         }
     }
+}
+
+/// Puts a submission to those of its partition; one whose submitter waits for the log goes there alone.
+fn sort(
+    submission: Submission,
+    by_partition: &mut BTreeMap<PartitionId, Vec<Envelope>>,
+    log: &dyn Log,
+) {
+    let Submission {
+        to,
+        envelope,
+        taken,
+    } = submission;
+    let Some(taken) = taken else {
+        by_partition.entry(to).or_default().push(envelope);
+        return;
+    };
+    let frame = Frame::encode(None, std::iter::once(&envelope));
+    let done = move |result: Result<Vec<u64>, LogError>| {
+        let result = result
+            .map(drop)
+            .map_err(|error| unknown(&error.to_string()));
+        // The submitter may have stopped waiting.
+        let _ = taken.send(result);
+    };
+    log.append(vec![(commands(to), frame)], Box::new(done));
 }
 
 /// Runs of envelopes that fit a record.
@@ -268,12 +336,8 @@ fn append(log: &dyn Log, answers: &Arc<Answers>, partition: PartitionId, envelop
         .map(|envelope| (envelope.head.reply, envelope.head.txn))
         .collect();
     let answers = Arc::clone(answers);
-    let stream = StreamId {
-        kind: StreamKind::Commands,
-        partition,
-    };
     log.append(
-        vec![(stream, frame)],
+        vec![(commands(partition), frame)],
         Box::new(move |result| {
             if let Err(error) = result {
                 for (to, txn) in told {
@@ -283,4 +347,11 @@ fn append(log: &dyn Log, answers: &Arc<Answers>, partition: PartitionId, envelop
             }
         }),
     );
+}
+
+fn commands(partition: PartitionId) -> StreamId {
+    StreamId {
+        kind: StreamKind::Commands,
+        partition,
+    }
 }

@@ -1,0 +1,121 @@
+//! `run`: the platform at work until it is told to stop.
+
+use super::session::{Session, runtime};
+use super::term::{Format, Ink};
+use clap::ValueEnum;
+use rkcy_core::fault::{Class, Fault};
+use std::process::ExitCode;
+use std::time::Instant;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Exit code of a process that a second signal ends in the middle of stopping, as shells have it.
+const INTERRUPTED: i32 = 130;
+
+/// Run the platform until SIGINT or SIGTERM, then drain and seal
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  {bin} run\n  {bin} run --log embedded:/var/lib/{bin}/log --store sqlite:/var/lib/{bin}/{bin}.db"
+)]
+pub(crate) struct Run {
+    /// What to run; the embedded log wants both in one process
+    #[arg(long, value_delimiter = ',', value_name = "ROLE")]
+    roles: Vec<Role>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Role {
+    Process,
+    Storage,
+}
+
+impl Run {
+    pub(crate) fn run(&self, session: &Session) -> Result<ExitCode, Fault> {
+        let all = [Role::Process, Role::Storage];
+        if !self.roles.is_empty() && !all.iter().all(|role| self.roles.contains(role)) {
+            let message = "on the embedded log one process has all roles: process,storage";
+            return Err(Fault::new(Class::Invalid, "wrong_roles", message).at("roles"));
+        }
+        let (term, settings) = (session.term, &session.settings);
+        let runtime = runtime()?;
+        // Before the start, so that a signal in the middle of it is not lost.
+        let mut signals = runtime.block_on(async { Signals::listen() })?;
+        let begun = Instant::now();
+        let running = session.start()?;
+        match term.format {
+            Format::Json => term.print_json(&serde_json::json!({
+                "event": "ready",
+                "platform": session.platform.desc.name,
+                "pid": std::process::id(),
+                "log": settings.log,
+                "store": settings.store,
+                "partitions": running.partitions(),
+            })),
+            Format::Human => term.print(&format!(
+                "{} {} is ready: process {}, {} partitions a concern, started in {:.0?}\n  log    {}\n  store  {}\n{}",
+                term.paint(Ink::Good, "●"),
+                session.platform.desc.name,
+                std::process::id(),
+                running.partitions(),
+                begun.elapsed(),
+                settings.log.display(),
+                settings.store.display(),
+                term.paint(Ink::Faint, "Ctrl-C drains and stops."),
+            )),
+        }
+        let failed = runtime.block_on(async {
+            tokio::select! {
+                () = signals.any() => None,
+                fault = running.failed() => Some(fault),
+            }
+        });
+        if failed.is_none() {
+            term.say("stopping: what is in the log is applied, then written to the database");
+        }
+        // A second signal does not wait for that.
+        std::thread::spawn(move || {
+            runtime.block_on(signals.any());
+            std::process::exit(INTERRUPTED);
+        });
+        let begun = Instant::now();
+        let rows = running.rows_stored();
+        let stopped = running.stop();
+        if let Some(fault) = failed {
+            return Err(fault);
+        }
+        stopped?;
+        match term.format {
+            Format::Json => term.print_json(&serde_json::json!({ "event": "stopped" })),
+            Format::Human => term.print(&format!(
+                "stopped in {:.0?}; {rows} rows were written to the database while it ran",
+                begun.elapsed()
+            )),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The signals that ask for an orderly stop.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Signals, Fault> {
+        let listen = |kind| {
+            signal(kind)
+                .map_err(|error| Fault::new(Class::Unavailable, "no_signals", error.to_string()))
+        };
+        Ok(Signals {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

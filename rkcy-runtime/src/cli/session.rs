@@ -1,0 +1,152 @@
+//! The platform that a command works with.
+
+use super::settings::Settings;
+use super::term::Term;
+use crate::codegen::{ConcernDesc, Platform, Uuid};
+use crate::driver::Running;
+use crate::simulate::Workload;
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Loaded, Store};
+use rkcy_core::fault::{Class, Fault};
+use rkcy_core::id::{PartitionId, TxnId};
+use rkcy_core::key::{Key, RowKey};
+use rkcy_core::rows::StoredRow;
+
+/// A command's view of its platform: what it is, where it is, how to talk about it.
+pub struct Session {
+    /// The platform.
+    pub platform: Platform,
+    /// Where its data is.
+    pub settings: Settings,
+    /// What is said goes here.
+    pub term: Term,
+    pub(super) workload: Option<&'static dyn Workload>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut debug = f.debug_struct("Session");
+        debug
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    pub(super) fn new(
+        platform: Platform,
+        settings: Settings,
+        term: Term,
+        workload: Option<&'static dyn Workload>,
+    ) -> Session {
+        Session {
+            platform,
+            settings,
+            term,
+            workload,
+        }
+    }
+
+    /// The same with other settings.
+    #[must_use]
+    pub fn with_settings(&self, settings: Settings) -> Session {
+        Session {
+            platform: self.platform.clone(),
+            settings,
+            ..*self
+        }
+    }
+
+    /// Starts the platform in this process; says what a crash had left behind.
+    ///
+    /// # Errors
+    /// Where it does not start: another process has it, a file is damaged, the disk is full.
+    pub fn start(&self) -> Result<Running, Fault> {
+        let running = Running::start(&self.platform, &self.settings.options())?;
+        if let Some(recovered) = running.recovered() {
+            self.term.warn(&format!(
+                "a crash had cut short the last write: {} bytes of {} from byte {} on were dropped; \
+                 nothing of them was acknowledged",
+                recovered.dropped_bytes,
+                recovered.file.display(),
+                recovered.position
+            ));
+        }
+        Ok(running)
+    }
+
+    /// Opens the database alone, beside a platform that may be running.
+    ///
+    /// # Errors
+    /// Where it is not there or not this platform's.
+    pub async fn database(&self) -> Result<SqliteStore, Fault> {
+        if !self.settings.store.exists() {
+            let message = format!("there is no database {}", self.settings.store.display());
+            return Err(Fault::new(Class::Unavailable, "store_missing", message));
+        }
+        let tables = self.platform.desc.concerns.iter();
+        let tables = tables.map(|concern| concern.table);
+        Ok(SqliteStore::open(&self.settings.store, tables).await?)
+    }
+
+    /// Rows as the database has them, in the order of the keys.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    pub async fn stored(
+        &self,
+        store: &SqliteStore,
+        concern: &ConcernDesc,
+        keys: impl IntoIterator<Item = Key>,
+    ) -> Result<Vec<StoredRow>, Fault> {
+        let keys = keys.into_iter().map(|key| RowKey {
+            concern: concern.id,
+            key,
+        });
+        // Rows are found by their keys alone; the position that comes with them is not used.
+        let any = PartitionId {
+            concern: concern.id,
+            index: 0,
+        };
+        let Loaded { rows, .. } = store.load(any, keys.collect()).await?;
+        Ok(rows.into_iter().map(|(_, row)| row).collect())
+    }
+
+    /// A concern by name.
+    ///
+    /// # Errors
+    /// [`Class::Invalid`], with the names there are.
+    pub fn concern(&self, name: &str) -> Result<&'static ConcernDesc, Fault> {
+        let desc = self.platform.desc;
+        desc.concern(name).ok_or_else(|| {
+            let known: Vec<&str> = desc.concerns.iter().map(|concern| concern.name).collect();
+            super::args::unknown("concern", name, &known)
+        })
+    }
+}
+
+/// A runtime for a command's own waiting.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fault::new(Class::Unavailable, "no_threads", error.to_string()))
+}
+
+/// A transaction id as a person writes it.
+///
+/// # Errors
+/// [`Class::Invalid`] where it carries no stamp.
+pub(super) fn txn_id(text: &str) -> Result<TxnId, Fault> {
+    let wrong = |why: String| {
+        let message = format!("`{text}` is no transaction id: {why}");
+        Fault::new(Class::Invalid, "wrong_id", message).at("id")
+    };
+    let uuid = Uuid::parse_str(text).map_err(|error| wrong(error.to_string()))?;
+    match uuid.get_version_num() {
+        7 => Ok(TxnId(uuid.into_bytes())),
+        other => Err(wrong(format!(
+            "a UUID of version 7 was expected, with the time in it, not version {other}"
+        ))),
+    }
+}

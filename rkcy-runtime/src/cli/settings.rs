@@ -1,0 +1,245 @@
+//! Where a platform keeps its data, and how it is run.
+//!
+//! Owns the settings and their order: flags, then `RKCY_*`, then `rkcy.toml` in the current directory,
+//! then what is built in. A setting that this build cannot honour is an error, never ignored.
+
+use crate::codegen::PlatformDesc;
+use crate::driver::Options;
+use crate::log::embedded::Fsync;
+use rkcy_core::fault::{Class, Fault};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The file beside the command, in the current directory.
+const FILE: &str = "rkcy.toml";
+/// Pause between syncs where `interval` says none. Milliseconds.
+const INTERVAL: u64 = 100;
+
+/// Settings as they are written, wherever that is.
+#[derive(Clone, Debug, Default, clap::Args, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Written {
+    /// Where the log is: `embedded:DIR`
+    #[arg(
+        long,
+        global = true,
+        env = "RKCY_LOG",
+        value_name = "WHERE",
+        help_heading = "Settings"
+    )]
+    pub(crate) log: Option<String>,
+    /// Where the database is: `sqlite:FILE`
+    #[arg(
+        long,
+        global = true,
+        env = "RKCY_STORE",
+        value_name = "WHERE",
+        help_heading = "Settings"
+    )]
+    pub(crate) store: Option<String>,
+    /// Name of the environment; a log belongs to one [default: dev]
+    #[arg(
+        long,
+        global = true,
+        env = "RKCY_ENV",
+        value_name = "NAME",
+        help_heading = "Settings"
+    )]
+    pub(crate) env: Option<String>,
+    /// When a record counts as durable: `always`, `interval[:MS]` or `os` [default: always]
+    #[arg(
+        long,
+        global = true,
+        env = "RKCY_FSYNC",
+        value_name = "WHEN",
+        help_heading = "Settings"
+    )]
+    pub(crate) fsync: Option<String>,
+    /// Partitions of every concern, where the log is new [default: what the schema says]
+    #[arg(long, global = true, env = "RKCY_PARTITIONS", value_name = "N", help_heading = "Settings",
+          value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) partitions: Option<u16>,
+}
+
+/// Settings, understood.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Directory of the embedded log.
+    pub log: PathBuf,
+    /// The SQLite file.
+    pub store: PathBuf,
+    /// Name of the environment.
+    pub env: String,
+    /// When a record counts as durable.
+    pub fsync: Fsync,
+    /// Partitions of every concern, where the log is new.
+    pub partitions: Option<u16>,
+    /// Whether log or database were named, in whatever way, and are not the built-in ones.
+    pub places_given: bool,
+}
+
+impl Settings {
+    /// What flags and environment say, completed by the file and by what is built in.
+    ///
+    /// # Errors
+    /// [`Class::Invalid`] where a setting cannot be understood; it names the setting.
+    pub(crate) fn resolve(written: Written, desc: &PlatformDesc) -> Result<Settings, Fault> {
+        let file = read_file(Path::new(FILE))?;
+        let written = Written {
+            log: written.log.or(file.log),
+            store: written.store.or(file.store),
+            env: written.env.or(file.env),
+            fsync: written.fsync.or(file.fsync),
+            partitions: written.partitions.or(file.partitions),
+        };
+        let places_given = written.log.is_some() || written.store.is_some();
+        let log = match &written.log {
+            Some(text) => place(text, "log", "embedded", &["kafka"])?,
+            None => PathBuf::from("./data/log"),
+        };
+        let store = match &written.store {
+            Some(text) => place(text, "store", "sqlite", &["postgres", "postgresql"])?,
+            None => PathBuf::from(format!("./data/{}.db", desc.name)),
+        };
+        let env = written.env.unwrap_or_else(|| "dev".to_owned());
+        let proper = |char: char| char.is_ascii_alphanumeric() || "-_".contains(char);
+        if env.is_empty() || !env.chars().all(proper) {
+            return Err(invalid(
+                "env",
+                format!("`{env}` is no name of an environment: letters, digits, - and _"),
+            ));
+        }
+        if written.partitions == Some(0) {
+            return Err(invalid("partitions", "there is at least one"));
+        }
+        Ok(Settings {
+            log,
+            store,
+            env,
+            fsync: fsync(written.fsync.as_deref())?,
+            partitions: written.partitions,
+            places_given,
+        })
+    }
+
+    /// How the driver takes them.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        Options {
+            log: self.log.clone(),
+            store: self.store.clone(),
+            env: self.env.clone(),
+            partitions: self.partitions,
+            fsync: self.fsync,
+            ..Options::default()
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<Written, Fault> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => toml::from_str(&text).map_err(|error| {
+            Fault::new(
+                Class::Invalid,
+                "settings_file",
+                format!("{}: {}", path.display(), error.to_string().trim_end()),
+            )
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Written::default()),
+        Err(error) => Err(Fault::new(
+            Class::Invalid,
+            "settings_file",
+            format!("{} cannot be read: {error}", path.display()),
+        )),
+    }
+}
+
+/// The path in `KIND:PATH`.
+fn place(text: &str, setting: &str, kind: &str, later: &[&str]) -> Result<PathBuf, Fault> {
+    let (found, path) = text.split_once(':').unwrap_or(("", text));
+    if later.contains(&found) {
+        return Err(Fault::new(
+            Class::Invalid,
+            "not_supported",
+            format!("`{found}:` is not supported yet in this build; it knows `{kind}:PATH`"),
+        )
+        .at(setting.to_owned()));
+    }
+    if found != kind {
+        return Err(invalid(
+            setting,
+            format!("`{text}` is not understood: write `{kind}:{path}`"),
+        ));
+    }
+    if path.is_empty() {
+        return Err(invalid(setting, format!("a path belongs behind `{kind}:`")));
+    }
+    Ok(PathBuf::from(path))
+}
+
+fn fsync(text: Option<&str>) -> Result<Fsync, Fault> {
+    let wrong = |text: &str| {
+        invalid(
+            "fsync",
+            format!("`{text}` is not understood: `always`, `interval`, `interval:MS` or `os`"),
+        )
+    };
+    match text {
+        None | Some("always") => Ok(Fsync::Always),
+        Some("os") => Ok(Fsync::Os),
+        Some("interval") => Ok(Fsync::Interval(Duration::from_millis(INTERVAL))),
+        Some(text) => {
+            let millis = text
+                .strip_prefix("interval:")
+                .and_then(|ms| ms.parse().ok());
+            let millis = millis.filter(|ms| *ms > 0).ok_or_else(|| wrong(text))?;
+            Ok(Fsync::Interval(Duration::from_millis(millis)))
+        }
+    }
+}
+
+fn invalid(setting: &str, message: impl Into<String>) -> Fault {
+    Fault::new(Class::Invalid, "wrong_setting", message.into()).at(setting.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_understood_or_refused_by_name() {
+        let log = |text| place(text, "log", "embedded", &["kafka"]);
+        assert_eq!(log("embedded:a/b").unwrap(), PathBuf::from("a/b"));
+        assert_eq!(
+            log("kafka:localhost:9092").unwrap_err().code,
+            "not_supported"
+        );
+        for text in ["a/b", "embedded:", "file:a"] {
+            let fault = log(text).unwrap_err();
+            assert_eq!((fault.class, fault.path.as_ref()), (Class::Invalid, "log"));
+        }
+    }
+
+    #[test]
+    fn sync_forms() {
+        assert_eq!(fsync(None).unwrap(), Fsync::Always);
+        assert_eq!(fsync(Some("os")).unwrap(), Fsync::Os);
+        let millis = |ms| Fsync::Interval(Duration::from_millis(ms));
+        assert_eq!(fsync(Some("interval")).unwrap(), millis(INTERVAL));
+        assert_eq!(fsync(Some("interval:7")).unwrap(), millis(7));
+        for text in ["interval:0", "interval:x", "never", ""] {
+            assert!(fsync(Some(text)).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_in_the_file_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        std::fs::write(&path, "env = \"test\"\n").unwrap();
+        assert_eq!(read_file(&path).unwrap().env.as_deref(), Some("test"));
+        std::fs::write(&path, "logs = \"embedded:x\"\n").unwrap();
+        assert!(read_file(&path).unwrap_err().message.contains("logs"));
+    }
+}

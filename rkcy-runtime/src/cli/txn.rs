@@ -1,0 +1,174 @@
+//! `txn`: submits one transaction, or one command of a concern.
+
+use super::args;
+use super::session::{Session, runtime, txn_id};
+use super::term::{Format, Ink, Term, fault_json};
+use crate::codegen::{Bytes, ConcernDesc, OpDesc, op};
+use crate::driver::Client;
+use rkcy_core::fault::{Class, Fault};
+use rkcy_core::id::TxnId;
+use rkcy_core::txn::{self, Access, Outcome};
+use serde_json::{Value as Json, json};
+use std::process::ExitCode;
+
+/// Submit one transaction and print its result
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  {bin} txn sign_up username=anna fullname='Anna of Green Gables'
+  {bin} txn fund to=<ID> amount.gold=5
+  {bin} txn fund --json '{\"to\":\"<ID>\",\"amount\":{\"gold\":5}}'
+  {bin} txn Character.rename <ID> fullname=Bob")]
+pub(crate) struct Txn {
+    /// A transaction of the schema, or `Concern.command` followed by a key
+    name: String,
+    /// Arguments: a value is JSON if that fits, else text; `amount.gold=5` names a field inside
+    #[arg(value_name = "ARG=VALUE")]
+    args: Vec<String>,
+    /// Arguments as a JSON object; @FILE reads it from a file, - from stdin
+    #[arg(long, value_name = "J|@FILE|-")]
+    json: Option<String>,
+    /// Its id, a UUID of version 7: submitted twice, it runs once
+    #[arg(long, value_name = "UUID")]
+    id: Option<String>,
+    /// Print the id as soon as the transaction is in the log
+    #[arg(long)]
+    no_wait: bool,
+}
+
+/// Shows a result.
+type Show = fn(&Bytes) -> Result<Json, Fault>;
+
+impl Txn {
+    pub(crate) fn run(&self, session: &Session) -> Result<ExitCode, Fault> {
+        let id = self.id.as_deref().map_or(Ok(Client::new_id()), txn_id)?;
+        // What is wrong with the input is said before anything is started.
+        let logic = (session.platform.logic)(session.platform.desc.partitions);
+        self.prepare(session, &Client::detached(logic), id)?;
+        let running = session.start()?;
+        let (client, runtime) = (running.client(), runtime()?);
+        let (planned, show) = self.prepare(session, &client, id)?;
+        let term = session.term;
+        let outcome = if self.no_wait {
+            runtime.block_on(client.enqueue(planned)).map(|()| None)
+        } else {
+            Ok(Some(runtime.block_on(client.outcome(planned))))
+        };
+        drop(client);
+        let stopped = running.stop();
+        let code = match outcome? {
+            None => said(term, id, "submitted", None),
+            Some(Outcome::Committed(result)) => {
+                let result = result.map(|bytes| show(&bytes)).transpose()?;
+                said(term, id, "committed", result)
+            }
+            Some(Outcome::Refused(fault)) => refused(term, id, "refused", &fault),
+            Some(Outcome::NotTaken(fault)) => refused(term, id, "unknown", &fault),
+        };
+        stopped.map(|()| code)
+    }
+
+    fn prepare(
+        &self,
+        session: &Session,
+        client: &Client,
+        id: TxnId,
+    ) -> Result<(txn::Txn, Show), Fault> {
+        let desc = session.platform.desc;
+        let json = self.json.as_deref();
+        if let Some((concern, command)) = self.name.split_once('.') {
+            let concern = session.concern(concern)?;
+            let op = operation(concern, command, "command", |op| {
+                op.access == Access::Exclusive
+            })?;
+            let (key, words) = key_and_words(concern, op, &self.args)?;
+            let args = args::read(json, words, op.params, op.args_from_json)?;
+            let planned = client.single_as(id, concern.id, key, op.number, op.access, args)?;
+            return Ok((planned, op.result_to_json));
+        }
+        let Some(transaction) = desc.transaction(&self.name) else {
+            let known: Vec<&str> = (desc.transactions.iter()).map(|txn| txn.name).collect();
+            return Err(args::unknown("transaction", &self.name, &known));
+        };
+        let planned = args::read(json, &self.args, transaction.params, |json| {
+            let mut draft = client.draft(id, transaction.number);
+            (transaction.draft_from_json)(json, &mut draft)?;
+            client.finish(draft)
+        })?;
+        Ok((planned, transaction.result_to_json))
+    }
+}
+
+/// An operation of a concern by name.
+pub(super) fn operation(
+    concern: &'static ConcernDesc,
+    name: &str,
+    what: &str,
+    fits: impl Fn(&OpDesc) -> bool,
+) -> Result<&'static OpDesc, Fault> {
+    let mut all = concern
+        .ops
+        .iter()
+        .filter(|op| fits(op) && op.number != op::NONE);
+    all.clone().find(|op| op.name == name).ok_or_else(|| {
+        let known: Vec<&str> = all.by_ref().map(|op| op.name).collect();
+        let fault = args::unknown(what, name, &known);
+        Fault {
+            message: format!("{}: {}", concern.name, fault.message).into(),
+            ..fault
+        }
+    })
+}
+
+/// The key that stands in front of the arguments. `create` has it among them.
+fn key_and_words<'a>(
+    concern: &ConcernDesc,
+    op: &OpDesc,
+    words: &'a [String],
+) -> Result<(crate::codegen::Key, &'a [String]), Fault> {
+    let Some((key, rest)) = words.split_first() else {
+        let message = format!(
+            "the key of a {} is missing: {}.{} KEY {}",
+            concern.name,
+            concern.name,
+            op.name,
+            args::signature(op.params)
+        );
+        return Err(Fault::new(Class::Invalid, "missing_key", message));
+    };
+    Ok(((concern.key_from_text)(key)?, rest))
+}
+
+fn said(term: Term, id: TxnId, outcome: &str, result: Option<Json>) -> ExitCode {
+    match term.format {
+        Format::Json => term.print_json(&json!({
+            "id": id.to_string(),
+            "outcome": outcome,
+            "result": result,
+        })),
+        Format::Human => {
+            term.say(&format!("{} {id}", term.paint_err(Ink::Good, outcome)));
+            if let Some(result) = result.filter(|result| !result.is_null()) {
+                term.print_json(&result);
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn refused(term: Term, id: TxnId, outcome: &str, fault: &Fault) -> ExitCode {
+    term.error(fault);
+    match term.format {
+        Format::Json => term.print_json(&json!({
+            "id": id.to_string(),
+            "outcome": outcome,
+            "error": fault_json(fault),
+        })),
+        Format::Human if outcome == "unknown" => {
+            term.say(&format!(
+                "  ask again with --id {id}: it runs once, however often it is asked for"
+            ));
+        }
+        Format::Human => {}
+    }
+    ExitCode::from(fault.class.exit_code())
+}
