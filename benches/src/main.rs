@@ -3,6 +3,7 @@
 //! Each figure is a line `name value unit`, ratios first, and all of a benchmark stand in
 //! `target/bench/NAME.json`. A ratio compares two things that were measured in one run.
 
+mod embedded;
 mod engine;
 mod figures;
 
@@ -16,7 +17,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// A benchmark by its name.
 type Benchmark = (&'static str, fn(&mut Figures));
 
-const ALL: &[Benchmark] = &[("engine", engine::run)];
+const ALL: &[Benchmark] = &[("engine", engine::run), ("embedded", embedded::run)];
 
 fn main() -> ExitCode {
     let asked: Vec<String> = std::env::args().skip(1).collect();

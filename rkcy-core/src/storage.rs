@@ -103,6 +103,12 @@ impl Storage {
         self.pending.rows.len()
     }
 
+    /// Whether there is something to write.
+    #[must_use]
+    pub fn has_batch(&self) -> bool {
+        self.pending.new != self.stored
+    }
+
     /// Takes the record at [`Storage::next_offset`].
     ///
     /// # Errors
@@ -132,7 +138,7 @@ impl Storage {
 
     /// The batch to write now; `None` where nothing has come since the last one.
     pub fn take_batch(&mut self) -> Option<Batch> {
-        if self.pending.new == self.stored {
+        if !self.has_batch() {
             return None;
         }
         let new = self.pending.new;

@@ -20,6 +20,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread::JoinHandle;
+use std::time::Instant;
 use tokio::sync::Notify;
 
 /// How a platform is run in one process.
@@ -194,6 +195,7 @@ impl Running {
             Arc::new(Figures::default()),
         );
         let task = StorageTask {
+            written: vec![Instant::now(); stored.len()],
             partitions: stored,
             log: log.clone(),
             store: store.clone(),

@@ -11,13 +11,17 @@ use rkcy_core::id::PartitionId;
 use rkcy_core::storage::{Storage, StorageStop};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// Bytes of change records read at a time, per partition.
 const READ_BYTES: usize = 4 << 20;
-/// Rows after which a batch is written.
-const BATCH_ROWS: usize = 8_192;
+/// Rows after which a batch is written at once.
+const BATCH_ROWS: usize = 20_000;
+/// Otherwise a partition's rows are written this often. A row that changes all the time is written once
+/// per batch, and each batch costs a sync of the database: larger ones leave more of the machine to the
+/// workers.
+const BATCH_TIME: Duration = Duration::from_millis(250);
 /// Longest pause between two tries to write; the first is a hundredth of it.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -53,6 +57,8 @@ pub(crate) struct StorageTask {
     /// Set: write what there is, then end.
     pub(crate) finish: Arc<AtomicBool>,
     pub(crate) figures: Arc<Figures>,
+    /// When the last batch of each partition was written.
+    pub(crate) written: Vec<Instant>,
 }
 
 impl StorageTask {
@@ -73,41 +79,60 @@ impl StorageTask {
             let finish = self.finish.load(Ordering::Acquire);
             let mut progress = false;
             for nth in 0..self.partitions.len() {
-                progress |= self.turn(nth).await?;
+                progress |= self.read(nth)?;
+                progress |= self.write(nth, finish).await?;
             }
-            self.figures.idle.store(!progress, Ordering::Release);
-            if progress {
-                continue;
+            let waiting = self
+                .partitions
+                .iter()
+                .any(|(_, storage, _)| storage.has_batch());
+            self.figures
+                .idle
+                .store(!progress && !waiting, Ordering::Release);
+            match (progress, waiting, finish) {
+                (true, ..) => {}
+                (false, false, true) => return Ok(()),
+                (false, false, false) => self.wake.notified().await,
+                (false, true, _) => {
+                    // Woken or not: the batch that waits is due by then.
+                    let _ = tokio::time::timeout(BATCH_TIME / 5, self.wake.notified()).await;
+                }
             }
-            if finish {
-                return Ok(());
-            }
-            self.wake.notified().await;
         }
     }
 
-    /// One batch of one partition; `false` where there was nothing to do.
-    async fn turn(&mut self, nth: usize) -> Result<bool, StorageError> {
-        let (id, storage, worker) = &mut self.partitions[nth];
-        let id = *id;
-        let mut read = false;
+    /// Reads what has come to the changelog of one partition; `false` where nothing has.
+    fn read(&mut self, nth: usize) -> Result<bool, StorageError> {
+        let (id, storage, _) = &mut self.partitions[nth];
+        let mut progress = false;
         while storage.pending_rows() < BATCH_ROWS {
             let records = self
                 .log
-                .read(changes(id), storage.next_offset(), READ_BYTES)?;
+                .read(changes(*id), storage.next_offset(), READ_BYTES)?;
             if records.is_empty() {
                 break;
             }
-            read = true;
+            progress = true;
             for record in records {
                 storage.take(record.payload)?;
             }
         }
-        let Some(batch) = storage.take_batch() else {
-            return Ok(read);
+        Ok(progress)
+    }
+
+    /// Writes the batch of one partition, where it is due.
+    async fn write(&mut self, nth: usize, now: bool) -> Result<bool, StorageError> {
+        let (id, storage, worker) = &mut self.partitions[nth];
+        let id = *id;
+        let due = now
+            || self.written[nth].elapsed() >= BATCH_TIME
+            || storage.pending_rows() >= BATCH_ROWS;
+        let Some(batch) = due.then(|| storage.take_batch()).flatten() else {
+            return Ok(false);
         };
         let (rows, new) = (batch.rows.len() as u64, batch.new);
         write(&*self.store, id, batch).await?;
+        self.written[nth] = Instant::now();
         self.figures.rows.fetch_add(rows, Ordering::Relaxed);
         let _ = worker.send(Event::Stored(id, new.position));
         if let Some(snapshot) = new.snapshot {

@@ -1,0 +1,395 @@
+//! A platform on the embedded log and SQLite, against its raw log and against SQLite alone.
+//!
+//! Callers are tasks that submit one transaction after the other. `embedded_over_raw_log` alternates
+//! between the platform and the raw log, so that both see the same machine: the raw log takes the same
+//! bytes in the same way, command frames first, one change record for each batch of them when they are
+//! durable, and answers when that is durable; but nothing is applied.
+
+use crate::figures::{Figures, duration};
+use bytes::Bytes;
+use hdrhistogram::Histogram;
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rkcy_core::frame::{Envelope, Frame};
+use rkcy_core::id::{ConcernId, PartitionId};
+use rkcy_runtime::codegen::{Ref, Transaction, encode};
+use rkcy_runtime::driver::{Client, Options, Running};
+use rkcy_runtime::log::embedded::{self, EmbeddedLog};
+use rkcy_runtime::log::{Log, StreamId, StreamKind};
+use rpg::generated::txn::{Fund, SignUp, Trade};
+use rpg::generated::{Currency, Offer};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+/// Characters that are funded and trade.
+const CHARACTERS: usize = 20_000;
+/// Slices of a comparison: each side runs in turns.
+const SLICES: u32 = 4;
+
+pub(crate) fn run(figures: &mut Figures) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let dir = tempfile::tempdir().expect("a directory");
+    let options = Options {
+        log: dir.path().join("log"),
+        store: dir.path().join("rpg.db"),
+        ..Options::default()
+    };
+    let running = Running::start(&rpg::platform(), &options).expect("the platform starts");
+    let client = running.client();
+    let characters = Arc::new(sign_up(&runtime, &client));
+
+    let slice = duration() / SLICES;
+    let raw = RawLog::start(dir.path());
+    let (mut fund, mut raw_fund) = (Load::default(), Load::default());
+    for _ in 0..SLICES {
+        fund.add(funds(&runtime, &client, &characters, 1_000, slice));
+        raw_fund.add(raw.load(&runtime, 1_000, slice));
+    }
+    figures.add(
+        "embedded_over_raw_log",
+        fund.rate() / raw_fund.rate(),
+        "ratio",
+    );
+    fund.report(figures, "embedded_fund_1000_callers");
+    funds(&runtime, &client, &characters, 64, duration())
+        .report(figures, "embedded_fund_64_callers");
+    trades(&runtime, &client, &characters, 1_000, duration())
+        .report(figures, "embedded_trade_1000_callers");
+    trades(&runtime, &client, &characters, 64, duration())
+        .report(figures, "embedded_trade_64_callers");
+    figures.add(
+        "embedded_raw_log_1000_callers_per_second",
+        raw_fund.rate(),
+        "1/s",
+    );
+
+    let alone = sqlite_alone(&runtime, dir.path(), duration() / 4);
+    figures.add(
+        "embedded_over_sqlite_per_call",
+        fund.rate() / alone,
+        "ratio",
+    );
+    figures.add("sqlite_one_transaction_per_call_per_second", alone, "1/s");
+
+    drop(client);
+    let start = Instant::now();
+    let before = running.rows_stored();
+    figures.add(
+        "embedded_storage_rows_before_drain",
+        rate(before, 1.0),
+        "rows",
+    );
+    running.stop().expect("an orderly stop");
+    figures.add("embedded_storage_drain", start.elapsed().as_secs_f64(), "s");
+}
+
+/// What callers saw.
+struct Load {
+    latency: Histogram<u64>,
+    busy: Duration,
+}
+
+impl Default for Load {
+    fn default() -> Load {
+        Load {
+            latency: Histogram::new(3).expect("three digits"),
+            busy: Duration::ZERO,
+        }
+    }
+}
+
+impl Load {
+    fn add(&mut self, other: Load) {
+        self.latency.add(other.latency).expect("the same digits");
+        self.busy += other.busy;
+    }
+
+    fn rate(&self) -> f64 {
+        rate(self.latency.len(), self.busy.as_secs_f64())
+    }
+
+    fn report(&self, figures: &mut Figures, name: &str) {
+        figures.add(format!("{name}_per_second"), self.rate(), "1/s");
+        for (part, quantile) in [("p50", 0.5), ("p99", 0.99)] {
+            let micros = self.latency.value_at_quantile(quantile);
+            figures.add(format!("{name}_{part}"), rate(micros, 1_000.0), "ms");
+        }
+    }
+}
+
+/// Adds a value; the histogram grows with it.
+fn record(latency: &mut Histogram<u64>, micros: u64) {
+    latency.record(micros).expect("a histogram that grows");
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+fn rate(count: u64, seconds: f64) -> f64 {
+    count as f64 / seconds
+}
+
+/// Runs `callers` tasks that call `one` over and over for `time`.
+fn load<F, Fut>(runtime: &Runtime, callers: u64, time: Duration, one: F) -> Load
+where
+    F: Fn(&mut ChaCha8Rng) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = ()> + Send,
+{
+    let start = Instant::now();
+    let tasks = (0..callers).map(|caller| {
+        let one = one.clone();
+        runtime.spawn(async move {
+            let mut rng = ChaCha8Rng::seed_from_u64(caller);
+            let mut latency = Histogram::<u64>::new(3).expect("three digits");
+            while start.elapsed() < time {
+                let began = Instant::now();
+                one(&mut rng).await;
+                record(
+                    &mut latency,
+                    u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
+                );
+            }
+            latency
+        })
+    });
+    let tasks: Vec<_> = tasks.collect();
+    let mut total = Load::default();
+    for task in tasks {
+        total
+            .latency
+            .add(runtime.block_on(task).expect("a caller"))
+            .expect("the same digits");
+    }
+    total.busy = start.elapsed();
+    total
+}
+
+fn funds(
+    runtime: &Runtime,
+    client: &Client,
+    characters: &Arc<Vec<Uuid>>,
+    callers: u64,
+    time: Duration,
+) -> Load {
+    let (client, characters) = (client.clone(), Arc::clone(characters));
+    load(runtime, callers, time, move |rng| {
+        let to = Ref::new(characters[rng.random_range(0..characters.len())]);
+        let client = client.clone();
+        async move {
+            client
+                .call(&Fund {
+                    to,
+                    amount: gold(1_000),
+                })
+                .await
+                .expect("a fund");
+        }
+    })
+}
+
+fn trades(
+    runtime: &Runtime,
+    client: &Client,
+    characters: &Arc<Vec<Uuid>>,
+    callers: u64,
+    time: Duration,
+) -> Load {
+    let (client, characters) = (client.clone(), Arc::clone(characters));
+    load(runtime, callers, time, move |rng| {
+        let one = rng.random_range(0..characters.len());
+        let other = (one + rng.random_range(1..characters.len())) % characters.len();
+        let offer = |nth: usize| Offer {
+            character: Ref::new(characters[nth]),
+            currency: gold(1),
+        };
+        let trade = Trade {
+            lhs: offer(one),
+            rhs: offer(other),
+        };
+        let client = client.clone();
+        async move {
+            client
+                .call(&trade)
+                .await
+                .expect("a trade of those who have enough");
+        }
+    })
+}
+
+fn sign_up(runtime: &Runtime, client: &Client) -> Vec<Uuid> {
+    let mut tasks = Vec::new();
+    for nth in 0..CHARACTERS {
+        let client = client.clone();
+        tasks.push(runtime.spawn(async move {
+            let params = SignUp {
+                username: format!("player-{nth}"),
+                fullname: format!("Hero {nth}"),
+            };
+            let mut draft = client.draft(Client::new_id(), SignUp::NUMBER);
+            params.draft(&mut draft).expect("valid parameters");
+            // The character is made by the third step.
+            let character = draft.derived_uuid(2, 0);
+            let txn = client.finish(draft).expect("a plan");
+            client.submit(txn).await.expect("a sign-up");
+            client
+                .call(&Fund {
+                    to: Ref::new(character),
+                    amount: gold(1_000_000),
+                })
+                .await
+                .expect("a fund");
+            character
+        }));
+    }
+    tasks
+        .into_iter()
+        .map(|task| runtime.block_on(task).expect("a caller"))
+        .collect()
+}
+
+fn gold(gold: i64) -> Currency {
+    Currency {
+        gold,
+        ..Currency::default()
+    }
+}
+
+/// The raw log with the threads that a platform has, and nothing between them.
+struct RawLog {
+    submit: crossbeam_channel::Sender<oneshot::Sender<()>>,
+}
+
+/// Callers whose command frame is durable.
+type Batch = Vec<oneshot::Sender<()>>;
+
+impl RawLog {
+    fn start(dir: &Path) -> RawLog {
+        let (log, _) =
+            EmbeddedLog::open(&dir.join("raw"), embedded::Options::default()).expect("a log");
+        let log: Arc<dyn Log> = Arc::new(log);
+        let (submit, submissions) = crossbeam_channel::unbounded::<oneshot::Sender<()>>();
+        let (apply, applied) = crossbeam_channel::unbounded::<Batch>();
+        let envelope = sample_envelope();
+        let to_apply = Arc::clone(&log);
+        std::thread::spawn(move || {
+            let streams = streams(StreamKind::Commands);
+            let mut turn = 0;
+            while let Ok(first) = submissions.recv() {
+                let mut batch = vec![first];
+                batch.extend(submissions.try_iter().take(4_095));
+                turn = (turn + 1) % streams.len();
+                let frame = Frame::encode(None, vec![envelope.clone(); batch.len()].iter());
+                let apply = apply.clone();
+                log.append(
+                    vec![(streams[turn], frame)],
+                    Box::new(move |result| {
+                        result.expect("a log that works");
+                        let _ = apply.send(batch);
+                    }),
+                );
+            }
+        });
+        std::thread::spawn(move || {
+            let streams = streams(StreamKind::Changes);
+            let mut turn = 0;
+            while let Ok(first) = applied.recv() {
+                let batch: Vec<Batch> = std::iter::once(first).chain(applied.try_iter()).collect();
+                let count: usize = batch.iter().map(Vec::len).sum();
+                turn = (turn + 1) % streams.len();
+                let change = Bytes::from(vec![7; 150 + count * CHANGE_BYTES]);
+                to_apply.append(
+                    vec![(streams[turn], change)],
+                    Box::new(move |result| {
+                        result.expect("a log that works");
+                        batch.into_iter().flatten().for_each(|caller| {
+                            let _ = caller.send(());
+                        });
+                    }),
+                );
+            }
+        });
+        RawLog { submit }
+    }
+
+    fn load(&self, runtime: &Runtime, callers: u64, time: Duration) -> Load {
+        let submit = self.submit.clone();
+        load(runtime, callers, time, move |rng| {
+            // What a caller draws for an id.
+            rng.next_u64();
+            let (sender, receiver) = oneshot::channel();
+            let _ = submit.send(sender);
+            async move {
+                receiver.await.expect("an answer");
+            }
+        })
+    }
+}
+
+/// Bytes of a change record per `fund`: the row, and the id with its result.
+const CHANGE_BYTES: usize = 220;
+
+fn streams(kind: StreamKind) -> Vec<StreamId> {
+    let partition = |index| PartitionId {
+        concern: ConcernId(1),
+        index,
+    };
+    (0..4)
+        .map(|index| StreamId {
+            kind,
+            partition: partition(index),
+        })
+        .collect()
+}
+
+/// An envelope of the size that a `fund` has.
+fn sample_envelope() -> Envelope {
+    let logic = (rpg::platform().logic)(4);
+    let fund = Fund {
+        to: Ref::new(Uuid::from_u128(1)),
+        amount: gold(1_000),
+    };
+    let mut draft =
+        rkcy_runtime::codegen::Draft::new(Client::new_id(), Fund::NUMBER, logic.schema());
+    fund.draft(&mut draft).expect("a fund");
+    let _ = encode(&fund);
+    Envelope::submit(draft.finish(&*logic).expect("a plan"))
+}
+
+/// One durable SQLite transaction per call, one caller: what SQLite serialises anyway.
+fn sqlite_alone(runtime: &Runtime, dir: &Path, time: Duration) -> f64 {
+    use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+    use sqlx::{ConnectOptions, Executor};
+    runtime.block_on(async {
+        let mut connection = SqliteConnectOptions::new()
+            .filename(dir.join("alone.db"))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .connect()
+            .await
+            .expect("a database");
+        connection.execute("CREATE TABLE character (id INTEGER PRIMARY KEY, gold INTEGER NOT NULL)").await.expect("a table");
+        connection
+            .execute("WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 19999) INSERT INTO character SELECT i, 0 FROM n")
+            .await
+            .expect("rows");
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let start = Instant::now();
+        let mut done = 0;
+        while start.elapsed() < time {
+            sqlx::query("UPDATE character SET gold = gold + 1000 WHERE id = ?")
+                .bind(rng.random_range(0..20_000_i64))
+                .execute(&mut connection)
+                .await
+                .expect("an update");
+            done += 1;
+        }
+        rate(done, start.elapsed().as_secs_f64())
+    })
+}
