@@ -21,7 +21,17 @@ const KEYWORDS: &[&str] = &[
 const NEVER_RAW: &[&str] = &["_", "self", "super", "crate", "Self", "extern"];
 
 /// Modules that generated code has beside those of the schema, and crates that it names.
-const MODULES: &[&str] = &["proto", "txn", "codegen", "rkcy_runtime", "std", "core", "alloc", "mod", "op"];
+const MODULES: &[&str] = &[
+    "proto",
+    "txn",
+    "codegen",
+    "rkcy_runtime",
+    "std",
+    "core",
+    "alloc",
+    "mod",
+    "op",
+];
 
 /// Methods that clippy takes for those of a trait.
 const METHODS: &[&str] = &["as_ref", "borrow", "clone", "deref", "new", "default"];
@@ -177,7 +187,11 @@ impl Std {
     /// What may be written beside the types of generated code.
     fn new(types: &Claims) -> Self {
         let short = |short: &'static str, long: &'static str| {
-            if types.taken.contains(short) { long } else { short }
+            if types.taken.contains(short) {
+                long
+            } else {
+                short
+            }
         };
         Self {
             option: short("Option", "::std::option::Option"),
@@ -253,7 +267,15 @@ impl TypeNames {
         let all_handlers = claims.claim("Handlers".to_owned());
         let logic = claims.claim("Logic".to_owned());
         let std = Std::new(&claims);
-        Self { payloads, refusals, handlers, transactions, std, all_handlers, logic }
+        Self {
+            payloads,
+            refusals,
+            handlers,
+            transactions,
+            std,
+            all_handlers,
+            logic,
+        }
     }
 
     /// The struct of an operation's named parameters.

@@ -62,7 +62,10 @@ pub enum RenderError {
 /// Where the generator is wrong.
 pub fn render(plan: &Plan) -> Result<Rendered, RenderError> {
     let mut generated = print_all(&plan.generated)?;
-    let proto = generated.get(&plan.proto.path).map(String::as_str).unwrap_or_default();
+    let proto = generated
+        .get(&plan.proto.path)
+        .map(String::as_str)
+        .unwrap_or_default();
     let rust = rust_of_proto(&plan.proto, proto)?;
     generated.insert("src/generated/proto.rs".to_owned(), rust);
     let mut handlers = Vec::new();
@@ -74,15 +77,25 @@ pub fn render(plan: &Plan) -> Result<Rendered, RenderError> {
             text: print(&handler.stub)?,
         });
     }
-    Ok(Rendered { generated, once: print_all(&plan.once)?, handlers })
+    Ok(Rendered {
+        generated,
+        once: print_all(&plan.once)?,
+        handlers,
+    })
 }
 
 fn print_all(files: &[File]) -> Result<Texts, RenderError> {
-    files.iter().map(|file| Ok((file.path.clone(), print(file)?))).collect()
+    files
+        .iter()
+        .map(|file| Ok((file.path.clone(), print(file)?)))
+        .collect()
 }
 
 fn print(file: &File) -> Result<String, RenderError> {
-    let text = file.print().map_err(|error| RenderError::Template { path: file.path.clone(), error })?;
+    let text = file.print().map_err(|error| RenderError::Template {
+        path: file.path.clone(),
+        error,
+    })?;
     Ok(tidy(&text))
 }
 
@@ -97,28 +110,46 @@ fn tidy(text: &str) -> String {
 
 /// Compiles a `.proto` in memory into Rust.
 fn rust_of_proto(source: &ProtoSource, text: &str) -> Result<String, RenderError> {
-    let fail = |error: String| RenderError::Proto { path: source.path.clone(), error };
+    let fail = |error: String| RenderError::Proto {
+        path: source.path.clone(),
+        error,
+    };
     let name = "schema.proto";
-    let file = protox::file::File::from_source(name, text).map_err(|error| fail(error.to_string()))?;
+    let file =
+        protox::file::File::from_source(name, text).map_err(|error| fail(error.to_string()))?;
     let mut compiler = protox::Compiler::with_file_resolver(OneFile(file));
-    compiler.open_file(name).map_err(|error| fail(format!("{error:?}")))?;
+    compiler
+        .open_file(name)
+        .map_err(|error| fail(format!("{error:?}")))?;
     let set = compiler.file_descriptor_set();
     let module = prost_build::Module::from_protobuf_package_name(&source.package);
     let mut config = prost_build::Config::new();
-    config.bytes(["."]).btree_map(["."]).prost_path("::rkcy_runtime::codegen::prost");
+    config
+        .bytes(["."])
+        .btree_map(["."])
+        .prost_path("::rkcy_runtime::codegen::prost");
     let files = set.file.into_iter().map(without_enums);
     let requests = files.map(|file| (module.clone(), file)).collect();
-    let mut files = config.generate(requests).map_err(|error| fail(error.to_string()))?;
+    let mut files = config
+        .generate(requests)
+        .map_err(|error| fail(error.to_string()))?;
     let rust = files.remove(&module).unwrap_or_default();
     // Its own first line would name another generator.
     let body = rust.split_once('\n').map_or("", |(_, body)| body);
-    Ok(tidy(&format!("// {}\n\n//! The values of the schema as protobuf messages: their form in the log.\n\n{body}", source.header)))
+    Ok(tidy(&format!(
+        "// {}\n\n//! The values of the schema as protobuf messages: their form in the log.\n\n{body}",
+        source.header
+    )))
 }
 
 /// Enums are numbers on the wire, and generated code has types of its own for them.
 fn without_enums(mut file: FileDescriptorProto) -> FileDescriptorProto {
     file.enum_type.clear();
-    for field in file.message_type.iter_mut().flat_map(|message| &mut message.field) {
+    for field in file
+        .message_type
+        .iter_mut()
+        .flat_map(|message| &mut message.field)
+    {
         if field.r#type() == Type::Enum {
             field.set_type(Type::Int32);
             field.type_name = None;

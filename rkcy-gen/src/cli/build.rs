@@ -69,32 +69,50 @@ struct Built {
 type Failure = (String, Outcome);
 
 fn build(args: &Args, model: &Model, sources: &Sources) -> Result<Built, Failure> {
-    let crate_dir = args.out.clone().unwrap_or_else(|| crate_dir(model, sources));
+    let crate_dir = args
+        .out
+        .clone()
+        .unwrap_or_else(|| crate_dir(model, sources));
     let lock_path = Path::new(&args.file).with_extension("lock");
     let lock = numbers(model, &lock_path)?;
     let plan = plan(model, &lock, &file_name(&args.file));
     let lock = lock.reaching(1, plan.columns.clone());
     let mut rendered = render(&plan).map_err(|error| (error.to_string(), Outcome::Environment))?;
     format(&mut rendered, &crate_dir).map_err(|error| (error.to_string(), Outcome::Environment))?;
-    let failed = |error: io::Error| (format!("cannot write `{}`: {error}", crate_dir.display()), Outcome::Environment);
+    let failed = |error: io::Error| {
+        (
+            format!("cannot write `{}`: {error}", crate_dir.display()),
+            Outcome::Environment,
+        )
+    };
     let mut changes = changes(&crate_dir, &rendered).map_err(failed)?;
     changes.extend(change(lock_path, &lock.print()).map_err(failed)?);
     if !args.check {
         apply(&changes).map_err(failed)?;
     }
-    Ok(Built { rendered, crate_dir, changes })
+    Ok(Built {
+        rendered,
+        crate_dir,
+        changes,
+    })
 }
 
 /// The lock beside the schema, with numbers for all that is new.
 pub(super) fn numbers(model: &Model, path: &Path) -> Result<Lock, Failure> {
     let known = match std::fs::read_to_string(path) {
-        Ok(text) => Lock::parse(&text).map_err(|damage| {
-            (format!("`{}`, {damage}", path.display()), Outcome::BadInput)
-        })?,
+        Ok(text) => Lock::parse(&text)
+            .map_err(|damage| (format!("`{}`, {damage}", path.display()), Outcome::BadInput))?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => Lock::default(),
-        Err(error) => return Err((format!("cannot read `{}`: {error}", path.display()), Outcome::BadInput)),
+        Err(error) => {
+            return Err((
+                format!("cannot read `{}`: {error}", path.display()),
+                Outcome::BadInput,
+            ));
+        }
     };
-    known.assign(model).map_err(|conflict| (conflict.to_string(), Outcome::Found))
+    known
+        .assign(model)
+        .map_err(|conflict| (conflict.to_string(), Outcome::Found))
 }
 
 /// Where the crate lives: relative to the file with the `platform`.
@@ -117,11 +135,18 @@ fn plain(path: &Path) -> PathBuf {
             plain.push(part);
         }
     }
-    if plain.as_os_str().is_empty() { PathBuf::from(".") } else { plain }
+    if plain.as_os_str().is_empty() {
+        PathBuf::from(".")
+    } else {
+        plain
+    }
 }
 
 pub(super) fn file_name(path: &str) -> String {
-    Path::new(path).file_name().map_or_else(|| path.to_owned(), |name| name.to_string_lossy().into_owned())
+    Path::new(path).file_name().map_or_else(
+        || path.to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 fn show(args: &Args, built: &Built) -> Outcome {
@@ -140,19 +165,30 @@ fn show_human(args: &Args, built: &Built) -> Outcome {
         let diffs: String = built.changes.iter().map(Change::diff).collect();
         print(&diffs)
     } else {
-        let lines = built.changes.iter().map(|change| format!("{} {}\n", change.word(), change.path.display()));
+        let lines = built
+            .changes
+            .iter()
+            .map(|change| format!("{} {}\n", change.word(), change.path.display()));
         message(&lines.collect::<String>());
         Outcome::Fine
     };
     let summary = match (built.changes.len(), args.check) {
         (0, _) => format!("`{}` is what the schema says\n", built.crate_dir.display()),
-        (count, true) => format!("{count} files are not what the schema says; `rkcy-gen build {}` writes them\n", args.file),
+        (count, true) => format!(
+            "{count} files are not what the schema says; `rkcy-gen build {}` writes them\n",
+            args.file
+        ),
         (count, false) => format!("{count} files written\n"),
     };
     message(&summary);
     for stub in missing_handlers(&built.crate_dir, &built.rendered).unwrap_or_default() {
         let path = built.crate_dir.join(&stub.path);
-        message(&format!("\n`{}` has no handler yet; in {}:\n\n{}", stub.name, path.display(), stub.text));
+        message(&format!(
+            "\n`{}` has no handler yet; in {}:\n\n{}",
+            stub.name,
+            path.display(),
+            stub.text
+        ));
     }
     outcome
 }
@@ -160,7 +196,8 @@ fn show_human(args: &Args, built: &Built) -> Outcome {
 fn show_json(args: &Args, built: &Built) -> Outcome {
     let mut lines = String::new();
     for change in &built.changes {
-        let mut line = json!({ "file": change.path.display().to_string(), "change": change.word() });
+        let mut line =
+            json!({ "file": change.path.display().to_string(), "change": change.word() });
         if args.check {
             line["diff"] = change.diff().into();
         }
@@ -168,7 +205,10 @@ fn show_json(args: &Args, built: &Built) -> Outcome {
     }
     for stub in missing_handlers(&built.crate_dir, &built.rendered).unwrap_or_default() {
         let path = built.crate_dir.join(&stub.path).display().to_string();
-        lines.push_str(&format!("{}\n", json!({ "file": path, "missing_handler": stub.name, "stub": stub.text })));
+        lines.push_str(&format!(
+            "{}\n",
+            json!({ "file": path, "missing_handler": stub.name, "stub": stub.text })
+        ));
     }
     print(&lines)
 }

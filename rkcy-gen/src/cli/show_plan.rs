@@ -20,7 +20,8 @@ pub(super) fn show_plan(file: &str, format: Format, color: Color) -> Outcome {
             Format::Human => Ok(document.to_text()),
             Format::Json => {
                 let text = serde_json::to_string_pretty(&document);
-                text.map(|text| text + "\n").map_err(|error| error.to_string())
+                text.map(|text| text + "\n")
+                    .map_err(|error| error.to_string())
             }
         }
     })
@@ -38,14 +39,22 @@ pub(super) fn show_sql(file: &str, color: Color) -> Outcome {
 
 fn show_files(file: &str, color: Color, is_wanted: &dyn Fn(&str) -> bool) -> Outcome {
     with_model(file, color, |model, lock| {
-        let rendered: Rendered = render(&plan(model, lock, &file_name(file))).map_err(|error| error.to_string())?;
-        let wanted = rendered.generated.into_iter().filter(|(path, _)| is_wanted(path));
+        let rendered: Rendered =
+            render(&plan(model, lock, &file_name(file))).map_err(|error| error.to_string())?;
+        let wanted = rendered
+            .generated
+            .into_iter()
+            .filter(|(path, _)| is_wanted(path));
         let texts: Vec<String> = wanted.map(|(_, text)| text).collect();
         Ok(texts.join("\n"))
     })
 }
 
-fn with_model(file: &str, color: Color, show: impl Fn(&Model, &Lock) -> Result<String, String>) -> Outcome {
+fn with_model(
+    file: &str,
+    color: Color,
+    show: impl Fn(&Model, &Lock) -> Result<String, String>,
+) -> Outcome {
     let CheckedInput { sources, checked } = match checked(file) {
         Ok(input) => input,
         Err(why) => {

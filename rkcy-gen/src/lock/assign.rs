@@ -38,13 +38,38 @@ impl Lock {
         };
         let untagged = |name: &String| (name.clone(), None);
         let fields = |fields: &mut dyn Iterator<Item = &Field>| -> Wanted {
-            fields.map(|field| (field.name.clone(), field.tag)).collect()
+            fields
+                .map(|field| (field.name.clone(), field.tag))
+                .collect()
         };
-        want(Kind::Concern, "", model.concerns().iter().map(|it| untagged(&it.name)).collect());
-        want(Kind::Transaction, "", model.transactions().iter().map(|it| untagged(&it.name)).collect());
+        want(
+            Kind::Concern,
+            "",
+            model
+                .concerns()
+                .iter()
+                .map(|it| untagged(&it.name))
+                .collect(),
+        );
+        want(
+            Kind::Transaction,
+            "",
+            model
+                .transactions()
+                .iter()
+                .map(|it| untagged(&it.name))
+                .collect(),
+        );
         for concern in model.concerns() {
-            want(Kind::Field, &concern.name, fields(&mut concern.all_fields()));
-            let names = operations(concern).iter().map(|operation| untagged(operation.name)).collect();
+            want(
+                Kind::Field,
+                &concern.name,
+                fields(&mut concern.all_fields()),
+            );
+            let names = operations(concern)
+                .iter()
+                .map(|operation| untagged(operation.name))
+                .collect();
             want(Kind::Op, &concern.name, names);
             for operation in operations(concern) {
                 if let Payload::Fields(params) = operation.payload {
@@ -54,14 +79,26 @@ impl Lock {
             }
         }
         for message in model.messages() {
-            want(Kind::Field, &message.name, fields(&mut message.fields.iter()));
+            want(
+                Kind::Field,
+                &message.name,
+                fields(&mut message.fields.iter()),
+            );
         }
         for declared in model.enums() {
-            let names = declared.values.iter().map(|value| (value.name.clone(), value.tag)).collect();
+            let names = declared
+                .values
+                .iter()
+                .map(|value| (value.name.clone(), value.tag))
+                .collect();
             want(Kind::Value, &declared.name, names);
         }
         for transaction in model.transactions() {
-            want(Kind::Param, &transaction.name, fields(&mut transaction.params.iter()));
+            want(
+                Kind::Param,
+                &transaction.name,
+                fields(&mut transaction.params.iter()),
+            );
         }
 
         let mut next = self.clone();
@@ -71,10 +108,16 @@ impl Lock {
         }
         for ((kind, owner), names) in wanted {
             let scope = next.scopes.entry((kind, owner.clone())).or_default();
-            scope.add(kind, &names).map_err(|(name, message)| Conflict {
-                name: if owner.is_empty() { name } else { format!("{owner}.{name}") },
-                message,
-            })?;
+            scope
+                .add(kind, &names)
+                .map_err(|(name, message)| Conflict {
+                    name: if owner.is_empty() {
+                        name
+                    } else {
+                        format!("{owner}.{name}")
+                    },
+                    message,
+                })?;
         }
         next.scopes.retain(|_, scope| *scope != Scope::default());
         Ok(next)
@@ -83,10 +126,12 @@ impl Lock {
 
 impl Scope {
     fn retire(&mut self, stays: impl Fn(&str) -> bool) {
-        let (live, gone): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            std::mem::take(&mut self.live).into_iter().partition(|(name, _)| stays(name));
+        let (live, gone): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut self.live)
+            .into_iter()
+            .partition(|(name, _)| stays(name));
         self.live = live;
-        self.retired.extend(gone.into_iter().map(|(name, number)| (number, name)));
+        self.retired
+            .extend(gone.into_iter().map(|(name, number)| (number, name)));
     }
 
     fn add(&mut self, kind: Kind, names: &Wanted) -> Result<(), (String, String)> {
@@ -97,10 +142,16 @@ impl Scope {
                 if *known == tag {
                     continue;
                 }
-                return Err((name.clone(), format!("its number is {known} and never moves, but `@tag` says {tag}")));
+                return Err((
+                    name.clone(),
+                    format!("its number is {known} and never moves, but `@tag` says {tag}"),
+                ));
             }
             if let Some(other) = self.owner_of(tag) {
-                return Err((name.clone(), format!("`@tag({tag})` is the number of `{other}`, or was")));
+                return Err((
+                    name.clone(),
+                    format!("`@tag({tag})` is the number of `{other}`, or was"),
+                ));
             }
             self.live.insert(name.clone(), tag);
         }
@@ -114,8 +165,13 @@ impl Scope {
     }
 
     fn owner_of(&self, number: u32) -> Option<&str> {
-        let live = self.live.iter().find(|(_, known)| **known == number).map(|(name, _)| name);
-        live.or_else(|| self.retired.get(&number)).map(String::as_str)
+        let live = self
+            .live
+            .iter()
+            .find(|(_, known)| **known == number)
+            .map(|(name, _)| name);
+        live.or_else(|| self.retired.get(&number))
+            .map(String::as_str)
     }
 
     /// The number after the largest that was ever given; where those have run out, the first gap.
@@ -123,6 +179,9 @@ impl Scope {
         let largest = self.live.values().chain(self.retired.keys()).max().copied();
         let after = largest.map_or(kind.first(), |largest| largest.saturating_add(1));
         let free = |number: &u32| kind.allows(*number) && self.owner_of(*number).is_none();
-        (after..=kind.last()).find(free).or_else(|| (kind.first()..=kind.last()).find(free)).unwrap_or(kind.last())
+        (after..=kind.last())
+            .find(free)
+            .or_else(|| (kind.first()..=kind.last()).find(free))
+            .unwrap_or(kind.last())
     }
 }

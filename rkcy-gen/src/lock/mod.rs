@@ -39,8 +39,14 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 6] =
-        [Kind::Concern, Kind::Field, Kind::Op, Kind::Param, Kind::Transaction, Kind::Value];
+    const ALL: [Kind; 6] = [
+        Kind::Concern,
+        Kind::Field,
+        Kind::Op,
+        Kind::Param,
+        Kind::Transaction,
+        Kind::Value,
+    ];
 
     /// The word for it in the file.
     fn word(self) -> &'static str {
@@ -75,7 +81,8 @@ impl Kind {
 
     /// Whether a number of this kind may be given.
     fn allows(self, number: u32) -> bool {
-        let reserved = matches!(self, Kind::Field | Kind::Param) && (19_000..=19_999).contains(&number);
+        let reserved =
+            matches!(self, Kind::Field | Kind::Param) && (19_000..=19_999).contains(&number);
         (self.first()..=self.last()).contains(&number) && !reserved
     }
 }
@@ -133,7 +140,12 @@ impl Lock {
     /// The retired numbers of fields, values or parameters, by number.
     pub fn retired(&self, kind: Kind, owner: &str) -> impl Iterator<Item = (u32, &str)> {
         let scope = self.scopes.get(&(kind, owner.to_owned()));
-        scope.into_iter().flat_map(|scope| scope.retired.iter().map(|(number, name)| (*number, name.as_str())))
+        scope.into_iter().flat_map(|scope| {
+            scope
+                .retired
+                .iter()
+                .map(|(number, name)| (*number, name.as_str()))
+        })
     }
 
     /// Notes which columns the migrations now reach.
@@ -147,6 +159,9 @@ impl Lock {
     /// 0 only before [`Lock::assign`] has seen the name.
     fn number(&self, kind: Kind, owner: &str, name: &str) -> u32 {
         let scope = self.scopes.get(&(kind, owner.to_owned()));
-        scope.and_then(|scope| scope.live.get(name)).copied().unwrap_or_default()
+        scope
+            .and_then(|scope| scope.live.get(name))
+            .copied()
+            .unwrap_or_default()
     }
 }

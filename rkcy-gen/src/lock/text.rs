@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use super::{Kind, LAYOUT, Lock};
 use crate::naming::fnv;
 
-const HEADER: &str = "# Numbers that never move. Keep this file under version control; only rkcy-gen writes it.\n";
+const HEADER: &str =
+    "# Numbers that never move. Keep this file under version control; only rkcy-gen writes it.\n";
 
 /// What is wrong with a lock file, and in which line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +41,10 @@ impl Lock {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let damage = |message: String| Damage { line: index + 1, message };
+            let damage = |message: String| Damage {
+                line: index + 1,
+                message,
+            };
             let fact = line
                 .rsplit_once(" ~")
                 .filter(|(fact, check)| *check == check_of(fact))
@@ -53,8 +57,14 @@ impl Lock {
         }
         match layout {
             Some(LAYOUT) => Ok(lock),
-            Some(other) => Err(Damage { line: 1, message: format!("layout {other} is of a newer rkcy-gen") }),
-            None => Err(Damage { line: 1, message: "the line `layout` is missing".to_owned() }),
+            Some(other) => Err(Damage {
+                line: 1,
+                message: format!("layout {other} is of a newer rkcy-gen"),
+            }),
+            None => Err(Damage {
+                line: 1,
+                message: "the line `layout` is missing".to_owned(),
+            }),
         }
     }
 
@@ -69,7 +79,9 @@ impl Lock {
             ["retired", rest @ ..] => (true, rest),
             all => (false, all),
         };
-        let [.., number] = words else { return Err(unknown()) };
+        let [.., number] = words else {
+            return Err(unknown());
+        };
         let number: u32 = number.parse().map_err(|_| unknown())?;
         let (word, path) = match words {
             ["layout", _] => {
@@ -83,7 +95,10 @@ impl Lock {
             [word, path, _] => (*word, *path),
             _ => return Err(unknown()),
         };
-        let kind = Kind::ALL.into_iter().find(|kind| kind.word() == word).ok_or_else(unknown)?;
+        let kind = Kind::ALL
+            .into_iter()
+            .find(|kind| kind.word() == word)
+            .ok_or_else(unknown)?;
         if !kind.allows(number) {
             return Err(format!("{number} is no number of a {word}"));
         }
@@ -92,11 +107,20 @@ impl Lock {
             return Err(unknown());
         }
         let scope = self.scopes.entry((kind, owner.to_owned())).or_default();
-        if let Some(other) = scope.live.iter().find(|(_, known)| **known == number).map(|(name, _)| name) {
-            return Err(format!("{number} is the number of `{name}` and of `{other}`"));
+        if let Some(other) = scope
+            .live
+            .iter()
+            .find(|(_, known)| **known == number)
+            .map(|(name, _)| name)
+        {
+            return Err(format!(
+                "{number} is the number of `{name}` and of `{other}`"
+            ));
         }
         if let Some(other) = scope.retired.get(&number) {
-            return Err(format!("{number} is the number of `{name}` and was that of `{other}`"));
+            return Err(format!(
+                "{number} is the number of `{name}` and was that of `{other}`"
+            ));
         }
         if retired {
             scope.retired.insert(number, name.to_owned());
@@ -108,13 +132,32 @@ impl Lock {
 
     /// The text of the file.
     pub fn print(&self) -> String {
-        let mut facts = BTreeSet::from([format!("layout {LAYOUT}"), format!("migrated {}", self.migrated)]);
+        let mut facts = BTreeSet::from([
+            format!("layout {LAYOUT}"),
+            format!("migrated {}", self.migrated),
+        ]);
         facts.extend(self.columns.iter().map(|column| format!("column {column}")));
         for ((kind, owner), scope) in &self.scopes {
             let word = kind.word();
-            let path = |name: &str| if owner.is_empty() { name.to_owned() } else { format!("{owner}.{name}") };
-            facts.extend(scope.live.iter().map(|(name, number)| format!("{word} {} {number}", path(name))));
-            facts.extend(scope.retired.iter().map(|(number, name)| format!("retired {word} {} {number}", path(name))));
+            let path = |name: &str| {
+                if owner.is_empty() {
+                    name.to_owned()
+                } else {
+                    format!("{owner}.{name}")
+                }
+            };
+            facts.extend(
+                scope
+                    .live
+                    .iter()
+                    .map(|(name, number)| format!("{word} {} {number}", path(name))),
+            );
+            facts.extend(
+                scope
+                    .retired
+                    .iter()
+                    .map(|(number, name)| format!("retired {word} {} {number}", path(name))),
+            );
         }
         let mut text = HEADER.to_owned();
         for fact in facts {
@@ -127,12 +170,19 @@ impl Lock {
 
 fn check_of(fact: &str) -> String {
     let hash = fnv(fact.as_bytes());
-    format!("{:04x}", (hash ^ (hash >> 16) ^ (hash >> 32) ^ (hash >> 48)) & 0xffff)
+    format!(
+        "{:04x}",
+        (hash ^ (hash >> 16) ^ (hash >> 32) ^ (hash >> 48)) & 0xffff
+    )
 }
 
 fn changed(line: &str) -> String {
-    if ["<<<<<<<", "=======", ">>>>>>>", "|||||||"].iter().any(|mark| line.starts_with(mark)) {
-        return "a merge was not finished: keep the lines of both sides and remove the marks".to_owned();
+    if ["<<<<<<<", "=======", ">>>>>>>", "|||||||"]
+        .iter()
+        .any(|mark| line.starts_with(mark))
+    {
+        return "a merge was not finished: keep the lines of both sides and remove the marks"
+            .to_owned();
     }
     "this line was changed by hand; restore it from version control".to_owned()
 }
@@ -167,11 +217,41 @@ mod tests {
     #[test]
     fn damage_names_its_line() {
         for (wrong, at, part) in [
-            (format!("{}field A.b 1 ~0000\n", line("layout 1")), 2, "by hand"),
-            (format!("{}{}{}", line("layout 1"), line("field A.b 1"), line("field A.c 1")), 3, "is the number of"),
-            (format!("{}{}{}", line("layout 1"), line("field A.b 1"), line("field A.b 2")), 3, "has the numbers"),
-            (format!("{}{}", line("layout 1"), line("field A.b 19000")), 2, "no number of"),
-            (format!("{}{}", line("layout 1"), line("op A.b 3")), 2, "no number of"),
+            (
+                format!("{}field A.b 1 ~0000\n", line("layout 1")),
+                2,
+                "by hand",
+            ),
+            (
+                format!(
+                    "{}{}{}",
+                    line("layout 1"),
+                    line("field A.b 1"),
+                    line("field A.c 1")
+                ),
+                3,
+                "is the number of",
+            ),
+            (
+                format!(
+                    "{}{}{}",
+                    line("layout 1"),
+                    line("field A.b 1"),
+                    line("field A.b 2")
+                ),
+                3,
+                "has the numbers",
+            ),
+            (
+                format!("{}{}", line("layout 1"), line("field A.b 19000")),
+                2,
+                "no number of",
+            ),
+            (
+                format!("{}{}", line("layout 1"), line("op A.b 3")),
+                2,
+                "no number of",
+            ),
             (format!("{}<<<<<<< HEAD\n", line("layout 1")), 2, "merge"),
             (line("layout 2"), 1, "newer"),
             (line("nonsense"), 1, "no line"),

@@ -63,7 +63,10 @@ impl Cx<'_> {
             name: &name,
             proto: &name,
             message: None,
-            fields: concern.all_fields().map(|field| (field, is_private(concern, field))).collect(),
+            fields: concern
+                .all_fields()
+                .map(|field| (field, is_private(concern, field)))
+                .collect(),
             omissible: false,
             deprecated: concern.deprecated.as_deref(),
         };
@@ -73,7 +76,8 @@ impl Cx<'_> {
             .map(|operation| self.operation(concern, operation, &mut imports, &mut functions))
             .collect();
         // What handlers cannot set later has to be given.
-        let is_given = |field: &Field, plan: &StructField| !plan.omissible || is_private(concern, field);
+        let is_given =
+            |field: &Field, plan: &StructField| !plan.omissible || is_private(concern, field);
         let pairs: Vec<(&Field, &StructField)> = concern.all_fields().zip(value.fields()).collect();
         let new_params: Vec<(String, String)> = pairs
             .iter()
@@ -82,7 +86,12 @@ impl Cx<'_> {
             .collect();
         let new_fields = pairs
             .iter()
-            .map(|(field, plan)| (plan.name.clone(), (!is_given(field, plan)).then(|| plan.default.clone())))
+            .map(|(field, plan)| {
+                (
+                    plan.name.clone(),
+                    (!is_given(field, plan)).then(|| plan.default.clone()),
+                )
+            })
             .collect();
         let getters = pairs
             .iter()
@@ -126,12 +135,23 @@ impl Cx<'_> {
         let (ty, value) = match field.ty.many {
             _ if self.is_copy(field.ty) => (plan.ty.clone(), place),
             Many::One if is_string => ("&str".to_owned(), format!("&{place}")),
-            Many::Optional if is_string => (format!("{}<&str>", std.option), format!("{place}.as_deref()")),
+            Many::Optional if is_string => (
+                format!("{}<&str>", std.option),
+                format!("{place}.as_deref()"),
+            ),
             Many::One => (format!("&{inner}"), format!("&{place}")),
-            Many::Optional => (format!("{}<&{inner}>", std.option), format!("{place}.as_ref()")),
+            Many::Optional => (
+                format!("{}<&{inner}>", std.option),
+                format!("{place}.as_ref()"),
+            ),
             Many::List => (format!("&[{inner}]"), format!("&{place}")),
         };
-        Getter { docs: docs::lines(&field.docs, &self.field_signature(field)), name: naming::method(&field.name), ty, value }
+        Getter {
+            docs: docs::lines(&field.docs, &self.field_signature(field)),
+            name: naming::method(&field.name),
+            ty,
+            value,
+        }
     }
 
     /// The key of `self`.
@@ -149,5 +169,7 @@ impl Cx<'_> {
 
 /// Whether handlers must not change a field: keys, `@immutable` fields and references.
 pub(super) fn is_private(concern: &Concern, field: &Field) -> bool {
-    std::ptr::eq(field, &concern.key) || field.immutable || matches!(field.ty.value, ValueType::Ref(_))
+    std::ptr::eq(field, &concern.key)
+        || field.immutable
+        || matches!(field.ty.value, ValueType::Ref(_))
 }

@@ -4,7 +4,11 @@
 /// The lines of a documentation comment for Rust or protobuf; the `fallback` where there is none.
 pub(super) fn lines(docs: &str, fallback: &str) -> Vec<String> {
     if docs.trim().is_empty() {
-        return if fallback.is_empty() { Vec::new() } else { vec![code(fallback)] };
+        return if fallback.is_empty() {
+            Vec::new()
+        } else {
+            vec![code(fallback)]
+        };
     }
     let mut lines = Vec::new();
     let mut fence: Option<&str> = None;
@@ -12,7 +16,9 @@ pub(super) fn lines(docs: &str, fallback: &str) -> Vec<String> {
     for line in docs.trim_matches('\n').lines() {
         let line = line.trim_end().replace('\t', "    ");
         let text = line.trim_start();
-        let mark = ["```", "~~~"].into_iter().find(|mark| text.starts_with(mark));
+        let mark = ["```", "~~~"]
+            .into_iter()
+            .find(|mark| text.starts_with(mark));
         if let Some(open) = fence {
             if mark == Some(open) {
                 fence = None;
@@ -49,19 +55,30 @@ pub(super) fn lines(docs: &str, fallback: &str) -> Vec<String> {
 
 /// The first paragraph, in one line.
 pub(super) fn first_paragraph(docs: &str) -> String {
-    let lines = docs.trim().lines().map(str::trim).take_while(|line| !line.is_empty());
+    let lines = docs
+        .trim()
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.is_empty());
     lines.collect::<Vec<_>>().join(" ")
 }
 
 /// Code in Markdown, also where it holds backticks.
 pub(super) fn code(text: &str) -> String {
     let text = text.replace(['\n', '\r'], " ");
-    if text.contains('`') { format!("`` {text} ``") } else { format!("`{text}`") }
+    if text.contains('`') {
+        format!("`` {text} ``")
+    } else {
+        format!("`{text}`")
+    }
 }
 
 /// How wide the marker of a list item is, with the space behind it; 0 where there is none.
 fn list_marker(text: &str) -> usize {
-    if ["- ", "* ", "+ "].iter().any(|marker| text.starts_with(marker)) {
+    if ["- ", "* ", "+ "]
+        .iter()
+        .any(|marker| text.starts_with(marker))
+    {
         return 2;
     }
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -78,7 +95,10 @@ mod tests {
 
     #[test]
     fn what_stands_in_a_fence_is_no_example() {
-        assert_eq!(lines("a\n```\nlet x;", ""), ["a", "```text", "let x;", "```"]);
+        assert_eq!(
+            lines("a\n```\nlet x;", ""),
+            ["a", "```text", "let x;", "```"]
+        );
         assert_eq!(lines("    indented", ""), ["indented"]);
     }
 

@@ -36,14 +36,19 @@ struct Value {
 impl Cx<'_> {
     pub(super) fn enum_file(&self, declared: &Enum, is_key: bool) -> EnumFile {
         let values = declared.values.iter().map(|value| Value {
-            docs: with_deprecation(docs::lines(&value.docs, &value.name), value.deprecated.as_deref()),
+            docs: with_deprecation(
+                docs::lines(&value.docs, &value.name),
+                value.deprecated.as_deref(),
+            ),
             name: naming::camel(&value.name),
             declared: value.name.clone(),
             json: value.json.clone().unwrap_or_else(|| value.name.clone()),
             number: self.lock.value(&declared.name, &value.name),
         });
         let values: Vec<Value> = values.collect();
-        let facts = values.iter().map(|value| format!("{} {} {}", value.declared, value.json, value.number));
+        let facts = values
+            .iter()
+            .map(|value| format!("{} {} {}", value.declared, value.json, value.number));
         EnumFile {
             header: self.header.clone(),
             std: self.names.std.clone(),

@@ -56,7 +56,9 @@ impl Scope<'_> {
         let expr = self.transaction.resolve_key(expr);
         let (value, many) = match &expr.kind {
             ExprKind::Path(path) => return self.owned_path(path, want),
-            ExprKind::Literal(Literal::EmptyList) => (format!("{}::new()", self.cx.names.std.vec), Many::List),
+            ExprKind::Literal(Literal::EmptyList) => {
+                (format!("{}::new()", self.cx.names.std.vec), Many::List)
+            }
             ExprKind::Literal(literal) => {
                 self.import(expr.ty);
                 (self.cx.rust_literal(literal, want.value), Many::One)
@@ -91,21 +93,38 @@ impl Scope<'_> {
             }
             ExprKind::Absent => return "None".to_owned(),
             // Only fields are left out, and those know their default.
-            ExprKind::Default => (format!("{}::default()", self.cx.names.std.default), want.many),
-            ExprKind::Not(_) | ExprKind::Compare(..) | ExprKind::IsPresent(_) | ExprKind::IsAbsent(_) => {
-                (self.condition(expr, false), Many::One)
-            }
+            ExprKind::Default => (
+                format!("{}::default()", self.cx.names.std.default),
+                want.many,
+            ),
+            ExprKind::Not(_)
+            | ExprKind::Compare(..)
+            | ExprKind::IsPresent(_)
+            | ExprKind::IsAbsent(_) => (self.condition(expr, false), Many::One),
         };
-        if want.is_optional() && many == Many::One { format!("Some({value})") } else { value }
+        if want.is_optional() && many == Many::One {
+            format!("Some({value})")
+        } else {
+            value
+        }
     }
 
     /// The key of an instance, borrowed, and what has to be computed for it first.
-    pub(super) fn key(&mut self, key: &Expr, concern: ConcernId, number: u16) -> (Option<String>, String) {
+    pub(super) fn key(
+        &mut self,
+        key: &Expr,
+        concern: ConcernId,
+        number: u16,
+    ) -> (Option<String>, String) {
         let key = self.transaction.resolve_key(key);
         match &key.kind {
             ExprKind::Path(path) => {
                 let (place, held) = self.place(path);
-                let borrowed = if held.reference { format!("{place}.key()") } else { format!("&{place}") };
+                let borrowed = if held.reference {
+                    format!("{place}.key()")
+                } else {
+                    format!("&{place}")
+                };
                 (None, borrowed)
             }
             ExprKind::DerivedUuid(step) => (None, format!("&{}", self.derived(*step))),
@@ -113,7 +132,10 @@ impl Scope<'_> {
                 let ty = self.cx.key_type(concern, self.imports);
                 let stored = Type::one(self.cx.model.stored_as(ValueType::IdOf(concern)));
                 let value = self.owned(key, stored);
-                (Some(format!("let key_{number}: {ty} = {value};")), format!("&key_{number}"))
+                (
+                    Some(format!("let key_{number}: {ty} = {value};")),
+                    format!("&key_{number}"),
+                )
             }
         }
     }
@@ -157,7 +179,8 @@ impl Scope<'_> {
         let symbol = symbol(op, negated);
         let optional = left.ty.is_optional() || right.ty.is_optional();
         let equality = equal.is_some();
-        let sides = [(left, right), (right, left)].map(|(side, other)| self.side(side, other, optional, equality));
+        let sides = [(left, right), (right, left)]
+            .map(|(side, other)| self.side(side, other, optional, equality));
         format!("{} {symbol} {}", sides[0], sides[1])
     }
 
@@ -170,7 +193,8 @@ impl Scope<'_> {
         match &side.kind {
             ExprKind::Path(path) => {
                 let (place, held) = self.place(path);
-                let is_text = self.cx.model.stored_as(side.ty.value) == ValueType::Scalar(Scalar::String);
+                let is_text =
+                    self.cx.model.stored_as(side.ty.value) == ValueType::Scalar(Scalar::String);
                 match (held.reference, held.many) {
                     // Two references compare as they are.
                     (true, Many::One) if !same_reference(side, other) => format!("*{place}.key()"),
@@ -192,7 +216,11 @@ impl Scope<'_> {
             _ => {
                 let ty = plain(self.cx, side.ty);
                 let value = self.owned(side, ty);
-                if matches!(side.kind, ExprKind::Record(..)) { format!("({value})") } else { value }
+                if matches!(side.kind, ExprKind::Record(..)) {
+                    format!("({value})")
+                } else {
+                    value
+                }
             }
         }
     }
@@ -200,18 +228,38 @@ impl Scope<'_> {
     fn owned_path(&mut self, path: &Path, want: Type) -> String {
         let (place, held) = self.place(path);
         let wants_reference = matches!(want.value, ValueType::Ref(_));
-        let copied = if held.is_copy { place.clone() } else { format!("{place}.clone()") };
-        let key = |value: &str| if held.is_copy { format!("*{value}.key()") } else { format!("{value}.key().clone()") };
+        let copied = if held.is_copy {
+            place.clone()
+        } else {
+            format!("{place}.clone()")
+        };
+        let key = |value: &str| {
+            if held.is_copy {
+                format!("*{value}.key()")
+            } else {
+                format!("{value}.key().clone()")
+            }
+        };
         let value = match (held.reference, wants_reference, held.many) {
             (true, true, _) | (false, false, _) => copied,
             (false, true, Many::One) => format!("codegen::Ref::new({copied})"),
             (true, false, Many::One) => key(&place),
             (false, true, Many::Optional) => format!("{copied}.map(codegen::Ref::new)"),
-            (true, false, Many::Optional) => format!("{place}.as_ref().map(|item| {})", key("item")),
-            (false, true, Many::List) => format!("{place}.iter().cloned().map(codegen::Ref::new).collect()"),
-            (true, false, Many::List) => format!("{place}.iter().map(|item| {}).collect()", key("item")),
+            (true, false, Many::Optional) => {
+                format!("{place}.as_ref().map(|item| {})", key("item"))
+            }
+            (false, true, Many::List) => {
+                format!("{place}.iter().cloned().map(codegen::Ref::new).collect()")
+            }
+            (true, false, Many::List) => {
+                format!("{place}.iter().map(|item| {}).collect()", key("item"))
+            }
         };
-        if want.is_optional() && held.many == Many::One { format!("Some({value})") } else { value }
+        if want.is_optional() && held.many == Many::One {
+            format!("Some({value})")
+        } else {
+            value
+        }
     }
 
     /// Where the value of a path stands.
@@ -219,7 +267,11 @@ impl Scope<'_> {
         let (mut place, mut ty) = match path.root {
             Root::Param(id) => {
                 let param = self.transaction.param(id);
-                let base = if self.when == When::Submission { "self" } else { "params" };
+                let base = if self.when == When::Submission {
+                    "self"
+                } else {
+                    "params"
+                };
                 (format!("{base}.{}", naming::snake(&param.name)), param.ty)
             }
             Root::Step(id) => (format!("result_{}", id.index()), self.result_type(id)),
@@ -239,7 +291,8 @@ impl Scope<'_> {
 
     /// The type of what a step gives.
     pub(super) fn result_type(&self, id: StepId) -> Type {
-        result_type(self.cx, self.transaction, id).unwrap_or(Type::one(ValueType::Scalar(Scalar::Bool)))
+        result_type(self.cx, self.transaction, id)
+            .unwrap_or(Type::one(ValueType::Scalar(Scalar::Bool)))
     }
 
     fn derived(&self, step: StepId) -> String {
@@ -263,7 +316,11 @@ pub(super) fn result_type(cx: &Cx<'_>, transaction: &Transaction, id: StepId) ->
     let concern = cx.model.concern(step.concern);
     match &step.kind {
         StepKind::Create(_) | StepKind::Get => Some(Type::one(ValueType::Concern(step.concern))),
-        StepKind::Command(command, _) => concern.command(*command).result.as_ref().map(|result| result.ty),
+        StepKind::Command(command, _) => concern
+            .command(*command)
+            .result
+            .as_ref()
+            .map(|result| result.ty),
         StepKind::Query(query, _) => Some(concern.query(*query).result.ty),
     }
 }
@@ -282,14 +339,21 @@ pub(super) fn committed(expr: &Expr) -> Vec<(ConcernId, &Expr)> {
 /// The fields of a path, if the expression is one.
 pub(super) fn whole_step(expr: &Expr) -> Option<StepId> {
     match &expr.kind {
-        ExprKind::Path(Path { root: Root::Step(id), fields, .. }) if fields.is_empty() => Some(*id),
+        ExprKind::Path(Path {
+            root: Root::Step(id),
+            fields,
+            ..
+        }) if fields.is_empty() => Some(*id),
         _ => None,
     }
 }
 
 /// The type of a value whose key is not wrapped.
 fn plain(cx: &Cx<'_>, ty: Type) -> Type {
-    Type { value: cx.model.stored_as(ty.value), many: Many::One }
+    Type {
+        value: cx.model.stored_as(ty.value),
+        many: Many::One,
+    }
 }
 
 fn wrap(key: String, want: ValueType) -> String {
@@ -302,7 +366,10 @@ fn wrap(key: String, want: ValueType) -> String {
 /// Whether both are paths to references to one concern, and as optional as each other.
 fn same_reference(side: &Expr, other: &Expr) -> bool {
     let is_path = |expr: &Expr| matches!(expr.kind, ExprKind::Path(_));
-    is_path(side) && is_path(other) && matches!(side.ty.value, ValueType::Ref(_)) && side.ty == other.ty
+    is_path(side)
+        && is_path(other)
+        && matches!(side.ty.value, ValueType::Ref(_))
+        && side.ty == other.ty
 }
 
 fn symbol(op: CompareOp, negated: bool) -> &'static str {

@@ -1,11 +1,9 @@
 //! Owns fields in Rust: their type, their way to protobuf and back, their checks, their default.
 
-use super::signature::{bounds, is_zero, number};
+use super::signature::{is_zero, number};
 use super::types::Imports;
 use super::{Cx, docs};
-use crate::model::{
-    Constraints, Field, Length, Literal, Many, MessageId, Number, Scalar, Type, ValueType,
-};
+use crate::model::{Field, Literal, Many, MessageId, Number, Scalar, Type, ValueType};
 use crate::naming::{self, Claims};
 
 /// A field of a struct, ready to be printed.
@@ -54,10 +52,17 @@ impl Cx<'_> {
         let mut ty = self.rust_type(field.ty, imports);
         if boxed {
             let inner = self.value_type(field.ty.value, imports);
-            ty = format!("{}<{}<{inner}>>", self.names.std.option, self.names.std.boxed);
+            ty = format!(
+                "{}<{}<{inner}>>",
+                self.names.std.option, self.names.std.boxed
+            );
         }
-        let declared = field.default.as_ref().filter(|default| field.ty.is_optional() || !is_zero(default));
-        let default_fn = declared.map(|_| functions.claim(format!("default_{}", naming::plain_snake(&field.name))));
+        let declared = field
+            .default
+            .as_ref()
+            .filter(|default| field.ty.is_optional() || !is_zero(default));
+        let default_fn = declared
+            .map(|_| functions.claim(format!("default_{}", naming::plain_snake(&field.name))));
         let pattern = field.constraints.pattern.as_ref().map(|source| {
             let constant = naming::shouty(&format!("{}_{}_pattern", place.owner, field.name));
             (constant, format!("{source:?}"))
@@ -66,9 +71,14 @@ impl Cx<'_> {
         StructField {
             docs: with_deprecation(docs, field.deprecated.as_deref()),
             serde: serde_of(field, &name, default_fn.as_deref()),
-            to_proto: self.to_proto(field, &name, boxed),
-            from_proto: self.from_proto(field, &name, boxed),
-            checks: self.checks(field, &format!("self.{name}"), pattern.as_ref().map(|it| it.0.as_str()), boxed),
+            to_proto: self.writing(field, &name, boxed),
+            from_proto: self.reading(field, &name, boxed),
+            checks: self.checks(
+                field,
+                &format!("self.{name}"),
+                pattern.as_ref().map(|it| it.0.as_str()),
+                boxed,
+            ),
             default: self.default_of(field),
             omissible: field.omissible,
             visibility: if place.private { "pub(super)" } else { "pub" },
@@ -79,23 +89,32 @@ impl Cx<'_> {
         }
     }
 
-    fn to_proto(&self, field: &Field, name: &str, boxed: bool) -> String {
+    fn writing(&self, field: &Field, name: &str, boxed: bool) -> String {
         let value = format!("self.{name}");
         if self.is_plain(field.ty.value) {
-            return if self.is_copy(field.ty) { value } else { format!("{value}.clone()") };
+            return if self.is_copy(field.ty) {
+                value
+            } else {
+                format!("{value}.clone()")
+            };
         }
         match field.ty.many {
-            Many::One if matches!(field.ty.value, ValueType::Message(_)) => format!("Some(codegen::put(&{value}))"),
+            Many::One if matches!(field.ty.value, ValueType::Message(_)) => {
+                format!("Some(codegen::put(&{value}))")
+            }
             Many::One => format!("codegen::put(&{value})"),
             Many::Optional if boxed => {
-                format!("codegen::put_optional({value}.as_deref()).map({}::new)", self.names.std.boxed)
+                format!(
+                    "codegen::put_optional({value}.as_deref()).map({}::new)",
+                    self.names.std.boxed
+                )
             }
             Many::Optional => format!("codegen::put_optional({value}.as_ref())"),
             Many::List => format!("codegen::put_list(&{value})"),
         }
     }
 
-    fn from_proto(&self, field: &Field, name: &str, boxed: bool) -> String {
+    fn reading(&self, field: &Field, name: &str, boxed: bool) -> String {
         let value = format!("proto.{name}");
         if self.is_plain(field.ty.value) {
             return value;
@@ -103,7 +122,11 @@ impl Cx<'_> {
         let path = &field.name;
         match field.ty.many {
             Many::One if matches!(field.ty.value, ValueType::Message(_)) => {
-                let take = if field.omissible { "take_or_default" } else { "take_required" };
+                let take = if field.omissible {
+                    "take_or_default"
+                } else {
+                    "take_required"
+                };
                 format!("codegen::{take}({path:?}, {value})?")
             }
             Many::One => format!("codegen::take({path:?}, {value})?"),
@@ -116,120 +139,24 @@ impl Cx<'_> {
         }
     }
 
-    /// Statements that check the value of a field; empty where every value is fine.
-    pub(super) fn checks(&self, field: &Field, value: &str, pattern: Option<&str>, boxed: bool) -> Vec<String> {
-        let path = format!("{:?}", field.name);
-        self.value_checks(field.ty, &field.constraints, &path, value, pattern, boxed)
-    }
-
-    pub(super) fn value_checks(
-        &self,
-        ty: Type,
-        constraints: &Constraints,
-        path: &str,
-        value: &str,
-        pattern: Option<&str>,
-        boxed: bool,
-    ) -> Vec<String> {
-        match ty.many {
-            Many::One => {
-                let checks = self.one(ty.value, constraints, path, value, false, pattern);
-                checks.into_iter().map(|check| format!("{check}?;")).collect()
-            }
-            Many::Optional => {
-                let by_value = self.is_copy(ty);
-                let checks = self.one(ty.value, constraints, path, "value", !by_value, pattern);
-                if checks.is_empty() {
-                    return Vec::new();
-                }
-                let source = match (by_value, boxed) {
-                    (true, _) => value.to_owned(),
-                    (false, true) => format!("{value}.as_deref()"),
-                    (false, false) => format!("&{value}"),
-                };
-                let body: String = checks.iter().map(|check| format!("{check}?; ")).collect();
-                vec![format!("if let Some(value) = {source} {{ {body} }}")]
-            }
-            Many::List => {
-                let mut checks = Vec::new();
-                if let Some(range) = constraints.length.and_then(length_range) {
-                    checks.push(format!("codegen::constraint::length({path}, {value}.len(), {range})?;"));
-                }
-                if matches!(ty.value, ValueType::Message(_)) {
-                    checks.push(format!("codegen::constraint::each({path}, &{value}, codegen::Value::check)?;"));
-                } else {
-                    let item = if self.is_copy(Type::one(ty.value)) { "*value" } else { "value" };
-                    let by_ref = item == "value";
-                    let inner = self.one(ty.value, &Constraints::default(), "\"\"", item, by_ref, None);
-                    if let [check] = inner.as_slice() {
-                        checks.push(format!("codegen::constraint::each({path}, &{value}, |value| {check})?;"));
-                    }
-                }
-                checks
-            }
-        }
-    }
-
-    /// Checks of one value, each an expression that gives a `Result`.
-    fn one(
-        &self,
-        ty: ValueType,
-        constraints: &Constraints,
-        path: &str,
-        value: &str,
-        by_ref: bool,
-        pattern: Option<&str>,
-    ) -> Vec<String> {
-        let reference = if by_ref { value.to_owned() } else { format!("&{value}") };
-        let mut checks = Vec::new();
-        match ty {
-            ValueType::Scalar(Scalar::String) => {
-                let range = constraints.length.and_then(length_range).unwrap_or_else(|| "..".to_owned());
-                checks.push(format!("codegen::constraint::text({path}, {reference}, {range})"));
-                if let Some(pattern) = pattern {
-                    checks.push(format!("{pattern}.check({path}, {reference})"));
-                }
-            }
-            ValueType::Scalar(Scalar::Bytes) => {
-                if let Some(range) = constraints.length.and_then(length_range) {
-                    checks.push(format!("codegen::constraint::length({path}, {value}.len(), {range})"));
-                }
-            }
-            ValueType::Scalar(Scalar::Timestamp) => {
-                checks.push(format!("codegen::constraint::timestamp({path}, {value})"));
-            }
-            ValueType::Scalar(scalar) => {
-                if scalar.is_float() {
-                    checks.push(format!("codegen::constraint::finite({path}, {value})"));
-                }
-                if let Some(range) = number_range(ty, constraints) {
-                    checks.push(format!("codegen::constraint::number({path}, {value}, {range})"));
-                }
-            }
-            ValueType::Message(_) => checks.push(format!("codegen::constraint::nested({path}, {reference})")),
-            ValueType::Ref(_) if self.model.stored_as(ty) == ValueType::Scalar(Scalar::String) => {
-                checks.push(format!("codegen::constraint::text({path}, {value}.key(), ..)"));
-            }
-            ValueType::IdOf(_) if self.model.stored_as(ty) == ValueType::Scalar(Scalar::String) => {
-                checks.push(format!("codegen::constraint::text({path}, {reference}, ..)"));
-            }
-            ValueType::Ref(_) | ValueType::IdOf(_) | ValueType::Enum(_) | ValueType::Concern(_) => {}
-        }
-        checks
-    }
-
     /// What a field holds when it is left out.
     pub(super) fn default_of(&self, field: &Field) -> String {
         if let Some(literal) = &field.default {
             let value = self.rust_literal(literal, field.ty.value);
-            return if field.ty.is_optional() { format!("Some({value})") } else { value };
+            return if field.ty.is_optional() {
+                format!("Some({value})")
+            } else {
+                value
+            };
         }
         match (field.ty.many, field.ty.value) {
             (Many::Optional, _) => "None".to_owned(),
             (Many::List, _) => format!("{}::new()", self.names.std.vec),
             (Many::One, ValueType::Scalar(Scalar::Bool)) => "false".to_owned(),
             (Many::One, ValueType::Scalar(scalar)) if scalar.is_float() => "0.0".to_owned(),
-            (Many::One, ValueType::Scalar(Scalar::Duration)) => "codegen::Duration::default()".to_owned(),
+            (Many::One, ValueType::Scalar(Scalar::Duration)) => {
+                "codegen::Duration::default()".to_owned()
+            }
             (Many::One, ValueType::Message(id)) => {
                 format!("{}::default()", naming::camel(&self.model.message(id).name))
             }
@@ -243,7 +170,9 @@ impl Cx<'_> {
             Literal::Bool(value) => value.to_string(),
             Literal::Number(Number::Int(value)) => match ty {
                 ValueType::Scalar(scalar) if scalar.is_float() => format!("{value}.0"),
-                ValueType::Scalar(Scalar::Duration) => format!("codegen::Duration::from_micros({value})"),
+                ValueType::Scalar(Scalar::Duration) => {
+                    format!("codegen::Duration::from_micros({value})")
+                }
                 _ => value.to_string(),
             },
             Literal::Number(value) => number(*value),
@@ -252,7 +181,11 @@ impl Cx<'_> {
             Literal::Enum(id, index) => {
                 let declared = self.model.enumeration(*id);
                 let value = &declared.values[*index as usize];
-                format!("{}::{}", naming::camel(&declared.name), naming::camel(&value.name))
+                format!(
+                    "{}::{}",
+                    naming::camel(&declared.name),
+                    naming::camel(&value.name)
+                )
             }
             Literal::EmptyList => format!("{}::new()", self.names.std.vec),
         }
@@ -281,40 +214,6 @@ impl Field {
     fn immutable_key(&self) -> bool {
         self.omissible && self.ty == Type::one(ValueType::Scalar(Scalar::Uuid))
     }
-}
-
-/// A range of lengths in Rust; none where all are taken.
-pub(super) fn length_range(length: Length) -> Option<String> {
-    match (length.min, length.max) {
-        (0, None) => None,
-        (0, Some(max)) => Some(format!("..={max}")),
-        (min, None) => Some(format!("{min}..")),
-        (min, Some(max)) => Some(format!("{min}..={max}")),
-    }
-}
-
-/// A range of numbers in Rust; none where all of the type are taken.
-pub(super) fn number_range(ty: ValueType, constraints: &Constraints) -> Option<String> {
-    let (min, max) = limits(ty, constraints);
-    let is_float = matches!(ty, ValueType::Scalar(scalar) if scalar.is_float());
-    let shown = |value: Number| match value {
-        Number::Int(value) if is_float => format!("{value}.0"),
-        other => number(other),
-    };
-    match (min.map(shown), max.map(shown)) {
-        (None, None) => None,
-        (None, Some(max)) => Some(format!("..={max}")),
-        (Some(min), None) => Some(format!("{min}..")),
-        (Some(min), Some(max)) => Some(format!("{min}..={max}")),
-    }
-}
-
-/// The limits of a number, without those that its type has anyway.
-pub(super) fn limits(ty: ValueType, constraints: &Constraints) -> (Option<Number>, Option<Number>) {
-    let natural = bounds(ty);
-    let min = constraints.min.filter(|min| natural.is_none_or(|(low, _)| *min != Number::Int(low)));
-    let max = constraints.max.filter(|max| natural.is_none_or(|(_, high)| *max != Number::Int(high)));
-    (min, max)
 }
 
 /// Documentation with the word that the thing is on its way out.

@@ -51,6 +51,8 @@ impl Cx<'_> {
 
     fn is_payload(&self, id: MessageId) -> bool {
         let mut operations = self.model.concerns().iter().flat_map(operations);
-        operations.any(|operation| matches!(operation.payload, Payload::Message(payload) if *payload == id))
+        operations.any(
+            |operation| matches!(operation.payload, Payload::Message(payload) if *payload == id),
+        )
     }
 }

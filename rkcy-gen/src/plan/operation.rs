@@ -120,16 +120,25 @@ impl Cx<'_> {
                 imports.insert(name.clone());
                 Some(name)
             }
-            Payload::Fields(_) => Some(self.names.payload(&concern.name, operation.name).to_owned()),
+            Payload::Fields(_) => {
+                Some(self.names.payload(&concern.name, operation.name).to_owned())
+            }
         };
         let payload = match operation.payload {
-            Payload::Fields(fields) => Some(self.payload(concern, operation, fields, imports, functions)),
+            Payload::Fields(fields) => {
+                Some(self.payload(concern, operation, fields, imports, functions))
+            }
             Payload::Empty | Payload::Message(_) => None,
         };
-        let output = operation.result.map_or_else(|| "()".to_owned(), |answer| self.rust_type(answer.ty, imports));
+        let output = operation.result.map_or_else(
+            || "()".to_owned(),
+            |answer| self.rust_type(answer.ty, imports),
+        );
         let refusal = self.refusal_enum(&concern.name, operation.name, operation.refusals);
         let can_refuse = !matches!(operation.refusals, Refusals::Nothing);
-        let error = refusal.as_ref().map_or("codegen::Text", |refusal| &refusal.name);
+        let error = refusal
+            .as_ref()
+            .map_or("codegen::Text", |refusal| &refusal.name);
         let returns = match (can_refuse, output.as_str()) {
             (true, _) => format!(" -> {}<{output}, {error}>", std.result),
             (false, "()") => String::new(),
@@ -140,7 +149,9 @@ impl Cx<'_> {
         let number = self.lock.op(&concern.name, operation.name);
         let mut doc_lines = docs::lines(operation.docs, &signature);
         if can_refuse {
-            let which = refusal.as_ref().map_or("With a text of its own.", |_| "With one of its refusals.");
+            let which = refusal
+                .as_ref()
+                .map_or("With a text of its own.", |_| "With one of its refusals.");
             doc_lines.extend([String::new(), "# Errors".to_owned(), which.to_owned()]);
         }
         OperationPlan {
@@ -149,11 +160,22 @@ impl Cx<'_> {
             name: operation.name.clone(),
             doc: format!("{:?}", docs::first_paragraph(operation.docs)),
             docs: doc_lines,
-            params: handler_params(&concern.name, &owner, operation.is_query, payload_name.as_deref()),
+            params: handler_params(
+                &concern.name,
+                &owner,
+                operation.is_query,
+                payload_name.as_deref(),
+            ),
             returns,
 
             runner: runner(&owner, operation.is_query, payload_name.as_deref()),
-            call: handler_call(&function, payload_name.is_some(), can_refuse, &result_checks, operation.result.is_some()),
+            call: handler_call(
+                &function,
+                payload_name.is_some(),
+                can_refuse,
+                &result_checks,
+                operation.result.is_some(),
+            ),
             function,
             is_query: operation.is_query,
             args: payload_name.unwrap_or_else(|| "codegen::Empty".to_owned()),
@@ -166,7 +188,12 @@ impl Cx<'_> {
                 Payload::Fields(fields) => self.desc_params(fields.iter()),
                 Payload::Empty | Payload::Message(_) => Vec::new(),
             },
-            refusals: operation.refusals.named().iter().map(|refusal| refusal.name.clone()).collect(),
+            refusals: operation
+                .refusals
+                .named()
+                .iter()
+                .map(|refusal| refusal.name.clone())
+                .collect(),
             payload,
             refusal,
             pattern,
@@ -183,7 +210,10 @@ impl Cx<'_> {
     ) -> ValueStruct {
         let name = self.names.payload(&concern.name, operation.name);
         let shape = Shape {
-            docs: vec![format!("The payload of `{}.{}`.", concern.name, operation.name)],
+            docs: vec![format!(
+                "The payload of `{}.{}`.",
+                concern.name, operation.name
+            )],
             name,
             proto: name,
             message: None,
@@ -195,26 +225,52 @@ impl Cx<'_> {
     }
 
     /// Statements that check a constrained result, and its pattern.
-    fn result_checks(&self, concern: &Concern, operation: &Operation<'_>) -> (Vec<String>, Option<(String, String)>) {
-        let Some(answer) = operation.result.filter(|answer| !answer.constraints.is_empty()) else {
+    fn result_checks(
+        &self,
+        concern: &Concern,
+        operation: &Operation<'_>,
+    ) -> (Vec<String>, Option<(String, String)>) {
+        let Some(answer) = operation
+            .result
+            .filter(|answer| !answer.constraints.is_empty())
+        else {
             return (Vec::new(), None);
         };
         let pattern = answer.constraints.pattern.as_ref().map(|source| {
-            let constant = naming::shouty(&format!("{}_{}_result_pattern", concern.name, operation.name));
+            let constant = naming::shouty(&format!(
+                "{}_{}_result_pattern",
+                concern.name, operation.name
+            ));
             (constant, format!("{source:?}"))
         });
         let constant = pattern.as_ref().map(|(constant, _)| constant.as_str());
-        let checks = self.value_checks(answer.ty, &answer.constraints, "\"result\"", "result", constant, false);
+        let checks = self.value_checks(
+            answer.ty,
+            &answer.constraints,
+            "\"result\"",
+            "result",
+            constant,
+            false,
+        );
         (checks, pattern)
     }
 
     /// The refusals of an operation or, with an empty concern, of a transaction.
-    pub(super) fn refusal_enum(&self, concern: &str, operation: &str, refusals: &Refusals) -> Option<RefusalEnum> {
+    pub(super) fn refusal_enum(
+        &self,
+        concern: &str,
+        operation: &str,
+        refusals: &Refusals,
+    ) -> Option<RefusalEnum> {
         let named = refusals.named();
         if named.is_empty() {
             return None;
         }
-        let of = if concern.is_empty() { operation.to_owned() } else { format!("{concern}.{operation}") };
+        let of = if concern.is_empty() {
+            operation.to_owned()
+        } else {
+            format!("{concern}.{operation}")
+        };
         let doc = match concern {
             "" => format!("Refusals of `{of}` itself; those of its steps come on top."),
             _ => format!("Refusals of `{of}`."),
@@ -224,11 +280,17 @@ impl Cx<'_> {
             name: self.names.refusal(concern, operation).to_owned(),
             doc,
             of,
-            values: named.iter().map(|refusal| (naming::camel(&refusal.name), refusal.name.clone())).collect(),
+            values: named
+                .iter()
+                .map(|refusal| (naming::camel(&refusal.name), refusal.name.clone()))
+                .collect(),
         })
     }
 
-    pub(super) fn desc_params<'f>(&self, fields: impl Iterator<Item = &'f Field>) -> Vec<DescParam> {
+    pub(super) fn desc_params<'f>(
+        &self,
+        fields: impl Iterator<Item = &'f Field>,
+    ) -> Vec<DescParam> {
         fields
             .map(|field| DescParam {
                 name: field.json.clone().unwrap_or_else(|| field.name.clone()),
@@ -263,15 +325,29 @@ fn runner(owner: &str, is_query: bool, payload: Option<&str>) -> String {
 }
 
 /// The closure that a runner is given.
-fn handler_call(function: &str, payload: bool, can_refuse: bool, checks: &[String], has_result: bool) -> String {
-    let params = if payload { "instance, payload, cx" } else { "instance, cx" };
+fn handler_call(
+    function: &str,
+    payload: bool,
+    can_refuse: bool,
+    checks: &[String],
+    has_result: bool,
+) -> String {
+    let params = if payload {
+        "instance, payload, cx"
+    } else {
+        "instance, cx"
+    };
     let call = format!("H::{function}({params})");
     let body = match (checks.is_empty(), can_refuse) {
         (true, true) => format!("{call}.map_err(codegen::Fault::from)"),
         (true, false) if has_result => format!("Ok({call})"),
         (true, false) => return format!("|{params}| {{ {call}; Ok(()) }}"),
         (false, refuses) => {
-            let call = if refuses { format!("{call}.map_err(codegen::Fault::from)?") } else { call };
+            let call = if refuses {
+                format!("{call}.map_err(codegen::Fault::from)?")
+            } else {
+                call
+            };
             let checks = checks.join(" ");
             return format!("|{params}| {{ let result = {call}; {checks} Ok(result) }}");
         }

@@ -12,10 +12,18 @@ impl Cx<'_> {
             StepKind::Create(_) => format!("create {} {{ … }}", concern.name),
             StepKind::Get => format!("get {target}"),
             StepKind::Command(id, argument) => {
-                format!("{target}.{}({})", concern.command(*id).name, self.show_argument(transaction, argument))
+                format!(
+                    "{target}.{}({})",
+                    concern.command(*id).name,
+                    self.show_argument(transaction, argument)
+                )
             }
             StepKind::Query(id, argument) => {
-                format!("{target}.{}({})", concern.query(*id).name, self.show_argument(transaction, argument))
+                format!(
+                    "{target}.{}({})",
+                    concern.query(*id).name,
+                    self.show_argument(transaction, argument)
+                )
             }
         }
     }
@@ -29,7 +37,10 @@ impl Cx<'_> {
     }
 
     fn show_list(&self, transaction: &Transaction, list: &[Expr]) -> String {
-        list.iter().map(|expr| self.show(transaction, expr)).collect::<Vec<_>>().join(", ")
+        list.iter()
+            .map(|expr| self.show(transaction, expr))
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     /// An expression as the schema writes it.
@@ -39,15 +50,24 @@ impl Cx<'_> {
             ExprKind::Path(path) => self.show_path(transaction, path),
             ExprKind::Record(id, parts) => {
                 let message = self.model.message(*id);
-                let entries = parts.iter().zip(&message.fields).filter(|(part, _)| !matches!(part.kind, ExprKind::Default));
+                let entries = parts
+                    .iter()
+                    .zip(&message.fields)
+                    .filter(|(part, _)| !matches!(part.kind, ExprKind::Default));
                 let entries: Vec<String> = entries
-                    .map(|(part, field)| format!("{}: {}", field.name, self.show(transaction, part)))
+                    .map(|(part, field)| {
+                        format!("{}: {}", field.name, self.show(transaction, part))
+                    })
                     .collect();
                 format!("{} {{ {} }}", message.name, entries.join(", "))
             }
             ExprKind::List(parts) => format!("[{}]", self.show_list(transaction, parts)),
             ExprKind::Committed(concern, key) => {
-                format!("{}[{}]", self.model.concern(*concern).name, self.show(transaction, key))
+                format!(
+                    "{}[{}]",
+                    self.model.concern(*concern).name,
+                    self.show(transaction, key)
+                )
             }
             ExprKind::Absent => "absent".to_owned(),
             ExprKind::Default => "default".to_owned(),
@@ -62,7 +82,11 @@ impl Cx<'_> {
                     CompareOp::Gt => ">",
                     CompareOp::Ge => ">=",
                 };
-                format!("{} {symbol} {}", self.show(transaction, left), self.show(transaction, right))
+                format!(
+                    "{} {symbol} {}",
+                    self.show(transaction, left),
+                    self.show(transaction, right)
+                )
             }
             ExprKind::IsPresent(inner) => format!("{} is present", self.show(transaction, inner)),
             ExprKind::IsAbsent(inner) => format!("{} is absent", self.show(transaction, inner)),
@@ -74,7 +98,9 @@ impl Cx<'_> {
             Root::Param(id) => transaction.param(id).name.clone(),
             Root::Step(id) => {
                 let step = transaction.step(id);
-                step.binding.clone().unwrap_or_else(|| format!("step_{}", id.index()))
+                step.binding
+                    .clone()
+                    .unwrap_or_else(|| format!("step_{}", id.index()))
             }
         };
         for field in &path.fields {
@@ -86,7 +112,11 @@ impl Cx<'_> {
 
     /// The refusals that a caller of a transaction may hear: its own, then those of its steps.
     pub(super) fn all_refusals(&self, transaction: &Transaction) -> Vec<String> {
-        let own = transaction.refusals.named().iter().map(|refusal| refusal.name.clone());
+        let own = transaction
+            .refusals
+            .named()
+            .iter()
+            .map(|refusal| refusal.name.clone());
         let mut names: Vec<String> = own.collect();
         for step in &transaction.steps {
             let concern = self.model.concern(step.concern);
@@ -95,7 +125,10 @@ impl Cx<'_> {
                 StepKind::Query(id, _) => &concern.query(*id).name,
                 StepKind::Create(_) | StepKind::Get => continue,
             };
-            for operation in operations(concern).iter().filter(|operation| operation.name == name) {
+            for operation in operations(concern)
+                .iter()
+                .filter(|operation| operation.name == name)
+            {
                 for refusal in operation.refusals.named() {
                     if !names.contains(&refusal.name) {
                         names.push(refusal.name.clone());

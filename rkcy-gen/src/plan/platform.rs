@@ -124,7 +124,11 @@ impl Cx<'_> {
         for concern in model.concerns() {
             modules.push((naming::module(&concern.name), self.given(concern)));
         }
-        let values = model.messages().iter().map(|it| &it.name).chain(model.enums().iter().map(|it| &it.name));
+        let values = model
+            .messages()
+            .iter()
+            .map(|it| &it.name)
+            .chain(model.enums().iter().map(|it| &it.name));
         modules.extend(values.map(|name| (naming::module(name), vec![naming::camel(name)])));
         modules.sort();
         let mut concerns: Vec<RootConcern> = model
@@ -137,7 +141,10 @@ impl Cx<'_> {
             })
             .collect();
         concerns.sort_by_key(|concern| concern.rank);
-        let with_handlers = model.concerns().iter().filter(|concern| !operations(concern).is_empty());
+        let with_handlers = model
+            .concerns()
+            .iter()
+            .filter(|concern| !operations(concern).is_empty());
         RootFile {
             header: self.header.clone(),
             std: self.names.std.clone(),
@@ -147,7 +154,9 @@ impl Cx<'_> {
             modules,
             concerns,
             has_transactions: !model.transactions().is_empty(),
-            traits: with_handlers.map(|concern| self.names.handlers(&concern.name).to_owned()).collect(),
+            traits: with_handlers
+                .map(|concern| self.names.handlers(&concern.name).to_owned())
+                .collect(),
             all_handlers: self.names.all_handlers.clone(),
             logic: self.names.logic.clone(),
         }
@@ -169,7 +178,10 @@ impl Cx<'_> {
         names
     }
 
-    pub(super) fn transactions_file(&self, files: &[(String, TransactionFile)]) -> TransactionsFile {
+    pub(super) fn transactions_file(
+        &self,
+        files: &[(String, TransactionFile)],
+    ) -> TransactionsFile {
         let module = |name: &String| naming::module(name);
         let late = |is_late: &dyn Fn(&TransactionFile) -> bool| -> Vec<String> {
             let late = files.iter().filter(|(_, file)| is_late(file));
@@ -187,11 +199,19 @@ impl Cx<'_> {
                     self.names.refusal("", &transaction.name).to_owned(),
                 ];
                 gives.retain(|name| !name.is_empty());
-                RootTransaction { module: module(&transaction.name), gives }
+                RootTransaction {
+                    module: module(&transaction.name),
+                    gives,
+                }
             })
             .collect();
         transactions.sort_by(|a, b| a.module.cmp(&b.module));
-        let mut by_number: Vec<&String> = self.model.transactions().iter().map(|it| &it.name).collect();
+        let mut by_number: Vec<&String> = self
+            .model
+            .transactions()
+            .iter()
+            .map(|it| &it.name)
+            .collect();
         by_number.sort_by_key(|name| self.lock.transaction(name));
         TransactionsFile {
             header: self.header.clone(),
@@ -226,20 +246,33 @@ impl Cx<'_> {
     }
 
     pub(super) fn handlers_file(&self) -> HandlersFile {
-        let with_handlers = self.model.concerns().iter().filter(|concern| !operations(concern).is_empty());
-        let mut modules: Vec<String> = with_handlers.map(|concern| naming::module(&concern.name)).collect();
+        let with_handlers = self
+            .model
+            .concerns()
+            .iter()
+            .filter(|concern| !operations(concern).is_empty());
+        let mut modules: Vec<String> = with_handlers
+            .map(|concern| naming::module(&concern.name))
+            .collect();
         modules.sort();
         HandlersFile { modules }
     }
 
     pub(super) fn handler_file(&self, concern: &Concern) -> HandlerFile {
-        let mut imports = Imports::from([naming::camel(&concern.name), self.names.handlers(&concern.name).to_owned()]);
+        let mut imports = Imports::from([
+            naming::camel(&concern.name),
+            self.names.handlers(&concern.name).to_owned(),
+        ]);
         self.handler_plans(concern, &mut imports);
         HandlerFile {
             declared: concern.name.clone(),
             handlers: self.names.handlers(&concern.name).to_owned(),
             imports,
-            stubs: self.stubs(concern).into_iter().map(|(_, stub)| stub).collect(),
+            stubs: self
+                .stubs(concern)
+                .into_iter()
+                .map(|(_, stub)| stub)
+                .collect(),
         }
     }
 
@@ -249,7 +282,15 @@ impl Cx<'_> {
         let instance = instance_name(&concern.name);
         plans
             .into_iter()
-            .map(|operation| (operation.function.clone(), Stub { operation, instance: instance.clone() }))
+            .map(|operation| {
+                (
+                    operation.function.clone(),
+                    Stub {
+                        operation,
+                        instance: instance.clone(),
+                    },
+                )
+            })
             .collect()
     }
 
@@ -273,6 +314,8 @@ impl Cx<'_> {
 
     /// The name of the package.
     pub(super) fn package_name(model: &Model) -> String {
-        naming::plain_snake(&model.platform().name).trim_start_matches('_').replace('_', "-")
+        naming::plain_snake(&model.platform().name)
+            .trim_start_matches('_')
+            .replace('_', "-")
     }
 }

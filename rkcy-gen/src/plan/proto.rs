@@ -56,24 +56,48 @@ impl Cx<'_> {
         let mut messages = Vec::new();
         for message in self.model.messages() {
             let name = naming::camel(&message.name);
-            messages.push(self.proto_message(docs::lines(&message.docs, ""), &name, Kind::Field, &message.name, message.fields.iter()));
+            messages.push(self.proto_message(
+                docs::lines(&message.docs, ""),
+                &name,
+                Kind::Field,
+                &message.name,
+                message.fields.iter(),
+            ));
         }
         for concern in self.model.concerns() {
             let name = naming::camel(&concern.name);
-            messages.push(self.proto_message(docs::lines(&concern.docs, ""), &name, Kind::Field, &concern.name, concern.all_fields()));
+            messages.push(self.proto_message(
+                docs::lines(&concern.docs, ""),
+                &name,
+                Kind::Field,
+                &concern.name,
+                concern.all_fields(),
+            ));
             for operation in operations(concern) {
                 if let Payload::Fields(fields) = operation.payload {
                     let owner = format!("{}.{}", concern.name, operation.name);
                     let doc = vec![format!("The payload of {owner}.")];
                     let name = self.names.payload(&concern.name, operation.name);
-                    messages.push(self.proto_message(doc, name, Kind::Param, &owner, fields.iter()));
+                    messages.push(self.proto_message(
+                        doc,
+                        name,
+                        Kind::Param,
+                        &owner,
+                        fields.iter(),
+                    ));
                 }
             }
         }
         for transaction in self.model.transactions() {
             let doc = vec![format!("The parameters of {}.", transaction.name)];
             let name = self.names.transaction(&transaction.name);
-            messages.push(self.proto_message(doc, name, Kind::Param, &transaction.name, transaction.params.iter()));
+            messages.push(self.proto_message(
+                doc,
+                name,
+                Kind::Param,
+                &transaction.name,
+                transaction.params.iter(),
+            ));
         }
         ProtoFile {
             header: self.header.clone(),
@@ -104,7 +128,11 @@ impl Cx<'_> {
                 name: naming::camel(&declared.name),
                 values: values.collect(),
                 unspecified,
-                reserved: self.lock.retired(Kind::Value, &declared.name).map(|(number, _)| number).collect(),
+                reserved: self
+                    .lock
+                    .retired(Kind::Value, &declared.name)
+                    .map(|(number, _)| number)
+                    .collect(),
             }
         });
         enums.collect()
@@ -132,7 +160,11 @@ impl Cx<'_> {
             docs,
             name: name.to_owned(),
             fields: fields.collect(),
-            reserved: self.lock.retired(kind, owner).map(|(number, _)| number).collect(),
+            reserved: self
+                .lock
+                .retired(kind, owner)
+                .map(|(number, _)| number)
+                .collect(),
         }
     }
 
@@ -140,10 +172,22 @@ impl Cx<'_> {
         let value = match self.model.stored_as(field.ty.value) {
             ValueType::Scalar(scalar) => scalar_type(scalar).to_owned(),
             // The leading dot: names of fields do not hide those of types.
-            ValueType::Enum(id) => format!(".{}.{}", self.package(), naming::camel(&self.model.enumeration(id).name)),
-            ValueType::Message(id) => format!(".{}.{}", self.package(), naming::camel(&self.model.message(id).name)),
+            ValueType::Enum(id) => format!(
+                ".{}.{}",
+                self.package(),
+                naming::camel(&self.model.enumeration(id).name)
+            ),
+            ValueType::Message(id) => format!(
+                ".{}.{}",
+                self.package(),
+                naming::camel(&self.model.message(id).name)
+            ),
             ValueType::Concern(id) | ValueType::Ref(id) | ValueType::IdOf(id) => {
-                format!(".{}.{}", self.package(), naming::camel(&self.model.concern(id).name))
+                format!(
+                    ".{}.{}",
+                    self.package(),
+                    naming::camel(&self.model.concern(id).name)
+                )
             }
         };
         match field.ty.many {
@@ -154,12 +198,17 @@ impl Cx<'_> {
     }
 
     fn note(&self, field: &Field) -> String {
-        let tells = match field.ty.value {
-            ValueType::Scalar(Scalar::Uuid | Scalar::Timestamp | Scalar::Duration) => true,
-            ValueType::Ref(_) | ValueType::IdOf(_) => true,
-            _ => false,
-        };
-        if tells { self.schema_type(field.ty.present()) } else { String::new() }
+        let tells = matches!(
+            field.ty.value,
+            ValueType::Scalar(Scalar::Uuid | Scalar::Timestamp | Scalar::Duration)
+                | ValueType::Ref(_)
+                | ValueType::IdOf(_)
+        );
+        if tells {
+            self.schema_type(field.ty.present())
+        } else {
+            String::new()
+        }
     }
 }
 

@@ -25,7 +25,12 @@ impl Cx<'_> {
 
     /// A field as a schema writes it.
     pub(super) fn field_signature(&self, field: &Field) -> String {
-        if self.model.concerns().iter().any(|concern| std::ptr::eq(&concern.key, field)) {
+        if self
+            .model
+            .concerns()
+            .iter()
+            .any(|concern| std::ptr::eq(&concern.key, field))
+        {
             return self.key_signature(field);
         }
         let mut text = format!("{}: {}", field.name, self.schema_type(field.ty));
@@ -41,12 +46,21 @@ impl Cx<'_> {
 
     /// The key of a concern as a schema writes it.
     fn key_signature(&self, key: &Field) -> String {
-        format!("key {}: {}{}", key.name, self.schema_type(key.ty), constraints(&key.constraints))
+        format!(
+            "key {}: {}{}",
+            key.name,
+            self.schema_type(key.ty),
+            constraints(&key.constraints)
+        )
     }
 
     /// A command or a query as a schema writes it.
     pub(super) fn operation_signature(&self, operation: &Operation<'_>) -> String {
-        let word = if operation.is_query { "query" } else { "command" };
+        let word = if operation.is_query {
+            "query"
+        } else {
+            "command"
+        };
         let params = match operation.payload {
             Payload::Empty => String::new(),
             Payload::Message(id) => self.model.message(*id).name.clone(),
@@ -60,13 +74,21 @@ impl Cx<'_> {
 
     /// Parameters as a schema writes them.
     pub(super) fn params_signature(&self, params: &[Field]) -> String {
-        params.iter().map(|param| self.field_signature(param)).collect::<Vec<_>>().join(", ")
+        params
+            .iter()
+            .map(|param| self.field_signature(param))
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     /// A result type with the arrow before it.
     pub(super) fn result_signature(&self, result: Option<&Answer>) -> String {
         result.map_or_else(String::new, |result| {
-            format!(" -> {}{}", self.schema_type(result.ty), constraints(&result.constraints))
+            format!(
+                " -> {}{}",
+                self.schema_type(result.ty),
+                constraints(&result.constraints)
+            )
         })
     }
 
@@ -76,7 +98,9 @@ impl Cx<'_> {
             Literal::Bool(value) => value.to_string(),
             Literal::Number(value) => number(*value),
             Literal::String(text) => quoted(text),
-            Literal::Enum(id, index) => self.model.enumeration(*id).values[*index as usize].name.clone(),
+            Literal::Enum(id, index) => self.model.enumeration(*id).values[*index as usize]
+                .name
+                .clone(),
             Literal::EmptyList => "[]".to_owned(),
         }
     }
@@ -100,7 +124,11 @@ pub(super) fn number(number: Number) -> String {
         Number::Int(value) => value.to_string(),
         Number::Float(value) => {
             let text = value.to_string();
-            if text.contains('.') { text } else { format!("{text}.0") }
+            if text.contains('.') {
+                text
+            } else {
+                format!("{text}.0")
+            }
         }
     }
 }
@@ -125,7 +153,9 @@ pub(super) fn quoted(text: &str) -> String {
 fn constraints(constraints: &Constraints) -> String {
     let mut text = String::new();
     match (constraints.min, constraints.max) {
-        (Some(min), Some(max)) => text.push_str(&format!(" @range({}..={})", number(min), number(max))),
+        (Some(min), Some(max)) => {
+            text.push_str(&format!(" @range({}..={})", number(min), number(max)))
+        }
         (Some(min), None) => text.push_str(&format!(" @min({})", number(min))),
         (None, Some(max)) => text.push_str(&format!(" @max({})", number(max))),
         (None, None) => {}

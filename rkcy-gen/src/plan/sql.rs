@@ -3,7 +3,7 @@
 
 use askama::Template;
 
-use super::field::{length_range, limits};
+use super::check::{length_range, limits};
 use super::signature::number;
 use super::types::Imports;
 use super::{Cx, docs};
@@ -81,9 +81,16 @@ enum Target {
 impl Cx<'_> {
     pub(super) fn table(&self, concern: &Concern, imports: &mut Imports) -> Table {
         let mut columns = Vec::new();
-        let key = self.column(&concern.key, naming::sql(&concern.key.name), String::new(), false);
-        let mut from_columns =
-            vec![(naming::snake(&concern.key.name), format!("columns.take({:?})?", key.name))];
+        let key = self.column(
+            &concern.key,
+            naming::sql(&concern.key.name),
+            String::new(),
+            false,
+        );
+        let mut from_columns = vec![(
+            naming::snake(&concern.key.name),
+            format!("columns.take({:?})?", key.name),
+        )];
         for field in &concern.fields {
             let name = naming::snake(&field.name);
             let value = format!("instance.{name}");
@@ -92,8 +99,14 @@ impl Cx<'_> {
                 None => {
                     let column_name = naming::sql(&field.name);
                     let (to_sql, read) = match self.is_json(field.ty) {
-                        true => (format!("codegen::sql_json(&{value})?"), format!("columns.json({column_name:?})?")),
-                        false => (format!("codegen::sql(&{value})"), format!("columns.take({column_name:?})?")),
+                        true => (
+                            format!("codegen::sql_json(&{value})?"),
+                            format!("columns.json({column_name:?})?"),
+                        ),
+                        false => (
+                            format!("codegen::sql(&{value})"),
+                            format!("columns.take({column_name:?})?"),
+                        ),
                     };
                     columns.push(self.column(field, column_name, to_sql, false));
                     read
@@ -141,7 +154,9 @@ impl Cx<'_> {
             let column_name = naming::sql_path(&field.name, &inner.name);
             let name = naming::snake(&inner.name);
             let to_sql = if optional && inner.ty.is_optional() {
-                format!("codegen::sql_optional({value}.as_ref().and_then(|inner| inner.{name}.as_ref()))")
+                format!(
+                    "codegen::sql_optional({value}.as_ref().and_then(|inner| inner.{name}.as_ref()))"
+                )
             } else if optional {
                 format!("codegen::sql_optional({value}.as_ref().map(|inner| &inner.{name}))")
             } else {
@@ -153,19 +168,22 @@ impl Cx<'_> {
         read.push_str(" }");
         if optional {
             let count = message.fields.len();
-            read = format!("if columns.present({presence:?}, {count})? {{ Some({read}) }} else {{ None }}");
+            read = format!(
+                "if columns.present({presence:?}, {count})? {{ Some({read}) }} else {{ None }}"
+            );
         }
         read
     }
 
     /// The message of a field that stands in columns of its own: one of scalars.
     fn flattened(&self, field: &Field) -> Option<&Message> {
-        let ValueType::Message(id) = field.ty.value else { return None };
+        let ValueType::Message(id) = field.ty.value else {
+            return None;
+        };
         let message = self.model.message(id);
-        let scalars = message
-            .fields
-            .iter()
-            .all(|inner| inner.ty.many != Many::List && !matches!(inner.ty.value, ValueType::Message(_)));
+        let scalars = message.fields.iter().all(|inner| {
+            inner.ty.many != Many::List && !matches!(inner.ty.value, ValueType::Message(_))
+        });
         (field.ty.many != Many::List && scalars).then_some(message)
     }
 
@@ -181,7 +199,9 @@ impl Cx<'_> {
             comment: comment(&field.docs),
             sqlite: definition(Target::Sqlite),
             postgres: definition(Target::Postgres),
-            fact: fact.split_once(": ").map_or(String::new(), |(_, ty)| ty.to_owned()),
+            fact: fact
+                .split_once(": ")
+                .map_or(String::new(), |(_, ty)| ty.to_owned()),
             to_sql,
             name,
         }
@@ -209,7 +229,9 @@ impl Cx<'_> {
     }
 
     fn column_type(&self, value: ValueType, target: Target) -> &'static str {
-        let ValueType::Scalar(scalar) = self.model.stored_as(value) else { return "TEXT" };
+        let ValueType::Scalar(scalar) = self.model.stored_as(value) else {
+            return "TEXT";
+        };
         match (scalar, target) {
             (Scalar::Bool, Target::Postgres) => "BOOLEAN",
             (Scalar::I32, Target::Postgres) => "INTEGER",
@@ -236,21 +258,43 @@ impl Cx<'_> {
                 let names: Vec<String> = values.map(|value| text(&value.name)).collect();
                 checks.push(format!("{column} IN ({})", names.join(", ")));
             }
-            (ValueType::Scalar(Scalar::Bool), Target::Sqlite) => checks.push(format!("{column} IN (0, 1)")),
-            (ValueType::Scalar(Scalar::Uuid), Target::Sqlite) => checks.push(format!("length({column}) = 16")),
-            (ValueType::Scalar(Scalar::U64), Target::Sqlite) => checks.push(format!("length({column}) = 8")),
+            (ValueType::Scalar(Scalar::Bool), Target::Sqlite) => {
+                checks.push(format!("{column} IN (0, 1)"))
+            }
+            (ValueType::Scalar(Scalar::Uuid), Target::Sqlite) => {
+                checks.push(format!("length({column}) = 16"))
+            }
+            (ValueType::Scalar(Scalar::U64), Target::Sqlite) => {
+                checks.push(format!("length({column}) = 8"))
+            }
             (ValueType::Scalar(Scalar::String), _) => {
-                let function = if matches!(target, Target::Sqlite) { "length" } else { "char_length" };
-                checks.extend(length_check(&field.constraints, &format!("{function}({column})")));
+                let function = if matches!(target, Target::Sqlite) {
+                    "length"
+                } else {
+                    "char_length"
+                };
+                checks.extend(length_check(
+                    &field.constraints,
+                    &format!("{function}({column})"),
+                ));
                 if let (Some(pattern), Target::Postgres) = (&field.constraints.pattern, target) {
                     checks.push(format!("{column} ~ {}", text(&format!("^(?:{pattern})$"))));
                 }
             }
             (ValueType::Scalar(Scalar::Bytes), _) => {
-                let function = if matches!(target, Target::Sqlite) { "length" } else { "octet_length" };
-                checks.extend(length_check(&field.constraints, &format!("{function}({column})")));
+                let function = if matches!(target, Target::Sqlite) {
+                    "length"
+                } else {
+                    "octet_length"
+                };
+                checks.extend(length_check(
+                    &field.constraints,
+                    &format!("{function}({column})"),
+                ));
             }
-            (ValueType::Scalar(_), _) => checks.extend(number_check(stored, &field.constraints, column, target)),
+            (ValueType::Scalar(_), _) => {
+                checks.extend(number_check(stored, &field.constraints, column, target))
+            }
             _ => {}
         }
         checks
@@ -269,11 +313,15 @@ fn json_checks(constraints: &Constraints, column: &str, target: Target) -> Vec<S
         Target::Sqlite => "json_array_length",
         Target::Postgres => "jsonb_array_length",
     };
-    length_check(constraints, &format!("{function}({column})")).into_iter().collect()
+    length_check(constraints, &format!("{function}({column})"))
+        .into_iter()
+        .collect()
 }
 
 fn length_check(constraints: &Constraints, length: &str) -> Option<String> {
-    let limit = constraints.length.filter(|limit| length_range(*limit).is_some())?;
+    let limit = constraints
+        .length
+        .filter(|limit| length_range(*limit).is_some())?;
     Some(match (limit.min, limit.max) {
         (0, Some(max)) => format!("{length} <= {max}"),
         (min, Some(max)) if min == max => format!("{length} = {max}"),
@@ -283,8 +331,15 @@ fn length_check(constraints: &Constraints, length: &str) -> Option<String> {
 }
 
 /// The limits of a number, also those of a type that the column's type is wider than.
-fn number_check(stored: ValueType, constraints: &Constraints, column: &str, target: Target) -> Option<String> {
-    let ValueType::Scalar(scalar) = stored else { return None };
+fn number_check(
+    stored: ValueType,
+    constraints: &Constraints,
+    column: &str,
+    target: Target,
+) -> Option<String> {
+    let ValueType::Scalar(scalar) = stored else {
+        return None;
+    };
     let (mut min, mut max) = limits(stored, constraints);
     let wider = match (scalar, target) {
         (Scalar::U64, Target::Sqlite) => return None,
@@ -299,7 +354,11 @@ fn number_check(stored: ValueType, constraints: &Constraints, column: &str, targ
         (None, None) => None,
         (Some(min), None) => Some(format!("{column} >= {}", number(min))),
         (None, Some(max)) => Some(format!("{column} <= {}", number(max))),
-        (Some(min), Some(max)) => Some(format!("{column} BETWEEN {} AND {}", number(min), number(max))),
+        (Some(min), Some(max)) => Some(format!(
+            "{column} BETWEEN {} AND {}",
+            number(min),
+            number(max)
+        )),
     }
 }
 
@@ -311,7 +370,11 @@ fn ident(name: &str) -> String {
 /// Documentation as SQL text; empty where there is none.
 fn comment(docs: &str) -> String {
     let paragraph = docs::first_paragraph(docs);
-    if paragraph.is_empty() { String::new() } else { text(&paragraph) }
+    if paragraph.is_empty() {
+        String::new()
+    } else {
+        text(&paragraph)
+    }
 }
 
 /// Text, quoted.

@@ -82,7 +82,12 @@ impl Cx<'_> {
             ValueType::Scalar(scalar) => scalar.is_float(),
             ValueType::Message(id) => {
                 seen.insert(id)
-                    && self.model.message(id).fields.iter().any(|field| self.holds_float(field.ty.value, seen))
+                    && self
+                        .model
+                        .message(id)
+                        .fields
+                        .iter()
+                        .any(|field| self.holds_float(field.ty.value, seen))
             }
             _ => false,
         }
@@ -101,10 +106,12 @@ impl Cx<'_> {
 
     fn reaches(&self, from: MessageId, to: MessageId, seen: &mut BTreeSet<MessageId>) -> bool {
         seen.insert(from)
-            && self.model.message(from).fields.iter().any(|field| match (field.ty.value, field.ty.many) {
-                (ValueType::Message(_), Many::List) => false,
-                (ValueType::Message(next), _) => next == to || self.reaches(next, to, seen),
-                _ => false,
+            && self.model.message(from).fields.iter().any(|field| {
+                match (field.ty.value, field.ty.many) {
+                    (ValueType::Message(_), Many::List) => false,
+                    (ValueType::Message(next), _) => next == to || self.reaches(next, to, seen),
+                    _ => false,
+                }
             })
     }
 

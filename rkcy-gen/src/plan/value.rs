@@ -48,11 +48,16 @@ impl Cx<'_> {
         let is_eq = shape.fields.iter().all(|(field, _)| self.is_eq(field.ty));
         let mut fields = Vec::new();
         for (field, private) in &shape.fields {
-            let place = Place { message: shape.message, owner: shape.name, private: *private };
+            let place = Place {
+                message: shape.message,
+                owner: shape.name,
+                private: *private,
+            };
             fields.push(self.struct_field(field, place, imports, functions));
         }
         imports.remove(shape.name);
-        let has_default_impl = shape.omissible && fields.iter().any(|field| field.default_fn.is_some());
+        let has_default_impl =
+            shape.omissible && fields.iter().any(|field| field.default_fn.is_some());
         let mut derives = vec!["Clone", "Debug"];
         if shape.omissible && !has_default_impl {
             derives.push("Default");

@@ -79,7 +79,11 @@ pub fn visits(model: &Model, lock: &Lock) -> VisitsDocument {
     VisitsDocument {
         version: DOCUMENT_VERSION,
         platform: model.platform().name.clone(),
-        transactions: model.transactions().iter().map(|transaction| cx.visit_plan(transaction)).collect(),
+        transactions: model
+            .transactions()
+            .iter()
+            .map(|transaction| cx.visit_plan(transaction))
+            .collect(),
     }
 }
 
@@ -90,14 +94,24 @@ impl Cx<'_> {
         let mut instances: Vec<String> = Vec::new();
         let mut place_of: BTreeMap<u16, u64> = BTreeMap::new();
         for step in &steps {
-            let name = format!("{}[{}]", step.concern.name, self.show(transaction, transaction.resolve_key(step.key)));
-            let place = instances.iter().position(|known| *known == name).unwrap_or_else(|| {
-                instances.push(name);
-                instances.len() - 1
-            });
+            let name = format!(
+                "{}[{}]",
+                step.concern.name,
+                self.show(transaction, transaction.resolve_key(step.key))
+            );
+            let place = instances
+                .iter()
+                .position(|known| *known == name)
+                .unwrap_or_else(|| {
+                    instances.push(name);
+                    instances.len() - 1
+                });
             place_of.insert(step.number, place as u64);
         }
-        let unplanned = steps.iter().map(|step| self.unplanned(step, place_of[&step.number])).collect();
+        let unplanned = steps
+            .iter()
+            .map(|step| self.unplanned(step, place_of[&step.number]))
+            .collect();
         let mut txn = empty_txn(unplanned);
         let mut late_from = usize::MAX;
         // Refused by the checker: a plan that is stuck. Then the rest is left out.
@@ -105,7 +119,11 @@ impl Cx<'_> {
             late_from = late_from.min(txn.visits.len());
             txn.next = txn.visits.len() as u16;
             let mut learned = false;
-            let open: Vec<u16> = txn.unplanned.iter().map(|waiting| waiting.step.number).collect();
+            let open: Vec<u16> = txn
+                .unplanned
+                .iter()
+                .map(|waiting| waiting.step.number)
+                .collect();
             for waiting in &mut txn.unplanned {
                 let is_told = waiting.after.iter().all(|number| !open.contains(number));
                 if waiting.key.is_none() && is_told {
@@ -117,21 +135,37 @@ impl Cx<'_> {
                 break;
             }
         }
-        let texts: Vec<String> = steps.iter().map(|step| self.step_text(transaction, step)).collect();
+        let texts: Vec<String> = steps
+            .iter()
+            .map(|step| self.step_text(transaction, step))
+            .collect();
         let count = txn.visits.len();
-        let groups: std::collections::BTreeSet<_> = txn.visits.iter().map(|visit| &visit.group).collect();
-        let last_is_elsewhere = txn.visits.first().map(|it| &it.group) != txn.visits.last().map(|it| &it.group);
-        let visits = txn.visits.iter().enumerate().map(|(index, visit)| VisitPlan {
-            instance: instance_of(&visit.group.key, &instances),
-            access: if visit.access == Access::Shared { "shared" } else { "exclusive" },
-            steps: visit
-                .steps
-                .iter()
-                .map(|step| VisitStep { number: step.number, text: texts[usize::from(step.number)].clone() })
-                .collect(),
-            late: index >= late_from,
-            locked_hops: count - 1 - index,
-        });
+        let groups: std::collections::BTreeSet<_> =
+            txn.visits.iter().map(|visit| &visit.group).collect();
+        let last_is_elsewhere =
+            txn.visits.first().map(|it| &it.group) != txn.visits.last().map(|it| &it.group);
+        let visits = txn
+            .visits
+            .iter()
+            .enumerate()
+            .map(|(index, visit)| VisitPlan {
+                instance: instance_of(&visit.group.key, &instances),
+                access: if visit.access == Access::Shared {
+                    "shared"
+                } else {
+                    "exclusive"
+                },
+                steps: visit
+                    .steps
+                    .iter()
+                    .map(|step| VisitStep {
+                        number: step.number,
+                        text: texts[usize::from(step.number)].clone(),
+                    })
+                    .collect(),
+                late: index >= late_from,
+                locked_hops: count - 1 - index,
+            });
         TransactionPlan {
             name: transaction.name.clone(),
             visits: visits.collect(),
@@ -145,24 +179,42 @@ impl Cx<'_> {
     fn step_text(&self, transaction: &Transaction, step: &Planned<'_>) -> String {
         match step.step {
             Some(written) => self.show_step(transaction, written),
-            None => format!("read what is committed of {}[{}]", step.concern.name, self.show(transaction, step.key)),
+            None => format!(
+                "read what is committed of {}[{}]",
+                step.concern.name,
+                self.show(transaction, step.key)
+            ),
         }
     }
 
     fn unplanned(&self, step: &Planned<'_>, place: u64) -> Unplanned {
-        let reads_only = step.step.is_none_or(|step| matches!(step.kind, StepKind::Get | StepKind::Query(..)));
+        let reads_only = step
+            .step
+            .is_none_or(|step| matches!(step.kind, StepKind::Get | StepKind::Query(..)));
         Unplanned {
-            step: CoreStep { number: step.number, op: 0, args: Args::Late, keep: step.kept },
+            step: CoreStep {
+                number: step.number,
+                op: 0,
+                args: Args::Late,
+                keep: step.kept,
+            },
             concern: rkcy_core::id::ConcernId(self.lock.rank(&step.concern.name) as u16),
             key: step.key_known.then(|| Key::of(&place)),
-            access: if reads_only { Access::Shared } else { Access::Exclusive },
+            access: if reads_only {
+                Access::Shared
+            } else {
+                Access::Exclusive
+            },
             after: step.after.iter().copied().collect(),
         }
     }
 }
 
 fn instance_of(key: &Key, instances: &[String]) -> String {
-    let place = instances.iter().enumerate().find(|(place, _)| Key::of(&(*place as u64)) == *key);
+    let place = instances
+        .iter()
+        .enumerate()
+        .find(|(place, _)| Key::of(&(*place as u64)) == *key);
     place.map_or_else(String::new, |(_, name)| name.clone())
 }
 
@@ -194,7 +246,9 @@ impl VisitsDocument {
             if index > 0 {
                 text.push('\n');
             }
-            let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+            let count = |number: usize, what: &str| {
+                format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+            };
             text.push_str(&format!(
                 "transaction {}: {}, {}, {}\n",
                 plan.name,
@@ -203,12 +257,21 @@ impl VisitsDocument {
                 count(plan.legs, "leg"),
             ));
             for (number, visit) in plan.visits.iter().enumerate() {
-                let late = if visit.late { ", once its key is known" } else { "" };
+                let late = if visit.late {
+                    ", once its key is known"
+                } else {
+                    ""
+                };
                 let locked = match visit.locked_hops {
                     0 => String::new(),
                     hops => format!(", locked for {}", count(hops, "hop")),
                 };
-                text.push_str(&format!("  {}. {} ({}{locked}{late})\n", number + 1, visit.instance, visit.access));
+                text.push_str(&format!(
+                    "  {}. {} ({}{locked}{late})\n",
+                    number + 1,
+                    visit.instance,
+                    visit.access
+                ));
                 if visit.steps.is_empty() {
                     text.push_str("       only its lock\n");
                 }

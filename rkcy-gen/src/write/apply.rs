@@ -74,8 +74,10 @@ fn unstage(changes: &[Change]) {
 
 /// Creates a directory and notes which ones were new, outermost first.
 fn create_directories(directory: &Path, created: &mut Vec<PathBuf>) -> io::Result<()> {
-    let missing: Vec<&Path> =
-        directory.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
+    let missing: Vec<&Path> = directory
+        .ancestors()
+        .take_while(|path| !path.as_os_str().is_empty() && !path.exists())
+        .collect();
     for path in missing.into_iter().rev() {
         fs::create_dir(path)?;
         created.push(path.to_owned());
@@ -91,7 +93,8 @@ fn remove_directories(created: &[PathBuf]) {
 
 /// Removes directories that the last file has left.
 fn remove_empty(directory: Option<&Path>) {
-    let is_empty = |path: &Path| fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+    let is_empty =
+        |path: &Path| fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
     for path in directory.into_iter().flat_map(Path::ancestors) {
         if path.as_os_str().is_empty() || !is_empty(path) || fs::remove_dir(path).is_err() {
             return;
@@ -103,4 +106,42 @@ fn staged_path(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".rkcy-new");
     path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_half_way_puts_everything_back() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        fs::write(at("a"), "old").unwrap();
+        fs::write(at("gone"), "old").unwrap();
+        fs::create_dir_all(at("z/in_the_way")).unwrap();
+        let change = |name: &str, old: Option<&str>, new: Option<&str>| Change {
+            path: at(name),
+            old: old.map(|text| text.as_bytes().to_vec()),
+            new: new.map(str::to_owned),
+        };
+        let changes = [
+            change("a", Some("old"), Some("new")),
+            change("b/c", None, Some("new")),
+            change("gone", Some("old"), None),
+            change("z", None, Some("new")),
+        ];
+        apply(&changes).unwrap_err();
+        assert_eq!(fs::read_to_string(at("a")).unwrap(), "old");
+        assert_eq!(fs::read_to_string(at("gone")).unwrap(), "old");
+        assert!(!at("b").exists());
+        let mut left: Vec<_> = fs::read_dir(place.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["a", "gone", "z"]);
+        apply(&changes[..3]).unwrap();
+        assert_eq!(fs::read_to_string(at("b/c")).unwrap(), "new");
+        assert!(!at("gone").exists());
+    }
 }

@@ -32,7 +32,13 @@ pub enum FormatError {
 /// Where `rustfmt` is missing or refuses.
 pub fn format(rendered: &mut Rendered, crate_dir: &Path) -> Result<(), FormatError> {
     let scratch = Scratch::new()?;
-    let all = || rendered.generated.iter().chain(&rendered.once).filter(|(path, _)| path.ends_with(".rs"));
+    let all = || {
+        rendered
+            .generated
+            .iter()
+            .chain(&rendered.once)
+            .filter(|(path, _)| path.ends_with(".rs"))
+    };
     for (path, text) in all() {
         let path = scratch.0.join(path);
         if let Some(parent) = path.parent() {
@@ -42,11 +48,15 @@ pub fn format(rendered: &mut Rendered, crate_dir: &Path) -> Result<(), FormatErr
     }
     // It follows `mod` from these to all others.
     let mut rustfmt = Command::new("rustfmt");
-    rustfmt.args(["--edition", "2024", "--config-path"]).arg(config(crate_dir, &scratch)?);
+    rustfmt
+        .args(["--edition", "2024", "--config-path"])
+        .arg(config(crate_dir, &scratch)?);
     rustfmt.args([scratch.0.join("src/lib.rs"), scratch.0.join("src/main.rs")]);
     let output = rustfmt.output().map_err(FormatError::Missing)?;
     if !output.status.success() {
-        return Err(FormatError::Refused(String::from_utf8_lossy(&output.stderr).into_owned()));
+        return Err(FormatError::Refused(
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        ));
     }
     take_back(&scratch.0, &mut rendered.generated)?;
     take_back(&scratch.0, &mut rendered.once)?;

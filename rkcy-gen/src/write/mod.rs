@@ -45,7 +45,10 @@ impl Change {
         let new = self.new.as_deref().unwrap_or_default();
         let path = self.path.display().to_string();
         let diff = similar::TextDiff::from_lines(old.as_ref(), new);
-        diff.unified_diff().context_radius(3).header(&path, &path).to_string()
+        diff.unified_diff()
+            .context_radius(3)
+            .header(&path, &path)
+            .to_string()
     }
 }
 
@@ -61,11 +64,19 @@ pub fn changes(crate_dir: &Path, rendered: &Rendered) -> io::Result<Vec<Change>>
     for (path, text) in &rendered.once {
         let path = crate_dir.join(path);
         if read(&path)?.is_none() {
-            changes.push(Change { path, old: None, new: Some(text.clone()) });
+            changes.push(Change {
+                path,
+                old: None,
+                new: Some(text.clone()),
+            });
         }
     }
     for path in orphans(crate_dir, &rendered.generated)? {
-        changes.push(Change { old: read(&path)?, new: None, path });
+        changes.push(Change {
+            old: read(&path)?,
+            new: None,
+            path,
+        });
     }
     changes.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(changes)
@@ -78,7 +89,11 @@ pub fn changes(crate_dir: &Path, rendered: &Rendered) -> io::Result<Vec<Change>>
 pub fn change(path: PathBuf, text: &str) -> io::Result<Option<Change>> {
     let old = read(&path)?;
     let differs = old.as_deref() != Some(text.as_bytes());
-    Ok(differs.then(|| Change { path, old, new: Some(text.to_owned()) }))
+    Ok(differs.then(|| Change {
+        path,
+        old,
+        new: Some(text.to_owned()),
+    }))
 }
 
 /// The handlers that the files of the user, or those that are about to be written, do not have.
@@ -89,7 +104,10 @@ pub fn missing_handlers<'a>(crate_dir: &Path, rendered: &'a Rendered) -> io::Res
     let mut missing = Vec::new();
     for stub in &rendered.handlers {
         let written = read(&crate_dir.join(&stub.path))?;
-        let planned = rendered.once.get(&stub.path).map(|text| text.as_bytes().to_vec());
+        let planned = rendered
+            .once
+            .get(&stub.path)
+            .map(|text| text.as_bytes().to_vec());
         let text = written.or(planned).unwrap_or_default();
         if !declares(&String::from_utf8_lossy(&text), &stub.function) {
             missing.push(stub);
@@ -102,7 +120,8 @@ pub fn missing_handlers<'a>(crate_dir: &Path, rendered: &'a Rendered) -> io::Res
 fn declares(text: &str, function: &str) -> bool {
     text.match_indices("fn ").any(|(at, word)| {
         let rest = text[at + word.len()..].trim_start();
-        rest.strip_prefix(function).is_some_and(|rest| rest.trim_start().starts_with(['(', '<']))
+        rest.strip_prefix(function)
+            .is_some_and(|rest| rest.trim_start().starts_with(['(', '<']))
     })
 }
 
@@ -116,7 +135,9 @@ fn orphans(crate_dir: &Path, wanted: &Texts) -> io::Result<BTreeSet<PathBuf>> {
             let path = entry.path();
             if entry.file_type()?.is_dir() {
                 open.push(path);
-            } else if !wanted.contains(&path) && read(&path)?.is_some_and(|bytes| is_generated(&bytes)) {
+            } else if !wanted.contains(&path)
+                && read(&path)?.is_some_and(|bytes| is_generated(&bytes))
+            {
                 orphans.insert(path);
             }
         }
@@ -125,11 +146,17 @@ fn orphans(crate_dir: &Path, wanted: &Texts) -> io::Result<BTreeSet<PathBuf>> {
 }
 
 fn is_generated(bytes: &[u8]) -> bool {
-    let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let first = bytes
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
     String::from_utf8_lossy(first).contains(MARK)
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the module that does I/O")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the module that does I/O"
+)]
 fn entries(directory: &Path) -> io::Result<Vec<std::fs::DirEntry>> {
     match std::fs::read_dir(directory) {
         Ok(entries) => entries.collect(),
@@ -139,7 +166,10 @@ fn entries(directory: &Path) -> io::Result<Vec<std::fs::DirEntry>> {
 }
 
 /// The bytes of a file, or `None` where there is none.
-#[expect(clippy::disallowed_methods, reason = "this is the module that does I/O")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the module that does I/O"
+)]
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),

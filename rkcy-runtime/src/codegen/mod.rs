@@ -47,9 +47,9 @@ pub use value::{Ref, Text, Value, Violation, check, decode, decode_slice, encode
 
 pub use crate::store::{Migration, SqlValue, TableDesc};
 pub use bytes::Bytes;
+pub use prost;
 #[cfg(feature = "seeded-bugs")]
 pub use rkcy_core::bugs;
-pub use prost;
 pub use rkcy_core::fault::{Class, Fault};
 pub use rkcy_core::id::{ConcernId, TxnId};
 pub use rkcy_core::key::{Key, KeyPart, RowKey};

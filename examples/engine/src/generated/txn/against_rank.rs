@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 3;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xe924_723e_dfb1_6d04;
+pub(super) const SCHEMA: u64 = 0x8246_845c_85d7_5c45;
 
 /// The same against the order of ranks, so that a visit that only locks comes first.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]

@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 5;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x51cb_01e0_6632_4b4f;
+pub(super) const SCHEMA: u64 = 0x6ddf_125c_e003_42f6;
 
 /// A message out of a result as the payload of another step.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]

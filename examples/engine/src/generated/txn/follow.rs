@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 6;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xf440_5faa_e8d2_c4ed;
+pub(super) const SCHEMA: u64 = 0x5b7c_9aac_8ee8_48c7;
 
 /// The key of the second step comes out of the first.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]

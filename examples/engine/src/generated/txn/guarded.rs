@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 11;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x2df4_dd82_00cf_d519;
+pub(super) const SCHEMA: u64 = 0x4c5c_a56a_d5ed_e043;
 
 /// Refuses on what a step found.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]

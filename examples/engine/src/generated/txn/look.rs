@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 7;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x12eb_6edd_dec0_8b53;
+pub(super) const SCHEMA: u64 = 0xcc58_48b4_fa2e_d343;
 
 /// Reads several instances as they are at one instant.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]

@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 9;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xd57e_3da0_b7b2_b591;
+pub(super) const SCHEMA: u64 = 0xd490_1502_abfc_9265;
 
 /// Moves between two instances of one concern; refused without a step when they are one.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]

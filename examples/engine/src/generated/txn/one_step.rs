@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 1;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x3c8d_1cc4_b458_1f54;
+pub(super) const SCHEMA: u64 = 0xbc8f_0275_a21a_bdef;
 
 /// One visit.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]

@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 4;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x039b_04bc_eb24_d18b;
+pub(super) const SCHEMA: u64 = 0x383a_6ba7_1781_bc92;
 
 /// A, then B, then the same A again with what B said.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]

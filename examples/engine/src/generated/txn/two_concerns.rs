@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 2;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x9d86_da84_21d6_b0d5;
+pub(super) const SCHEMA: u64 = 0xb3ee_7617_941f_3e29;
 
 /// Two visits that do not depend on each other.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]

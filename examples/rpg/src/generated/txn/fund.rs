@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 1;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xfccd_79c2_edf9_9331;
+pub(super) const SCHEMA: u64 = 0xe6a4_958a_9bc5_f1c9;
 
 /// Money that enters the game.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]

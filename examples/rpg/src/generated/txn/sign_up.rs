@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 3;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x0a37_8afb_f1bb_07d5;
+pub(super) const SCHEMA: u64 = 0x0539_7d59_158c_4c1d;
 
 /// A new player with a first character.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]

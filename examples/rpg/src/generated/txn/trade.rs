@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 2;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xa093_3b16_2873_f7e7;
+pub(super) const SCHEMA: u64 = 0xc41b_50fc_f667_fc94;
 
 /// Both sides pay, then both sides are paid; or nobody is.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]

@@ -1,0 +1,223 @@
+//! What is generated. A test is a file: drop a schema into `schemas/features/`, run, and review the
+//! snapshots, one for each generated file; or into `schemas/hostile/`, where what is generated has to
+//! compile without a warning.
+
+// Tests read schemas and write crates, and fail by panicking.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rkcy_gen::check::check;
+use rkcy_gen::lock::Lock;
+use rkcy_gen::model::Model;
+use rkcy_gen::plan::{plan, visits};
+use rkcy_gen::render::{Rendered, render};
+use rkcy_gen::syntax::{Sources, load};
+use rkcy_gen::write::format;
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+fn root(path: &str) -> PathBuf {
+    Path::new(ROOT).join(path)
+}
+
+/// The model of a schema of the repository.
+fn model(path: &str) -> Model {
+    let read = |path: &str| std::fs::read(root(path)).map_err(|error| error.kind().to_string());
+    let mut sources = Sources::new();
+    let entry = sources.add(path, read(path).unwrap());
+    let checked = check(load(&mut sources, entry, &mut |path| read(path)));
+    let found = &checked.diagnostics;
+    checked
+        .model
+        .unwrap_or_else(|| panic!("{path} has errors: {found:?}"))
+}
+
+/// What is generated for a schema, with the numbers of a lock.
+fn generated(path: &str, lock: &Lock) -> Rendered {
+    let model = model(path);
+    let lock = lock.assign(&model).unwrap();
+    let mut rendered = render(&plan(&model, &lock, name_of(path).0)).unwrap();
+    format(&mut rendered, Path::new(ROOT)).unwrap();
+    rendered
+}
+
+/// The names of a file, with its ending and without.
+fn name_of(path: &str) -> (&str, &str) {
+    let name = path.rsplit('/').next().unwrap();
+    (name, name.strip_suffix(".rkcy").unwrap())
+}
+
+/// The schemas in a folder, as paths from the root.
+fn schemas(folder: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(root(folder)).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut found: Vec<String> = names
+        .filter(|name| name.ends_with(".rkcy"))
+        .map(|name| format!("{folder}/{name}"))
+        .collect();
+    found.sort();
+    assert!(!found.is_empty(), "there are no schemas in {folder}");
+    found
+}
+
+/// The snapshots of a schema: name and text. `proto.rs` is `prost`'s, made of the `.proto`.
+fn snapshots(path: &str) -> Vec<(String, String)> {
+    let (_, stem) = name_of(path);
+    let rendered = generated(path, &Lock::default());
+    let mut snapshots: Vec<(String, String)> = rendered
+        .generated
+        .into_iter()
+        .filter(|(path, _)| path != "src/generated/proto.rs")
+        .map(|(path, text)| {
+            (
+                format!("generate__{stem}__{}", path.replace('/', "-")),
+                text,
+            )
+        })
+        .collect();
+    let model = model(path);
+    let lock = Lock::default().assign(&model).unwrap();
+    snapshots.push((
+        format!("generate__{stem}__plan.txt"),
+        visits(&model, &lock).to_text(),
+    ));
+    snapshots.push((format!("generate__{stem}__{stem}.lock"), lock.print()));
+    snapshots
+}
+
+#[test]
+fn every_generated_file_is_reviewed() {
+    let mut names = BTreeSet::new();
+    insta::with_settings!({
+        snapshot_path => root("tests/snapshots"),
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, {
+        for path in schemas("schemas/features") {
+            for (name, text) in snapshots(&path) {
+                insta::assert_snapshot!(name.clone(), text);
+                names.insert(name + ".snap");
+            }
+        }
+    });
+    for entry in std::fs::read_dir(root("tests/snapshots")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let is_known =
+            !name.starts_with("generate__") || name.ends_with(".new") || names.contains(&name);
+        assert!(is_known, "{name} belongs to no generated file");
+    }
+}
+
+#[test]
+fn the_examples_are_what_their_schemas_say() {
+    for example in ["rpg", "engine"] {
+        let lock = std::fs::read_to_string(root(&format!("schemas/{example}.lock"))).unwrap();
+        let schema = format!("schemas/{example}.rkcy");
+        let rendered = generated(&schema, &Lock::parse(&lock).unwrap());
+        for (path, text) in &rendered.generated {
+            let path = format!("examples/{example}/{path}");
+            let written = std::fs::read_to_string(root(&path)).unwrap_or_default();
+            assert!(
+                written == *text,
+                "{path} is not what {schema} says: run `rkcy-gen build {schema}`"
+            );
+        }
+        let stubs =
+            rkcy_gen::write::missing_handlers(&root(&format!("examples/{example}")), &rendered)
+                .unwrap();
+        assert!(stubs.is_empty(), "{stubs:?}");
+    }
+}
+
+#[test]
+fn the_same_schema_gives_the_same_bytes() {
+    let once = generated("schemas/rpg.rkcy", &Lock::default());
+    let again = generated("schemas/rpg.rkcy", &Lock::default());
+    assert_eq!(once.generated, again.generated);
+    assert_eq!(once.once, again.once);
+}
+
+#[test]
+fn a_generated_file_says_so_in_its_first_line() {
+    for (path, text) in generated("schemas/rpg.rkcy", &Lock::default()).generated {
+        let first = text.lines().next().unwrap_or_default();
+        assert!(
+            first.contains("@generated by rkcy-gen from rpg.rkcy"),
+            "{path}: {first}"
+        );
+    }
+}
+
+/// Everything that can be said, and names that Rust, SQL and protobuf have other plans for: one
+/// workspace under `target/`, under the lints of this one, checked by one run of clippy.
+#[test]
+fn what_is_generated_compiles_without_a_warning() {
+    let workspace = root("target/generated-code");
+    let mut members = Vec::new();
+    for path in schemas("schemas/hostile")
+        .into_iter()
+        .chain(schemas("schemas/features"))
+    {
+        let name = format!("try-{}", name_of(&path).1.replace('_', "-"));
+        let rendered = generated(&path, &Lock::default());
+        let directory = workspace.join(&name);
+        let files = rendered.generated.iter().chain(&rendered.once);
+        for (path, text) in
+            files.filter(|(path, _)| !["Cargo.toml", "src/main.rs"].contains(&path.as_str()))
+        {
+            write(&directory.join(path), text);
+        }
+        let manifest = format!(
+            "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[lints]\nworkspace = true\n\n\
+             [dependencies]\nrkcy-runtime = {{ path = \"../../../rkcy-runtime\" }}\n"
+        );
+        write(&directory.join("Cargo.toml"), &manifest);
+        members.push(name);
+    }
+    let of_root = std::fs::read_to_string(root("Cargo.toml")).unwrap();
+    let lints = of_root
+        .split("\n[workspace.lints.rust]")
+        .nth(1)
+        .unwrap()
+        .split("\n[profile")
+        .next()
+        .unwrap();
+    // Stubs of handlers are there to be written.
+    let lints = lints.replace("todo = \"warn\"", "todo = \"allow\"");
+    let manifest = format!(
+        "[workspace]\nresolver = \"3\"\nmembers = {members:?}\n\n[workspace.lints.rust]{lints}"
+    );
+    write(&workspace.join("Cargo.toml"), &manifest);
+    std::fs::copy(root("Cargo.lock"), workspace.join("Cargo.lock")).unwrap();
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "clippy",
+            "--offline",
+            "--quiet",
+            "--workspace",
+            "--",
+            "-D",
+            "warnings",
+        ])
+        .current_dir(&workspace)
+        .env("CARGO_TARGET_DIR", root("target"))
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Leaves a file alone that is as it should be, so that nothing is compiled again for it.
+fn write(path: &Path, text: &str) {
+    if std::fs::read_to_string(path).is_ok_and(|known| known == text) {
+        return;
+    }
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
