@@ -1,9 +1,15 @@
 //! The binary of the platform `rpg`.
 
-use rkcy_runtime::cli::{self, App};
+mod demo;
+mod sim;
+
+use rkcy_runtime::cli::{self, App, Extra};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let app = App::new(rpg::platform(), env!("CARGO_PKG_VERSION"));
-    cli::main(app.workload(&rpg::economy::Economy))
+    let app = App::new(rpg::platform(), env!("CARGO_PKG_VERSION"))
+        .workload(&rpg::economy::Economy)
+        .command(Extra::new::<demo::Demo>("demo"))
+        .command(Extra::new::<sim::Sim>("sim"));
+    cli::main(app)
 }

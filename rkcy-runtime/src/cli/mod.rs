@@ -171,13 +171,15 @@ pub fn main(app: App) -> ExitCode {
         app.version, desc.schema
     );
     let mut command = Command::new(desc.name)
-        .about(desc.doc)
         .version(version)
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
         .after_help(EXIT_CODES);
-    command = Common::augment_subcommands(Global::augment_args(command));
+    // The derived parts bring words of their own, which are not for the whole.
+    command = Common::augment_subcommands(Global::augment_args(command))
+        .about(desc.doc)
+        .long_about(None);
     for extra in &app.extras {
         command = command.subcommand((extra.command)().name(extra.name));
     }
