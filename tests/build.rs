@@ -282,6 +282,22 @@ fn a_handler_that_is_missing_is_named() {
 }
 
 #[test]
+fn a_new_concern_has_to_be_declared_by_the_user() {
+    let place = Place::with(SCHEMA);
+    place.build();
+    place.write(
+        "shop.rkcy",
+        &(SCHEMA.to_owned() + "concern Shelf { key id: uuid  command fill() }\n"),
+    );
+    let said = stderr(&place.build());
+    assert!(place.path("shop/src/handlers/shelf.rs").exists());
+    assert!(
+        said.contains("`mod shelf;` is missing") && said.contains("a migration was written anew"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_new_field_touches_only_the_files_of_its_concern() {
     let with_two = SCHEMA.to_owned() + "concern Other { key id: uuid }\n";
     let place = Place::with(&with_two);

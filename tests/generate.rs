@@ -161,13 +161,11 @@ fn what_is_generated_compiles_without_a_warning() {
         .into_iter()
         .chain(schemas("schemas/features"))
     {
-        let name = format!("try-{}", name_of(&path).1.replace('_', "-"));
+        let name = rkcy_gen::naming::package(&model(&path).platform().name);
         let rendered = generated(&path, &Lock::default());
         let directory = workspace.join(&name);
         let files = rendered.generated.iter().chain(&rendered.once);
-        for (path, text) in
-            files.filter(|(path, _)| !["Cargo.toml", "src/main.rs"].contains(&path.as_str()))
-        {
+        for (path, text) in files.filter(|(path, _)| *path != "Cargo.toml") {
             write(&directory.join(path), text);
         }
         let manifest = format!(

@@ -11,10 +11,10 @@
 
 pub mod check;
 pub mod diagnostic;
+pub mod lock;
 pub mod model;
 pub mod naming;
-pub mod lock;
 pub mod plan;
 pub mod render;
-pub mod write;
 pub mod syntax;
+pub mod write;

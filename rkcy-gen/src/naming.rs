@@ -33,6 +33,17 @@ const MODULES: &[&str] = &[
     "op",
 ];
 
+/// Crates that a package must not be named like.
+const PACKAGES: &[&str] = &[
+    "test",
+    "core",
+    "std",
+    "alloc",
+    "proc-macro",
+    "rkcy-runtime",
+    "rkcy-core",
+];
+
 /// Methods that clippy takes for those of a trait.
 const METHODS: &[&str] = &["as_ref", "borrow", "clone", "deref", "new", "default"];
 
@@ -89,6 +100,20 @@ pub fn file_stem(name: &str) -> String {
         format!("{plain}_")
     } else {
         plain
+    }
+}
+
+/// A package of Cargo. Names that Cargo refuses, or that hide a crate of Rust's own, get a second word.
+pub fn package(name: &str) -> String {
+    let plain = plain_snake(name).trim_start_matches('_').replace('_', "-");
+    let begins_well = plain.starts_with(|first: char| first.is_ascii_alphabetic());
+    let is_taken = KEYWORDS.contains(&plain.as_str())
+        || NEVER_RAW.contains(&plain.as_str())
+        || PACKAGES.contains(&plain.as_str());
+    match (begins_well, is_taken) {
+        (true, false) => plain,
+        (true, true) => format!("{plain}-platform"),
+        (false, _) => format!("platform-{plain}"),
     }
 }
 
@@ -324,6 +349,8 @@ mod tests {
         assert_eq!(module("Proto"), "proto_");
         assert_eq!(module("Type"), "r#type");
         assert_eq!(file_stem("Type"), "type");
+        assert_eq!(package("my_shop"), "my-shop");
+        assert_eq!(package("type"), "type-platform");
     }
 
     #[test]

@@ -11,7 +11,9 @@ use rkcy_gen::model::Model;
 use rkcy_gen::plan::plan;
 use rkcy_gen::render::{Rendered, render};
 use rkcy_gen::syntax::Sources;
-use rkcy_gen::write::{Change, apply, change, changes, format, missing_handlers};
+use rkcy_gen::write::{
+    Change, apply, change, changes, format, missing_handlers, undeclared_modules,
+};
 use serde_json::json;
 
 use super::input::{CheckedInput, checked};
@@ -181,6 +183,18 @@ fn show_human(args: &Args, built: &Built) -> Outcome {
         (count, false) => format!("{count} files written\n"),
     };
     message(&summary);
+    if built.changes.iter().any(rewrites_migration) {
+        message(
+            "note: a migration was written anew; a database that has the old one must be created anew\n",
+        );
+    }
+    for module in undeclared_modules(&built.crate_dir, &built.rendered).unwrap_or_default() {
+        let path = built.crate_dir.join("src/handlers/mod.rs");
+        message(&format!(
+            "\n`mod {module};` is missing in {}\n",
+            path.display()
+        ));
+    }
     for stub in missing_handlers(&built.crate_dir, &built.rendered).unwrap_or_default() {
         let path = built.crate_dir.join(&stub.path);
         message(&format!(
@@ -191,6 +205,14 @@ fn show_human(args: &Args, built: &Built) -> Outcome {
         ));
     }
     outcome
+}
+
+fn rewrites_migration(change: &Change) -> bool {
+    let is_migration = change
+        .path
+        .extension()
+        .is_some_and(|extension| extension == "sql");
+    is_migration && change.word() == "updated"
 }
 
 fn show_json(args: &Args, built: &Built) -> Outcome {

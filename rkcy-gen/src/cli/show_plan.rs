@@ -29,15 +29,20 @@ pub(super) fn show_plan(file: &str, format: Format, color: Color) -> Outcome {
 
 /// The `.proto`.
 pub(super) fn show_proto(file: &str, color: Color) -> Outcome {
-    show_files(file, color, &|path| path.ends_with(".proto"))
+    show_files(file, color, &|path| path.ends_with(".proto"), false)
 }
 
 /// The tables, in both databases.
 pub(super) fn show_sql(file: &str, color: Color) -> Outcome {
-    show_files(file, color, &|path| path.ends_with(".up.sql"))
+    show_files(file, color, &|path| path.ends_with(".up.sql"), true)
 }
 
-fn show_files(file: &str, color: Color, is_wanted: &dyn Fn(&str) -> bool) -> Outcome {
+fn show_files(
+    file: &str,
+    color: Color,
+    is_wanted: &dyn Fn(&str) -> bool,
+    has_headings: bool,
+) -> Outcome {
     with_model(file, color, |model, lock| {
         let rendered: Rendered =
             render(&plan(model, lock, &file_name(file))).map_err(|error| error.to_string())?;
@@ -45,7 +50,15 @@ fn show_files(file: &str, color: Color, is_wanted: &dyn Fn(&str) -> bool) -> Out
             .generated
             .into_iter()
             .filter(|(path, _)| is_wanted(path));
-        let texts: Vec<String> = wanted.map(|(_, text)| text).collect();
+        let texts: Vec<String> = wanted
+            .map(|(path, text)| {
+                if has_headings {
+                    format!("-- {path}\n{text}")
+                } else {
+                    text
+                }
+            })
+            .collect();
         Ok(texts.join("\n"))
     })
 }

@@ -114,7 +114,8 @@ impl Lock {
             .map(|(name, _)| name)
         {
             return Err(format!(
-                "{number} is the number of `{name}` and of `{other}`"
+                "{number} is the number of `{name}` and of `{other}`: remove the line of the one \
+                 that was not released yet, and build again"
             ));
         }
         if let Some(other) = scope.retired.get(&number) {

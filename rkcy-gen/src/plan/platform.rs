@@ -314,8 +314,6 @@ impl Cx<'_> {
 
     /// The name of the package.
     pub(super) fn package_name(model: &Model) -> String {
-        naming::plain_snake(&model.platform().name)
-            .trim_start_matches('_')
-            .replace('_', "-")
+        naming::package(&model.platform().name)
     }
 }

@@ -171,23 +171,10 @@ impl Cx<'_> {
     fn proto_type(&self, field: &Field) -> String {
         let value = match self.model.stored_as(field.ty.value) {
             ValueType::Scalar(scalar) => scalar_type(scalar).to_owned(),
-            // The leading dot: names of fields do not hide those of types.
-            ValueType::Enum(id) => format!(
-                ".{}.{}",
-                self.package(),
-                naming::camel(&self.model.enumeration(id).name)
-            ),
-            ValueType::Message(id) => format!(
-                ".{}.{}",
-                self.package(),
-                naming::camel(&self.model.message(id).name)
-            ),
+            ValueType::Enum(id) => naming::camel(&self.model.enumeration(id).name),
+            ValueType::Message(id) => naming::camel(&self.model.message(id).name),
             ValueType::Concern(id) | ValueType::Ref(id) | ValueType::IdOf(id) => {
-                format!(
-                    ".{}.{}",
-                    self.package(),
-                    naming::camel(&self.model.concern(id).name)
-                )
+                naming::camel(&self.model.concern(id).name)
             }
         };
         match field.ty.many {

@@ -116,6 +116,31 @@ pub fn missing_handlers<'a>(crate_dir: &Path, rendered: &'a Rendered) -> io::Res
     Ok(missing)
 }
 
+/// The modules of handlers that the user's `src/handlers/mod.rs` does not declare.
+///
+/// # Errors
+/// Where the file is there and cannot be read.
+pub fn undeclared_modules(crate_dir: &Path, rendered: &Rendered) -> io::Result<Vec<String>> {
+    const ROOT: &str = "src/handlers/mod.rs";
+    let Some(text) = read(&crate_dir.join(ROOT))? else {
+        return Ok(Vec::new());
+    };
+    let text = String::from_utf8_lossy(&text);
+    let stems: BTreeSet<&str> = rendered
+        .handlers
+        .iter()
+        .filter_map(|stub| stub.path.rsplit('/').next()?.strip_suffix(".rs"))
+        .collect();
+    let is_declared = |stem: &&str| {
+        text.contains(&format!("mod {stem}")) || text.contains(&format!("mod r#{stem}"))
+    };
+    Ok(stems
+        .into_iter()
+        .filter(|stem| !is_declared(stem))
+        .map(str::to_owned)
+        .collect())
+}
+
 /// Whether a text has a function of this name; a text search, not a parser: the compiler decides.
 fn declares(text: &str, function: &str) -> bool {
     text.match_indices("fn ").any(|(at, word)| {
