@@ -18,7 +18,8 @@ mod history;
 mod journal;
 mod load;
 
-use compare::{Compared, compare};
+pub(crate) use compare::Compared;
+use compare::compare;
 use history::History;
 use journal::Journal;
 use load::{Load, Tally};
@@ -153,7 +154,8 @@ fn told(
     Ok(ExitCode::from(u8::from(!compared.differences.is_empty())))
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
+/// A runtime for callers.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("callers")

@@ -26,6 +26,8 @@ pub(crate) struct Compared {
     pub(crate) refused: u64,
     /// Transactions that had no outcome and were asked for again.
     pub(crate) asked_again: u64,
+    /// From the first to the last transaction of the journal. Seconds.
+    pub(crate) seconds: f64,
     /// Transactions too old to ask for; some choice among them explains what is there.
     pub(crate) explained: usize,
     /// Transactions too old to ask for, and too many to tell.
@@ -80,6 +82,7 @@ pub(super) fn compare(
         acknowledged: history.acknowledged,
         refused: history.refused,
         asked_again: history.asked_again,
+        seconds: (history.span).map_or(0.0, |(first, last)| (last - first) as f64 / 1e3),
         ..Compared::default()
     };
     compared.with_model(&history, &characters);

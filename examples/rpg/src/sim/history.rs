@@ -27,6 +27,8 @@ pub(crate) struct History {
     pub(crate) refused: u64,
     /// Transactions that had no outcome and were asked for again.
     pub(crate) asked_again: u64,
+    /// Stamps of the first and the last transaction. Milliseconds since the Unix epoch.
+    pub(crate) span: Option<(u64, u64)>,
 }
 
 impl History {
@@ -39,6 +41,8 @@ impl History {
         let mut closed = BTreeSet::new();
         journal::read(path, |line, action| {
             let id = TxnId(line.id.into_bytes());
+            let (first, last) = history.span.unwrap_or((id.stamp(), id.stamp()));
+            history.span = Some((first.min(id.stamp()), last.max(id.stamp())));
             let told = match line.outcome.as_deref() {
                 Some("committed") => Some(Told::Committed),
                 Some("refused") => Some(Told::Refused(line.code.unwrap_or_default())),
