@@ -177,6 +177,7 @@ impl Cursor {
     pub fn from_snapshot(offset: Option<u64>) -> Cursor {
         Cursor {
             begin_at: offset,
+            recovers: true,
             ..Cursor::at(Position::START)
         }
     }

@@ -195,11 +195,9 @@ impl TakeOver {
     /// Begins at what stands in the database.
     #[must_use]
     pub fn new(config: Config, stored: StoredPosition) -> TakeOver {
-        let begin = if bugs::on(Bug::SnapshotNotRecorded) {
-            None
-        } else {
-            stored.snapshot
-        };
+        let begin = stored
+            .snapshot
+            .filter(|_| !bugs::on(Bug::SnapshotNotRecorded));
         TakeOver {
             config,
             cursor: Cursor::from_snapshot(begin),

@@ -2,6 +2,7 @@
 
 pub mod generated;
 pub mod handlers;
+pub mod workload;
 
 /// The platform with its handlers.
 pub fn platform() -> rkcy_runtime::codegen::Platform {

@@ -11,6 +11,7 @@ use crate::plan;
 use crate::state::{Known, Lock, Waiting};
 use crate::txn::{Access, Answer, Args, Mode, Outcome, ReplyTo, Step, Txn};
 use bytes::Bytes;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Copies of the rows of a group, while a visit runs on them.
@@ -417,7 +418,7 @@ impl Partition {
     pub(super) fn serve_released(&mut self) -> Result<(), Halt> {
         while let Some(group) = self.released.pop_front() {
             while let Some(queue) = self.state.queues.get(&group) {
-                let Some(visit) = queue.front().and_then(|first| first.txn.visit()) else {
+                let Some(visit) = next_in(queue).and_then(|first| first.txn.visit()) else {
                     break;
                 };
                 if !fits(self.state.locks.get(&group), visit.access) {
@@ -431,6 +432,14 @@ impl Partition {
         }
         Ok(())
     }
+}
+
+/// The visit to serve next: the one that has waited longest.
+pub(super) fn next_in(queue: &VecDeque<Waiting>) -> Option<&Waiting> {
+    if bugs::on(Bug::QueueOrderBroken) {
+        return queue.back();
+    }
+    queue.front()
 }
 
 /// Whether one more access fits beside the lock.

@@ -558,7 +558,7 @@ impl<'a> Cluster<'a> {
             self.observer.fault(Fault::StaleReplica);
         }
         let (mut position, rows) = database.load(replica, cold);
-        if bugs::on(Bug::TornColdRead) {
+        if bugs::on(Bug::TornColdRead) && self.rng.random_bool(0.5) {
             position = database.load(replica.saturating_sub(1), &[]).0;
         }
         self.observer.count("cold reads");

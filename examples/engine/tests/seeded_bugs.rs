@@ -1,0 +1,61 @@
+//! The simulator sees: every rule of the engine that is broken on purpose is found.
+//!
+//! `cargo test --release -p engine --features seeded-bugs --test seeded_bugs`
+#![cfg(feature = "seeded-bugs")]
+
+use rkcy_runtime::codegen::Platform;
+use rkcy_runtime::codegen::bugs::Bug;
+use rkcy_runtime::simulate::{self, Options, Violation, Workload};
+
+/// Seeds within which a bug must be found, on one platform or the other.
+const SEEDS: u64 = 500;
+
+/// These are met too seldom at random; `rkcy-core/tests/directed.rs` has a scenario for each.
+const DIRECTED: &[Bug] = &[Bug::EvictionByOffset, Bug::SnapshotNotRecorded];
+
+#[test]
+fn every_seeded_bug_is_found() {
+    let platforms: [(&str, Platform, &dyn Workload); 2] = [
+        ("engine", engine::platform(), &engine::workload::Everything),
+        ("rpg", rpg::platform(), &rpg::economy::Economy),
+    ];
+    let mut missed = Vec::new();
+    for (name, bug) in Bug::ALL {
+        let found = platforms.iter().find_map(|(on, platform, workload)| {
+            let (seed, violation) = first_violation(platform, *workload, *bug)?;
+            Some((on, seed, violation))
+        });
+        match found {
+            Some((on, seed, violation)) => println!("{name}: {on}, seed {seed}: {violation}"),
+            None if DIRECTED.contains(bug) => println!("{name}: by a directed scenario"),
+            None => missed.push(*name),
+        }
+    }
+    assert!(
+        missed.is_empty(),
+        "not found within {SEEDS} seeds: {missed:?}"
+    );
+}
+
+/// The first seed that fails with the bug, and does not fail without it.
+fn first_violation(
+    platform: &Platform,
+    workload: &dyn Workload,
+    bug: Bug,
+) -> Option<(u64, Violation)> {
+    let broken = Options {
+        bug: Some(bug),
+        ..Options::default()
+    };
+    let violation =
+        |options: &Options, seed| simulate::run(platform, workload, options, seed, false).violation;
+    let found = (1..=SEEDS).find_map(|seed| Some((seed, violation(&broken, seed)?)));
+    if let Some((seed, _)) = &found {
+        assert_eq!(
+            violation(&Options::default(), *seed),
+            None,
+            "seed {seed} without a bug"
+        );
+    }
+    found
+}

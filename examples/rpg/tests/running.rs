@@ -1,0 +1,148 @@
+//! The platform at work on real files, through its client.
+
+use rkcy_runtime::codegen::{Class, Ref, Transaction, Uuid, derived_uuid};
+use rkcy_runtime::driver::{Client, Options, Running};
+use rpg::generated::txn::{Fund, SignUp, Trade};
+use rpg::generated::{Character, Currency, Offer};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+struct Place {
+    dir: TempDir,
+    runtime: Runtime,
+}
+
+impl Place {
+    fn new() -> Place {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        Place {
+            dir: tempfile::tempdir().unwrap(),
+            runtime: runtime.enable_all().build().unwrap(),
+        }
+    }
+
+    fn start(&self) -> Running {
+        let options = Options {
+            log: self.dir.path().join("log"),
+            store: self.dir.path().join("rpg.db"),
+            ..Options::default()
+        };
+        Running::start(&rpg::platform(), &options).unwrap()
+    }
+
+    fn sign_up(&self, client: &Client) -> Uuid {
+        let id = Client::new_id();
+        let params = SignUp {
+            username: "anna".to_owned(),
+            fullname: "Anna".to_owned(),
+        };
+        self.runtime.block_on(client.call_as(id, &params)).unwrap();
+        derived_uuid(id, 2, 0)
+    }
+
+    fn gold_of(&self, client: &Client, character: &Uuid) -> i64 {
+        let found = self.runtime.block_on(client.get::<Character>(character));
+        found.unwrap().currency.gold
+    }
+}
+
+fn gold(gold: i64) -> Currency {
+    Currency {
+        gold,
+        ..Currency::default()
+    }
+}
+
+fn offer(character: Uuid, amount: i64) -> Offer {
+    Offer {
+        character: Ref::new(character),
+        currency: gold(amount),
+    }
+}
+
+#[test]
+fn concurrent_callers_add_up_and_a_restart_changes_nothing() {
+    let place = Place::new();
+    let running = place.start();
+    let client = running.client();
+    let (one, other) = (place.sign_up(&client), place.sign_up(&client));
+    place.runtime.block_on(async {
+        let mut calls = tokio::task::JoinSet::new();
+        for _ in 0..200 {
+            let client = client.clone();
+            let (to, amount) = (Ref::new(one), gold(3));
+            calls.spawn(async move { client.call(&Fund { to, amount }).await.map(drop) });
+        }
+        calls.join_all().await.into_iter().for_each(Result::unwrap);
+        let mut calls = tokio::task::JoinSet::new();
+        for _ in 0..100 {
+            let client = client.clone();
+            let (lhs, rhs) = (offer(one, 2), offer(other, 0));
+            calls.spawn(async move { client.call(&Trade { lhs, rhs }).await });
+        }
+        calls.join_all().await.into_iter().for_each(Result::unwrap);
+    });
+    drop(client);
+    running.stop().unwrap();
+
+    let running = place.start();
+    let client = running.client();
+    assert_eq!(running.recovered(), None);
+    assert_eq!(
+        (place.gold_of(&client, &one), place.gold_of(&client, &other)),
+        (400, 200)
+    );
+    drop(client);
+    running.stop().unwrap();
+}
+
+#[test]
+fn one_id_runs_once_however_often_it_is_submitted() {
+    let place = Place::new();
+    let running = place.start();
+    let client = running.client();
+    let character = place.sign_up(&client);
+    let fund = Fund {
+        to: Ref::new(character),
+        amount: gold(7),
+    };
+    let id = Client::new_id();
+    let mut draft = client.draft(id, Fund::NUMBER);
+    fund.draft(&mut draft).unwrap();
+    place.runtime.block_on(async {
+        client.enqueue(client.finish(draft).unwrap()).await.unwrap();
+        client.call_as(id, &fund).await.unwrap();
+        client.call_as(id, &fund).await.unwrap();
+    });
+    assert_eq!(place.gold_of(&client, &character), 7);
+    drop(client);
+    running.stop().unwrap();
+}
+
+#[test]
+fn a_refused_trade_leaves_no_trace() {
+    let place = Place::new();
+    let running = place.start();
+    let client = running.client();
+    let (one, other) = (place.sign_up(&client), place.sign_up(&client));
+    let (to, amount) = (Ref::new(one), gold(10));
+    place
+        .runtime
+        .block_on(client.call(&Fund { to, amount }))
+        .unwrap();
+    let (lhs, rhs) = (offer(one, 5), offer(other, 1));
+    let fault = place
+        .runtime
+        .block_on(client.call(&Trade { lhs, rhs }))
+        .unwrap_err();
+    assert_eq!(
+        (fault.class, fault.code.as_ref()),
+        (Class::Refusal, "insufficient_funds")
+    );
+    assert_eq!(
+        (place.gold_of(&client, &one), place.gold_of(&client, &other)),
+        (10, 0)
+    );
+    drop(client);
+    running.stop().unwrap();
+}

@@ -1,0 +1,272 @@
+//! Directed scenarios: interleavings that random schedules meet too seldom.
+//!
+//! Each asserts that the engine does right and, in a build with the feature `seeded-bugs`, that the same
+//! scenario goes wrong where the rule is broken on purpose.
+
+use bytes::Bytes;
+use rkcy_core::fault::Fault;
+use rkcy_core::frame::{Envelope, Frame};
+use rkcy_core::id::{ConcernId, PartitionId, Position, TxnId};
+use rkcy_core::key::{Key, RowKey};
+use rkcy_core::logic::{Call, Logic, Row};
+use rkcy_core::plan::{self, Partitions};
+use rkcy_core::rows::StoredRow;
+use rkcy_core::settings::Settings;
+use rkcy_core::storage::{Storage, StoredPosition};
+use rkcy_core::txn::{Access, Answer, Args, Mode, ReplyTo, Step, Txn, Unplanned};
+use rkcy_core::worker::{Config, Progress, Stop, TakeOver, Worker};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const CONCERN: ConcernId = ConcernId(1);
+const PARTITION: PartitionId = PartitionId {
+    concern: CONCERN,
+    index: 0,
+};
+
+/// Instances are counters; the only operation adds one.
+struct Counter;
+
+impl Partitions for Counter {
+    fn partitions(&self, _: ConcernId) -> u16 {
+        1
+    }
+}
+
+impl Logic for Counter {
+    fn schema(&self) -> u64 {
+        1
+    }
+    fn run(&self, _: &Call<'_>, row: &mut Row) -> Result<Bytes, Fault> {
+        let next = row.value().map_or(0, |value| value[0]) + 1;
+        let value = Bytes::from(vec![next]);
+        row.set(Some(value.clone()));
+        Ok(value)
+    }
+    fn args(&self, _: &Txn, _: u16) -> Result<Bytes, Fault> {
+        Ok(Bytes::new())
+    }
+    fn key(&self, _: &Txn, _: u16) -> Result<Key, Fault> {
+        Ok(Key::default())
+    }
+    fn check(&self, _: &Txn, _: u16) -> Result<(), Fault> {
+        Ok(())
+    }
+    fn answer(&self, _: &Txn) -> Result<Bytes, Fault> {
+        Ok(Bytes::new())
+    }
+    fn concern_name(&self, _: ConcernId) -> &str {
+        "Counter"
+    }
+}
+
+fn row(key: u64) -> RowKey {
+    RowKey {
+        concern: CONCERN,
+        key: Key::of(&key),
+    }
+}
+
+/// A transaction that adds one to the counter `key`.
+fn add(key: u64, nth: u128) -> Envelope {
+    let step = Step {
+        number: 0,
+        op: 1,
+        args: Args::Ready(Bytes::new()),
+        keep: true,
+    };
+    let unplanned = Unplanned {
+        step,
+        concern: CONCERN,
+        key: Some(Key::of(&key)),
+        access: Access::Exclusive,
+        after: Vec::new(),
+    };
+    let mut txn = Txn {
+        id: TxnId::from_parts(1_000, nth),
+        kind: 1,
+        schema: 1,
+        mode: Mode::Transaction,
+        budget: 0,
+        reply: ReplyTo(0),
+        trace: Bytes::new(),
+        caller: Bytes::new(),
+        params: Bytes::new(),
+        visits: Vec::new(),
+        next: 0,
+        unplanned: vec![unplanned],
+        checks: Vec::new(),
+        results: Vec::new(),
+        answer: Answer::Step(0),
+    };
+    plan::extend(&mut txn, &Counter).unwrap();
+    Envelope::submit(txn)
+}
+
+/// The log, the changelog and the database of one partition.
+#[derive(Default)]
+struct World {
+    commands: Vec<Bytes>,
+    changes: Vec<Bytes>,
+    position: StoredPosition,
+    rows: BTreeMap<RowKey, StoredRow>,
+    owners: u64,
+}
+
+impl World {
+    /// A worker that has taken over, and whose Open is in the log.
+    fn worker(&mut self) -> Result<Worker, Stop> {
+        self.owners += 1;
+        let config = Config {
+            partition: PARTITION,
+            generation: 0,
+            owner: self.owners,
+            build: 1,
+            atomic: false,
+            settings: Settings::default(),
+            cache_bytes: 1 << 20,
+            record_bytes: 1 << 20,
+        };
+        let mut take_over = TakeOver::new(config, self.position);
+        while let Some(record) = get(&self.changes, take_over.next_offset()) {
+            take_over.fold(record)?;
+        }
+        let mut worker = take_over.finish(Arc::new(Counter))?;
+        self.commands.push(worker.open());
+        worker.opened(self.commands.len() as u64 - 1);
+        Ok(worker)
+    }
+
+    /// Applies up to `limit` envelopes; cold rows are read from the database.
+    fn run(&self, worker: &mut Worker, limit: usize) -> Result<(), Stop> {
+        let mut left = limit;
+        while left > 0 {
+            let next = worker.next_offset();
+            if worker.inbox_bytes() == 0
+                && let Some(record) = get(&self.commands, next)
+            {
+                worker.feed(next, 1_000, record, 1_000)?;
+            }
+            match worker.run(1)? {
+                Progress::Cold(rows) => {
+                    let load = |row: RowKey| {
+                        let stored = self.rows.get(&row).cloned().unwrap_or(StoredRow::ABSENT);
+                        (row, stored)
+                    };
+                    let rows: Vec<_> = rows.into_iter().map(load).collect();
+                    worker.loaded(self.position.position, &rows)?;
+                }
+                Progress::Idle if worker.next_offset() == self.commands.len() as u64 => break,
+                _ => left -= 1,
+            }
+        }
+        Ok(())
+    }
+
+    /// Storage writes all of the changelog.
+    fn store(&mut self) {
+        let mut storage = Storage::new(self.position, 1);
+        while let Some(record) = get(&self.changes, storage.next_offset()) {
+            storage.take(record).unwrap();
+        }
+        if let Some(batch) = storage.take_batch() {
+            self.rows.extend(batch.rows);
+            self.position = batch.new;
+        }
+    }
+
+    fn submit(&mut self, envelopes: &[Envelope]) {
+        self.commands.push(Frame::encode(None, envelopes.iter()));
+    }
+
+    fn counter(&self, key: u64) -> u8 {
+        self.rows[&row(key)].value.as_ref().unwrap()[0]
+    }
+}
+
+fn get(records: &[Bytes], offset: u64) -> Option<Bytes> {
+    records.get(usize::try_from(offset).ok()?).cloned()
+}
+
+/// Position (1, 1) changes a row that storage has only as of (1, 0): the row must stay in memory.
+fn evict_within_a_frame() -> u8 {
+    let mut world = World::default();
+    let mut worker = world.worker().unwrap();
+    world.submit(&[add(7, 1), add(7, 2)]);
+    while worker.partition().state().position < Position::new(1, 0) {
+        world.run(&mut worker, 1).unwrap();
+    }
+    world.changes.extend(worker.take_change(false));
+    world.store();
+    assert_eq!(world.position.position, Position::new(1, 0));
+    worker.storage_at(world.position.position);
+    world.run(&mut worker, 100).unwrap();
+    world.changes.extend(worker.take_change(false));
+    worker.evict_to(0);
+    world.submit(&[add(7, 3)]);
+    world.run(&mut worker, 100).unwrap();
+    world.changes.extend(worker.take_change(false));
+    world.store();
+    world.counter(7)
+}
+
+/// The snapshot of an owner that was overtaken arrives late; recovery must not begin with it.
+fn recover_beside_a_late_snapshot() -> Result<u8, Stop> {
+    let mut world = World::default();
+    let mut old = world.worker()?;
+    world.submit(&[add(7, 1)]);
+    world.run(&mut old, 100)?;
+    world.changes.extend(old.take_change(true));
+    world.submit(&[add(7, 2)]);
+    world.run(&mut old, 100)?;
+    let late = old.take_change(true);
+    let mut new = world.worker()?;
+    world.submit(&[add(7, 3), add(7, 4)]);
+    world.run(&mut new, 100)?;
+    world.changes.extend(new.take_change(false));
+    world.store();
+    world.changes.extend(late);
+    world.store();
+    let mut newest = world.worker()?;
+    world.submit(&[add(7, 5)]);
+    world.run(&mut newest, 100)?;
+    world.changes.extend(newest.take_change(false));
+    world.store();
+    Ok(world.counter(7))
+}
+
+#[test]
+fn a_row_newer_than_storage_within_its_frame_stays_in_memory() {
+    assert_eq!(evict_within_a_frame(), 3);
+}
+
+#[test]
+fn recovery_begins_with_the_snapshot_that_storage_has_recorded() {
+    assert_eq!(recover_beside_a_late_snapshot(), Ok(5));
+}
+
+#[cfg(feature = "seeded-bugs")]
+mod broken {
+    use super::*;
+    use rkcy_core::bugs::{self, Bug};
+
+    fn with<T>(bug: Bug, run: impl FnOnce() -> T) -> T {
+        bugs::set(Some(bug));
+        let result = run();
+        bugs::set(None);
+        result
+    }
+
+    #[test]
+    fn eviction_by_offset_loses_a_change() {
+        assert_ne!(with(Bug::EvictionByOffset, evict_within_a_frame), 3);
+    }
+
+    #[test]
+    fn recovery_from_any_snapshot_is_noticed_or_wrong() {
+        assert_ne!(
+            with(Bug::SnapshotNotRecorded, recover_beside_a_late_snapshot),
+            Ok(5)
+        );
+    }
+}
