@@ -146,3 +146,12 @@ fn a_refused_trade_leaves_no_trace() {
     drop(client);
     running.stop().unwrap();
 }
+
+#[test]
+fn what_is_stopped_at_once_stops() {
+    let place = Place::new();
+    // Told to stop before its partitions have come to their own first records.
+    for _ in 0..5 {
+        place.start().stop().unwrap();
+    }
+}

@@ -79,6 +79,8 @@ pub(crate) struct Process {
     events: Receiver<Event>,
     sender: Sender<Event>,
     woken: Arc<AtomicBool>,
+    /// Told to stop in good order.
+    draining: bool,
 }
 
 impl Process {
@@ -112,6 +114,7 @@ impl Process {
             events,
             sender,
             woken: Arc::default(),
+            draining: false,
         }
     }
 
@@ -182,22 +185,34 @@ impl Process {
                 }
             }
             Event::Drain => {
-                for slot in self.slots.iter_mut().filter(|slot| !slot.sealing) {
-                    slot.sealing = true;
-                    if let Some(seal) = slot.worker.seal() {
-                        let failed = self.sender.clone();
-                        let done = move |result: Result<Vec<u64>, LogError>| {
-                            if let Err(error) = result {
-                                let _ = failed.send(Event::LogFailed(error));
-                            }
-                        };
-                        self.log
-                            .append(vec![(commands(slot.id), seal)], Box::new(done));
-                    }
+                self.draining = true;
+                for nth in 0..self.slots.len() {
+                    self.seal(nth);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Appends the Seal of a partition that is to stop. One that has not come to its own Open yet cannot
+    /// seal; it does so when it has.
+    fn seal(&mut self, nth: usize) {
+        let slot = &mut self.slots[nth];
+        if !self.draining || slot.sealing {
+            return;
+        }
+        let Some(seal) = slot.worker.seal() else {
+            return;
+        };
+        slot.sealing = true;
+        let failed = self.sender.clone();
+        let done = move |result: Result<Vec<u64>, LogError>| {
+            if let Err(error) = result {
+                let _ = failed.send(Event::LogFailed(error));
+            }
+        };
+        self.log
+            .append(vec![(commands(slot.id), seal)], Box::new(done));
     }
 
     /// One round of one partition; `true` where there is more to do at once.
@@ -242,6 +257,7 @@ impl Process {
             Progress::Cold(_) | Progress::Full => false,
         };
         self.append(nth);
+        self.seal(nth);
         if let Progress::Cold(rows) = progress {
             self.load(nth, rows);
         }
