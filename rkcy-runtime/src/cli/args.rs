@@ -23,12 +23,11 @@ struct Pair<'a> {
 /// # Errors
 /// [`Class::Invalid`] with the path of the argument, or as `take` says.
 pub(crate) fn read<T>(
-    json: Option<&str>,
+    base: &Map<String, Json>,
     words: &[String],
     params: &[ParamDesc],
     mut take: impl FnMut(Json) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
-    let base = json.map_or(Ok(Map::new()), object)?;
     let mut pairs = words
         .iter()
         .map(|word| pair(word, params))
@@ -98,8 +97,14 @@ pub(crate) fn signature(params: &[ParamDesc]) -> String {
     }
 }
 
-/// What `--json` names: JSON itself, `@FILE`, or `-` for stdin.
-fn object(source: &str) -> Result<Map<String, Json>, Fault> {
+/// What `--json` names: JSON itself, `@FILE`, or `-` for stdin. To be called once, since stdin is then read.
+///
+/// # Errors
+/// [`Class::Invalid`] where it cannot be read or is no JSON object.
+pub(crate) fn object(source: Option<&str>) -> Result<Map<String, Json>, Fault> {
+    let Some(source) = source else {
+        return Ok(Map::new());
+    };
     let unreadable = |what: &str, error: std::io::Error| {
         invalid("unreadable", format!("{what} cannot be read: {error}"))
     };
@@ -255,7 +260,7 @@ mod tests {
             "amount.note=a b",
             "on=true",
         ]);
-        let read = read(None, &given, PARAMS, Ok).unwrap();
+        let read = read(&Map::new(), &given, PARAMS, Ok).unwrap();
         let wanted = json!({"username": "1234", "amount": {"gold": 5, "note": "a b"}, "on": true});
         assert_eq!(read, wanted);
     }
@@ -263,10 +268,12 @@ mod tests {
     #[test]
     fn a_text_that_looks_like_a_number_is_given_as_text_where_one_is_wanted() {
         let given = words(&["amount.note=12"]);
-        let read = read(None, &given, PARAMS, |json| match &json["amount"]["note"] {
-            Json::String(_) => Ok(json),
-            _ => {
-                Err(Fault::new(Class::Invalid, "wrong_type", "expected a string").at("amount.note"))
+        let read = read(&Map::new(), &given, PARAMS, |json| {
+            match &json["amount"]["note"] {
+                Json::String(_) => Ok(json),
+                _ => Err(
+                    Fault::new(Class::Invalid, "wrong_type", "expected a string").at("amount.note"),
+                ),
             }
         });
         assert_eq!(read.unwrap(), json!({"amount": {"note": "12"}}));
@@ -275,22 +282,28 @@ mod tests {
     #[test]
     fn words_complete_the_json() {
         let given = words(&["amount.gold=5"]);
-        let read = read(Some(r#"{"username":"ann"}"#), &given, PARAMS, Ok).unwrap();
+        let read = read(
+            &object(Some(r#"{"username":"ann"}"#)).unwrap(),
+            &given,
+            PARAMS,
+            Ok,
+        )
+        .unwrap();
         assert_eq!(read, json!({"username": "ann", "amount": {"gold": 5}}));
     }
 
     #[test]
     fn what_is_no_argument_is_said() {
         for word in ["gold", "=5", ".a=1", "a..b=1"] {
-            let fault = read(None, &words(&[word]), PARAMS, Ok).unwrap_err();
+            let fault = read(&Map::new(), &words(&[word]), PARAMS, Ok).unwrap_err();
             assert_eq!(fault.code, "wrong_argument", "{word}");
         }
         for given in [&["a=1", "a=2"][..], &["a=1", "a.b=2"]] {
-            let fault = read(None, &words(given), PARAMS, Ok).unwrap_err();
+            let fault = read(&Map::new(), &words(given), PARAMS, Ok).unwrap_err();
             assert_eq!(fault.code, "wrong_argument", "{given:?}");
         }
         for json in ["{", "[]", "@/no/such/file"] {
-            let fault = read(Some(json), &[], PARAMS, Ok).unwrap_err();
+            let fault = object(Some(json)).unwrap_err();
             assert_eq!(fault.class, Class::Invalid, "{json}");
         }
     }

@@ -64,7 +64,7 @@ impl Query {
             |op: &crate::codegen::OpDesc| op.access == Access::Shared && op.number >= op::FIRST_OWN;
         let query = operation(concern, &self.name, "query", own)?;
         let key = (concern.key_from_text)(&self.key)?;
-        let json = self.json.as_deref();
+        let json = &args::object(self.json.as_deref())?;
         let args = args::read(json, &self.args, query.params, query.args_from_json)?;
         let answer = ask(session, concern, key, query.number, args)?;
         session.term.print_json(&(query.result_to_json)(&answer)?);

@@ -11,6 +11,7 @@ use rkcy_core::fault::{Class, Fault};
 use rkcy_core::id::{PartitionId, TxnId};
 use rkcy_core::key::{Key, RowKey};
 use rkcy_core::rows::StoredRow;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// A command's view of its platform: what it is, where it is, how to talk about it.
 pub struct Session {
@@ -62,6 +63,7 @@ impl Session {
     /// # Errors
     /// Where it does not start: another process has it, a file is damaged, the disk is full.
     pub fn start(&self) -> Result<Running, Fault> {
+        outlive_file_limit();
         let running = Running::start(&self.platform, &self.settings.options())?;
         if let Some(recovered) = running.recovered() {
             self.term.warn(&format!(
@@ -122,6 +124,18 @@ impl Session {
             let known: Vec<&str> = desc.concerns.iter().map(|concern| concern.name).collect();
             super::args::unknown("concern", name, &known)
         })
+    }
+}
+
+/// Number of SIGXFSZ, on Linux and macOS alike.
+const SIGXFSZ: i32 = 25;
+
+/// At the limit of a file's size (`ulimit -f`) a write is to fail, as on a full disk: unless somebody
+/// listens to the signal that comes with it, the process ends without a word.
+fn outlive_file_limit() {
+    if let Ok(runtime) = runtime() {
+        // Once listened to, it stays harmless; where that fails, nothing is worse than before.
+        let _ = runtime.block_on(async { signal(SignalKind::from_raw(SIGXFSZ)) });
     }
 }
 

@@ -8,7 +8,7 @@ use crate::driver::Client;
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::id::TxnId;
 use rkcy_core::txn::{self, Access, Outcome};
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 use std::process::ExitCode;
 
 /// Submit one transaction and print its result
@@ -43,10 +43,11 @@ impl Txn {
         let id = self.id.as_deref().map_or(Ok(Client::new_id()), txn_id)?;
         // What is wrong with the input is said before anything is started.
         let logic = (session.platform.logic)(session.platform.desc.partitions);
-        self.prepare(session, &Client::detached(logic), id)?;
+        let json = &args::object(self.json.as_deref())?;
+        self.prepare(session, &Client::detached(logic), id, json)?;
         let running = session.start()?;
         let (client, runtime) = (running.client(), runtime()?);
-        let (planned, show) = self.prepare(session, &client, id)?;
+        let (planned, show) = self.prepare(session, &client, id, json)?;
         let term = session.term;
         let outcome = if self.no_wait {
             runtime.block_on(client.enqueue(planned)).map(|()| None)
@@ -72,9 +73,9 @@ impl Txn {
         session: &Session,
         client: &Client,
         id: TxnId,
+        json: &Map<String, Json>,
     ) -> Result<(txn::Txn, Show), Fault> {
         let desc = session.platform.desc;
-        let json = self.json.as_deref();
         if let Some((concern, command)) = self.name.split_once('.') {
             let concern = session.concern(concern)?;
             let op = operation(concern, command, "command", |op| {
