@@ -621,3 +621,23 @@ async fn a_full_disk_loses_nothing_written() {
         .unwrap();
     assert_eq!(store.position(PARTITION).await.unwrap(), at(2));
 }
+
+#[tokio::test]
+async fn a_transaction_that_sqlite_rolled_back_by_itself_does_not_stop_the_next() {
+    let (dir, store) = fresh().await;
+    // As a full disk does in the middle of a commit.
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(dir.path().join("test.db"));
+    let other = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    let trigger = r#"CREATE TRIGGER broken BEFORE INSERT ON "player"
+        BEGIN SELECT RAISE(ROLLBACK, 'rolled back'); END"#;
+    sqlx::query(trigger).execute(&other).await.unwrap();
+    let rows = vec![(player(0), row("x", 1, 1))];
+    let batch = batch(StoredPosition::default(), at(1), rows);
+    store.write(PARTITION, batch.clone()).await.unwrap_err();
+    sqlx::query("DROP TRIGGER broken")
+        .execute(&other)
+        .await
+        .unwrap();
+    store.write(PARTITION, batch).await.unwrap();
+    assert_eq!(store.position(PARTITION).await.unwrap(), at(1));
+}

@@ -131,7 +131,7 @@ impl StorageTask {
             return Ok(false);
         };
         let (rows, new) = (batch.rows.len() as u64, batch.new);
-        write(&*self.store, id, batch).await?;
+        write(&*self.store, id, batch, &self.finish).await?;
         self.written[nth] = Instant::now();
         self.figures.rows.fetch_add(rows, Ordering::Relaxed);
         let _ = worker.send(Event::Stored(id, new.position));
@@ -149,11 +149,13 @@ impl StorageTask {
     }
 }
 
-/// Writes a batch; what may pass is tried again, ever less often, and said.
+/// Writes a batch; what may pass is tried again, ever less often, and said. Who is to stop does not wait
+/// for that: the log has what the database lacks, and the next start goes on from there.
 async fn write(
     store: &dyn Store,
     id: PartitionId,
     batch: rkcy_core::storage::Batch,
+    finish: &AtomicBool,
 ) -> Result<(), StoreError> {
     let mut pause = LONGEST_PAUSE / 100;
     loop {
@@ -161,7 +163,7 @@ async fn write(
             Ok(()) => return Ok(()),
             // An earlier try whose answer was lost.
             Err(StoreError::Conflict { found, .. }) if found == batch.new => return Ok(()),
-            Err(error) if !may_pass(&error) => return Err(error),
+            Err(error) if !may_pass(&error) || finish.load(Ordering::Acquire) => return Err(error),
             Err(error) => eprintln!(
                 "warning: partition {id}: writing rows: {error}; trying again in {pause:?}"
             ),

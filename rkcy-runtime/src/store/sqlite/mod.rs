@@ -156,6 +156,26 @@ impl SqliteStore {
     }
 
     async fn write_batch(&self, partition: PartitionId, batch: Batch) -> Result<(), StoreError> {
+        let acquired = self.writer.acquire().await;
+        let mut connection = acquired.map_err(|e| self.name.error(e))?;
+        let written = self.write_with(&mut connection, partition, batch).await;
+        if written
+            .as_ref()
+            .is_err_and(|error| !matches!(error, StoreError::Conflict { .. }))
+        {
+            // SQLite may have rolled back by itself (a full disk), which its driver does not notice: it
+            // would refuse every transaction after that. A new connection begins at the beginning.
+            connection.close_on_drop();
+        }
+        written
+    }
+
+    async fn write_with(
+        &self,
+        connection: &mut SqliteConnection,
+        partition: PartitionId,
+        batch: Batch,
+    ) -> Result<(), StoreError> {
         let Batch {
             expected,
             new,
@@ -167,8 +187,7 @@ impl SqliteStore {
         }
         let wrap = |e| self.name.error(e);
         // The lock is taken at once, so that nobody moves the position between reading and writing it.
-        let mut transaction = self
-            .writer
+        let mut transaction = connection
             .begin_with("BEGIN IMMEDIATE")
             .await
             .map_err(wrap)?;
