@@ -225,6 +225,10 @@ fn a_second_opener_hears_who_has_the_log() {
         }
         other => panic!("{other:?}"),
     }
+    // Removing the file that names the process does not let a second one in.
+    std::fs::remove_file(dir.path().join("lock")).unwrap();
+    let error = EmbeddedLog::open(dir.path(), Options::default()).unwrap_err();
+    assert_eq!(error.code(), "log_in_use");
     drop(first);
     drop(reopen(dir.path()));
 }

@@ -471,6 +471,18 @@ fn whoever_reads_only_the_first_line_sees_no_panic() {
 }
 
 #[test]
+fn data_that_cannot_be_printed_is_no_success() {
+    let place = Place::new();
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let mut command = place.command(&["decode", "Character.fund", "CAU="]);
+    let output = command.stdout(full).output().unwrap();
+    Said::of(&output).says(3, &["stdout cannot be written"]);
+}
+
+#[test]
 fn help_has_an_example_for_every_command() {
     let place = Place::new();
     let all = place.run(&["--help"]);

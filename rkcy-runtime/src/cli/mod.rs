@@ -29,7 +29,7 @@ pub use term::{Color, Format, Ink, Term, fault_json, grouped};
 use crate::codegen::{CONTRACT, Platform};
 use crate::simulate::Workload;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches, Subcommand};
-use rkcy_core::fault::Fault;
+use rkcy_core::fault::{Class, Fault};
 use settings::Written;
 use std::process::ExitCode;
 
@@ -204,13 +204,17 @@ pub fn main(app: App) -> ExitCode {
             },
         }
     });
-    ended.unwrap_or_else(|fault| {
+    let code = ended.unwrap_or_else(|fault| {
         term.error(&fault);
         if term.format == Format::Json {
             term.print_json(&serde_json::json!({ "error": fault_json(&fault) }));
         }
         ExitCode::from(fault.class.exit_code())
-    })
+    });
+    match term::output_lost() {
+        true => ExitCode::from(Class::Unavailable.exit_code()),
+        false => code,
+    }
 }
 
 impl Common {

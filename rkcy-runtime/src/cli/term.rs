@@ -7,6 +7,15 @@
 use rkcy_core::fault::{Class, Fault};
 use serde_json::{Value as Json, json};
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether data could not be printed. There is one stdout in a process.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Whether data could not be printed, so that the command has not done what it should.
+pub(super) fn output_lost() -> bool {
+    LOST.load(Ordering::Relaxed)
+}
 
 /// How data is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -94,8 +103,13 @@ impl Term {
         let mut out = std::io::stdout().lock();
         if let Err(error) = writeln!(out, "{text}").and_then(|()| out.flush())
             && error.kind() != std::io::ErrorKind::BrokenPipe
+            && !LOST.swap(true, Ordering::Relaxed)
         {
-            self.warn(&format!("stdout cannot be written: {error}"));
+            self.error(&Fault::new(
+                Class::Unavailable,
+                "output_lost",
+                format!("stdout cannot be written: {error}"),
+            ));
         }
     }
 

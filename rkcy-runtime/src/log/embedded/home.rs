@@ -29,14 +29,24 @@ pub(super) struct Home {
     dir: PathBuf,
     /// Random id of the log; 0 until the log is created.
     pub(super) id: u64,
-    lock: File,
+    lock: Lock,
+}
+
+/// The lock: on the directory itself, and on a file in it that says who has it. The file alone would not
+/// do, since somebody may remove it while the log is open, and the next process would make another.
+#[derive(Debug)]
+struct Lock {
+    dir: File,
+    file: File,
 }
 
 impl Drop for Home {
     fn drop(&mut self) {
         // Closing the file is not enough: a process that is being started at this moment may hold a
         // copy of the handle until it runs its program.
-        let _ = rustix::fs::flock(&self.lock, rustix::fs::FlockOperation::Unlock);
+        for file in [&self.lock.file, &self.lock.dir] {
+            let _ = rustix::fs::flock(file, rustix::fs::FlockOperation::Unlock);
+        }
     }
 }
 
@@ -232,37 +242,55 @@ fn foreign(dir: &Path) -> Result<Option<String>, LogError> {
 }
 
 /// Takes the lock of the directory, or says who has it.
-fn lock(dir: &Path) -> Result<File, LogError> {
+fn lock(dir: &Path) -> Result<Lock, LogError> {
     let path = dir.join(LOCK);
     let wrap = |e| LogError::io("lock", &path, 0, e);
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(wrap)?;
-    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+    let open = || {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+    };
+    let locked = |file: &mut File| {
+        let mut text = String::new();
+        // Who it is helps, but not knowing it changes nothing.
+        let read = file.read_to_string(&mut text).ok();
+        LogError::Locked {
+            dir: dir.to_owned(),
+            pid: read.and_then(|_| text.trim().parse().ok()),
+        }
+    };
+    let exclusive = rustix::fs::FlockOperation::NonBlockingLockExclusive;
+    let directory = File::open(dir).map_err(wrap)?;
+    match rustix::fs::flock(&directory, exclusive) {
         Ok(()) => {}
         Err(rustix::io::Errno::WOULDBLOCK) => {
-            let mut text = String::new();
-            // Who it is helps, but not knowing it changes nothing.
-            let pid = file
-                .read_to_string(&mut text)
-                .ok()
-                .and_then(|_| text.trim().parse().ok());
-            return Err(LogError::Locked {
+            // Not created here: it is the other process's, where it is there.
+            let file = File::open(&path).map(|mut file| locked(&mut file));
+            return Err(file.unwrap_or_else(|_| LogError::Locked {
                 dir: dir.to_owned(),
-                pid,
-            });
+                pid: None,
+            }));
         }
+        // Some network file systems lock no directories; the file is locked there.
+        Err(_) => {}
+    }
+    let mut file = open().map_err(wrap)?;
+    match rustix::fs::flock(&file, exclusive) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::WOULDBLOCK) => return Err(locked(&mut file)),
         Err(error) => return Err(wrap(error.into())),
     }
     let pid = format!("{}\n", std::process::id());
     file.set_len(0)
         .and_then(|()| file.write_all_at(pid.as_bytes(), 0))
         .map_err(wrap)?;
-    Ok(file)
+    Ok(Lock {
+        dir: directory,
+        file,
+    })
 }
 
 /// What the format file says.
