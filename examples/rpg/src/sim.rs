@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Owns the flags and the report; [`action`] what callers do, [`journal`] what they heard, [`history`]
-//! what must have come of it, [`load`] the callers, [`compare`] the comparison, [`explain`] what may
-//! have happened where nobody knows.
+//! what must have come of it, [`load`] the callers, [`tally`] their figures, [`compare`] the comparison,
+//! [`explain`] what may have happened where nobody knows.
 
 mod action;
 mod compare;
@@ -17,17 +17,19 @@ mod explain;
 mod history;
 mod journal;
 mod load;
+mod tally;
 
 pub(crate) use compare::Compared;
 use compare::compare;
 use history::History;
 use journal::Journal;
-use load::{Load, Tally};
+use load::Load;
 use rkcy_runtime::cli::{Format, Ink, RunnableCommand, Session, grouped};
 use rkcy_runtime::codegen::serde_json::{self, json};
 use rkcy_runtime::codegen::{Class, Fault};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use tally::Tally;
 
 /// Differences that are shown; the rest is counted.
 const SHOWN: usize = 20;

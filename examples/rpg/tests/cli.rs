@@ -1,4 +1,5 @@
 //! The commands of the binary, as a user types them: each one's happy path, and bad input.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use rkcy_runtime::codegen::{TxnId, Uuid, derived_uuid, serde_json};
 use serde_json::Value as Json;

@@ -1,4 +1,5 @@
 //! The platform at work on real files, through its client.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use rkcy_runtime::codegen::{Class, Ref, Transaction, Uuid, derived_uuid};
 use rkcy_runtime::driver::{Client, Options, Running};

@@ -178,10 +178,9 @@ impl Process {
                     return Ok(());
                 };
                 slot.loading = false;
-                match loaded {
-                    Ok(loaded) => slot.worker.loaded(loaded.position, &loaded.rows)?,
-                    // Reported by the one who tried; the next turn asks again.
-                    Err(_) => {}
+                // An error was reported by the one who tried; the next turn asks again.
+                if let Ok(loaded) = loaded {
+                    slot.worker.loaded(loaded.position, &loaded.rows)?;
                 }
             }
             Event::Drain => {

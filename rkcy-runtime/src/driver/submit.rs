@@ -6,7 +6,7 @@
 use super::answers::{Answers, unknown};
 use crate::codegen::{Bytes, Concern, Draft, Fault, Transaction, TxnId, decode};
 use crate::log::{Log, LogError, StreamId, StreamKind};
-use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use crossbeam_channel::{Receiver, Sender};
 use rkcy_core::fault::Class;
 use rkcy_core::frame::{Envelope, Frame, Reply};
 use rkcy_core::id::{ConcernId, PartitionId};
@@ -273,10 +273,7 @@ pub(crate) fn run(
         for _ in 0..BATCH {
             let Some(submission) = taken else { break };
             sort(submission, &mut by_partition, log);
-            taken = match submissions.try_recv() {
-                Ok(next) => Some(next),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-            };
+            taken = submissions.try_recv().ok();
         }
         // The loop may end with one in hand.
         if let Some(submission) = taken {
