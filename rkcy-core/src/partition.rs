@@ -314,10 +314,9 @@ impl Partition {
 
     /// Remembers how a transaction ended, and tells those who asked meanwhile.
     fn end(&mut self, id: TxnId, outcome: &Outcome) {
-        if let Some(asked) = self.state.ids.asked(id) {
-            for reply in asked.to_vec() {
-                self.answer(reply, id, outcome.clone());
-            }
+        let asked = self.state.ids.asked(id).map(<[ReplyTo]>::to_vec);
+        for reply in asked.unwrap_or_default() {
+            self.answer(reply, id, outcome.clone());
         }
         let forget = bugs::on(Bug::IdForgottenEarly);
         self.set_id(id, (!forget).then(|| Known::Ended(outcome.abridged())));

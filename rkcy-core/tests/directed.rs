@@ -2,6 +2,7 @@
 //!
 //! Each asserts that the engine does right and, in a build with the feature `seeded-bugs`, that the same
 //! scenario goes wrong where the rule is broken on purpose.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use bytes::Bytes;
 use rkcy_core::fault::Fault;

@@ -15,12 +15,19 @@ impl Partitions for One {
 }
 
 fn transaction(name: &str) -> &'static TransactionDesc {
-    PLATFORM.transaction(name).unwrap()
+    PLATFORM
+        .transaction(name)
+        .expect("a transaction of the schema")
 }
 
 fn operation(concern: &str, name: &str) -> &'static OpDesc {
-    let ops = PLATFORM.concern(concern).unwrap().ops;
-    ops.iter().find(|op| op.name == name).unwrap()
+    let ops = PLATFORM
+        .concern(concern)
+        .expect("a concern of the schema")
+        .ops;
+    ops.iter()
+        .find(|op| op.name == name)
+        .expect("an operation of the concern")
 }
 
 fn draft(name: &str, params: Json) -> Result<Draft, Fault> {
@@ -32,7 +39,7 @@ fn draft(name: &str, params: Json) -> Result<Draft, Fault> {
 
 /// Class, code and path of the fault.
 fn fault(name: &str, params: Json) -> (Class, String, String) {
-    let fault = draft(name, params).unwrap_err();
+    let fault = draft(name, params).expect_err("a refusal");
     let (code, path) = (fault.code.into_owned(), fault.path.into_owned());
     (fault.class, code, path)
 }

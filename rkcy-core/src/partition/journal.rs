@@ -21,7 +21,7 @@ pub(super) enum Undo {
     Outbound(PartitionId, Option<u64>),
     Lock(RowKey, Option<Lock>),
     Queued(RowKey, (Position, u32)),
-    Dequeued(RowKey, Waiting),
+    Dequeued(RowKey, Box<Waiting>),
     Trail(TxnId, Option<Trail>),
     Id(TxnId, Option<Known>),
     Row(RowKey, Option<StoredRow>),
@@ -100,7 +100,7 @@ impl Partition {
         }
         self.digest(7, group, &(waiting.at, u64::from(waiting.nth)));
         self.undo
-            .push(Undo::Dequeued(group.clone(), waiting.clone()));
+            .push(Undo::Dequeued(group.clone(), Box::new(waiting.clone())));
         Some(waiting)
     }
 
@@ -130,7 +130,7 @@ impl Partition {
                         .queues
                         .entry(group)
                         .or_default()
-                        .push_front(waiting);
+                        .push_front(*waiting);
                 }
             }
         }

@@ -61,10 +61,6 @@ pub(super) struct Member {
 
 impl Member {
     /// Folds the changelog as it stands, and sends an Open.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "everything a worker finds at its start"
-    )]
     pub(super) fn take_over(
         partition: PartitionId,
         serial: u64,
