@@ -156,3 +156,24 @@ fn what_is_stopped_at_once_stops() {
         place.start().stop().unwrap();
     }
 }
+
+/// Positions of one log mean nothing in another: a database is tied to its own.
+#[test]
+fn a_database_of_another_log_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let options = |log: &str| Options {
+        log: home.path().join(log),
+        store: home.path().join("rpg.db"),
+        ..Options::default()
+    };
+    Running::start(&rpg::platform(), &options("one"))
+        .unwrap()
+        .stop()
+        .unwrap();
+    Running::start(&rpg::platform(), &options("one"))
+        .unwrap()
+        .stop()
+        .unwrap();
+    let fault = Running::start(&rpg::platform(), &options("other")).unwrap_err();
+    assert_eq!(fault.code, "store_foreign");
+}

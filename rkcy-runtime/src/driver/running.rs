@@ -119,8 +119,8 @@ impl Running {
         };
         let (log, recovered) = EmbeddedLog::open(&options.log, log_options).map_err(log_fault)?;
         let log = Arc::new(log);
-        let partitions = describe(&*log, platform.desc, options)?;
-        let store = Arc::new(runtime.block_on(open_store(platform.desc, options))?);
+        let Description { partitions, log_id } = describe(&*log, platform.desc, options)?;
+        let store = Arc::new(runtime.block_on(open_store(platform.desc, options, &log_id))?);
         let logic = (platform.logic)(partitions);
         let answers = Arc::new(Answers::new());
         let failure = Arc::new(Failure {
@@ -324,7 +324,11 @@ impl std::fmt::Debug for Running {
     }
 }
 
-async fn open_store(desc: &PlatformDesc, options: &Options) -> Result<SqliteStore, Fault> {
+async fn open_store(
+    desc: &PlatformDesc,
+    options: &Options,
+    log_id: &str,
+) -> Result<SqliteStore, Fault> {
     if let Some(parent) = options
         .store
         .parent()
@@ -338,22 +342,36 @@ async fn open_store(desc: &PlatformDesc, options: &Options) -> Result<SqliteStor
     let tables = desc.concerns.iter().map(|concern| concern.table);
     let store = SqliteStore::open(&options.store, tables).await?;
     store.migrate_up(desc.sqlite).await?;
+    store.bind_log(log_id).await?;
     Ok(store)
 }
 
-/// Reads the platform's own stream, or begins it; gives back the number of partitions.
-fn describe(log: &dyn Log, desc: &PlatformDesc, options: &Options) -> Result<u16, Fault> {
+/// What the platform's own stream says.
+struct Description {
+    partitions: u16,
+    /// Drawn when the log was begun; the database beside it remembers it.
+    log_id: String,
+}
+
+/// Reads the platform's own stream, or begins it.
+fn describe(log: &dyn Log, desc: &PlatformDesc, options: &Options) -> Result<Description, Fault> {
     let records = log
         .read(StreamId::PLATFORM, 0, 1 << 16)
         .map_err(log_fault)?;
     let Some(first) = records.first() else {
         let partitions = options.partitions.unwrap_or(desc.partitions).max(1);
-        let record = serde_json::json!({ "platform": desc.name, "env": options.env, "partitions": partitions });
+        let log_id = uuid::Uuid::new_v4().to_string();
+        let record = serde_json::json!({
+            "platform": desc.name,
+            "env": options.env,
+            "partitions": partitions,
+            "log": log_id,
+        });
         append(
             log,
             vec![(StreamId::PLATFORM, Bytes::from(record.to_string()))],
         )?;
-        return Ok(partitions);
+        return Ok(Description { partitions, log_id });
     };
     let foreign = |what: String| {
         let message = format!("the log {}: {what}", options.log.display());
@@ -379,7 +397,11 @@ fn describe(log: &dyn Log, desc: &PlatformDesc, options: &Options) -> Result<u16
         Some(asked) => Err(foreign(format!(
             "it has {partitions} partitions, not {asked}"
         ))),
-        None => Ok(partitions),
+        None => {
+            let log_id = record["log"].as_str().map(str::to_owned);
+            let log_id = log_id.ok_or_else(|| foreign("it does not say which log it is".into()))?;
+            Ok(Description { partitions, log_id })
+        }
     }
 }
 

@@ -57,7 +57,7 @@ pub enum StoreError {
         what: String,
     },
     /// Somebody else moved the position: two storage workers have the partition.
-    #[error("the rows of partition {partition} in {store} stand at {found:?}, not at {expected:?}")]
+    #[error("the rows of partition {partition} in {store} stand at {}, not at {}", found.position, expected.position)]
     Conflict {
         /// Which database.
         store: Arc<str>,

@@ -46,6 +46,8 @@ const CREATE_POSITION: &str = r#"CREATE TABLE IF NOT EXISTS "_rkcy_position" (
     "snapshot" INTEGER,
     PRIMARY KEY ("concern", "partition")
 ) STRICT, WITHOUT ROWID"#;
+const CREATE_LOG: &str =
+    r#"CREATE TABLE IF NOT EXISTS "_rkcy_log" ("id" TEXT NOT NULL PRIMARY KEY) STRICT"#;
 const SELECT_POSITION: &str = r#"SELECT "next", "index", "changelog", "snapshot"
 FROM "_rkcy_position" WHERE "concern" = ? AND "partition" = ?"#;
 const INSERT_POSITION: &str = r#"INSERT INTO "_rkcy_position"
@@ -111,6 +113,35 @@ impl SqliteStore {
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
+    }
+
+    /// Ties the database to the log whose changes it holds: the first log names itself, any other is
+    /// refused, since its positions mean something else.
+    ///
+    /// # Errors
+    /// [`StoreError::Foreign`] where it belongs to another log.
+    pub async fn bind_log(&self, log_id: &str) -> Result<(), StoreError> {
+        let wrap = |e| self.name.error(e);
+        sqlx::query(CREATE_LOG)
+            .execute(&self.writer)
+            .await
+            .map_err(wrap)?;
+        let known: Option<String> = sqlx::query_scalar(r#"SELECT "id" FROM "_rkcy_log""#)
+            .fetch_optional(&self.writer)
+            .await
+            .map_err(wrap)?;
+        match known {
+            Some(known) if known == log_id => Ok(()),
+            Some(known) => Err(StoreError::Foreign {
+                store: self.name.get(),
+                found: format!("it belongs to the log {known}, not to {log_id}"),
+            }),
+            None => {
+                let insert = sqlx::query(r#"INSERT INTO "_rkcy_log" ("id") VALUES (?)"#);
+                let done = insert.bind(log_id).execute(&self.writer).await;
+                done.map(drop).map_err(wrap)
+            }
+        }
     }
 
     /// Lets the file grow to so many pages of 4 KiB and no further: a bound for small machines, and what
