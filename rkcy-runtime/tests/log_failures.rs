@@ -273,12 +273,9 @@ fn a_directory_that_may_not_be_written_is_an_error() {
     assert!(error.to_string().contains("/proc/rkcy-log"), "{error}");
 }
 
-/// Not a test by itself: the process that the next test kills.
-#[test]
-#[ignore = "the child of a_killed_process_loses_nothing_acknowledged"]
-fn child_that_appends() {
-    let dir = std::env::var("RKCY_TEST_LOG").unwrap();
-    let log = Arc::new(reopen(Path::new(&dir)));
+/// What the process does that the next test kills.
+fn append_for_ever(dir: &str) {
+    let log = Arc::new(reopen(Path::new(dir)));
     let round: u8 = std::env::var("RKCY_TEST_ROUND").unwrap().parse().unwrap();
     std::thread::scope(|scope| {
         for thread in 0..4_u16 {
@@ -308,11 +305,19 @@ fn child_that_appends() {
 
 #[test]
 fn a_killed_process_loses_nothing_acknowledged() {
+    // This program runs itself as the process to kill.
+    if let Ok(dir) = std::env::var("RKCY_TEST_LOG") {
+        return append_for_ever(&dir);
+    }
     let dir = scratch();
     let mut ends = [0_u64; 4];
     for round in 1..=12_u8 {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "child_that_appends", "--nocapture"])
+            .args([
+                "--exact",
+                "a_killed_process_loses_nothing_acknowledged",
+                "--nocapture",
+            ])
             .env("RKCY_TEST_LOG", dir.path())
             .env("RKCY_TEST_ROUND", round.to_string())
             .stdout(Stdio::piped())
