@@ -8,8 +8,8 @@
 //!                                                   └─ term: data to stdout, words to stderr
 //! ```
 //!
-//! [`settings`] where data is and how it is run, [`term`] what is said, [`session`] the platform that a
-//! command works with, [`args`] arguments as people write them; then a file for each group of commands.
+//! `settings` where data is and how it is run, `term` what is said, `session` the platform that a
+//! command works with, `args` arguments as people write them; then a file for each group of commands.
 
 mod args;
 mod decode;

@@ -7,8 +7,8 @@
 //!                                   cold rows ◄──── Store ◄──── storage thread ◄─ Log
 //! ```
 //!
-//! Each has one file: [`answers`] who waits for what, [`submit`] from callers to the log, [`process`] the
-//! worker thread, [`storage`] from the changelog to the database, [`running`] all of them together.
+//! Each has one file: `answers` who waits for what, `submit` from callers to the log, `process` the
+//! worker thread, `storage` from the changelog to the database, `running` all of them together.
 
 pub(crate) mod answers;
 pub(crate) mod process;
