@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use rkcy_core::fault::Fault;
-use rkcy_core::frame::{Envelope, Frame};
+use rkcy_core::frame::{Envelope, Frame, Reply};
 use rkcy_core::id::{ConcernId, PartitionId, Position, TxnId};
 use rkcy_core::key::{Key, RowKey};
 use rkcy_core::logic::{Call, Logic, Row};
@@ -25,7 +25,7 @@ const PARTITION: PartitionId = PartitionId {
     index: 0,
 };
 
-/// Instances are counters; the only operation adds one.
+/// Instances are counters; the operation adds one, and panics at seven.
 struct Counter;
 
 impl Partitions for Counter {
@@ -40,6 +40,7 @@ impl Logic for Counter {
     }
     fn run(&self, _: &Call<'_>, row: &mut Row) -> Result<Bytes, Fault> {
         let next = row.value().map_or(0, |value| value[0]) + 1;
+        assert_ne!(next, 7, "nobody counts to seven");
         let value = Bytes::from(vec![next]);
         row.set(Some(value.clone()));
         Ok(value)
@@ -234,6 +235,26 @@ fn recover_beside_a_late_snapshot() -> Result<u8, Stop> {
     world.changes.extend(newest.take_change(false));
     world.store();
     Ok(world.counter(7))
+}
+
+/// A panic is a refusal for its caller; nothing of it stays, and the next one goes on.
+#[test]
+fn a_handler_that_panics_refuses_and_does_nothing_else() {
+    let mut world = World::default();
+    let mut worker = world.worker().unwrap();
+    let many: Vec<Envelope> = (0..8).map(|nth| add(7, nth)).collect();
+    world.submit(&many);
+    world.submit(&[add(8, 100)]);
+    world.run(&mut worker, 100).unwrap();
+    let panicked = |reply: &Reply| reply.fault().is_some_and(|fault| fault.code == "panicked");
+    let replies = worker.take_replies();
+    assert_eq!(
+        replies.iter().map(panicked).collect::<Vec<_>>(),
+        [false, false, false, false, false, false, true, true, false]
+    );
+    world.changes.extend(worker.take_change(false));
+    world.store();
+    assert_eq!((world.counter(7), world.counter(8)), (6, 1));
 }
 
 #[test]

@@ -49,6 +49,14 @@ impl Fault {
         ("storage-crash", Fault::StorageCrash),
     ];
 
+    /// Whether it is a way in which other things happen, not something that happens at a moment.
+    pub(super) fn is_passive(self) -> bool {
+        matches!(
+            self,
+            Fault::SlowChannel | Fault::StaleReplica | Fault::SlowLoad | Fault::Unreadable
+        )
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
