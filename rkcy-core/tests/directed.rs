@@ -6,9 +6,9 @@
 
 use bytes::Bytes;
 use rkcy_core::fault::Fault;
-use rkcy_core::frame::{Envelope, Frame, Reply};
+use rkcy_core::frame::{Body, Envelope, Frame, Head, Kind, Reply, Source};
 use rkcy_core::id::{ConcernId, PartitionId, Position, TxnId};
-use rkcy_core::key::{Key, RowKey};
+use rkcy_core::key::{Key, RowKey, partition_of};
 use rkcy_core::logic::{Call, Logic, Row};
 use rkcy_core::plan::{self, Partitions};
 use rkcy_core::rows::StoredRow;
@@ -30,7 +30,7 @@ struct Counter;
 
 impl Partitions for Counter {
     fn partitions(&self, _: ConcernId) -> u16 {
-        1
+        2
     }
 }
 
@@ -71,32 +71,36 @@ fn row(key: u64) -> RowKey {
 
 /// A transaction that adds one to the counter `key`.
 fn add(key: u64, nth: u128) -> Envelope {
-    let step = Step {
-        number: 0,
-        op: 1,
-        args: Args::Ready(Bytes::new()),
-        keep: true,
-    };
-    let unplanned = Unplanned {
-        step,
+    add_to_each(&[key], nth)
+}
+
+/// A transaction that adds one to each of several counters.
+fn add_to_each(keys: &[u64], nth: u128) -> Envelope {
+    let unplanned = (0_u16..).zip(keys).map(|(number, key)| Unplanned {
+        step: Step {
+            number,
+            op: 1,
+            args: Args::Ready(Bytes::new()),
+            keep: true,
+        },
         concern: CONCERN,
-        key: Some(Key::of(&key)),
+        key: Some(Key::of(key)),
         access: Access::Exclusive,
         after: Vec::new(),
-    };
+    });
     let mut txn = Txn {
         id: TxnId::from_parts(1_000, nth),
         kind: 1,
         schema: 1,
         mode: Mode::Transaction,
         budget: 0,
-        reply: ReplyTo(0),
+        reply: ReplyTo(u64::try_from(nth).unwrap()),
         trace: Bytes::new(),
         caller: Bytes::new(),
         params: Bytes::new(),
         visits: Vec::new(),
         next: 0,
-        unplanned: vec![unplanned],
+        unplanned: unplanned.collect(),
         checks: Vec::new(),
         results: Vec::new(),
         answer: Answer::Step(0),
@@ -237,6 +241,51 @@ fn recover_beside_a_late_snapshot() -> Result<u8, Stop> {
     Ok(world.counter(7))
 }
 
+/// Three visits wait for a lock; they are served in the order in which they came.
+fn order_of_those_who_wait() -> Vec<u64> {
+    let at = |index| {
+        let here = |key: &u64| partition_of(CONCERN, &Key::of(key), 2).index == index;
+        (1..).find(here).unwrap()
+    };
+    let (here, there) = (at(0), at(1));
+    let mut world = World::default();
+    let mut worker = world.worker().unwrap();
+    world.submit(&[
+        add_to_each(&[here, there], 1),
+        add(here, 2),
+        add(here, 3),
+        add(here, 4),
+    ]);
+    world.run(&mut worker, 100).unwrap();
+    assert_eq!(worker.take_replies(), []);
+    let other = PartitionId {
+        concern: CONCERN,
+        index: 1,
+    };
+    let release = Envelope::new(
+        Head::plain(Kind::Release, TxnId::from_parts(1_000, 1)),
+        &Body::Release(true),
+    );
+    let source = Source {
+        partition: other,
+        first: 1,
+    };
+    world
+        .commands
+        .push(Frame::encode(Some(source), [release].iter()));
+    world.run(&mut worker, 100).unwrap();
+    worker
+        .take_replies()
+        .iter()
+        .map(|reply| reply.to.0)
+        .collect()
+}
+
+#[test]
+fn who_has_waited_longest_is_served_first() {
+    assert_eq!(order_of_those_who_wait(), [2, 3, 4]);
+}
+
 /// A panic is a refusal for its caller; nothing of it stays, and the next one goes on.
 #[test]
 fn a_handler_that_panics_refuses_and_does_nothing_else() {
@@ -282,6 +331,12 @@ mod broken {
     #[test]
     fn eviction_by_offset_loses_a_change() {
         assert_ne!(with(Bug::EvictionByOffset, evict_within_a_frame), 3);
+    }
+
+    #[test]
+    fn a_queue_served_from_its_end_is_out_of_order() {
+        let order = with(Bug::QueueOrderBroken, order_of_those_who_wait);
+        assert_ne!(order, [2, 3, 4]);
     }
 
     #[test]

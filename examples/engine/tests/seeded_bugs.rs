@@ -10,8 +10,13 @@ use rkcy_runtime::simulate::{self, Options, Violation, Workload};
 /// Seeds within which a bug must be found, on one platform or the other.
 const SEEDS: u64 = 500;
 
-/// These are met too seldom at random; `rkcy-core/tests/directed.rs` has a scenario for each.
-const DIRECTED: &[Bug] = &[Bug::EvictionByOffset, Bug::SnapshotNotRecorded];
+/// These are met too seldom at random, or break an order that no caller can see in a result;
+/// `rkcy-core/tests/directed.rs` has a scenario for each.
+const DIRECTED: &[Bug] = &[
+    Bug::EvictionByOffset,
+    Bug::SnapshotNotRecorded,
+    Bug::QueueOrderBroken,
+];
 
 #[test]
 fn every_seeded_bug_is_found() {
