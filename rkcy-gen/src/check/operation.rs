@@ -41,10 +41,13 @@ impl Checker {
 
     pub(super) fn query(&mut self, operation: &Operation, concern: ConcernId) -> Option<Query> {
         let payload = self.payload(&operation.params);
-        let result = operation
-            .result
-            .as_ref()
-            .and_then(|result| self.answer(result, Place::QueryResult));
+        let result = match &operation.result {
+            Some(result) => self.answer(result, Place::QueryResult),
+            None => {
+                self.query_without_result(operation);
+                None
+            }
+        };
         let refusals = self.refusals(operation.refusals.as_ref());
         let id = QueryId::new(self.schema.concern(concern).queries.len());
         Some(Query {
@@ -56,6 +59,18 @@ impl Checker {
             refusals,
             span: operation.name.span,
         })
+    }
+
+    fn query_without_result(&mut self, operation: &Operation) {
+        let name = &operation.name;
+        self.report(
+            Diagnostic::new(
+                Code::QueryWithoutResult,
+                name.span,
+                format!("the query `{}` gives nothing", name.text),
+            )
+            .help("say what it gives, `-> T`; what changes the instance is a `command`"),
+        );
     }
 
     pub(super) fn answer(&mut self, result: &ResultType, place: Place) -> Option<Answer> {

@@ -151,6 +151,7 @@ codes! {
     YieldOutsideFor     "0086" Error   "`yield` stands in a `for`"
     StepOnBinding       "0087" Error   "a step names its concern and key"
     TooLarge            "0088" Error   "values that grow without end"
+    QueryWithoutResult  "0089" Error   "a query gives something"
 }
 
 impl Code {
