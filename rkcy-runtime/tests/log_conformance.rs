@@ -6,8 +6,10 @@ mod support;
 
 use bytes::Bytes;
 use rkcy_runtime::log::embedded::{EmbeddedLog, Fsync, Options};
+use rkcy_runtime::log::simulated::SimulatedLog;
 use rkcy_runtime::log::{Log, LogError};
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 use support::{append, changes, commands, payloads, read_all, submit};
@@ -237,6 +239,14 @@ fn embedded(dir: &Path, options: Options) -> Arc<dyn Log> {
     Arc::new(log)
 }
 
+/// Memory has no directory: what belongs to one is kept here.
+fn simulated(dir: &Path) -> Arc<dyn Log> {
+    static LOGS: Mutex<BTreeMap<PathBuf, Arc<SimulatedLog>>> = Mutex::new(BTreeMap::new());
+    let mut logs = LOGS.lock().unwrap();
+    logs.entry(dir.to_owned()).or_default().clone()
+}
+
+conformance!(simulated_log, simulated);
 conformance!(embedded_always, |dir| embedded(dir, Options::default()));
 conformance!(embedded_interval, |dir| {
     let fsync = Fsync::Interval(Duration::from_millis(1));

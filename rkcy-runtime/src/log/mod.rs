@@ -1,10 +1,11 @@
 //! The log under a platform: partitioned streams of durable records.
 //!
 //! Owns the trait that the drivers are written against. The implementations stand beside it:
-//! [`embedded`], files of one process. A record that can be read is durable (rule 6 of the engine),
+//! [`embedded`], files of one process, and [`simulated`], memory that fails on demand. A record that can be read is durable (rule 6 of the engine),
 //! so a driver can act on what it reads without asking anything further.
 
 pub mod embedded;
+pub mod simulated;
 mod error;
 
 pub use error::LogError;

@@ -6,9 +6,10 @@
 use super::faults::Fault;
 use super::member::{Member, Packet, Target};
 use super::observe::{Observer, Violation};
-use super::parts::{Database, Stream};
+use super::parts::Database;
 use super::workload::{Request, Workload};
 use crate::codegen::TxnId;
+use crate::log::simulated::Stream;
 use bytes::Bytes;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;

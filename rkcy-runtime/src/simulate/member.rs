@@ -1,7 +1,7 @@
 //! A simulated worker: the engine's own [`Worker`] with queues for what it has sent.
 
 use super::observe::{Observer, Violation};
-use super::parts::Stream;
+use crate::log::simulated::Stream;
 use bytes::Bytes;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;

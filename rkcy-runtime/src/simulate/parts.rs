@@ -1,58 +1,13 @@
-//! The simulated log and the simulated database.
+//! The simulated database.
 //!
-//! Both can do what real ones do to their users: a log loses what is not durable yet, a database answers
-//! from a replica that is behind, or comes back after a failover without its last commits.
+//! It does what a real one may do to its users: it answers from a replica that is behind, or comes back
+//! after a failover without its last commits.
 
-use bytes::Bytes;
 use rkcy_core::id::Position;
 use rkcy_core::key::RowKey;
 use rkcy_core::rows::StoredRow;
 use rkcy_core::storage::{Batch, StoredPosition};
 use std::collections::{BTreeMap, VecDeque};
-
-/// One stream of the log.
-#[derive(Debug, Default)]
-pub(super) struct Stream {
-    records: Vec<(u64, Bytes)>,
-    durable: usize,
-}
-
-impl Stream {
-    /// Appends; the record is not durable yet.
-    pub(super) fn append(&mut self, stamp: u64, bytes: Bytes) -> u64 {
-        self.records.push((stamp, bytes));
-        self.records.len() as u64 - 1
-    }
-
-    /// Records up to the end, or up to the durable end.
-    pub(super) fn get(&self, offset: u64, durable_only: bool) -> Option<(u64, Bytes)> {
-        let offset = usize::try_from(offset).ok()?;
-        let end = if durable_only {
-            self.durable
-        } else {
-            self.records.len()
-        };
-        self.records[..end].get(offset).cloned()
-    }
-
-    pub(super) fn end(&self) -> u64 {
-        self.records.len() as u64
-    }
-
-    pub(super) fn durable_end(&self) -> u64 {
-        self.durable as u64
-    }
-
-    /// Everything so far becomes durable.
-    pub(super) fn sync(&mut self) {
-        self.durable = self.records.len();
-    }
-
-    /// What is not durable is gone.
-    pub(super) fn lose_power(&mut self) {
-        self.records.truncate(self.durable);
-    }
-}
 
 /// The database of one partition, with its last few states.
 #[derive(Debug)]

@@ -4,6 +4,7 @@ use super::cluster::{Cluster, PARTITIONS};
 use super::observe::{Event, Violation};
 use super::serial;
 use super::workload::World;
+use crate::log::simulated::Stream;
 use bytes::Bytes;
 use rkcy_core::fault::Class;
 use rkcy_core::frame::Frame;
@@ -91,10 +92,7 @@ fn check_at_rest(cluster: &Cluster<'_>, id: PartitionId) -> Result<(), Violation
         return Err(Violation(format!("nobody owns {id}")));
     };
     let state = member.worker.partition().state();
-    let end = cluster
-        .commands
-        .get(&id)
-        .map_or(0, super::parts::Stream::end);
+    let end = cluster.commands.get(&id).map_or(0, Stream::end);
     if state.position.offset().map_or(0, |offset| offset + 1) != end {
         return Err(Violation(format!(
             "{id} is stuck at {} of {end}",
