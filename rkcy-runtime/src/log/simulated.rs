@@ -77,11 +77,17 @@ impl Stream {
 /// Appends that wait to become durable, with the offsets they will report.
 type Waiting = Vec<(Done, Vec<u64>)>;
 
+/// Who is woken when one of these streams has grown.
+struct Watcher {
+    streams: Vec<StreamId>,
+    wake: Weak<dyn Fn() + Send + Sync>,
+}
+
 #[derive(Default)]
 struct Inner {
     streams: BTreeMap<StreamId, Stream>,
     waiting: Waiting,
-    watchers: Vec<(Vec<StreamId>, Weak<dyn Fn() + Send + Sync>)>,
+    watchers: Vec<Watcher>,
     now: u64,
     held: bool,
 }
@@ -112,10 +118,12 @@ impl SimulatedLog {
             .collect();
         inner.streams.values_mut().for_each(Stream::sync);
         let waiting = std::mem::take(&mut inner.waiting);
-        inner.watchers.retain(|(_, wake)| wake.strong_count() > 0);
+        inner
+            .watchers
+            .retain(|watcher| watcher.wake.strong_count() > 0);
         let woken: Vec<Wake> = (inner.watchers.iter())
-            .filter(|(streams, _)| streams.iter().any(|stream| grown.contains(stream)))
-            .filter_map(|(_, wake)| wake.upgrade())
+            .filter(|watcher| watcher.streams.iter().any(|stream| grown.contains(stream)))
+            .filter_map(|watcher| watcher.wake.upgrade())
             .collect();
         // What they do may come back here.
         drop(inner);
@@ -208,7 +216,8 @@ impl Log for SimulatedLog {
 
     fn watch(&self, streams: &[StreamId], wake: Wake) {
         let wake = Arc::downgrade(&wake);
-        self.lock().watchers.push((streams.to_vec(), wake));
+        let streams = streams.to_vec();
+        self.lock().watchers.push(Watcher { streams, wake });
     }
 
     fn trim(&self, stream: StreamId, before: u64) -> Result<(), LogError> {
