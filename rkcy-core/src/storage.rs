@@ -126,7 +126,10 @@ impl Storage {
         }
         self.next += 1;
         for whole in self.cursor.take(offset, change)? {
-            if whole.change.kind == crate::change::ChangeKind::Snapshot {
+            // A record that is not whole yet and began before the snapshot may still count after it:
+            // recovery must find its first chunk too, and so begins with an earlier snapshot.
+            let all_after = self.cursor.resume_at(self.next) > whole.first;
+            if whole.change.kind == crate::change::ChangeKind::Snapshot && all_after {
                 self.pending.new.snapshot = Some(whole.first);
             }
             self.pending.rows.extend(whole.change.rows);
