@@ -91,6 +91,21 @@ impl Fault {
         Fault::new(Class::Refusal, code, message)
     }
 
+    /// The most bytes of a text that travels.
+    pub const LONGEST: usize = 4_096;
+
+    /// The same fault, each of its texts cut to [`Fault::LONGEST`] bytes.
+    #[must_use]
+    pub fn cut(mut self) -> Fault {
+        for text in [&mut self.code, &mut self.message, &mut self.path] {
+            if text.len() > Fault::LONGEST {
+                let end = text.floor_char_boundary(Fault::LONGEST);
+                text.to_mut().truncate(end);
+            }
+        }
+        self
+    }
+
     /// The same fault at the field `path`.
     #[must_use]
     pub fn at(mut self, path: impl Into<Cow<'static, str>>) -> Fault {

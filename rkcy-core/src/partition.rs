@@ -85,6 +85,8 @@ pub struct Partition {
     /// Entries touched since then; ids apart, since there are many.
     touched: BTreeSet<EntryKey>,
     touched_ids: Vec<TxnId>,
+    /// Bytes of what was changed and is to be done since then, as far as they bound a batch.
+    changed_bytes: usize,
     // ---- of the application in progress
     undo: Vec<Undo>,
     effects: Vec<Effect>,
@@ -107,6 +109,7 @@ impl Partition {
             rows: Rows::default(),
             touched: BTreeSet::new(),
             touched_ids: Vec::new(),
+            changed_bytes: 0,
             undo: Vec::new(),
             effects: Vec::new(),
             released: VecDeque::new(),
@@ -206,7 +209,7 @@ impl Partition {
             false => Body::decode(head.kind, input.envelope.body.clone()).map_err(Fault::from),
         };
         match (head.kind, body) {
-            (Kind::Submit, Ok(Body::Txn(txn))) => self.submit(*txn),
+            (Kind::Submit, Ok(Body::Txn(txn))) => self.submit(*txn, input.envelope.body.len()),
             (Kind::Visit, Ok(Body::Txn(txn))) => self.visit(*txn, false),
             (Kind::Release, Ok(Body::Release(commit))) => {
                 self.release_here(head.txn, commit);
@@ -247,7 +250,11 @@ impl Partition {
     }
 
     /// A transaction from a submitter (rule 8).
-    fn submit(&mut self, txn: Txn) -> Result<(), Halt> {
+    fn submit(&mut self, txn: Txn, bytes: usize) -> Result<(), Halt> {
+        if let Err(fault) = self.fits_a_record(bytes) {
+            self.answer(txn.reply, txn.id, Outcome::NotTaken(fault));
+            return Ok(());
+        }
         if txn.mode == Mode::Read {
             return self.visit(txn, false);
         }
@@ -379,6 +386,12 @@ impl Partition {
         !self.touched.is_empty() || !self.touched_ids.is_empty() || self.rows.has_dirty()
     }
 
+    /// Bytes, roughly, of what was changed and is to be done since the last change record.
+    #[must_use]
+    pub fn changed_bytes(&self) -> usize {
+        self.changed_bytes
+    }
+
     /// Takes the change record of everything applied since the last one, with the values that hold now:
     /// as they are when its last envelope has been applied (rule 2). `None` where nothing was applied.
     pub fn take_change(&mut self, snapshot: bool) -> Option<Change> {
@@ -415,6 +428,7 @@ impl Partition {
             lowest: Vec::new(),
         };
         self.cut = self.state.position;
+        self.changed_bytes = 0;
         Some(change)
     }
 

@@ -77,16 +77,18 @@ pub fn extend(txn: &mut Txn, partitions: &(impl Partitions + ?Sized)) -> Result<
         });
     }
     // Every group is locked: what is left runs in any order, as soon as its inputs are there.
-    while let Some(ready) = rest.iter().find(|waiting| is_ready(waiting, &open, &rest)) {
-        let Some(group) = group_of(ready) else { break };
-        let Some(held) = txn.visits.iter().find(|visit| visit.group == group) else {
-            break;
-        };
+    // What its rank holds back still is passed over.
+    while let Some(held) = rest
+        .iter()
+        .filter(|waiting| is_ready(waiting, &open, &rest))
+        .filter_map(group_of)
+        .find_map(|group| txn.visits.iter().find(|visit| visit.group == group))
+    {
         let held = Visit {
             steps: Vec::new(),
             ..held.clone()
         };
-        let steps = place(&mut rest, &mut open, &group);
+        let steps = place(&mut rest, &mut open, &held.group);
         txn.visits.push(Visit { steps, ..held });
     }
 

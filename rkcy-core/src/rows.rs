@@ -30,6 +30,13 @@ impl StoredRow {
 /// What a cached row costs beside its value, in bytes: table slot, queue entry, allocation.
 const ROW_COST: usize = 160;
 
+/// What a write has replaced, for [`Rows::undo`].
+#[derive(Debug)]
+pub struct Replaced {
+    row: StoredRow,
+    dirty: bool,
+}
+
 #[derive(Debug)]
 struct Slot {
     row: StoredRow,
@@ -71,32 +78,37 @@ impl Rows {
         self.slots.contains_key(key)
     }
 
-    /// Writes a committed row; gives back the one before.
-    pub fn write(&mut self, key: &RowKey, row: StoredRow) -> Option<StoredRow> {
+    /// Writes a committed row; gives back what was there.
+    pub fn write(&mut self, key: &RowKey, row: StoredRow) -> Option<Replaced> {
         if let Some(slot) = self.slots.get_mut(key) {
             self.bytes -= slot.cost();
-            let before = std::mem::replace(&mut slot.row, row);
+            let row = std::mem::replace(&mut slot.row, row);
             self.bytes += slot.cost();
-            if !slot.dirty {
-                slot.dirty = true;
+            let dirty = std::mem::replace(&mut slot.dirty, true);
+            if !dirty {
                 self.dirty.push(key.clone());
             }
-            return Some(before);
+            return Some(Replaced { row, dirty });
         }
         self.dirty.push(key.clone());
         self.insert(key, row, true);
         None
     }
 
-    /// Takes a write back: the application had no effect.
-    pub fn undo(&mut self, key: &RowKey, before: Option<StoredRow>) {
+    /// Takes a write back, the last one first: the application had no effect.
+    pub fn undo(&mut self, key: &RowKey, before: Option<Replaced>) {
+        let was_dirty = before.as_ref().is_some_and(|before| before.dirty);
         match (before, self.slots.get_mut(key)) {
             (Some(before), Some(slot)) => {
                 self.bytes -= slot.cost();
-                slot.row = before;
+                slot.row = before.row;
+                slot.dirty = before.dirty;
                 self.bytes += slot.cost();
             }
             _ => self.remove(key),
+        }
+        if !was_dirty {
+            self.dirty.pop_if(|last| last == key);
         }
     }
 

@@ -179,6 +179,9 @@ pub struct Worker {
     /// Lower fence of cold reads (E of rule 4).
     fence: Position,
     loading: BTreeSet<RowKey>,
+    /// The application to come has asked for a row before: until it went through, nothing is evicted, and
+    /// nothing else loaded. So a cache that is too small for it cannot keep it from ever going through.
+    pinned: bool,
     /// Rows that the heads of what was fed name and that were not in memory then.
     wanted: BTreeSet<RowKey>,
 }
@@ -300,6 +303,7 @@ impl TakeOver {
             stored,
             fence: stored,
             loading: BTreeSet::new(),
+            pinned: false,
             wanted: BTreeSet::new(),
         })
     }
@@ -427,7 +431,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Applies up to `limit` envelopes of what was fed.
+    /// Applies up to `limit` envelopes of what was fed, fewer where their changes fill a record of the log.
     ///
     /// # Errors
     /// [`Stop`]: nothing more is applied. Effects up to there may still be sent.
@@ -435,7 +439,7 @@ impl Worker {
         if !self.loading.is_empty() {
             return Ok(Progress::Cold(self.loading.iter().cloned().collect()));
         }
-        if !self.wanted.is_empty() {
+        if !self.wanted.is_empty() && !self.pinned {
             let mut cold = std::mem::take(&mut self.wanted);
             cold.retain(|row| !self.partition.rows().contains(row));
             if let Some(beyond) = cold.iter().nth(LOAD_ROWS).cloned() {
@@ -446,7 +450,7 @@ impl Worker {
             }
         }
         for _ in 0..limit {
-            if self.is_full() {
+            if !self.pinned && self.is_full() {
                 return Ok(Progress::Full);
             }
             let Some(fed) = self.inbox.front() else {
@@ -474,8 +478,14 @@ impl Worker {
             };
             let (at, kind) = (input.at, input.envelope.head.kind);
             match self.partition.apply(input, &mut self.effects) {
-                Ok(()) => self.index += 1,
-                Err(Halt::Cold(rows)) => return Ok(self.ask_for(rows.into_iter().collect())),
+                Ok(()) => {
+                    self.index += 1;
+                    self.pinned = false;
+                }
+                Err(Halt::Cold(rows)) => {
+                    self.pinned = true;
+                    return Ok(self.ask_for(rows.into_iter().collect()));
+                }
                 Err(Halt::Unreadable(fault)) => {
                     let place = format!("command log position {at}");
                     return Err(Stop::Unreadable {
@@ -488,6 +498,10 @@ impl Worker {
             self.sort_effects(at);
             if matches!(kind, Kind::Open | Kind::Seal) {
                 self.check_ownership(at)?;
+            }
+            // Small commands may change large rows: what is written at once stays near one record.
+            if self.partition.changed_bytes() >= self.config.record_bytes {
+                break;
             }
         }
         Ok(Progress::More)

@@ -7,7 +7,7 @@ use super::{Effect, Input, Partition};
 use crate::bugs::{self, Bug};
 use crate::id::{PartitionId, Position, TxnId};
 use crate::key::RowKey;
-use crate::rows::StoredRow;
+use crate::rows::{Replaced, StoredRow};
 use crate::state::{EntryKey, Known, Lock, Trail, Waiting};
 use crate::wire::Wire;
 use bytes::Bytes;
@@ -24,7 +24,7 @@ pub(super) enum Undo {
     Dequeued(RowKey, Box<Waiting>),
     Trail(TxnId, Option<Trail>),
     Id(TxnId, Option<Known>),
-    Row(RowKey, Option<StoredRow>),
+    Row(RowKey, Option<Replaced>),
 }
 
 impl Partition {
@@ -161,6 +161,10 @@ impl Partition {
         }
         let scalars = &mut self.state.scalars;
         scalars.digest = xxh3_64_with_seed(scratch, scalars.digest);
+        // Who only reads leaves nothing to write.
+        if !self.undo.is_empty() {
+            self.changed_bytes += scratch.len();
+        }
         scratch.clear();
         for undo in self.undo.drain(..) {
             let key = match undo {

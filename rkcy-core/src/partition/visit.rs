@@ -10,6 +10,7 @@ use crate::logic::{Call, Context, Row};
 use crate::plan;
 use crate::state::{Known, Lock, Waiting};
 use crate::txn::{Access, Answer, Args, Mode, Outcome, ReplyTo, Step, Txn};
+use crate::wire::Wire;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -89,15 +90,17 @@ impl Partition {
             .get(&group)
             .map_or(0, |queue| queue.len() as u64);
         let limit = self.state.scalars.settings.queue;
-        if length >= u64::from(limit) {
-            let fault = Fault::new(
-                Class::Bound,
-                "queue_full",
-                format!(
-                    "{limit} visits wait for this {}: try again later",
-                    self.logic.concern_name(group.concern)
-                ),
-            );
+        let fits = if length >= u64::from(limit) {
+            let name = self.logic.concern_name(group.concern);
+            let message = format!("{limit} visits wait for this {name}: try again later");
+            Err(Fault::new(Class::Bound, "queue_full", message))
+        } else if txn.next > 0 {
+            // Results may have made it larger than it came.
+            self.fits_a_record(txn.to_wire().len())
+        } else {
+            Ok(())
+        };
+        if let Err(fault) = fits {
             if txn.next == 0 {
                 // Nothing was remembered, so nobody can say that no copy of it will run.
                 self.answer(txn.reply, txn.id, Outcome::NotTaken(fault));
@@ -239,6 +242,16 @@ impl Partition {
         Ok(())
     }
 
+    /// Whether a transaction of so many bytes may travel, or wait.
+    pub(super) fn fits_a_record(&self, bytes: usize) -> Result<(), Fault> {
+        let limit = self.state.scalars.settings.txn_bytes;
+        if bytes as u64 <= u64::from(limit) {
+            return Ok(());
+        }
+        let message = format!("with its results the transaction is larger than {limit} bytes");
+        Err(Fault::new(Class::Bound, "transaction_too_large", message))
+    }
+
     /// Keeps what the visit has changed as pending values under the group's lock.
     fn keep_pending(
         &mut self,
@@ -248,10 +261,8 @@ impl Partition {
         copies: Copies,
         next: PartitionId,
     ) -> Result<(), Fault> {
-        let limit = self.state.scalars.settings.txn_bytes as usize;
-        if next != self.id && crate::wire::Wire::to_wire(txn).len() > limit {
-            let message = format!("with its results the transaction is larger than {limit} bytes");
-            return Err(Fault::new(Class::Bound, "transaction_too_large", message));
+        if next != self.id {
+            self.fits_a_record(txn.to_wire().len())?;
         }
         self.remember_running(txn);
         if access == Access::Shared && bugs::on(Bug::SharedLockNotKept) {
@@ -468,16 +479,19 @@ fn merge(
     pending
 }
 
-/// Runs business logic; a panic is a refusal for its caller, nothing else.
+/// Runs business logic; a panic is a refusal for its caller, nothing else. What it says is cut to what can
+/// travel and be remembered.
 fn guard<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     // Whatever the logic had borrowed are copies, which are dropped with the refusal.
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        let text = text.unwrap_or_else(|| "no message".to_owned());
-        Err(Fault::refusal(
-            "panicked",
-            format!("the handler panicked: {text}"),
-        ))
-    })
+    catch_unwind(AssertUnwindSafe(run))
+        .unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+            let text = text.unwrap_or_else(|| "no message".to_owned());
+            Err(Fault::refusal(
+                "panicked",
+                format!("the handler panicked: {text}"),
+            ))
+        })
+        .map_err(Fault::cut)
 }
