@@ -5,7 +5,7 @@ use rkcy_core::frame::Reply;
 use rkcy_core::txn::{Outcome, ReplyTo};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::oneshot;
 
 /// Independent tables, so that callers and workers seldom meet at one lock.
@@ -15,6 +15,8 @@ const SHARDS: usize = 16;
 pub(crate) struct Answers {
     next: AtomicU64,
     shards: [Mutex<HashMap<u64, oneshot::Sender<Outcome>>>; SHARDS],
+    /// Set once nobody will be answered any more.
+    closed: OnceLock<()>,
 }
 
 impl Answers {
@@ -25,6 +27,7 @@ impl Answers {
         Answers {
             next: AtomicU64::new(session),
             shards: Default::default(),
+            closed: OnceLock::new(),
         }
     }
 
@@ -49,8 +52,15 @@ impl Answers {
         self.shard(to.0).remove(&to.0);
     }
 
-    /// Everybody who waits hears that the outcome is unknown.
+    /// Whether nobody is answered any more. Who asks after [`Answers::expect`] and hears no is answered.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.get().is_some()
+    }
+
+    /// Everybody who waits hears that the outcome is unknown; nobody may wait any more.
     pub(crate) fn give_up(&self, reason: &str) {
+        // Before the tables are emptied, so that nobody comes in between.
+        self.closed.get_or_init(|| ());
         for shard in &self.shards {
             for (_, sender) in lock(shard).drain() {
                 let _ = sender.send(Outcome::NotTaken(unknown(reason)));

@@ -6,6 +6,7 @@
 use super::answers::Answers;
 use crate::log::{Log, LogError, StreamId, StreamKind};
 use crate::store::{Loaded, Store, StoreError};
+use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
 use rkcy_core::frame::Reply;
 use rkcy_core::id::{PartitionId, Position};
@@ -45,6 +46,8 @@ pub(crate) enum ProcessError {
 const READ_BYTES: usize = 1 << 20;
 /// Envelopes applied before a batch is appended.
 const APPLY: usize = 4_096;
+/// Bytes of one append, unless a single record is larger; far below what the log takes at once.
+const APPEND_BYTES: usize = 8 << 20;
 /// Batches of a partition that may be on their way to the disk.
 const BATCHES: usize = 4;
 /// A snapshot is written when the change records since the last one are this many bytes,
@@ -144,7 +147,7 @@ impl Process {
                 self.hear(event)?;
             }
             // What is appended from here on is noticed: by this round, or by the wake after it.
-            self.woken.store(false, Ordering::Release);
+            self.woken.swap(false, Ordering::AcqRel);
             busy = false;
             for nth in 0..self.slots.len() {
                 busy |= self.turn(nth)?;
@@ -283,7 +286,7 @@ impl Process {
         let limit = SNAPSHOT_BYTES.max(SNAPSHOT_FACTOR * slot.snapshot_bytes);
         let snapshot = slot.finished || slot.change_bytes >= limit;
         let changes = slot.worker.take_change(snapshot);
-        let bytes = changes.iter().map(bytes::Bytes::len).sum();
+        let bytes = changes.iter().map(Bytes::len).sum();
         if snapshot {
             (slot.snapshot_bytes, slot.change_bytes) = (bytes, 0);
         } else {
@@ -311,8 +314,19 @@ impl Process {
             replies,
             sender: self.sender.clone(),
         };
+        let mut parts = split(batch);
+        let last = parts.pop().unwrap_or_default();
+        for part in parts {
+            let failed = self.sender.clone();
+            let done = move |result: Result<Vec<u64>, LogError>| {
+                if let Err(error) = result {
+                    let _ = failed.send(Event::LogFailed(error));
+                }
+            };
+            self.log.append(part, Box::new(done));
+        }
         self.log
-            .append(batch, Box::new(move |result| done.call(result)));
+            .append(last, Box::new(move |result| done.call(result)));
     }
 
     /// Asks the database for rows.
@@ -333,6 +347,24 @@ impl Process {
     }
 }
 
+/// Cuts a batch that is too large for one append. The change record counts with its last chunk, which
+/// comes last: until that is durable nothing has happened, and what was sent before is sent again under
+/// the same numbers.
+fn split(batch: Vec<(StreamId, Bytes)>) -> Vec<Vec<(StreamId, Bytes)>> {
+    let (mut parts, mut bytes) = (vec![Vec::new()], 0);
+    for record in batch {
+        if bytes > 0 && bytes + record.1.len() > APPEND_BYTES {
+            parts.push(Vec::new());
+            bytes = 0;
+        }
+        bytes += record.1.len();
+        if let Some(part) = parts.last_mut() {
+            part.push(record);
+        }
+    }
+    parts
+}
+
 /// What follows when a batch is durable.
 struct Durable {
     in_flight: Arc<AtomicUsize>,
@@ -343,9 +375,9 @@ struct Durable {
 
 impl Durable {
     fn call(self, result: Result<Vec<u64>, LogError>) {
-        let before = self.in_flight.fetch_sub(1, Ordering::AcqRel);
         match result {
             Ok(_) => {
+                let before = self.in_flight.fetch_sub(1, Ordering::AcqRel);
                 self.replies
                     .into_iter()
                     .for_each(|reply| self.answers.give(reply));
@@ -353,7 +385,8 @@ impl Durable {
                     let _ = self.sender.send(Event::Wake);
                 }
             }
-            // The callers hear of it when the thread gives everybody up.
+            // The callers hear of it when the thread gives everybody up. The batch still counts as under
+            // way, so that the thread does not end in good order without hearing of it.
             Err(error) => {
                 let _ = self.sender.send(Event::LogFailed(error));
             }

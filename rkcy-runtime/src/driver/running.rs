@@ -101,6 +101,17 @@ impl Failure {
     }
 }
 
+/// Tells of a thread or task that ends in a panic: whoever waits for it would wait for ever.
+struct Watched(Arc<Failure>);
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.set(panicked());
+        }
+    }
+}
+
 impl Running {
     /// Opens log and database, brings the database's schema up, takes over every partition.
     ///
@@ -181,6 +192,7 @@ impl Running {
                 );
                 let failure = Arc::clone(&failure);
                 let thread = spawn("process", move || {
+                    let _watched = Watched(Arc::clone(&failure));
                     if let Err(error) = process.run() {
                         failure.set(process_fault(error));
                     }
@@ -205,6 +217,7 @@ impl Running {
         };
         let storage_failure = Arc::clone(&failure);
         let storage = runtime.spawn(async move {
+            let _watched = Watched(Arc::clone(&storage_failure));
             let ended = task.run().await;
             if let Err(error) = &ended {
                 storage_failure.set(storage_fault(error));
@@ -215,8 +228,12 @@ impl Running {
         let (sender, submissions) = crossbeam_channel::unbounded();
         let client = Client::new(logic, Arc::clone(&answers), sender);
         let submit_log = Arc::clone(&log);
+        let submit_failure = Arc::clone(&failure);
         let submitter = spawn("submitter", move || {
-            submit::run(&submissions, &*submit_log, &answers, RECORD_BYTES)
+            let _watched = Watched(Arc::clone(&submit_failure));
+            let failed: submit::Failed =
+                Arc::new(move |error| submit_failure.set(log_fault(error)));
+            submit::run(&submissions, &*submit_log, &answers, RECORD_BYTES, &failed);
         })?;
         Ok(Running {
             client,
@@ -289,8 +306,9 @@ impl Running {
     /// # Errors
     /// What failed on the way, or before.
     pub fn stop(self) -> Result<(), Fault> {
-        drop(self.client);
-        // Clients that are still held elsewhere may go on submitting; their records are for the next start.
+        // Whatever was submitted until now stands before the Seals; who comes later hears that it is over.
+        self.client.close();
+        join(self.submitter)?;
         for (thread, sender) in self.processes {
             let _ = sender.send(Event::Drain);
             join(thread)?;
@@ -299,12 +317,9 @@ impl Running {
         self.wake.notify_one();
         let ended = self.runtime.block_on(self.storage);
         self.runtime.block_on(self.store.close());
+        self.failure.answers.give_up("the platform has stopped");
         if let Some(fault) = self.failure.first.get().cloned() {
             return Err(fault);
-        }
-        self.failure.answers.give_up("the platform has stopped");
-        if self.submitter.is_finished() {
-            join(self.submitter)?;
         }
         drop(self.log);
         match ended {
@@ -500,13 +515,12 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
 }
 
 fn join(thread: JoinHandle<()>) -> Result<(), Fault> {
-    thread.join().map_err(|_| {
-        Fault::new(
-            Class::Corrupt,
-            "internal_error",
-            "a thread of the engine panicked; see the message above",
-        )
-    })
+    thread.join().map_err(|_| panicked())
+}
+
+fn panicked() -> Fault {
+    let message = "a thread of the engine panicked; see the message above";
+    Fault::new(Class::Corrupt, "internal_error", message)
 }
 
 pub(crate) fn log_fault(error: LogError) -> Fault {

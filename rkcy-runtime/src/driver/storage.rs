@@ -136,7 +136,8 @@ impl StorageTask {
         self.figures.rows.fetch_add(rows, Ordering::Relaxed);
         let _ = worker.send(Event::Stored(id, new.position));
         if let Some(snapshot) = new.snapshot {
-            self.log.trim(changes(id), snapshot)?;
+            // A record that is not whole yet is read again after a restart.
+            self.log.trim(changes(id), snapshot.min(new.changelog))?;
         }
         if let Some(offset) = new.position.offset() {
             let stream = StreamId {

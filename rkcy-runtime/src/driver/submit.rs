@@ -35,7 +35,7 @@ pub(crate) struct Submission {
 pub struct Client {
     logic: Arc<dyn Logic>,
     answers: Arc<Answers>,
-    submissions: Sender<Submission>,
+    submissions: Sender<Option<Submission>>,
     in_flight: Arc<AtomicUsize>,
 }
 
@@ -49,7 +49,7 @@ impl Client {
     pub(crate) fn new(
         logic: Arc<dyn Logic>,
         answers: Arc<Answers>,
-        submissions: Sender<Submission>,
+        submissions: Sender<Option<Submission>>,
     ) -> Client {
         Client {
             logic,
@@ -63,6 +63,12 @@ impl Client {
     pub(crate) fn detached(logic: Arc<dyn Logic>) -> Client {
         let (submissions, _) = crossbeam_channel::bounded(0);
         Client::new(logic, Arc::new(Answers::new()), submissions)
+    }
+
+    /// No client submits any more: what was submitted until now goes to the log, and its thread ends.
+    pub(crate) fn close(&self) {
+        // Where the thread has ended, there is nothing to close.
+        let _ = self.submissions.send(None);
     }
 
     /// A new transaction id, with the stamp of now.
@@ -153,12 +159,17 @@ impl Client {
         // A number that nobody waits for.
         txn.reply = self.answers.expect().0;
         self.answers.forget(txn.reply);
+        if self.answers.is_closed() {
+            return Err(stopped());
+        }
         let submission = Submission {
             to,
             envelope: Envelope::submit(txn),
             taken: Some(taken),
         };
-        self.submissions.send(submission).map_err(|_| stopped())?;
+        self.submissions
+            .send(Some(submission))
+            .map_err(|_| stopped())?;
         answer
             .await
             .unwrap_or_else(|_| Err(unknown("the platform has stopped")))
@@ -206,12 +217,15 @@ impl Client {
             answers: &self.answers,
             reply,
         };
+        if self.answers.is_closed() {
+            return Outcome::NotTaken(stopped());
+        }
         let submission = Submission {
             to,
             envelope: Envelope::submit(txn),
             taken: None,
         };
-        if self.submissions.send(submission).is_err() {
+        if self.submissions.send(Some(submission)).is_err() {
             return Outcome::NotTaken(stopped());
         }
         answer
@@ -260,31 +274,49 @@ impl Drop for Waiting<'_> {
 /// Most submissions that are looked at before what there is goes to the log.
 const BATCH: usize = 4_096;
 
-/// The thread between callers and the log; ends when no client is left.
+/// Hears that the log takes nothing more.
+pub(crate) type Failed = Arc<dyn Fn(LogError) + Send + Sync>;
+
+/// The thread between callers and the log; ends when no client is left, or one has closed it.
 pub(crate) fn run(
-    submissions: &Receiver<Submission>,
+    submissions: &Receiver<Option<Submission>>,
     log: &dyn Log,
     answers: &Arc<Answers>,
     record_bytes: usize,
+    failed: &Failed,
 ) {
-    while let Ok(first) = submissions.recv() {
+    let mut closed = false;
+    while !closed && let Ok(first) = submissions.recv() {
         let mut by_partition: BTreeMap<PartitionId, Vec<Envelope>> = BTreeMap::new();
         let mut taken = Some(first);
         for _ in 0..BATCH {
-            let Some(submission) = taken else { break };
-            sort(submission, &mut by_partition, log);
+            let Some(Some(submission)) = taken else { break };
+            sort(submission, &mut by_partition, log, failed);
             taken = submissions.try_recv().ok();
         }
         // The loop may end with one in hand.
-        if let Some(submission) = taken {
-            sort(submission, &mut by_partition, log);
+        match taken {
+            Some(Some(submission)) => sort(submission, &mut by_partition, log, failed),
+            Some(None) => closed = true,
+            None => {}
         }
         for (partition, envelopes) in by_partition {
             for part in split(&envelopes, record_bytes) {
-                append(log, answers, partition, part);
+                append(log, answers, partition, part, failed);
             }
         }
     }
+}
+
+/// What a submitter hears whose record the log has not acknowledged. Unless it was only too large, the
+/// platform ends: its workers may never append anything themselves, and would not notice.
+fn not_taken(error: LogError, failed: &Failed) -> Fault {
+    if matches!(error, LogError::TooLarge { .. }) {
+        return Fault::new(Class::Bound, "transaction_too_large", error.to_string());
+    }
+    let fault = unknown(&error.to_string());
+    failed(error);
+    fault
 }
 
 /// Puts a submission to those of its partition; one whose submitter waits for the log goes there alone.
@@ -292,6 +324,7 @@ fn sort(
     submission: Submission,
     by_partition: &mut BTreeMap<PartitionId, Vec<Envelope>>,
     log: &dyn Log,
+    failed: &Failed,
 ) {
     let Submission {
         to,
@@ -303,10 +336,9 @@ fn sort(
         return;
     };
     let frame = Frame::encode(None, std::iter::once(&envelope));
+    let failed = Arc::clone(failed);
     let done = move |result: Result<Vec<u64>, LogError>| {
-        let result = result
-            .map(drop)
-            .map_err(|error| unknown(&error.to_string()));
+        let result = result.map(drop).map_err(|error| not_taken(error, &failed));
         // The submitter may have stopped waiting.
         let _ = taken.send(result);
     };
@@ -326,19 +358,26 @@ fn split(envelopes: &[Envelope], record_bytes: usize) -> impl Iterator<Item = &[
     })
 }
 
-fn append(log: &dyn Log, answers: &Arc<Answers>, partition: PartitionId, envelopes: &[Envelope]) {
+fn append(
+    log: &dyn Log,
+    answers: &Arc<Answers>,
+    partition: PartitionId,
+    envelopes: &[Envelope],
+    failed: &Failed,
+) {
     let frame = Frame::encode(None, envelopes.iter());
     let told: Vec<(ReplyTo, TxnId)> = envelopes
         .iter()
         .map(|envelope| (envelope.head.reply, envelope.head.txn))
         .collect();
-    let answers = Arc::clone(answers);
+    let (answers, failed) = (Arc::clone(answers), Arc::clone(failed));
     log.append(
         vec![(commands(partition), frame)],
         Box::new(move |result| {
             if let Err(error) = result {
+                let fault = not_taken(error, &failed);
                 for (to, txn) in told {
-                    let outcome = Outcome::NotTaken(unknown(&error.to_string()));
+                    let outcome = Outcome::NotTaken(fault.clone());
                     answers.give(Reply { to, txn, outcome });
                 }
             }
@@ -350,5 +389,72 @@ fn commands(partition: PartitionId) -> StreamId {
     StreamId {
         kind: StreamKind::Commands,
         partition,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::{Done, Record, Wake};
+    use rkcy_core::frame::{Head, Kind};
+    use std::ops::Range;
+    use std::sync::Mutex;
+
+    /// A log that has failed.
+    struct Failed;
+
+    impl Log for Failed {
+        fn is_atomic(&self) -> bool {
+            true
+        }
+        fn append(&self, _: Vec<(StreamId, Bytes)>, done: Done) {
+            done(Err(LogError::Closed));
+        }
+        fn read(&self, _: StreamId, _: u64, _: usize) -> Result<Vec<Record>, LogError> {
+            Err(LogError::Closed)
+        }
+        fn bounds(&self, _: StreamId) -> Result<Range<u64>, LogError> {
+            Err(LogError::Closed)
+        }
+        fn watch(&self, _: &[StreamId], _: Wake) {}
+        fn trim(&self, _: StreamId, _: u64) -> Result<(), LogError> {
+            Err(LogError::Closed)
+        }
+    }
+
+    /// Workers without work append nothing: only the submitter sees that the log has failed.
+    #[test]
+    fn a_log_that_fails_ends_the_platform_and_every_caller_hears() {
+        let (sender, submissions) = crossbeam_channel::unbounded();
+        let answers = Arc::new(Answers::new());
+        let (reply, mut answer) = answers.expect();
+        let (taken, mut enqueued) = oneshot::channel();
+        for (reply, taken) in [(reply, None), (ReplyTo(0), Some(taken))] {
+            let head = Head {
+                reply,
+                ..Head::plain(Kind::Submit, TxnId([0; 16]))
+            };
+            let submission = Submission {
+                to: PartitionId {
+                    concern: ConcernId(1),
+                    index: 0,
+                },
+                envelope: Envelope {
+                    head,
+                    body: Bytes::new(),
+                },
+                taken,
+            };
+            sender.send(Some(submission)).unwrap();
+        }
+        // The thread ends although there is a client still.
+        sender.send(None).unwrap();
+        let failures = Arc::new(Mutex::new(0));
+        let counted = Arc::clone(&failures);
+        let failed: super::Failed = Arc::new(move |_| *counted.lock().unwrap() += 1);
+        run(&submissions, &Failed, &answers, 1_000, &failed);
+        assert_eq!(*failures.lock().unwrap(), 2);
+        assert!(matches!(answer.try_recv(), Ok(Outcome::NotTaken(_))));
+        assert!(matches!(enqueued.try_recv(), Ok(Err(_))));
     }
 }
