@@ -5,8 +5,8 @@
 //! so a driver can act on what it reads without asking anything further.
 
 pub mod embedded;
-pub mod simulated;
 mod error;
+pub mod simulated;
 
 pub use error::LogError;
 
