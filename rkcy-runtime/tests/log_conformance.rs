@@ -42,12 +42,16 @@ fn reads_begin_anywhere_and_are_bounded(open: Factory) {
         append(&*log, &[(commands(0), &[number; 10])]).unwrap();
     }
     for from in 0..100_u64 {
-        let records = log.read(commands(0), from, 35).unwrap();
-        assert_eq!(
-            records.len(),
-            usize::try_from(100 - from).unwrap().min(3),
-            "from {from}"
-        );
+        let mut records = log.read(commands(0), from, 35).unwrap();
+        let most = usize::try_from(100 - from).unwrap().min(3);
+        assert!(!records.is_empty(), "from {from}");
+        if records.len() < most {
+            // What had just left memory came out of files; what has not yet comes with the next read.
+            let next = from + records.len() as u64;
+            let room = 35 - 10 * records.len();
+            records.extend(log.read(commands(0), next, room).unwrap());
+        }
+        assert_eq!(records.len(), most, "from {from}");
         for (place, record) in records.iter().enumerate() {
             assert_eq!(record.offset, from + place as u64);
             assert_eq!(

@@ -84,8 +84,8 @@ pub trait Log: Send + Sync + 'static {
     /// After a failed append the outcome of later ones is unknown to the caller: it takes over again.
     fn append(&self, batch: Vec<(StreamId, Bytes)>, done: Done);
 
-    /// Durable records of a stream from offset `from` on: as many as fit in `max_bytes`, at least one
-    /// if there is any, none at the end. Does not wait.
+    /// Durable records of a stream from offset `from` on: as many as fit in `max_bytes` and can be had
+    /// from one place, at least one if there is any, none at the end. Does not wait.
     ///
     /// # Errors
     /// [`LogError::OutOfRange`] where `from` is before the first record kept or beyond the end.
