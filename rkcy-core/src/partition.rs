@@ -356,10 +356,13 @@ impl Partition {
     }
 
     /// Sends an envelope under the next number of the channel.
-    fn send(&mut self, to: PartitionId, head: Head, body: &Body) {
+    fn send(&mut self, to: PartitionId, head: Head, body: Vec<u8>) {
         let number = self.state.outbound.get(&to).copied().unwrap_or(0) + 1;
         self.set_outbound(to, number);
-        let envelope = Envelope::new(head, body);
+        let envelope = Envelope {
+            head,
+            body: body.into(),
+        };
         self.effects.push(Effect::Send {
             to,
             number,

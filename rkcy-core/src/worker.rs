@@ -253,7 +253,7 @@ impl TakeOver {
     /// changelog ends before the position that storage has.
     pub fn finish(self, logic: Arc<dyn Logic>) -> Result<Worker, Stop> {
         let partition = self.config.partition;
-        let stored = self.fold_beyond();
+        let stored = self.fold.beyond();
         if self.cursor.is_waiting() || self.cursor.position() < stored {
             let place = format!("changelog up to offset {}", self.next);
             let message = format!("it does not reach {stored}, which the database has");
@@ -306,10 +306,6 @@ impl TakeOver {
             pinned: false,
             wanted: BTreeSet::new(),
         })
-    }
-
-    fn fold_beyond(&self) -> Position {
-        self.fold.beyond()
     }
 }
 

@@ -67,16 +67,16 @@ impl Partition {
             let Some(next) = txn.visit().map(crate::txn::Visit::at) else {
                 return Ok(());
             };
-            if let Err(fault) = self.keep_pending(&txn, group, access, copies, next) {
+            let travels = (next != self.id).then(|| txn.to_wire());
+            if let Some(body) = &travels
+                && let Err(fault) = self.fits_a_record(body.len())
+            {
                 self.abort(&txn, fault);
                 return Ok(());
             }
-            if next != self.id {
-                self.send(
-                    next,
-                    Head::of_txn(Kind::Visit, &txn),
-                    &Body::Txn(Box::new(txn)),
-                );
+            self.keep_pending(&txn, group, access, copies, next);
+            if let Some(body) = travels {
+                self.send(next, Head::of_txn(Kind::Visit, &txn), body);
                 return Ok(());
             }
         }
@@ -260,13 +260,10 @@ impl Partition {
         access: Access,
         copies: Copies,
         next: PartitionId,
-    ) -> Result<(), Fault> {
-        if next != self.id {
-            self.fits_a_record(txn.to_wire().len())?;
-        }
+    ) {
         self.remember_running(txn);
         if access == Access::Shared && bugs::on(Bug::SharedLockNotKept) {
-            return Ok(());
+            return;
         }
         let lock = match (self.state.locks.get(&group).cloned(), access) {
             (Some(Lock::Shared(mut txns)), _) => {
@@ -292,7 +289,6 @@ impl Partition {
         }
         trail.next = (next != self.id).then_some(next);
         self.set_trail(txn.id, Some(trail));
-        Ok(())
     }
 
     /// The commit point: the last visit went through.
@@ -361,13 +357,14 @@ impl Partition {
             if bugs::on(Bug::ReleaseMissing) && nth == 1 {
                 continue;
             }
-            self.send(*to, Head::plain(Kind::Release, id), &Body::Release(commit));
+            let body = Body::Release(commit).encode();
+            self.send(*to, Head::plain(Kind::Release, id), body);
         }
         self.release_here(id, commit);
         match passed.first() {
             Some(home) if *home != self.id => {
-                let body = Body::Outcome(outcome.abridged());
-                self.send(*home, Head::plain(Kind::Outcome, id), &body);
+                let body = Body::Outcome(outcome.abridged()).encode();
+                self.send(*home, Head::plain(Kind::Outcome, id), body);
             }
             _ if mode == Mode::Transaction => self.end(id, &outcome),
             _ => {}

@@ -4,7 +4,7 @@
 //! that is durable. A thread owns its partitions; nothing on this path is shared or locked.
 
 use super::answers::Answers;
-use crate::log::{Log, LogError, StreamId, StreamKind};
+use crate::log::{Done, Log, LogError, StreamId, wall_clock};
 use crate::store::{Loaded, Store, StoreError};
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
@@ -12,10 +12,9 @@ use rkcy_core::frame::Reply;
 use rkcy_core::id::{PartitionId, Position};
 use rkcy_core::key::RowKey;
 use rkcy_core::worker::{Progress, Stop, Worker};
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// What a worker thread hears.
 pub(crate) enum Event {
@@ -127,7 +126,11 @@ impl Process {
     /// [`ProcessError`]; the caller gives up whoever waits.
     pub(crate) fn run(mut self) -> Result<(), ProcessError> {
         let wake = self.waker();
-        let streams: Vec<StreamId> = self.slots.iter().map(|slot| commands(slot.id)).collect();
+        let streams: Vec<StreamId> = self
+            .slots
+            .iter()
+            .map(|slot| StreamId::commands(slot.id))
+            .collect();
         self.log.watch(&streams, wake.clone());
         let mut busy = true;
         while !self
@@ -207,14 +210,19 @@ impl Process {
             return;
         };
         slot.sealing = true;
-        let failed = self.sender.clone();
-        let done = move |result: Result<Vec<u64>, LogError>| {
+        let id = slot.id;
+        let done = self.or_report();
+        self.log.append(vec![(StreamId::commands(id), seal)], done);
+    }
+
+    /// For an append that nobody waits for: only its failure matters.
+    fn or_report(&self) -> Done {
+        let sender = self.sender.clone();
+        Box::new(move |result| {
             if let Err(error) = result {
-                let _ = failed.send(Event::LogFailed(error));
+                let _ = sender.send(Event::LogFailed(error));
             }
-        };
-        self.log
-            .append(vec![(commands(slot.id), seal)], Box::new(done));
+        })
     }
 
     /// One round of one partition; `true` where there is more to do at once.
@@ -225,10 +233,12 @@ impl Process {
         }
         let mut read_all = true;
         if slot.worker.inbox_bytes() < READ_BYTES {
-            let records =
-                self.log
-                    .read(commands(slot.id), slot.worker.next_offset(), READ_BYTES)?;
-            let now = now();
+            let records = self.log.read(
+                StreamId::commands(slot.id),
+                slot.worker.next_offset(),
+                READ_BYTES,
+            )?;
+            let now = wall_clock();
             read_all = records.is_empty();
             for record in records {
                 slot.worker
@@ -292,13 +302,10 @@ impl Process {
         } else {
             slot.change_bytes += bytes;
         }
-        let own = StreamId {
-            kind: StreamKind::Changes,
-            partition: slot.id,
-        };
+        let own = StreamId::changes(slot.id);
         let mut batch: Vec<_> = frames
             .into_iter()
-            .map(|frame| (commands(frame.to), frame.frame))
+            .map(|frame| (StreamId::commands(frame.to), frame.frame))
             .collect();
         batch.extend(changes.into_iter().map(|change| (own, change)));
         if batch.is_empty() {
@@ -317,13 +324,7 @@ impl Process {
         let mut parts = split(batch);
         let last = parts.pop().unwrap_or_default();
         for part in parts {
-            let failed = self.sender.clone();
-            let done = move |result: Result<Vec<u64>, LogError>| {
-                if let Err(error) = result {
-                    let _ = failed.send(Event::LogFailed(error));
-                }
-            };
-            self.log.append(part, Box::new(done));
+            self.log.append(part, self.or_report());
         }
         self.log
             .append(last, Box::new(move |result| done.call(result)));
@@ -392,19 +393,4 @@ impl Durable {
             }
         }
     }
-}
-
-fn commands(partition: PartitionId) -> StreamId {
-    StreamId {
-        kind: StreamKind::Commands,
-        partition,
-    }
-}
-
-/// Milliseconds since the Unix epoch.
-fn now() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -2,11 +2,11 @@
 
 use super::answers::Answers;
 use super::process::{Event, Process, ProcessError};
-use super::storage::{Figures, StorageError, StorageTask};
+use super::storage::{StorageError, StorageTask};
 use super::submit::{self, Client};
 use crate::codegen::{Platform, PlatformDesc};
 use crate::log::embedded::{self, EmbeddedLog, Fsync, Recovered};
-use crate::log::{Log, LogError, StreamId, StreamKind};
+use crate::log::{Log, LogError, StreamId};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use rkcy_core::settings::Settings;
 use rkcy_core::storage::Storage;
 use rkcy_core::worker::{Config, Stop, TakeOver, Worker};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -77,7 +77,7 @@ pub struct Running {
     storage: tokio::task::JoinHandle<Result<(), StorageError>>,
     finish: Arc<AtomicBool>,
     wake: Arc<Notify>,
-    figures: Arc<Figures>,
+    rows_stored: Arc<AtomicU64>,
     failure: Arc<Failure>,
     store: Arc<SqliteStore>,
     log: Arc<EmbeddedLog>,
@@ -201,11 +201,8 @@ impl Running {
             })
             .collect::<Result<Vec<_>, Fault>>()?;
 
-        let (wake, finish, figures) = (
-            Arc::new(Notify::new()),
-            Arc::new(AtomicBool::new(false)),
-            Arc::new(Figures::default()),
-        );
+        let (wake, finish) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
+        let rows_stored = Arc::new(AtomicU64::new(0));
         let task = StorageTask {
             written: vec![Instant::now(); stored.len()],
             partitions: stored,
@@ -213,7 +210,7 @@ impl Running {
             store: store.clone(),
             wake: wake.clone(),
             finish: finish.clone(),
-            figures: figures.clone(),
+            rows: rows_stored.clone(),
         };
         let storage_failure = Arc::clone(&failure);
         let storage = runtime.spawn(async move {
@@ -244,7 +241,7 @@ impl Running {
             storage,
             finish,
             wake,
-            figures,
+            rows_stored,
             failure,
             store,
             log,
@@ -279,7 +276,7 @@ impl Running {
     /// Rows written to the database since the start.
     #[must_use]
     pub fn rows_stored(&self) -> u64 {
-        self.figures.rows.load(Ordering::Relaxed)
+        self.rows_stored.load(Ordering::Relaxed)
     }
 
     /// Why the platform has stopped by itself, where it has.
@@ -428,10 +425,7 @@ fn take_over(
     logic: Arc<dyn Logic>,
 ) -> Result<Worker, Fault> {
     let partition = config.partition;
-    let stream = StreamId {
-        kind: StreamKind::Changes,
-        partition,
-    };
+    let stream = StreamId::changes(partition);
     let mut take_over = TakeOver::new(config, stored);
     loop {
         let records = log
@@ -446,10 +440,7 @@ fn take_over(
     }
     let worker = take_over.finish(logic).map_err(stop_fault)?;
     let held = log
-        .bounds(StreamId {
-            kind: StreamKind::Commands,
-            partition,
-        })
+        .bounds(StreamId::commands(partition))
         .map_err(log_fault)?;
     let needed = worker.next_offset();
     if needed < held.start || needed > held.end {
@@ -468,13 +459,7 @@ fn open_all<'a>(log: &dyn Log, workers: impl Iterator<Item = &'a mut Worker>) ->
     let mut workers: Vec<&mut Worker> = workers.collect();
     let opens = workers.iter().map(|worker| {
         let partition = worker.partition().id();
-        (
-            StreamId {
-                kind: StreamKind::Commands,
-                partition,
-            },
-            worker.open(),
-        )
+        (StreamId::commands(partition), worker.open())
     });
     let offsets = append(log, opens.collect())?;
     for (worker, offset) in workers.iter_mut().zip(offsets) {

@@ -4,7 +4,7 @@
 //! the workers how far it has come, and lets the log drop what nobody needs any more.
 
 use super::process::Event;
-use crate::log::{Log, LogError, StreamId, StreamKind};
+use crate::log::{Log, LogError, StreamId};
 use crate::store::{Store, StoreError};
 use crossbeam_channel::Sender;
 use rkcy_core::id::PartitionId;
@@ -39,15 +39,6 @@ pub(crate) enum StorageError {
     Store(#[from] StoreError),
 }
 
-/// Figures of the storage task.
-#[derive(Debug, Default)]
-pub(crate) struct Figures {
-    /// Rows written.
-    pub(crate) rows: AtomicU64,
-    /// Whether everything that was durable has been written.
-    pub(crate) idle: AtomicBool,
-}
-
 /// The storage task.
 pub(crate) struct StorageTask {
     pub(crate) partitions: Vec<(PartitionId, Storage, Sender<Event>)>,
@@ -56,7 +47,8 @@ pub(crate) struct StorageTask {
     pub(crate) wake: Arc<Notify>,
     /// Set: write what there is, then end.
     pub(crate) finish: Arc<AtomicBool>,
-    pub(crate) figures: Arc<Figures>,
+    /// Rows written since the start.
+    pub(crate) rows: Arc<AtomicU64>,
     /// When the last batch of each partition was written.
     pub(crate) written: Vec<Instant>,
 }
@@ -71,7 +63,7 @@ impl StorageTask {
         let streams: Vec<StreamId> = self
             .partitions
             .iter()
-            .map(|(id, ..)| changes(*id))
+            .map(|(id, ..)| StreamId::changes(*id))
             .collect();
         let watcher: crate::log::Wake = Arc::new(move || wake.notify_one());
         self.log.watch(&streams, Arc::clone(&watcher));
@@ -86,9 +78,6 @@ impl StorageTask {
                 .partitions
                 .iter()
                 .any(|(_, storage, _)| storage.has_batch());
-            self.figures
-                .idle
-                .store(!progress && !waiting, Ordering::Release);
             match (progress, waiting, finish) {
                 (true, ..) => {}
                 (false, false, true) => return Ok(()),
@@ -106,9 +95,9 @@ impl StorageTask {
         let (id, storage, _) = &mut self.partitions[nth];
         let mut progress = false;
         while storage.pending_rows() < BATCH_ROWS {
-            let records = self
-                .log
-                .read(changes(*id), storage.next_offset(), READ_BYTES)?;
+            let records =
+                self.log
+                    .read(StreamId::changes(*id), storage.next_offset(), READ_BYTES)?;
             if records.is_empty() {
                 break;
             }
@@ -133,18 +122,15 @@ impl StorageTask {
         let (rows, new) = (batch.rows.len() as u64, batch.new);
         write(&*self.store, id, batch, &self.finish).await?;
         self.written[nth] = Instant::now();
-        self.figures.rows.fetch_add(rows, Ordering::Relaxed);
+        self.rows.fetch_add(rows, Ordering::Relaxed);
         let _ = worker.send(Event::Stored(id, new.position));
         if let Some(snapshot) = new.snapshot {
             // A record that is not whole yet is read again after a restart.
-            self.log.trim(changes(id), snapshot.min(new.changelog))?;
+            self.log
+                .trim(StreamId::changes(id), snapshot.min(new.changelog))?;
         }
         if let Some(offset) = new.position.offset() {
-            let stream = StreamId {
-                kind: StreamKind::Commands,
-                partition: id,
-            };
-            self.log.trim(stream, offset)?;
+            self.log.trim(StreamId::commands(id), offset)?;
         }
         Ok(true)
     }
@@ -180,11 +166,4 @@ fn may_pass(error: &StoreError) -> bool {
         error,
         StoreError::Unavailable { .. } | StoreError::Full { .. }
     )
-}
-
-fn changes(partition: PartitionId) -> StreamId {
-    StreamId {
-        kind: StreamKind::Changes,
-        partition,
-    }
 }

@@ -5,7 +5,7 @@
 
 use super::answers::{Answers, unknown};
 use crate::codegen::{Bytes, Concern, Draft, Fault, Transaction, TxnId, decode};
-use crate::log::{Log, LogError, StreamId, StreamKind};
+use crate::log::{Log, LogError, StreamId, wall_clock};
 use crossbeam_channel::{Receiver, Sender};
 use rkcy_core::fault::Class;
 use rkcy_core::frame::{Envelope, Frame, Reply};
@@ -16,7 +16,6 @@ use rkcy_core::txn::{Access, Outcome, ReplyTo, Txn};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 
 /// Transactions that one process may have under way; beyond, callers hear `too_many_in_flight`.
@@ -74,11 +73,7 @@ impl Client {
     /// A new transaction id, with the stamp of now.
     #[must_use]
     pub fn new_id() -> TxnId {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let stamp = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-        TxnId::from_parts(stamp, uuid::Uuid::new_v4().as_u128())
+        TxnId::from_parts(wall_clock(), uuid::Uuid::new_v4().as_u128())
     }
 
     /// Submits a transaction and waits for its result.
@@ -342,7 +337,7 @@ fn sort(
         // The submitter may have stopped waiting.
         let _ = taken.send(result);
     };
-    log.append(vec![(commands(to), frame)], Box::new(done));
+    log.append(vec![(StreamId::commands(to), frame)], Box::new(done));
 }
 
 /// Runs of envelopes that fit a record.
@@ -372,7 +367,7 @@ fn append(
         .collect();
     let (answers, failed) = (Arc::clone(answers), Arc::clone(failed));
     log.append(
-        vec![(commands(partition), frame)],
+        vec![(StreamId::commands(partition), frame)],
         Box::new(move |result| {
             if let Err(error) = result {
                 let fault = not_taken(error, &failed);
@@ -383,13 +378,6 @@ fn append(
             }
         }),
     );
-}
-
-fn commands(partition: PartitionId) -> StreamId {
-    StreamId {
-        kind: StreamKind::Commands,
-        partition,
-    }
 }
 
 #[cfg(test)]

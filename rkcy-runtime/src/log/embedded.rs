@@ -29,7 +29,7 @@ mod writer;
 pub use disk::{Disk, RealDisk};
 pub use recover::Recovered;
 
-use super::{Done, Log, LogError, Record, StreamId, Wake};
+use super::{Done, Log, LogError, Record, StreamId, Wake, wall_clock};
 use bytes::Bytes;
 use home::Home;
 use recover::Base;
@@ -39,7 +39,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use stream::{Found, Stream, Watcher};
 use writer::{Item, Writer};
 
@@ -100,13 +100,6 @@ impl std::fmt::Debug for Options {
             .field("segment_bytes", &self.segment_bytes)
             .finish_non_exhaustive()
     }
-}
-
-fn wall_clock() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What appenders leave for the writer.

@@ -15,6 +15,7 @@ use rkcy_core::id::{ConcernId, PartitionId};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What a stream holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,6 +46,24 @@ impl fmt::Display for StreamId {
 }
 
 impl StreamId {
+    /// The command log of a partition.
+    #[must_use]
+    pub const fn commands(partition: PartitionId) -> StreamId {
+        StreamId {
+            kind: StreamKind::Commands,
+            partition,
+        }
+    }
+
+    /// The changelog of a partition.
+    #[must_use]
+    pub const fn changes(partition: PartitionId) -> StreamId {
+        StreamId {
+            kind: StreamKind::Changes,
+            partition,
+        }
+    }
+
     /// The stream that describes the platform itself; no root concern has this number.
     pub const PLATFORM: StreamId = StreamId {
         kind: StreamKind::Commands,
@@ -64,6 +83,14 @@ pub struct Record {
     pub stamp: u64,
     /// What was appended. It may share memory with what the appender still holds.
     pub payload: Bytes,
+}
+
+/// Milliseconds since the Unix epoch, as this machine has them.
+pub(crate) fn wall_clock() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Called once, from a thread of the log, when an append is durable (with the offset of each of its

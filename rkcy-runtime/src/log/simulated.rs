@@ -239,17 +239,13 @@ impl Log for SimulatedLog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::StreamKind;
     use rkcy_core::id::{ConcernId, PartitionId};
     use std::sync::mpsc;
 
-    const STREAM: StreamId = StreamId {
-        kind: StreamKind::Commands,
-        partition: PartitionId {
-            concern: ConcernId(1),
-            index: 0,
-        },
-    };
+    const STREAM: StreamId = StreamId::commands(PartitionId {
+        concern: ConcernId(1),
+        index: 0,
+    });
 
     #[test]
     fn only_what_is_durable_is_read_and_survives() {
