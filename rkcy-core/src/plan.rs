@@ -233,7 +233,7 @@ mod tests {
     use super::*;
     use crate::id::TxnId;
     use crate::key::Key;
-    use crate::txn::{Answer, Args, ReplyTo};
+    use crate::txn::Args;
 
     struct Three;
     impl Partitions for Three {
