@@ -89,9 +89,15 @@ impl Client {
     /// # Errors
     /// As [`Client::call`].
     pub async fn call_as<T: Transaction>(&self, id: TxnId, params: &T) -> Result<T::Output, Fault> {
-        let caller = Bytes::new();
-        let planned = codegen::transaction(params, self.origin(id, &caller))?;
-        decode(&self.submit(planned).await?)
+        decode(&self.submit(self.plan(id, params)?).await?)
+    }
+
+    /// A transaction with its first visits planned, ready to submit.
+    ///
+    /// # Errors
+    /// An invalid parameter, a `require` that fails, or no step at all.
+    pub fn plan<T: Transaction>(&self, id: TxnId, params: &T) -> Result<Txn, Fault> {
+        codegen::transaction(params, self.origin(id, &Bytes::new()))
     }
 
     /// Reads an instance; waits for transactions that hold it.
