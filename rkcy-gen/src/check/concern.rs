@@ -60,6 +60,7 @@ impl Checker {
                 }
             }
         }
+        self.undos(declared, id);
         let deprecated = self
             .attributes(&declared.attributes, On::Declaration)
             .deprecated;
