@@ -55,10 +55,12 @@ pub enum Kind {
     Resume = 9,
     /// Somebody asks where transactions are.
     Ask = 10,
+    /// How a transaction ended, in an audit.
+    Finished = 11,
 }
 
 impl Kind {
-    const ALL: [Kind; 10] = [
+    const ALL: [Kind; 11] = [
         Kind::Submit,
         Kind::Visit,
         Kind::Release,
@@ -69,6 +71,7 @@ impl Kind {
         Kind::Cancel,
         Kind::Resume,
         Kind::Ask,
+        Kind::Finished,
     ];
 }
 
@@ -206,6 +209,42 @@ pub enum Body {
     Resume(u32),
     /// What is asked.
     Ask(Ask),
+    /// How a transaction ended.
+    Finished(Finished),
+}
+
+/// How a transaction ended, as the audit tells it. The head has its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// Number of the transaction in the schema; 0 is a single operation, or one that could not be read.
+    pub kind: u32,
+    /// Who called, as the edge verified it; opaque to the engine.
+    pub caller: Bytes,
+    /// When it was decided: milliseconds since the Unix epoch, by the clock of the partition.
+    pub decided: u64,
+    /// The instances that were visited, by the roots of their groups.
+    pub groups: Vec<RowKey>,
+    /// How it ended. A parked saga is told of as well, and again when it has ended.
+    pub outcome: Outcome,
+}
+
+impl Wire for Finished {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.kind.put(out);
+        self.caller.put(out);
+        self.decided.put(out);
+        self.groups.put(out);
+        self.outcome.put(out);
+    }
+    fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        Ok(Finished {
+            kind: Wire::take(input)?,
+            caller: Wire::take(input)?,
+            decided: Wire::take(input)?,
+            groups: Wire::take(input)?,
+            outcome: Wire::take(input)?,
+        })
+    }
 }
 
 impl Body {
@@ -221,6 +260,7 @@ impl Body {
             Body::Tick | Body::Cancel => Vec::new(),
             Body::Resume(attempt) => attempt.to_wire(),
             Body::Ask(ask) => ask.to_wire(),
+            Body::Finished(finished) => finished.to_wire(),
         }
     }
 
@@ -239,6 +279,7 @@ impl Body {
             Kind::Cancel => Body::Cancel,
             Kind::Resume => Body::Resume(Wire::from_wire(bytes)?),
             Kind::Ask => Body::Ask(Wire::from_wire(bytes)?),
+            Kind::Finished => Body::Finished(Wire::from_wire(bytes)?),
         })
     }
 }

@@ -51,6 +51,21 @@ pub enum Effect {
     },
     /// Answer a submitter.
     Answer(Reply),
+    /// Nothing: what a saga has just done, for those who watch.
+    Saga(TxnId, SagaEvent),
+}
+
+/// What a saga has just done in this partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SagaEvent {
+    /// The next of its visits took effect.
+    Took,
+    /// Its next visit was refused; it goes back.
+    Turned,
+    /// The next of its steps was undone.
+    Undid,
+    /// The next of its steps could not be undone.
+    Parked,
 }
 
 /// Why an envelope was not applied.
@@ -312,6 +327,14 @@ impl Partition {
     fn admit(&mut self, id: TxnId) -> Result<(), Fault> {
         let (clock, settings) = (self.state.scalars.clock, &self.state.scalars.settings);
         let (window, limit) = (settings.window, settings.id_bytes);
+        let running = self.state.ids.running();
+        if running as u64 >= u64::from(settings.running) {
+            return Err(Fault::new(
+                Class::Bound,
+                "too_many_running",
+                format!("{running} transactions run that began in this partition: try again later"),
+            ));
+        }
         if id.stamp() > clock.saturating_add(window) {
             return Err(Fault::new(
                 Class::Bound,

@@ -15,10 +15,10 @@ use crate::bugs::{self, Bug};
 use crate::change::{Change, ChangeKind, Cursor, Diverged, Fold, Sent};
 use crate::fault::Fault;
 use crate::frame::{Body, Envelope, Frame, Kind, Open, Reply, Source};
-use crate::id::{PartitionId, Position};
+use crate::id::{PartitionId, Position, TxnId};
 use crate::key::RowKey;
 use crate::logic::Logic;
-use crate::partition::{Effect, Halt, Input, Partition};
+use crate::partition::{Effect, Halt, Input, Partition, SagaEvent};
 use crate::rows::StoredRow;
 use crate::settings::Settings;
 use crate::storage::StoredPosition;
@@ -174,6 +174,8 @@ pub struct Worker {
     /// Sent or to be sent, not known to be durable, with the position that caused it.
     unacknowledged: BTreeMap<(PartitionId, u64), (Position, Envelope)>,
     replies: Vec<Reply>,
+    /// What sagas have done in the last call of `run`, for those who watch.
+    saga_events: Vec<(TxnId, SagaEvent)>,
     /// The position that storage is known to have.
     stored: Position,
     /// Lower fence of cold reads (E of rule 4).
@@ -300,6 +302,7 @@ impl TakeOver {
                 .map(|(name, envelope)| (name, (from, envelope)))
                 .collect(),
             replies: Vec::new(),
+            saga_events: Vec::new(),
             stored,
             fence: stored,
             loading: BTreeSet::new(),
@@ -428,6 +431,7 @@ impl Worker {
     /// # Errors
     /// [`Stop`]: nothing more is applied. Effects up to there may still be sent.
     pub fn run(&mut self, limit: usize) -> Result<Progress, Stop> {
+        self.saga_events.clear();
         if !self.loading.is_empty() {
             return Ok(Progress::Cold(self.loading.iter().cloned().collect()));
         }
@@ -504,6 +508,7 @@ impl Worker {
         for effect in self.effects.drain(..) {
             match effect {
                 Effect::Answer(reply) => self.replies.push(reply),
+                Effect::Saga(txn, event) => self.saga_events.push((txn, event)),
                 Effect::Send {
                     to,
                     number,
@@ -671,6 +676,18 @@ impl Worker {
     /// Answers to submitters.
     pub fn take_replies(&mut self) -> Vec<Reply> {
         std::mem::take(&mut self.replies)
+    }
+
+    /// What sagas have done in the last call of [`Worker::run`].
+    #[must_use]
+    pub fn saga_events(&self) -> &[(TxnId, SagaEvent)] {
+        &self.saga_events
+    }
+
+    /// When the first of the waiting visits has waited for long enough: see [`Partition::due`].
+    #[must_use]
+    pub fn due(&self) -> Option<u64> {
+        self.partition.due()
     }
 
     /// Whether anything was changed since the last change record; reads change nothing.

@@ -3,14 +3,14 @@
 
 use bytes::Bytes;
 use rkcy_core::fault::Fault;
-use rkcy_core::frame::{Body, Envelope, Kind, Open};
+use rkcy_core::frame::{Body, Envelope, Finished, Kind, Open};
 use rkcy_core::id::{ConcernId, PartitionId, Position, TxnId};
 use rkcy_core::key::{Key, RowKey, partition_of};
 use rkcy_core::logic::{Call, Logic, Row};
 use rkcy_core::partition::{Effect, Halt, Input, Partition};
 use rkcy_core::plan::{self, Partitions};
 use rkcy_core::rows::StoredRow;
-use rkcy_core::settings::Settings;
+use rkcy_core::settings::{Audit, Settings};
 use rkcy_core::state::State;
 use rkcy_core::status::{Ask, Fact, Status};
 use rkcy_core::txn::{
@@ -162,6 +162,7 @@ struct Cluster {
     offsets: Vec<u64>,
     now: u64,
     told: BTreeMap<u64, Vec<Outcome>>,
+    audit: BTreeMap<u16, Vec<(TxnId, Finished)>>,
 }
 
 impl Cluster {
@@ -191,6 +192,7 @@ impl Cluster {
             offsets: vec![0; usize::from(PARTITIONS)],
             now: 1_000,
             told: BTreeMap::new(),
+            audit: BTreeMap::new(),
         };
         cluster.settle();
         cluster
@@ -244,7 +246,22 @@ impl Cluster {
                     to,
                     number,
                     envelope,
-                } => self.inboxes[usize::from(to.index)].push_back((Some((from, number)), envelope)),
+                } if !to.is_audit() => {
+                    self.inboxes[usize::from(to.index)].push_back((Some((from, number)), envelope));
+                }
+                Effect::Send {
+                    number, envelope, ..
+                } => {
+                    let Body::Finished(finished) =
+                        Body::decode(envelope.head.kind, envelope.body).unwrap()
+                    else {
+                        panic!("only ends are told of")
+                    };
+                    let audit = self.audit.entry(from.index).or_default();
+                    assert_eq!(number, audit.len() as u64 + 1);
+                    audit.push((envelope.head.txn, finished));
+                }
+                Effect::Saga(..) => {}
                 Effect::Answer(reply) => {
                     self.told.entry(reply.to.0).or_default().push(reply.outcome);
                 }
@@ -633,5 +650,57 @@ fn no_bound_refuses_what_undoes() {
     cluster.settle();
     assert_eq!(cluster.refused(2), "too_little");
     assert_eq!(cluster.account(a), 9);
+    cluster.assert_at_rest();
+}
+
+#[test]
+fn the_audit_tells_of_every_end_once_where_it_was_decided() {
+    for (audit, expected) in [(Audit::All, 3), (Audit::Refused, 1), (Audit::Off, 0)] {
+        let mut cluster = Cluster::with(Settings {
+            audit,
+            ..Settings::default()
+        });
+        let [a, b, _] = keys();
+        add(&mut cluster, 1, a, 10);
+        for (nth, amount) in [(2, 5), (3, 50)] {
+            cluster.submit(txn(
+                nth,
+                Mode::Transaction,
+                vec![step(0, ACCOUNT, a, TAKE, amount), step(1, ACCOUNT, b, ADD, 1)],
+            ));
+            cluster.settle();
+        }
+        let told: Vec<_> = cluster.audit.values().flatten().collect();
+        assert_eq!(told.len(), expected);
+        for (id, finished) in told {
+            let refused = matches!(finished.outcome, Outcome::Refused(_));
+            assert_eq!(refused, *id == TxnId::from_parts(1_000, 3));
+            assert!(!finished.groups.is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_partition_runs_no_more_transactions_than_it_may() {
+    let mut cluster = Cluster::with(Settings {
+        running: 1,
+        ..Settings::default()
+    });
+    let [a, b, _] = keys();
+    let over_two = |nth| {
+        txn(
+            nth,
+            Mode::Transaction,
+            vec![step(0, ACCOUNT, a, ADD, 1), step(1, ACCOUNT, b, ADD, 1)],
+        )
+    };
+    cluster.submit(over_two(1));
+    cluster.submit(over_two(2));
+    cluster.settle();
+    assert!(cluster.is_committed(1));
+    assert!(matches!(cluster.told(2), Outcome::NotTaken(fault) if fault.code == "too_many_running"));
+    cluster.submit(over_two(3));
+    cluster.settle();
+    assert!(cluster.is_committed(3));
     cluster.assert_at_rest();
 }
