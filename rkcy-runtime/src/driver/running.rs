@@ -118,6 +118,19 @@ impl Running {
     /// # Errors
     /// A fault that says what, where, and what to do.
     pub fn start(platform: &Platform, options: &Options) -> Result<Running, StartError> {
+        Running::start_on(platform, options, embedded::Options::default())
+    }
+
+    /// The same on a log with these options, but for `fsync`, which `options` say; tests bring a disk of
+    /// their own.
+    ///
+    /// # Errors
+    /// As [`Running::start`].
+    pub fn start_on(
+        platform: &Platform,
+        options: &Options,
+        log_options: embedded::Options,
+    ) -> Result<Running, StartError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("storage")
@@ -126,7 +139,7 @@ impl Running {
             .map_err(|error| Fault::new(Class::Unavailable, "no_threads", error.to_string()))?;
         let log_options = embedded::Options {
             fsync: options.fsync,
-            ..embedded::Options::default()
+            ..log_options
         };
         let (log, recovered) = EmbeddedLog::open(&options.log, log_options).map_err(log_fault)?;
         let log = Arc::new(log);
@@ -383,6 +396,8 @@ fn describe(log: &dyn Log, desc: &PlatformDesc, options: &Options) -> Result<Des
             log,
             vec![(StreamId::PLATFORM, Bytes::from(record.to_string()))],
         )?;
+        // The database will know this log by its id.
+        persist(log)?;
         return Ok(Description { partitions, log_id });
     };
     let foreign = |what: String| {
@@ -490,6 +505,15 @@ fn append(log: &dyn Log, batch: Vec<(StreamId, Bytes)>) -> Result<Vec<u64>, Faul
             "the log was closed",
         )),
     }
+}
+
+/// Waits until all that can be read now survives a power loss.
+fn persist(log: &dyn Log) -> Result<(), Fault> {
+    let (sender, persisted) = mpsc::channel();
+    // This function waits for it.
+    log.persist(Box::new(move |result| drop(sender.send(result))));
+    let result = persisted.recv().unwrap_or(Err(LogError::Closed));
+    result.map_err(log_fault)
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Fault> {

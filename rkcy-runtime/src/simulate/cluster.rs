@@ -325,6 +325,9 @@ impl<'a> Cluster<'a> {
                 for stream in self.commands.values_mut().chain(self.changes.values_mut()) {
                     stream.lose_power();
                 }
+                for id in self.partitions.clone() {
+                    self.restart_storage(id);
+                }
             }
             Fault::Failover => {
                 let database = self.databases.entry(id).or_default();
@@ -627,12 +630,14 @@ impl<'a> Cluster<'a> {
     }
 
     fn store(&mut self, id: PartitionId, limit: usize) -> Result<bool, Violation> {
-        let (Some(storage), Some(changes)) = (self.storages.get_mut(&id), self.changes.get(&id))
+        let (Some(storage), Some(changes)) =
+            (self.storages.get_mut(&id), self.changes.get_mut(&id))
         else {
             return Ok(false);
         };
         for _ in 0..limit {
-            let Some((_, bytes)) = changes.get(storage.next_offset(), true) else {
+            // What is readable need not be durable yet: no log must sync at once.
+            let Some((_, bytes)) = changes.get(storage.next_offset(), false) else {
                 break;
             };
             storage
@@ -642,6 +647,9 @@ impl<'a> Cluster<'a> {
         let Some(batch) = storage.take_batch() else {
             return Ok(false);
         };
+        if !bugs::on(Bug::StoredBeforeDurable) {
+            changes.sync();
+        }
         let torn = bugs::on(Bug::PositionOutsideRows) && self.rng.random_bool(0.5);
         let database = self.databases.entry(id).or_default();
         database.write(&batch, torn).map_err(Violation)?;

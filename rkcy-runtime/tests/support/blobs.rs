@@ -1,0 +1,176 @@
+//! A platform whose instances are bytes without a meaning, with its data in a directory of its own.
+#![allow(dead_code, reason = "each test target uses its part")]
+
+use rkcy_core::logic::{Call, Logic, Row};
+use rkcy_runtime::codegen::{
+    Access, Bytes, ConcernDesc, ConcernId, Fault, Key, Migration, Outcome, Partitions, Platform,
+    PlatformDesc, SqlValue, TableDesc, Txn,
+};
+use rkcy_runtime::driver::{Client, Options, Running};
+use rkcy_runtime::log::embedded;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+pub(crate) const BLOB: ConcernId = ConcernId(1);
+/// Answers with the size of the instance.
+pub(crate) const SIZE: u16 = 16;
+/// Makes the instance as many bytes as the payload says.
+pub(crate) const FILL: u16 = 17;
+/// What no instance may be; saying so breaks the engine's own thread.
+pub(crate) const BREAKS: usize = 300 << 10;
+
+/// Instances are bytes without a meaning.
+struct Blobs;
+
+impl Partitions for Blobs {
+    fn partitions(&self, _: ConcernId) -> u16 {
+        1
+    }
+}
+
+impl Logic for Blobs {
+    fn schema(&self) -> u64 {
+        1
+    }
+    fn run(&self, call: &Call<'_>, row: &mut Row) -> Result<Bytes, Fault> {
+        if call.op == FILL {
+            let size = std::str::from_utf8(call.args).unwrap().parse().unwrap();
+            row.set(Some(vec![1; size].into()));
+        }
+        let size = row.value().map_or(0, Bytes::len);
+        Ok(size.to_string().into())
+    }
+    fn args(&self, _: &Txn, _: u16) -> Result<Bytes, Fault> {
+        Ok(Bytes::new())
+    }
+    fn key(&self, _: &Txn, _: u16) -> Result<Key, Fault> {
+        Ok(Key::default())
+    }
+    fn check(&self, _: &Txn, _: u16) -> Result<(), Fault> {
+        Ok(())
+    }
+    fn answer(&self, _: &Txn) -> Result<Bytes, Fault> {
+        Ok(Bytes::new())
+    }
+    fn concern_name(&self, _: ConcernId) -> &str {
+        panic!("a bug in the engine, for this test")
+    }
+}
+
+pub(crate) static DESC: PlatformDesc = PlatformDesc {
+    name: "blobs",
+    doc: "",
+    schema: 1,
+    partitions: 1,
+    concerns: &[ConcernDesc {
+        id: BLOB,
+        name: "Blob",
+        doc: "",
+        ops: &[],
+        key_from_text: |_| Ok(Key::default()),
+        key_to_text: |_| String::new(),
+        to_json: |_| Ok(().into()),
+        table: &TableDesc {
+            concern: BLOB,
+            name: "blob",
+            key_columns: &["id"],
+            value_columns: &["bytes"],
+            key: |bytes| Ok(vec![SqlValue::Blob(bytes.to_vec())]),
+            to_columns: |bytes| Ok(vec![SqlValue::Blob(bytes.to_vec())]),
+            from_columns: |columns| match columns {
+                [_, SqlValue::Blob(bytes)] => Ok(bytes.clone()),
+                other => panic!("{other:?}"),
+            },
+        },
+    }],
+    transactions: &[],
+    sqlite: &[Migration {
+        number: 1,
+        name: "init",
+        up: r#"CREATE TABLE "blob" ("id" BLOB NOT NULL, "bytes" BLOB NOT NULL,
+            "_rkcy_generation" INTEGER NOT NULL, "_rkcy_offset" INTEGER NOT NULL,
+            "_rkcy_index" INTEGER NOT NULL, "_rkcy_referrers" INTEGER NOT NULL DEFAULT 0,
+            "_rkcy_tokens" BLOB, "_rkcy_holds" BLOB, PRIMARY KEY ("id")) STRICT, WITHOUT ROWID;"#,
+        down: r#"DROP TABLE "blob";"#,
+    }],
+    postgres: &[],
+};
+
+pub(crate) struct Place {
+    pub(crate) dir: TempDir,
+    pub(crate) runtime: Runtime,
+}
+
+impl Place {
+    pub(crate) fn new() -> Place {
+        Place::at(tempfile::tempdir().unwrap())
+    }
+
+    /// A place whose data is there already.
+    pub(crate) fn at(dir: TempDir) -> Place {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        Place {
+            dir,
+            runtime: runtime.worker_threads(1).enable_all().build().unwrap(),
+        }
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            log: self.log(),
+            store: self.dir.path().join("blobs.db"),
+            ..Options::default()
+        }
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.dir.path().join("log")
+    }
+
+    pub(crate) fn start(&self) -> Running {
+        self.try_start(&self.options(), embedded::Options::default())
+            .unwrap()
+    }
+
+    pub(crate) fn try_start(
+        &self,
+        options: &Options,
+        log: embedded::Options,
+    ) -> Result<Running, Fault> {
+        let logic = |_| -> Arc<dyn Logic> { Arc::new(Blobs) };
+        Running::start_on(&Platform { desc: &DESC, logic }, options, log)
+    }
+
+    /// Waits; where that takes for ever, the test fails.
+    pub(crate) fn wait<T>(&self, what: impl Future<Output = T>) -> T {
+        let waited = async { tokio::time::timeout(Duration::from_secs(30), what).await };
+        self.runtime.block_on(waited).expect("nobody answers")
+    }
+
+    pub(crate) fn outcome(&self, client: &Client, txn: Txn) -> Outcome {
+        self.wait(client.outcome(txn))
+    }
+
+    pub(crate) fn size(&self, client: &Client, key: u64) -> Outcome {
+        self.outcome(client, single(client, key, SIZE, 0))
+    }
+}
+
+pub(crate) fn single(client: &Client, key: u64, op: u16, size: usize) -> Txn {
+    let args = Bytes::from(size.to_string());
+    client
+        .single(BLOB, Key::of(&key), op, Access::Exclusive, args)
+        .unwrap()
+}
+
+/// Sets the size of an instance.
+pub(crate) fn fill(client: &Client, key: u64, size: usize) -> Txn {
+    single(client, key, FILL, size)
+}
+
+pub(crate) fn is(size: usize) -> Outcome {
+    Outcome::Committed(Some(size.to_string().into()))
+}
