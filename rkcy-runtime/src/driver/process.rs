@@ -28,6 +28,8 @@ pub(crate) enum Event {
     Stored(PartitionId, Position),
     /// Stop in good order.
     Drain,
+    /// Stop at once, as a crash would: what is not in the log is not done.
+    Halt,
 }
 
 /// Why a worker thread ended.
@@ -83,6 +85,8 @@ pub(crate) struct Process {
     woken: Arc<AtomicBool>,
     /// Told to stop in good order.
     draining: bool,
+    /// Told to stop at once.
+    halted: bool,
 }
 
 impl Process {
@@ -117,6 +121,7 @@ impl Process {
             sender,
             woken: Arc::default(),
             draining: false,
+            halted: false,
         }
     }
 
@@ -151,6 +156,9 @@ impl Process {
             }
             // What is appended from here on is noticed: by this round, or by the wake after it.
             self.woken.swap(false, Ordering::AcqRel);
+            if self.halted {
+                return Ok(());
+            }
             busy = false;
             for nth in 0..self.slots.len() {
                 busy |= self.turn(nth)?;
@@ -189,6 +197,7 @@ impl Process {
                     slot.worker.loaded(loaded.position, &loaded.rows)?;
                 }
             }
+            Event::Halt => self.halted = true,
             Event::Drain => {
                 self.draining = true;
                 for nth in 0..self.slots.len() {

@@ -10,6 +10,7 @@ use crate::log::{Log, LogError, StreamId};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
 use bytes::Bytes;
+use crossbeam_channel::RecvTimeoutError;
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::id::PartitionId;
 use rkcy_core::logic::Logic;
@@ -20,7 +21,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// How a platform is run in one process.
@@ -67,22 +68,46 @@ const RECORD_BYTES: usize = 4 << 20;
 /// Why a platform did not start. It is the project's one layout of errors.
 pub type StartError = Fault;
 
-/// A platform at work. Dropping it stops it in disorder, as a crash would; see [`Running::stop`].
+/// A platform at work.
+///
+/// [`Running::stop`] ends it in good order. Dropping it instead ends it as a crash would, but for its
+/// threads and files: it waits for its threads, which finish the application, and the write to the database,
+/// that they are at; who still waits for an answer hears that the outcome is unknown; what was
+/// handed to the log is written, and the directory may be opened again. Nothing is sealed, and the
+/// database may be behind: the next start goes on from the log.
 pub struct Running {
     client: Client,
     recovered: Option<Recovered>,
     partitions: u16,
-    processes: Vec<(JoinHandle<()>, crossbeam_channel::Sender<Event>)>,
-    submitter: JoinHandle<()>,
-    storage: tokio::task::JoinHandle<Result<(), StorageError>>,
-    finish: Arc<AtomicBool>,
-    wake: Arc<Notify>,
     rows_stored: Arc<AtomicU64>,
     failure: Arc<Failure>,
     store: Arc<SqliteStore>,
+    /// What is at work; taken out when it ends.
+    engine: Option<Engine>,
+}
+
+/// The threads of a platform, and what they work with.
+struct Engine {
+    processes: Vec<Thread>,
+    submitter: JoinHandle<()>,
+    storage: tokio::task::JoinHandle<Result<(), StorageError>>,
+    /// Closed when the storage task is gone, however it ended.
+    storage_ended: crossbeam_channel::Receiver<()>,
+    finish: Arc<AtomicBool>,
+    halt: Arc<AtomicBool>,
+    wake: Arc<Notify>,
     log: Arc<EmbeddedLog>,
     runtime: tokio::runtime::Runtime,
 }
+
+/// A worker thread, and how it is told.
+type Thread = (JoinHandle<()>, crossbeam_channel::Sender<Event>);
+
+/// What a platform that is dropped waits at most for its storage: a write to a database that hangs is
+/// given up.
+const LAST_WRITE: Duration = Duration::from_secs(10);
+/// Pause between two looks at threads that are to end.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// The first thing that failed.
 struct Failure {
@@ -214,7 +239,8 @@ impl Running {
             })
             .collect::<Result<Vec<_>, Fault>>()?;
 
-        let (wake, finish) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
+        let wake = Arc::new(Notify::new());
+        let (finish, halt) = <(Arc<AtomicBool>, Arc<AtomicBool>)>::default();
         let rows_stored = Arc::new(AtomicU64::new(0));
         let task = StorageTask {
             written: vec![Instant::now(); stored.len()],
@@ -223,10 +249,14 @@ impl Running {
             store: store.clone(),
             wake: wake.clone(),
             finish: finish.clone(),
+            halt: halt.clone(),
             rows: rows_stored.clone(),
         };
         let storage_failure = Arc::clone(&failure);
+        let (alive, storage_ended) = crossbeam_channel::bounded(0);
         let storage = runtime.spawn(async move {
+            // The first here, so the last to go.
+            let _alive: crossbeam_channel::Sender<()> = alive;
             let _watched = Watched(Arc::clone(&storage_failure));
             let ended = task.run().await;
             if let Err(error) = &ended {
@@ -249,16 +279,20 @@ impl Running {
             client,
             recovered,
             partitions,
-            processes,
-            submitter,
-            storage,
-            finish,
-            wake,
             rows_stored,
             failure,
             store,
-            log,
-            runtime,
+            engine: Some(Engine {
+                processes,
+                submitter,
+                storage,
+                storage_ended,
+                finish,
+                halt,
+                wake,
+                log,
+                runtime,
+            }),
         })
     }
 
@@ -311,36 +345,94 @@ impl Running {
         }
     }
 
-    /// Stops in good order: seals and applies what is in the log, writes everything to the database.
+    /// Stops in good order: seals and applies what is in the log, writes everything to the database. Where
+    /// a part of it has failed, the others still do.
     ///
     /// # Errors
-    /// What failed on the way, or before.
-    pub fn stop(self) -> Result<(), Fault> {
+    /// What failed first, on the way or before.
+    pub fn stop(mut self) -> Result<(), Fault> {
+        let Some(engine) = self.engine.take() else {
+            return Ok(());
+        };
         // Whatever was submitted until now stands before the Seals; who comes later hears that it is over.
         self.client.close();
-        join(self.submitter)?;
-        for (thread, sender) in self.processes {
+        let mut ended = join(engine.submitter);
+        for (_, sender) in &engine.processes {
+            // A thread that has ended needs no telling.
             let _ = sender.send(Event::Drain);
-            join(thread)?;
         }
-        self.finish.store(true, Ordering::Release);
-        self.wake.notify_one();
-        let ended = self.runtime.block_on(self.storage);
-        self.runtime.block_on(self.store.close());
-        self.failure.answers.give_up("the platform has stopped");
-        if let Some(fault) = self.failure.first.get().cloned() {
-            return Err(fault);
-        }
-        drop(self.log);
-        match ended {
+        ended = ended.and(drained(engine.processes, &engine.storage));
+        engine.finish.store(true, Ordering::Release);
+        engine.wake.notify_one();
+        let stored = engine.runtime.block_on(engine.storage);
+        ended = ended.and(match stored {
             Ok(result) => result.map_err(|error| storage_fault(&error)),
             Err(error) => Err(Fault::new(
                 Class::Unavailable,
                 "storage_failed",
                 error.to_string(),
             )),
+        });
+        engine.runtime.block_on(self.store.close());
+        self.failure.answers.give_up("the platform has stopped");
+        // Nobody else has it any more: this closes it, and gives up its directory.
+        drop(engine.log);
+        match self.failure() {
+            Some(first) => Err(first),
+            None => ended,
         }
     }
+
+    /// Ends what is at work, now.
+    fn halt(&self, engine: Engine) {
+        self.client.close();
+        engine.halt.store(true, Ordering::Release);
+        engine.finish.store(true, Ordering::Release);
+        engine.wake.notify_one();
+        for (_, sender) in &engine.processes {
+            let _ = sender.send(Event::Halt);
+        }
+        let processes = engine.processes.into_iter().map(|(thread, _)| thread);
+        for thread in processes.chain([engine.submitter]) {
+            // A panic in there was reported.
+            let _ = thread.join();
+        }
+        self.failure.answers.give_up("the platform has stopped");
+        if let Err(RecvTimeoutError::Timeout) = engine.storage_ended.recv_timeout(LAST_WRITE) {
+            engine.storage.abort();
+        }
+        // Allowed also where one must not wait: in another runtime's task.
+        engine.runtime.shutdown_background();
+        drop(engine.log);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(engine) = self.engine.take() {
+            self.halt(engine);
+        }
+    }
+}
+
+/// Waits for worker threads that were told to drain. One whose rows are at their bound waits for storage,
+/// and would for ever if that has ended.
+fn drained(
+    threads: Vec<Thread>,
+    storage: &tokio::task::JoinHandle<Result<(), StorageError>>,
+) -> Result<(), Fault> {
+    let mut ended = Ok(());
+    for (thread, sender) in threads {
+        while !thread.is_finished() {
+            if storage.is_finished() {
+                let _ = sender.send(Event::Halt);
+                break;
+            }
+            std::thread::sleep(LOOK);
+        }
+        ended = ended.and(join(thread));
+    }
+    ended
 }
 
 impl std::fmt::Debug for Running {

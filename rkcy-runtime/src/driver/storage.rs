@@ -47,6 +47,8 @@ pub(crate) struct StorageTask {
     pub(crate) wake: Arc<Notify>,
     /// Set: write what there is, then end.
     pub(crate) finish: Arc<AtomicBool>,
+    /// Set: end once the write under way is through.
+    pub(crate) halt: Arc<AtomicBool>,
     /// Rows written since the start.
     pub(crate) rows: Arc<AtomicU64>,
     /// When the last batch of each partition was written.
@@ -68,6 +70,9 @@ impl StorageTask {
         let watcher: crate::log::Wake = Arc::new(move || wake.notify_one());
         self.log.watch(&streams, Arc::clone(&watcher));
         loop {
+            if self.halt.load(Ordering::Acquire) {
+                return Ok(());
+            }
             let finish = self.finish.load(Ordering::Acquire);
             let mut progress = false;
             for nth in 0..self.partitions.len() {

@@ -22,12 +22,12 @@ pub(crate) const FILL: u16 = 17;
 /// What no instance may be; saying so breaks the engine's own thread.
 pub(crate) const BREAKS: usize = 300 << 10;
 
-/// Instances are bytes without a meaning.
-struct Blobs;
+/// Instances are bytes without a meaning, in so many partitions.
+struct Blobs(u16);
 
 impl Partitions for Blobs {
     fn partitions(&self, _: ConcernId) -> u16 {
-        1
+        self.0
     }
 }
 
@@ -140,7 +140,7 @@ impl Place {
         options: &Options,
         log: embedded::Options,
     ) -> Result<Running, Fault> {
-        let logic = |_| -> Arc<dyn Logic> { Arc::new(Blobs) };
+        let logic = |partitions| -> Arc<dyn Logic> { Arc::new(Blobs(partitions)) };
         Running::start_on(&Platform { desc: &DESC, logic }, options, log)
     }
 
