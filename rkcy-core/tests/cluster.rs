@@ -55,7 +55,11 @@ impl Logic for Numbers {
     }
     fn run(&self, call: &Call<'_>, row: &mut Row) -> Result<Bytes, Fault> {
         let value = row.value().map_or(0, number);
-        let amount = if call.args.is_empty() { 0 } else { number(call.args) };
+        let amount = if call.args.is_empty() {
+            0
+        } else {
+            number(call.args)
+        };
         let new = match call.op {
             GET => return Ok(bytes(value)),
             DELETE => {
@@ -183,6 +187,7 @@ impl Cluster {
             build: 1,
             after: None,
             accept_replay: false,
+            accept_clock: false,
             settings,
         });
         let first = || VecDeque::from([(None, Envelope::control(Kind::Open, &open))]);
@@ -508,9 +513,16 @@ fn a_saga_that_cannot_be_undone_waits_for_an_operator_and_is_resumed_once() {
             .filter(|outcome| matches!(outcome, Outcome::Committed(_)))
             .count()
     };
-    assert_eq!((taken(&cluster.told[&51]), taken(&cluster.told[&52])), (1, 0));
+    assert_eq!(
+        (taken(&cluster.told[&51]), taken(&cluster.told[&52])),
+        (1, 0)
+    );
 
-    cluster.submit(txn(4, Mode::Transaction, vec![step(0, ACCOUNT, b, TAKE, 150)]));
+    cluster.submit(txn(
+        4,
+        Mode::Transaction,
+        vec![step(0, ACCOUNT, b, TAKE, 150)],
+    ));
     cluster.settle();
     cluster.request(Kind::Resume, id, 53, &Body::Resume(2));
     cluster.request(Kind::Resume, id, 54, &Body::Resume(2));
@@ -540,7 +552,12 @@ fn a_saga_that_cannot_be_read_on_its_way_is_parked() {
     cluster.settle();
     assert!(matches!(cluster.told(2), Outcome::Parked(_)));
     assert_eq!(cluster.account(a), 5);
-    assert!(cluster.partitions.iter().any(|one| !one.state().holds.is_empty()));
+    assert!(
+        cluster
+            .partitions
+            .iter()
+            .any(|one| !one.state().holds.is_empty())
+    );
 }
 
 #[test]
@@ -560,7 +577,11 @@ fn a_visit_that_waits_too_long_is_refused_by_a_tick() {
     let mut waits = txn(3, Mode::Transaction, vec![step(0, ACCOUNT, a, TAKE, 1)]);
     waits.budget = 50;
     cluster.submit(waits);
-    cluster.submit(txn(4, Mode::Transaction, vec![step(0, ACCOUNT, a, TAKE, 1)]));
+    cluster.submit(txn(
+        4,
+        Mode::Transaction,
+        vec![step(0, ACCOUNT, a, TAKE, 1)],
+    ));
     assert!(cluster.apply(first) && cluster.apply(first));
     assert_eq!(cluster.partitions[at].due(), Some(1_050));
     cluster.now = 1_050;
@@ -589,7 +610,10 @@ fn a_cancel_follows_a_transaction_to_where_it_is() {
             cluster.submit(txn(
                 2,
                 Mode::Transaction,
-                vec![step(0, ACCOUNT, b, ADD, 1), step(1, ACCOUNT, keys()[2], ADD, 1)],
+                vec![
+                    step(0, ACCOUNT, b, ADD, 1),
+                    step(1, ACCOUNT, keys()[2], ADD, 1),
+                ],
             ));
             assert!(cluster.apply(at(b)));
         }
@@ -614,7 +638,10 @@ fn a_cancel_follows_a_transaction_to_where_it_is() {
         // Whoever cancels it again hears how it ended; nobody knows of another.
         cluster.send(home, cancel);
         let other = TxnId::from_parts(1_000, 77);
-        cluster.send(home, Envelope::request(Kind::Cancel, other, ReplyTo(10), &Body::Cancel));
+        cluster.send(
+            home,
+            Envelope::request(Kind::Cancel, other, ReplyTo(10), &Body::Cancel),
+        );
         cluster.settle();
         assert_eq!(cluster.told(9), cluster.told(3));
         assert!(matches!(cluster.told(10), Outcome::NotTaken(fault) if fault.code == "unknown_id"));
@@ -666,7 +693,10 @@ fn the_audit_tells_of_every_end_once_where_it_was_decided() {
             cluster.submit(txn(
                 nth,
                 Mode::Transaction,
-                vec![step(0, ACCOUNT, a, TAKE, amount), step(1, ACCOUNT, b, ADD, 1)],
+                vec![
+                    step(0, ACCOUNT, a, TAKE, amount),
+                    step(1, ACCOUNT, b, ADD, 1),
+                ],
             ));
             cluster.settle();
         }
@@ -698,7 +728,9 @@ fn a_partition_runs_no_more_transactions_than_it_may() {
     cluster.submit(over_two(2));
     cluster.settle();
     assert!(cluster.is_committed(1));
-    assert!(matches!(cluster.told(2), Outcome::NotTaken(fault) if fault.code == "too_many_running"));
+    assert!(
+        matches!(cluster.told(2), Outcome::NotTaken(fault) if fault.code == "too_many_running")
+    );
     cluster.submit(over_two(3));
     cluster.settle();
     assert!(cluster.is_committed(3));

@@ -4,8 +4,8 @@ use super::{Effect, Halt, Partition};
 use crate::bugs::{self, Bug};
 use crate::fault::{Class, Fault};
 use crate::frame::{Body, Finished, Head, Kind, Reply};
-use crate::settings::Audit;
 use crate::id::{PartitionId, TxnId};
+use crate::settings::Audit;
 use crate::state::{Known, Lock, Parked};
 use crate::txn::{Outcome, ReplyTo, Txn};
 use bytes::Bytes;
@@ -74,7 +74,12 @@ impl Partition {
         if ending.remembered {
             self.note_in_audit(ending.id, ending.txn, &outcome);
         }
-        self.tell_home(ending.id, ending.passed.first().copied(), ending.remembered, &outcome);
+        self.tell_home(
+            ending.id,
+            ending.passed.first().copied(),
+            ending.remembered,
+            &outcome,
+        );
         self.effects.push(Effect::Answer(Reply {
             to: ending.reply,
             txn: ending.id,
@@ -201,7 +206,8 @@ impl Partition {
                 }
                 Some(Known::Running(asked)) => self.ask_for_end(id, asked, reply),
                 None => {
-                    let fault = Fault::new(Class::Bound, "unknown_id", "no such transaction began here");
+                    let fault =
+                        Fault::new(Class::Bound, "unknown_id", "no such transaction began here");
                     self.answer(reply, id, Outcome::NotTaken(fault));
                     return Ok(());
                 }
@@ -221,7 +227,10 @@ impl Partition {
         }
         if bugs::on(Bug::CancelWhereItPassed) && self.state.trails.contains_key(&id) {
             self.release_here(id, false);
-            self.end(id, &Outcome::Refused(Fault::refusal("cancelled", "a caller has cancelled it")));
+            self.end(
+                id,
+                &Outcome::Refused(Fault::refusal("cancelled", "a caller has cancelled it")),
+            );
             return Ok(());
         }
         if let Some(next) = self.state.trails.get(&id).and_then(|trail| trail.next) {

@@ -116,9 +116,9 @@ impl Partition {
     /// once.
     pub(super) fn resume(&mut self, id: TxnId, attempt: u32, reply: ReplyTo) -> Result<(), Halt> {
         let parked = self.state.parked.get(&id).cloned();
-        let Some(parked) = parked.filter(|parked| {
-            parked.attempt == attempt || bugs::on(Bug::ResumeWithoutAttempt)
-        }) else {
+        let Some(parked) = parked
+            .filter(|parked| parked.attempt == attempt || bugs::on(Bug::ResumeWithoutAttempt))
+        else {
             let message = format!("attempt {attempt} of this saga is not parked here");
             let fault = Fault::refusal("not_parked", message);
             self.answer(reply, id, Outcome::Refused(fault));
@@ -135,7 +135,14 @@ impl Partition {
                 let fault = Fault::from(unreadable);
                 self.answer(reply, id, Outcome::Refused(fault.clone()));
                 let attempt = attempt + 1;
-                self.set_parked(id, Some(Parked { attempt, fault, ..parked }));
+                self.set_parked(
+                    id,
+                    Some(Parked {
+                        attempt,
+                        fault,
+                        ..parked
+                    }),
+                );
                 Ok(())
             }
         }
