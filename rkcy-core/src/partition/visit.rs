@@ -54,10 +54,12 @@ impl Partition {
                 return self.wait(group, txn);
             }
             was_waiting = false;
+            // What undoes and is refused is parked as it came.
+            let came = txn.turned.is_some().then(|| txn.clone());
             let went = match self.run_steps(&mut txn, &group) {
                 Ok(done) => self.took_place(txn, group, access, done),
                 Err(Stopped::Cold(rows)) => return Err(Halt::Cold(rows)),
-                Err(Stopped::Refused(fault)) => self.refuse(txn, fault),
+                Err(Stopped::Refused(fault)) => self.refuse(came.unwrap_or(txn), fault),
             };
             match went {
                 Some(here) => txn = here,
@@ -124,12 +126,15 @@ impl Partition {
     pub(super) fn go_to_next(&mut self, txn: Txn, locked: Option<RowKey>) -> Option<Txn> {
         let next = txn.visit().map(crate::txn::Visit::at)?;
         self.remember_running(&txn);
-        let mut trail = self.state.trails.get(&txn.id).cloned().unwrap_or_default();
-        if let Some(group) = locked.filter(|group| !trail.groups.contains(group)) {
-            trail.groups.push(group);
+        // Only partitions that have made a visit get the Release that ends a trail.
+        if txn.made().iter().any(|visit| visit.at() == self.id) {
+            let mut trail = self.state.trails.get(&txn.id).cloned().unwrap_or_default();
+            if let Some(group) = locked.filter(|group| !trail.groups.contains(group)) {
+                trail.groups.push(group);
+            }
+            trail.next = (next != self.id).then_some(next);
+            self.set_trail(txn.id, Some(trail));
         }
-        trail.next = (next != self.id).then_some(next);
-        self.set_trail(txn.id, Some(trail));
         if next == self.id {
             return Some(txn);
         }
@@ -526,7 +531,9 @@ fn fits(lock: Option<&Lock>, access: Access) -> bool {
 /// Whether a `require` can be judged that could not before.
 fn is_check_ready(txn: &Txn) -> bool {
     let is_done = |number: &u16| txn.done.binary_search(number).is_ok();
-    txn.checks.iter().any(|check| check.after.iter().all(is_done))
+    txn.checks
+        .iter()
+        .any(|check| check.after.iter().all(is_done))
 }
 
 /// A step whose row or payload should be known by now.

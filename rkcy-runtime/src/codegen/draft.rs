@@ -551,9 +551,8 @@ pub fn transaction<T: Transaction>(params: &T, origin: Origin<'_>) -> Result<Txn
         (None, _) => Answer::Late,
     };
     let is_late = |waiting: &Unplanned| waiting.group.is_none() || !waiting.step.is_complete();
-    txn.late = txn.answer == Answer::Late
-        || !txn.checks.is_empty()
-        || txn.unplanned.iter().any(is_late);
+    txn.late =
+        txn.answer == Answer::Late || !txn.checks.is_empty() || txn.unplanned.iter().any(is_late);
     if txn.late {
         txn.params = encode(params);
     }

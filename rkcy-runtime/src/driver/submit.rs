@@ -89,9 +89,15 @@ impl Client {
     /// # Errors
     /// As [`Client::call`].
     pub async fn call_as<T: Transaction>(&self, id: TxnId, params: &T) -> Result<T::Output, Fault> {
-        let caller = Bytes::new();
-        let planned = codegen::transaction(params, self.origin(id, &caller))?;
-        decode(&self.submit(planned).await?)
+        decode(&self.submit(self.plan(id, params)?).await?)
+    }
+
+    /// A transaction with its first visits planned, ready to submit.
+    ///
+    /// # Errors
+    /// An invalid parameter, a `require` that fails, or no step at all.
+    pub fn plan<T: Transaction>(&self, id: TxnId, params: &T) -> Result<Txn, Fault> {
+        codegen::transaction(params, self.origin(id, &Bytes::new()))
     }
 
     /// Reads an instance; waits for transactions that hold it.
@@ -375,7 +381,7 @@ fn append(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::{Done, Record, Wake};
+    use crate::log::{Done, Persisted, Record, Wake};
     use rkcy_core::frame::{Head, Kind};
     use std::ops::Range;
     use std::sync::Mutex;
@@ -397,6 +403,9 @@ mod tests {
             Err(LogError::Closed)
         }
         fn watch(&self, _: &[StreamId], _: Wake) {}
+        fn persist(&self, done: Persisted) {
+            done(Err(LogError::Closed));
+        }
         fn trim(&self, _: StreamId, _: u64) -> Result<(), LogError> {
             Err(LogError::Closed)
         }
@@ -416,7 +425,7 @@ mod tests {
             };
             let submission = Submission {
                 to: PartitionId {
-                    concern: ConcernId(1),
+                    concern: rkcy_core::id::ConcernId(1),
                     index: 0,
                 },
                 envelope: Envelope {
