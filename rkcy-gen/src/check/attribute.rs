@@ -14,7 +14,8 @@ pub(super) enum On {
     Parameter,
     Result,
     EnumValue,
-    /// A concern, message, enum or transaction.
+    Concern,
+    /// A message, enum or transaction.
     Declaration,
 }
 
@@ -28,6 +29,8 @@ pub(super) struct Attributes<'a> {
     pub(super) tag: Option<u32>,
     pub(super) tag_span: Option<Span>,
     pub(super) immutable: bool,
+    pub(super) index: Option<Span>,
+    pub(super) hot: bool,
     pub(super) json: Option<String>,
     pub(super) deprecated: Option<String>,
     /// The attributes that limit values, for messages about them.
@@ -36,7 +39,7 @@ pub(super) struct Attributes<'a> {
 }
 
 /// Those that can be built.
-const SUPPORTED: [&str; 9] = [
+const SUPPORTED: [&str; 11] = [
     "min",
     "max",
     "range",
@@ -46,9 +49,11 @@ const SUPPORTED: [&str; 9] = [
     "immutable",
     "deprecated",
     "json",
+    "index",
+    "hot",
 ];
 /// Those that the language has besides.
-const UNSUPPORTED: [&str; 7] = ["unique", "index", "auto", "was", "table", "hot", "allow"];
+const UNSUPPORTED: [&str; 5] = ["unique", "auto", "was", "table", "allow"];
 
 impl Checker {
     pub(super) fn attributes<'a>(&mut self, list: &'a [Attribute], on: On) -> Attributes<'a> {
@@ -147,6 +152,8 @@ impl Checker {
                 read.tag_span = Some(*span);
             }
             ("immutable", []) if attribute.arguments.is_none() => read.immutable = true,
+            ("index", []) if attribute.arguments.is_none() => read.index = Some(attribute.span),
+            ("hot", []) if attribute.arguments.is_none() => read.hot = true,
             (
                 "json",
                 [
@@ -231,10 +238,11 @@ fn is_number(literal: &Literal) -> bool {
 fn may_stand(name: &str, on: On) -> bool {
     match name {
         "min" | "max" | "range" | "length" | "pattern" => {
-            !matches!(on, On::EnumValue | On::Declaration)
+            !matches!(on, On::EnumValue | On::Declaration | On::Concern)
         }
-        "tag" | "json" => !matches!(on, On::Result | On::Declaration),
-        "immutable" => on == On::ConcernField,
+        "tag" | "json" => !matches!(on, On::Result | On::Declaration | On::Concern),
+        "immutable" | "index" => on == On::ConcernField,
+        "hot" => on == On::Concern,
         _ => on != On::Result,
     }
 }
@@ -243,7 +251,8 @@ fn places(name: &str) -> &'static str {
     match name {
         "min" | "max" | "range" | "length" | "pattern" => "fields, keys, parameters and results",
         "tag" | "json" => "fields, keys, parameters and values of enums",
-        "immutable" => "fields of concerns",
+        "immutable" | "index" => "fields of concerns",
+        "hot" => "concerns",
         _ => "declarations, fields, parameters and values of enums",
     }
 }
@@ -256,6 +265,7 @@ fn describe(on: On) -> &'static str {
         On::Parameter => "a parameter",
         On::Result => "a result",
         On::EnumValue => "a value of an enum",
+        On::Concern => "a concern",
         On::Declaration => "a declaration",
     }
 }
@@ -269,6 +279,8 @@ fn usage(name: &str) -> &'static str {
         "pattern" => "`@pattern(\"[a-z]+\")`",
         "tag" => "`@tag(7)`",
         "immutable" => "`@immutable`, without arguments",
+        "index" => "`@index`, without arguments",
+        "hot" => "`@hot`, without arguments",
         "json" => "`@json(\"name\")`",
         _ => "`@deprecated(\"what to use instead\")`",
     }

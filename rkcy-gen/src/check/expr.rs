@@ -318,6 +318,13 @@ fn same_value(left: &Expr, right: &Expr) -> bool {
     match (&left.kind, &right.kind) {
         (ExprKind::Path(left), ExprKind::Path(right)) => left == right,
         (ExprKind::DerivedUuid(left), ExprKind::DerivedUuid(right)) => left == right,
+        (ExprKind::Key(one, left), ExprKind::Key(other, right)) => {
+            one == other
+                && left
+                    .iter()
+                    .zip(right)
+                    .all(|(left, right)| same_value(left, right))
+        }
         (
             ExprKind::Literal(Literal::Number(Number::Int(left))),
             ExprKind::Literal(Literal::Number(Number::Int(right))),

@@ -228,14 +228,12 @@ impl Checker {
             }
             ValueType::Concern(id) => {
                 let concern = self.schema.concern(id);
-                if concern.key.name == text && !self.schema.lost_keys.contains(&id) {
-                    Some(FieldRef::Key(id))
-                } else {
-                    concern
-                        .fields
-                        .iter()
-                        .position(|field| field.name == text)
-                        .map(|at| FieldRef::Concern(id, at as u32))
+                let at = |fields: &[Field]| fields.iter().position(|field| field.name == text);
+                let key = at(&concern.keys).filter(|_| !self.schema.lost_keys.contains(&id));
+                match (key, concern.keys.len()) {
+                    (Some(_), 1) => Some(FieldRef::Key(id)),
+                    (Some(part), _) => Some(FieldRef::KeyPart(id, part as u32)),
+                    (None, _) => at(&concern.fields).map(|at| FieldRef::Concern(id, at as u32)),
                 }
             }
             ValueType::Ref(id) | ValueType::IdOf(id) => {
@@ -363,7 +361,8 @@ impl Checker {
 
     fn field_behind(&self, field: FieldRef) -> &Field {
         match field {
-            FieldRef::Key(concern) => &self.schema.concern(concern).key,
+            FieldRef::Key(concern) => &self.schema.concern(concern).keys[0],
+            FieldRef::KeyPart(concern, part) => &self.schema.concern(concern).keys[part as usize],
             FieldRef::Concern(concern, at) => &self.schema.concern(concern).fields[at as usize],
             FieldRef::Message(message, at) => &self.schema.message(message).fields[at as usize],
         }

@@ -84,13 +84,17 @@ impl Schema {
     }
 
     /// What a key of a concern is, down to the type that is stored: `ref Y` where the key of X is
-    /// one, then the key of Y, and so on.
+    /// one, then the key of Y, and so on, up to a key of several parts.
     pub(super) fn key_chain(&self, concern: ConcernId) -> Vec<ValueType> {
         let mut chain = Vec::new();
         let mut next = concern;
         // A circle of keys is an error of its own, reported elsewhere.
         while chain.len() <= self.concerns.len() {
-            let key = self.concern(next).key.ty.value;
+            // A key of several parts is stored as such.
+            let Some(key) = self.concern(next).single_key() else {
+                break;
+            };
+            let key = key.ty.value;
             chain.push(key);
             match key {
                 ValueType::Ref(inner) | ValueType::IdOf(inner) => next = inner,

@@ -2,11 +2,10 @@
 
 use super::Checker;
 use super::body::{Body, Given};
-use super::concern::BUILTIN_OPERATIONS;
 use super::schema::Owner;
 use crate::diagnostic::{Code, Diagnostic, closest};
 use crate::model::{
-    Argument, ConcernId, Expr, ExprKind, Payload, Step, StepId, StepKind, Type, ValueType,
+    Argument, Builtin, ConcernId, Expr, ExprKind, Payload, Step, StepId, StepKind, Type, ValueType,
 };
 use crate::syntax::Span;
 use crate::syntax::ast::Ident;
@@ -18,11 +17,15 @@ impl Checker {
         let span = expr.span;
         match &expr.kind {
             Ast::Create(concern, entries) => match self.concern_named(concern) {
-                Some(id) => self.create(id, concern, entries, span, body),
+                Some(id) => {
+                    self.is_there(id, Builtin::Create, span);
+                    self.create(id, concern, entries, span, body)
+                }
                 None => self.lost(body),
             },
             Ast::Get(target) => match self.target(target, body) {
                 Some((concern, key)) => {
+                    self.is_there(concern, Builtin::Get, span);
                     let ty = Type::one(ValueType::Concern(concern));
                     self.append(concern, key, StepKind::Get, Some(ty), span, body)
                 }
@@ -196,7 +199,7 @@ impl Checker {
             name.span,
             format!("`{}` has no command or query `{text}`", declared.name),
         );
-        let finding = if BUILTIN_OPERATIONS.contains(&text.as_str()) {
+        let finding = if Builtin::from_word(text).is_some() {
             finding.help(match text.as_str() {
                 "create" => format!("write `create {} {{ … }}`", target.concern.text),
                 "update" => format!("write `update {}[…] {{ … }}`", target.concern.text),
@@ -276,17 +279,41 @@ impl Checker {
     ) -> Given {
         let id = StepId::new(body.steps.len());
         let values = self.create_entries(concern, name, entries, span, body);
-        let Some((key, fields)) = values else {
+        let Some((keys, fields)) = values else {
             return self.lost(body);
         };
-        let ty = Type::one(ValueType::IdOf(concern));
-        let key = key.unwrap_or(Expr {
-            ty,
-            kind: ExprKind::DerivedUuid(id),
-            span,
-        });
+        let key = self.new_key(concern, keys, id, span);
         let ty = Type::one(ValueType::Concern(concern));
         self.append(concern, key, StepKind::Create(fields), Some(ty), span, body)
+    }
+
+    /// The key of a new instance; a uuid that is left out is derived.
+    fn new_key(
+        &self,
+        concern: ConcernId,
+        keys: Vec<Option<Expr>>,
+        step: StepId,
+        span: Span,
+    ) -> Expr {
+        let declared = self.schema.concern(concern);
+        let whole = Type::one(ValueType::IdOf(concern));
+        let single = declared.single_key().is_some();
+        let parts = keys.into_iter().zip(&declared.keys).map(|(given, part)| {
+            given.unwrap_or(Expr {
+                ty: if single { whole } else { part.ty },
+                kind: ExprKind::DerivedUuid(step),
+                span,
+            })
+        });
+        let mut parts: Vec<Expr> = parts.collect();
+        match parts.pop() {
+            Some(key) if single => key,
+            last => Expr {
+                ty: whole,
+                kind: ExprKind::Key(concern, parts.into_iter().chain(last).collect()),
+                span,
+            },
+        }
     }
 
     fn append(

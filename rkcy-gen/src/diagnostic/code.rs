@@ -152,6 +152,9 @@ codes! {
     StepOnBinding       "0087" Error   "a step names its concern and key"
     TooLarge            "0088" Error   "values that grow without end"
     QueryWithoutResult  "0089" Error   "a query gives something"
+    // What a concern does without.
+    WrongNarrowing      "0110" Error   "`only` and `without` narrow what every concern has"
+    RemovedOperation    "0111" Error   "an operation that its concern does without"
 }
 
 impl Code {

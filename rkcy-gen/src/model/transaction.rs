@@ -170,6 +170,13 @@ pub(crate) fn resolve_key<'a>(steps: &'a [Step], key: &'a Expr) -> &'a Expr {
             ([FieldRef::Key(concern)], step) if step.concern == *concern => {
                 resolve_key(steps, &step.key)
             }
+            ([FieldRef::KeyPart(concern, part)], step) if step.concern == *concern => {
+                match &resolve_key(steps, &step.key).kind {
+                    ExprKind::Key(_, parts) => resolve_key(steps, &parts[*part as usize]),
+                    // What part of a key is that came whole is read from the instance.
+                    _ => key,
+                }
+            }
             _ => key,
         },
         _ => key,

@@ -109,9 +109,12 @@ impl<'a> Body<'a> {
             ),
         };
         lines.push(format!("// Step {}: {}", step.number, one_line(&shown)));
-        if let ExprKind::DerivedUuid(of) = &step.key.kind
-            && step.step.is_some_and(|written| written.id == *of)
-        {
+        let own = step.step.map(|written| written.id);
+        let mut derives = false;
+        step.key.walk(&mut |part| {
+            derives |= matches!(&part.kind, ExprKind::DerivedUuid(of) if Some(*of) == own);
+        });
+        if derives {
             lines.push(format!(
                 "let key_{0} = draft.derived_uuid({0}, 0);",
                 step.number
@@ -267,11 +270,22 @@ impl<'a> Body<'a> {
     ) -> Option<(String, bool)> {
         let concern = step.concern;
         let mut scope = self.scope(when);
-        let mut entries = vec![format!(
-            "{}: {}",
-            naming::snake(&concern.key.name),
-            scope.owned(step.key, concern.key.ty)
-        )];
+        let keys = match &step.key.kind {
+            ExprKind::Key(_, parts) => parts.as_slice(),
+            _ => std::slice::from_ref(step.key),
+        };
+        let mut entries: Vec<String> = concern
+            .keys
+            .iter()
+            .zip(keys)
+            .map(|(field, key)| {
+                format!(
+                    "{}: {}",
+                    naming::snake(&field.name),
+                    scope.owned(key, field.ty)
+                )
+            })
+            .collect();
         for (field, value) in concern.fields.iter().zip(values) {
             entries.push(format!(
                 "{}: {}",

@@ -78,6 +78,19 @@ impl Scope<'_> {
                 record.push('}');
                 (record, Many::One)
             }
+            ExprKind::Key(id, parts) => {
+                let concern = self.cx.model.concern(*id);
+                let name = self.cx.names.key(&concern.name).to_owned();
+                self.imports.insert(name.clone());
+                let parts = parts.iter().zip(&concern.keys).map(|(part, key)| {
+                    format!("{}: {}", naming::snake(&key.name), self.owned(part, key.ty))
+                });
+                let parts: Vec<String> = parts.collect();
+                (
+                    wrap(format!("{name} {{ {} }}", parts.join(", ")), want.value),
+                    Many::One,
+                )
+            }
             ExprKind::List(parts) => {
                 let item = Type::one(want.value);
                 let items: Vec<String> = parts.iter().map(|part| self.owned(part, item)).collect();

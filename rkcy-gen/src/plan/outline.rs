@@ -61,6 +61,7 @@ impl Cx<'_> {
                     .collect();
                 format!("{} {{ {} }}", message.name, entries.join(", "))
             }
+            ExprKind::Key(_, parts) => self.show_list(transaction, parts),
             ExprKind::List(parts) => format!("[{}]", self.show_list(transaction, parts)),
             ExprKind::Committed(concern, key) => {
                 format!(

@@ -164,7 +164,11 @@ impl Cx<'_> {
 
     /// The types that the file of a concern gives to others.
     fn given(&self, concern: &Concern) -> Vec<String> {
-        let mut names = vec![naming::camel(&concern.name)];
+        let mut names = vec![
+            naming::camel(&concern.name),
+            self.names.key(&concern.name).to_owned(),
+            self.names.patch(&concern.name).to_owned(),
+        ];
         let operations = operations(concern);
         if !operations.is_empty() {
             names.push(self.names.handlers(&concern.name).to_owned());

@@ -143,6 +143,7 @@ impl Cx<'_> {
                 .map(|param| (param, false))
                 .collect(),
             omissible: false,
+            key: false,
             deprecated: transaction.deprecated.as_deref(),
         };
         let value = self.value_struct(shape, &mut imports, &mut Claims::default());
