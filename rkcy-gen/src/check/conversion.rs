@@ -99,9 +99,4 @@ impl Checker {
             (None, None) => false,
         }
     }
-
-    /// Whether the value is a key of the concern.
-    pub(super) fn is_key_of(&self, expr: &Expr, concern: ConcernId) -> bool {
-        expr.ty.many == Many::One && self.is_usable_as(expr, ValueType::IdOf(concern))
-    }
 }

@@ -63,7 +63,6 @@ struct Root {
 struct Has {
     create: bool,
     get: bool,
-    update: bool,
     delete: bool,
 }
 
@@ -158,7 +157,6 @@ impl Cx<'_> {
             has: Has {
                 create: has(Builtin::Create),
                 get: has(Builtin::Get),
-                update: has(Builtin::Update),
                 delete: has(Builtin::Delete),
             },
             key_type,

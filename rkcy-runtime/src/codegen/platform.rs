@@ -4,6 +4,8 @@
 //! line and other front ends reach them by name. All tables are `static` in generated code.
 
 use super::draft::Draft;
+use super::key::KeyText;
+use super::patch::Patch;
 use super::value::Value;
 use super::{json, op};
 use crate::store::{Migration, TableDesc};
@@ -22,6 +24,7 @@ use std::sync::Arc;
 pub trait Concern: Value + Clone {
     /// Type of its key.
     type Key: KeyPart
+        + KeyText
         + Clone
         + Eq
         + Ord
@@ -133,6 +136,35 @@ impl OpDesc {
             params,
             refusals: &["already_exists"],
             ..OpDesc::of::<C, C>()
+        }
+    }
+
+    /// `update`, with the fields that may change as parameters.
+    #[must_use]
+    pub const fn update<C, P>(params: &'static [ParamDesc]) -> OpDesc
+    where
+        C: Concern + Serialize,
+        P: Patch<C> + Serialize + DeserializeOwned,
+    {
+        OpDesc {
+            number: op::UPDATE,
+            name: "update",
+            access: Access::Exclusive,
+            params,
+            refusals: &["not_found"],
+            ..OpDesc::of::<P, C>()
+        }
+    }
+
+    /// `delete`.
+    #[must_use]
+    pub const fn delete() -> OpDesc {
+        OpDesc {
+            number: op::DELETE,
+            name: "delete",
+            access: Access::Exclusive,
+            refusals: &["not_found"],
+            ..OpDesc::of::<json::Empty, ()>()
         }
     }
 
