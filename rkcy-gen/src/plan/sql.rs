@@ -244,7 +244,12 @@ impl Cx<'_> {
         for part in parts {
             let column = naming::sql_path(&name, &part.name);
             let inner = held.field(&naming::snake(&part.name));
-            let part_read = self.leaves(part, column, inner, columns, imports);
+            // What a part is, is said where its key is.
+            let bare = Field {
+                docs: String::new(),
+                ..part.clone()
+            };
+            let part_read = self.leaves(&bare, column, inner, columns, imports);
             read.push_str(&format!(" {}: {part_read},", naming::snake(&part.name)));
         }
         read.push_str(" }");
