@@ -56,6 +56,18 @@ pub enum Bug {
     AbortKeepsPending,
     /// The handler's context gives the worker's own clock.
     WallClock,
+    /// A row is deleted although a saga holds it.
+    HeldRowDeleted,
+    /// A transaction is cancelled by a partition that it has passed, not where it is.
+    CancelWhereItPassed,
+    /// A saga is resumed without the number of the parked attempt.
+    ResumeWithoutAttempt,
+    /// The steps of a saga are undone in the order in which they were made.
+    UndoInWrittenOrder,
+    /// A saga's holds are not kept until it is through.
+    NoHolds,
+    /// A refusal to wait by a bound is given to what undoes as well.
+    BoundRefusesUndo,
 }
 
 impl Bug {
@@ -88,6 +100,12 @@ impl Bug {
         ("position-outside-rows", Bug::PositionOutsideRows),
         ("abort-keeps-pending", Bug::AbortKeepsPending),
         ("wall-clock", Bug::WallClock),
+        ("held-row-deleted", Bug::HeldRowDeleted),
+        ("cancel-where-it-passed", Bug::CancelWhereItPassed),
+        ("resume-without-attempt", Bug::ResumeWithoutAttempt),
+        ("undo-in-written-order", Bug::UndoInWrittenOrder),
+        ("no-holds", Bug::NoHolds),
+        ("bound-refuses-undo", Bug::BoundRefusesUndo),
     ];
 }
 

@@ -20,7 +20,8 @@ use crate::fault::Fault;
 use crate::id::{PartitionId, TxnId};
 use crate::key::RowKey;
 use crate::settings::Settings;
-use crate::txn::{Outcome, ReplyTo, Txn};
+use crate::status::Ask;
+use crate::txn::{Mode, Outcome, ReplyTo, Txn};
 use crate::wire::{Malformed, Reader, Wire, put_integer};
 use bytes::Bytes;
 
@@ -48,10 +49,16 @@ pub enum Kind {
     Seal = 6,
     /// Nothing but time.
     Tick = 7,
+    /// A caller wants a transaction to end, from a submitter or from the partition that it went on from.
+    Cancel = 8,
+    /// An operator wants a parked saga to go on.
+    Resume = 9,
+    /// Somebody asks where transactions are.
+    Ask = 10,
 }
 
 impl Kind {
-    const ALL: [Kind; 7] = [
+    const ALL: [Kind; 10] = [
         Kind::Submit,
         Kind::Visit,
         Kind::Release,
@@ -59,6 +66,9 @@ impl Kind {
         Kind::Open,
         Kind::Seal,
         Kind::Tick,
+        Kind::Cancel,
+        Kind::Resume,
+        Kind::Ask,
     ];
 }
 
@@ -69,13 +79,18 @@ pub struct Head {
     pub kind: Kind,
     /// The transaction concerned; zero for control records.
     pub txn: TxnId,
-    /// The group of the visit.
-    pub group: Option<RowKey>,
+    /// Rows that the visit needs, as far as they are known: they may be loaded in advance.
+    pub rows: Vec<RowKey>,
     /// Who is told if the transaction must be given up here.
     pub reply: ReplyTo,
     /// The partitions it has passed, the first one first: they hold its locks.
     pub passed: Vec<PartitionId>,
+    /// Whether it is a saga: one that cannot be read is parked, since what it did must be undone.
+    pub saga: bool,
 }
+
+/// So many rows stand in a head at most; the others are loaded when they are met.
+const ROWS_IN_A_HEAD: usize = 32;
 
 impl Head {
     /// Head of a control record, or of one that needs no more than a kind and an id.
@@ -84,28 +99,31 @@ impl Head {
         Head {
             kind,
             txn,
-            group: None,
+            rows: Vec::new(),
             reply: ReplyTo(0),
             passed: Vec::new(),
+            saga: false,
         }
     }
 
     /// Head of a transaction at its next visit.
     #[must_use]
     pub fn of_txn(kind: Kind, txn: &Txn) -> Head {
-        let mut passed: Vec<PartitionId> = Vec::new();
-        for visit in txn.made() {
-            if !passed.contains(&visit.at()) {
-                passed.push(visit.at());
+        let mut rows: Vec<RowKey> = Vec::new();
+        if let Some(visit) = txn.visit() {
+            for row in visit.steps.iter().filter_map(|step| step.row(&visit.group)) {
+                if rows.len() < ROWS_IN_A_HEAD && !rows.contains(row) {
+                    rows.push(row.clone());
+                }
             }
         }
-        let group = txn.visit().map(|visit| visit.group.clone());
         Head {
             kind,
             txn: txn.id,
-            group,
+            rows,
             reply: txn.reply,
-            passed,
+            passed: txn.passed(),
+            saga: txn.mode == Mode::Saga,
         }
     }
 }
@@ -114,9 +132,10 @@ impl Wire for Head {
     fn put(&self, out: &mut Vec<u8>) {
         out.push(self.kind as u8);
         self.txn.put(out);
-        self.group.put(out);
+        self.rows.put(out);
         self.reply.0.put(out);
         self.passed.put(out);
+        self.saga.put(out);
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
         let kind = input.byte()?;
@@ -124,9 +143,10 @@ impl Wire for Head {
         Ok(Head {
             kind: kind.ok_or_else(|| input.malformed("an unknown kind of envelope"))?,
             txn: Wire::take(input)?,
-            group: Wire::take(input)?,
+            rows: Wire::take(input)?,
             reply: ReplyTo(Wire::take(input)?),
             passed: Wire::take(input)?,
+            saga: Wire::take(input)?,
         })
     }
 }
@@ -180,6 +200,12 @@ pub enum Body {
     Seal(u64),
     /// Nothing.
     Tick,
+    /// The head says which.
+    Cancel,
+    /// Number of the attempt that was parked.
+    Resume(u32),
+    /// What is asked.
+    Ask(Ask),
 }
 
 impl Body {
@@ -192,7 +218,9 @@ impl Body {
             Body::Outcome(outcome) => outcome.to_wire(),
             Body::Open(open) => open.to_wire(),
             Body::Seal(epoch) => epoch.to_wire(),
-            Body::Tick => Vec::new(),
+            Body::Tick | Body::Cancel => Vec::new(),
+            Body::Resume(attempt) => attempt.to_wire(),
+            Body::Ask(ask) => ask.to_wire(),
         }
     }
 
@@ -208,6 +236,9 @@ impl Body {
             Kind::Open => Body::Open(Wire::from_wire(bytes)?),
             Kind::Seal => Body::Seal(Wire::from_wire(bytes)?),
             Kind::Tick => Body::Tick,
+            Kind::Cancel => Body::Cancel,
+            Kind::Resume => Body::Resume(Wire::from_wire(bytes)?),
+            Kind::Ask => Body::Ask(Wire::from_wire(bytes)?),
         })
     }
 }
@@ -235,6 +266,16 @@ impl Envelope {
     #[must_use]
     pub fn submit(txn: Txn) -> Envelope {
         Envelope::new(Head::of_txn(Kind::Submit, &txn), &Body::Txn(Box::new(txn)))
+    }
+
+    /// A request about the transaction `txn`, or about any, with where the answer goes.
+    #[must_use]
+    pub fn request(kind: Kind, txn: TxnId, reply: ReplyTo, body: &Body) -> Envelope {
+        let head = Head {
+            reply,
+            ..Head::plain(kind, txn)
+        };
+        Envelope::new(head, body)
     }
 
     /// A control record.
@@ -393,7 +434,9 @@ impl Reply {
     pub fn fault(&self) -> Option<&Fault> {
         match &self.outcome {
             Outcome::Committed(_) => None,
-            Outcome::Refused(fault) | Outcome::NotTaken(fault) => Some(fault),
+            Outcome::Refused(fault) | Outcome::NotTaken(fault) | Outcome::Parked(fault) => {
+                Some(fault)
+            }
         }
     }
 }
@@ -424,7 +467,7 @@ mod tests {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(
             hex,
-            "01ddc0634e1b000000010201ac020103070707070707070707070707070707070000000152d016a001"
+            "019d8601df1c000000010201ac02010307070707070707070707070707070707000000000152d016a001"
         );
     }
 

@@ -15,7 +15,9 @@
 //!                  pending under the lock, on to the next           └► waiting visits run
 //! ```
 
+mod finish;
 mod journal;
+mod saga;
 mod visit;
 
 use crate::bugs::{self, Bug};
@@ -27,7 +29,9 @@ use crate::key::RowKey;
 use crate::logic::Logic;
 use crate::rows::{Rows, StoredRow};
 use crate::state::{EntryKey, Known, State};
+use crate::status;
 use crate::txn::{Mode, Outcome, ReplyTo, Txn};
+use crate::wire::Wire;
 use bytes::Bytes;
 use journal::Undo;
 use std::collections::{BTreeSet, VecDeque};
@@ -73,6 +77,15 @@ pub struct Input<'a> {
     pub envelope: &'a Envelope,
 }
 
+/// When a visit that waits has waited for long enough.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Due {
+    /// Milliseconds, by the partition's clock.
+    at: u64,
+    group: RowKey,
+    queued: (Position, u32),
+}
+
 /// One partition: its small state, the rows in memory, and what changed since the last change record.
 pub struct Partition {
     id: PartitionId,
@@ -87,6 +100,8 @@ pub struct Partition {
     touched_ids: Vec<TxnId>,
     /// Bytes of what was changed and is to be done since then, as far as they bound a batch.
     changed_bytes: usize,
+    /// Waiting visits with a deadline, the earliest first: told by the queues.
+    due: BTreeSet<Due>,
     // ---- of the application in progress
     undo: Vec<Undo>,
     effects: Vec<Effect>,
@@ -100,10 +115,14 @@ impl Partition {
     /// A partition that goes on from a folded state.
     #[must_use]
     pub fn new(id: PartitionId, generation: u32, logic: Arc<dyn Logic>, state: State) -> Partition {
+        let due = (state.queues.iter())
+            .flat_map(|(group, queue)| queue.iter().filter_map(|item| journal::due(group, item)))
+            .collect();
         Partition {
             id,
             generation,
             logic,
+            due,
             cut: state.position,
             state,
             rows: Rows::default(),
@@ -166,7 +185,10 @@ impl Partition {
         } else {
             Ok(())
         };
-        match done.and_then(|()| self.serve_released()) {
+        let done = done
+            .and_then(|()| self.expire())
+            .and_then(|()| self.serve_released());
+        match done {
             Ok(()) => {
                 self.finish_application(input);
                 effects.append(&mut self.effects);
@@ -228,14 +250,22 @@ impl Partition {
                 Ok(())
             }
             (Kind::Tick, _) => Ok(()),
+            // The head says it all.
+            (Kind::Cancel, _) => self.cancel(head.txn, input.number.is_none().then_some(head.reply)),
+            (Kind::Resume, Ok(Body::Resume(attempt))) => self.resume(head.txn, attempt, head.reply),
+            (Kind::Ask, Ok(Body::Ask(ask))) => {
+                let told = status::answer(&self.state, ask).to_wire();
+                self.answer(head.reply, head.txn, Outcome::Committed(Some(told.into())));
+                Ok(())
+            }
             // What a submitter sent may be skipped, and nobody is told it was refused for good.
-            (Kind::Submit, Err(fault)) => {
+            (Kind::Submit | Kind::Resume | Kind::Ask, Err(fault)) => {
                 self.answer(head.reply, head.txn, Outcome::NotTaken(fault));
                 Ok(())
             }
             (Kind::Visit, Err(_)) if bugs::on(Bug::UnreadableSkipped) => Ok(()),
             (Kind::Visit, Err(fault)) => {
-                self.give_up(head, fault);
+                self.give_up(head, fault, &input.envelope.body);
                 Ok(())
             }
             // A control record that cannot be read stands for nothing, whoever wrote it.
@@ -263,9 +293,8 @@ impl Partition {
                 self.answer(txn.reply, txn.id, outcome);
                 return Ok(());
             }
-            Some(Known::Running(mut asked)) => {
-                asked.push(txn.reply);
-                self.set_id(txn.id, Some(Known::Running(asked)));
+            Some(Known::Running(asked)) => {
+                self.ask_for_end(txn.id, asked, txn.reply);
                 return Ok(());
             }
             None => {}
@@ -317,16 +346,6 @@ impl Partition {
             ));
         }
         Ok(())
-    }
-
-    /// Remembers how a transaction ended, and tells those who asked meanwhile.
-    fn end(&mut self, id: TxnId, outcome: &Outcome) {
-        let asked = self.state.ids.asked(id).map(<[ReplyTo]>::to_vec);
-        for reply in asked.unwrap_or_default() {
-            self.answer(reply, id, outcome.clone());
-        }
-        let forget = bugs::on(Bug::IdForgottenEarly);
-        self.set_id(id, (!forget).then(|| Known::Ended(outcome.abridged())));
     }
 
     /// Rule 5: an Open counts where its build is that of the owner, or it names the last Seal, or it
@@ -381,6 +400,13 @@ impl Partition {
             generation: self.generation,
             position: self.state.position,
         }
+    }
+
+    /// When the first of the waiting visits has waited for long enough, in milliseconds of the partition's
+    /// clock. Somebody has to append a [`Kind::Tick`] then, where nothing else comes.
+    #[must_use]
+    pub fn due(&self) -> Option<u64> {
+        self.due.first().map(|due| due.at)
     }
 
     /// Whether an entry or a row was touched since the last change record.

@@ -408,13 +408,9 @@ impl Worker {
                 0
             };
         }
-        for group in frame
-            .envelopes
-            .iter()
-            .filter_map(|envelope| envelope.head.group.as_ref())
-        {
-            if !self.partition.rows().contains(group) {
-                self.wanted.insert(group.clone());
+        for row in frame.envelopes.iter().flat_map(|one| &one.head.rows) {
+            if !self.partition.rows().contains(row) {
+                self.wanted.insert(row.clone());
             }
         }
         self.next_feed += 1;

@@ -14,7 +14,7 @@ use rkcy_core::plan::{self, Partitions};
 use rkcy_core::rows::StoredRow;
 use rkcy_core::settings::Settings;
 use rkcy_core::storage::{Storage, StoredPosition};
-use rkcy_core::txn::{Access, Answer, Args, Mode, ReplyTo, Step, Txn, Unplanned};
+use rkcy_core::txn::{Access, Answer, Args, Place, ReplyTo, Rest, Step, Txn, Unplanned};
 use rkcy_core::worker::{Config, Progress, Stop, TakeOver, Worker};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,17 +45,8 @@ impl Logic for Counter {
         row.set(Some(value.clone()));
         Ok(value)
     }
-    fn args(&self, _: &Txn, _: u16) -> Result<Bytes, Fault> {
-        Ok(Bytes::new())
-    }
-    fn key(&self, _: &Txn, _: u16) -> Result<Key, Fault> {
-        Ok(Key::default())
-    }
-    fn check(&self, _: &Txn, _: u16) -> Result<(), Fault> {
-        Ok(())
-    }
-    fn answer(&self, _: &Txn) -> Result<Bytes, Fault> {
-        Ok(Bytes::new())
+    fn resume(&self, _: &Txn) -> Result<Rest, Fault> {
+        Ok(Rest::default())
     }
     fn concern_name(&self, _: ConcernId) -> &str {
         "Counter"
@@ -79,33 +70,25 @@ fn add_to_each(keys: &[u64], nth: u128) -> Envelope {
     let unplanned = (0_u16..).zip(keys).map(|(number, key)| Unplanned {
         step: Step {
             number,
+            place: Place::Root,
             op: 1,
             args: Args::Ready(Bytes::new()),
             keep: true,
+            sure: true,
+            undo: None,
         },
-        concern: CONCERN,
-        key: Some(Key::of(key)),
+        root: CONCERN,
+        group: Some(Key::of(key)),
         access: Access::Exclusive,
         after: Vec::new(),
     });
     let mut txn = Txn {
-        id: TxnId::from_parts(1_000, nth),
-        kind: 1,
-        schema: 1,
-        mode: Mode::Transaction,
-        budget: 0,
         reply: ReplyTo(u64::try_from(nth).unwrap()),
-        trace: Bytes::new(),
-        caller: Bytes::new(),
-        params: Bytes::new(),
-        visits: Vec::new(),
-        next: 0,
         unplanned: unplanned.collect(),
-        checks: Vec::new(),
-        results: Vec::new(),
         answer: Answer::Step(0),
+        ..Txn::new(TxnId::from_parts(1_000, nth), 1, 1)
     };
-    plan::extend(&mut txn, &Counter).unwrap();
+    plan::extend(&mut txn, &Counter);
     Envelope::submit(txn)
 }
 

@@ -41,17 +41,8 @@ impl Logic for Blobs {
         let size = row.value().map_or(0, Bytes::len);
         Ok(size.to_string().into())
     }
-    fn args(&self, _: &Txn, _: u16) -> Result<Bytes, Fault> {
-        Ok(Bytes::new())
-    }
-    fn key(&self, _: &Txn, _: u16) -> Result<Key, Fault> {
-        Ok(Key::default())
-    }
-    fn check(&self, _: &Txn, _: u16) -> Result<(), Fault> {
-        Ok(())
-    }
-    fn answer(&self, _: &Txn) -> Result<Bytes, Fault> {
-        Ok(Bytes::new())
+    fn resume(&self, _: &Txn) -> Result<Rest, Fault> {
+        Ok(Rest::default())
     }
     fn concern_name(&self, _: ConcernId) -> &str {
         panic!("a bug in the engine, for this test")
@@ -138,8 +129,10 @@ impl Place {
 
 fn single(client: &Client, key: u64, op: u16, size: usize) -> Txn {
     let args = Bytes::from(size.to_string());
+    let (concern, key) = (BLOB, Key::of(&key));
+    let row = RowKey { concern, key };
     client
-        .single(BLOB, Key::of(&key), op, Access::Exclusive, args)
+        .single(Client::new_id(), row.clone(), row, op, Access::Exclusive, args)
         .unwrap()
 }
 

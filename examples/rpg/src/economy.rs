@@ -135,7 +135,7 @@ fn single<C: Concern>(
     access: Access,
     args: Bytes,
 ) -> Result<Txn, Fault> {
-    request.single(C::ID, Key::of(key), op, access, args)
+    request.single::<C>(key, op, access, args)
 }
 
 /// Number of an operation, by its name in the schema; 0 where there is none.

@@ -7,6 +7,7 @@ use crate::codegen::{Bytes, ConcernDesc, OpDesc, op};
 use crate::driver::Client;
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::id::TxnId;
+use rkcy_core::key::{Key, RowKey};
 use rkcy_core::txn::{self, Access, Outcome};
 use serde_json::{Map, Value as Json, json};
 use std::process::ExitCode;
@@ -64,6 +65,7 @@ impl Txn {
             }
             Some(Outcome::Refused(fault)) => refused(term, id, "refused", &fault),
             Some(Outcome::NotTaken(fault)) => refused(term, id, "unknown", &fault),
+            Some(Outcome::Parked(fault)) => refused(term, id, "parked", &fault),
         };
         stopped.map(|()| code)
     }
@@ -83,7 +85,8 @@ impl Txn {
             })?;
             let (key, words) = key_and_words(concern, op, &self.args)?;
             let args = args::read(json, words, op.params, op.args_from_json)?;
-            let planned = client.single_as(id, concern.id, key, op.number, op.access, args)?;
+            let (group, row) = rows(concern, key)?;
+            let planned = client.single(id, group, row, op.number, op.access, args)?;
             return Ok((planned, op.result_to_json));
         }
         let Some(transaction) = desc.transaction(&self.name) else {
@@ -91,12 +94,20 @@ impl Txn {
             return Err(args::unknown("transaction", &self.name, &known));
         };
         let planned = args::read(json, &self.args, transaction.params, |json| {
-            let mut draft = client.draft(id, transaction.number);
-            (transaction.draft_from_json)(json, &mut draft)?;
-            client.finish(draft)
+            (transaction.from_json)(json, client.origin(id, &Bytes::new()))
         })?;
         Ok((planned, transaction.result_to_json))
     }
+}
+
+/// The group and the row of an instance.
+pub(super) fn rows(concern: &ConcernDesc, key: Key) -> Result<(RowKey, RowKey), Fault> {
+    let group = (concern.root)(&key).ok_or_else(|| {
+        let message = format!("this is no key of a {}", concern.name);
+        Fault::new(Class::Invalid, "wrong_key", message)
+    })?;
+    let concern = concern.id;
+    Ok((group, RowKey { concern, key }))
 }
 
 /// An operation of a concern by name.
@@ -125,7 +136,7 @@ fn key_and_words<'a>(
     concern: &ConcernDesc,
     op: &OpDesc,
     words: &'a [String],
-) -> Result<(crate::codegen::Key, &'a [String]), Fault> {
+) -> Result<(Key, &'a [String]), Fault> {
     let Some((key, rest)) = words.split_first() else {
         let message = format!(
             "the key of a {} is missing: {}.{} KEY {}",

@@ -2,11 +2,12 @@
 //!
 //! Owns how a fault in a JSON argument is told: the path of the field and what was expected there.
 
-use super::draft::Draft;
+use super::draft::{Origin, transaction};
 use super::platform::Transaction;
 use super::value::{Value, check, decode, encode};
 use bytes::Bytes;
 use rkcy_core::fault::{Class, Fault};
+use rkcy_core::txn::Txn;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
@@ -85,13 +86,13 @@ pub fn args_from_json<V: Value + DeserializeOwned>(json: Json) -> Result<Bytes, 
     Ok(encode(&value))
 }
 
-/// Reads the parameters of a transaction, checks them and adds its steps.
+/// Reads the parameters of a transaction, checks them and plans its visits.
 ///
 /// # Errors
 /// [`Class::Invalid`] with the path of the parameter, or a `require` that fails.
-pub fn draft_from_json<T: Transaction + DeserializeOwned>(
+pub fn transaction_from_json<T: Transaction + DeserializeOwned>(
     json: Json,
-    draft: &mut Draft,
-) -> Result<(), Fault> {
-    from_json::<T>(json)?.draft(draft)
+    origin: Origin<'_>,
+) -> Result<Txn, Fault> {
+    transaction(&from_json::<T>(json)?, origin)
 }

@@ -12,6 +12,7 @@ mod field;
 mod json;
 mod key;
 mod late;
+mod later;
 mod many;
 mod patch;
 mod platform;
@@ -21,20 +22,22 @@ mod time;
 mod value;
 
 /// Version of this contract. Generated code asserts it at compile time.
-pub const CONTRACT: u32 = 1;
+pub const CONTRACT: u32 = 2;
 
 pub use blob::Blob;
 pub use constraint::Pattern;
-pub use draft::{Draft, Spec};
+pub use crate::__later as later;
+pub use draft::{Draft, Origin, Spec, Turns, resume, root_of, single, transaction};
 pub use field::{
     put, put_list, put_optional, take, take_list, take_optional, take_or_default, take_required,
     unknown_number,
 };
-pub use json::{Empty, args_from_json, draft_from_json, from_json, to_json};
+pub use json::{Empty, args_from_json, from_json, to_json, transaction_from_json};
 pub use key::{KeyParts, KeyText, decode_key, key_from_text, key_of_text, key_text, key_to_text};
-pub use late::{
-    derived_uuid, not_late, params, result, schema, unknown_concern, unknown_transaction,
-};
+pub use late::{derived_uuid, schema, unknown_concern, unknown_transaction};
+#[doc(hidden)]
+pub use later::Union;
+pub use later::Later;
 pub use many::Many;
 pub use patch::{Patch, cleared, given, put_change, take_change, take_list_change};
 pub use platform::{
@@ -58,7 +61,7 @@ pub use rkcy_core::id::{ConcernId, TxnId};
 pub use rkcy_core::key::{Key, KeyPart, RowKey};
 pub use rkcy_core::logic::{Call, Context, Logic, Row};
 pub use rkcy_core::plan::Partitions;
-pub use rkcy_core::txn::{Access, Answer, Args, Outcome, Txn};
+pub use rkcy_core::txn::{Access, Mode, Outcome, Rest, Txn};
 pub use serde;
 pub use serde_json;
 pub use uuid::Uuid;

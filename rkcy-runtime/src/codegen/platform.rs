@@ -3,8 +3,9 @@
 //! Owns the typed traits that concerns and transactions implement, and the tables by which the command
 //! line and other front ends reach them by name. All tables are `static` in generated code.
 
-use super::draft::Draft;
+use super::draft::{Draft, Origin};
 use super::key::KeyText;
+use super::later::Later;
 use super::patch::Patch;
 use super::value::Value;
 use super::{json, op};
@@ -12,9 +13,9 @@ use crate::store::{Migration, TableDesc};
 use bytes::Bytes;
 use rkcy_core::fault::Fault;
 use rkcy_core::id::ConcernId;
-use rkcy_core::key::{Key, KeyPart};
+use rkcy_core::key::{Key, KeyPart, RowKey};
 use rkcy_core::logic::Logic;
-use rkcy_core::txn::Access;
+use rkcy_core::txn::{Access, Mode, Txn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
@@ -33,10 +34,17 @@ pub trait Concern: Value + Clone {
         + for<'de> serde::Deserialize<'de>
         + Send
         + Sync;
+    /// Type of the key of the root of its group: its own key's, where it is in no group.
+    type RootKey: KeyPart;
     /// Its rank.
     const ID: ConcernId;
+    /// Rank of the root of its group: its own, where it is in no group.
+    const ROOT: ConcernId = Self::ID;
     /// Its name in the schema.
     const NAME: &'static str;
+
+    /// The root's part of a key.
+    fn root_key(key: &Self::Key) -> Self::RootKey;
 
     /// The key of this instance.
     fn key(&self) -> Self::Key;
@@ -55,12 +63,14 @@ pub trait Transaction: Value {
     const NUMBER: u32;
     /// Its name in the schema.
     const NAME: &'static str;
+    /// How it is kept apart from the others.
+    const MODE: Mode;
 
-    /// Adds the steps to a draft. Checks what can be checked on parameters alone.
+    /// Names the steps, and tells the result: a pure function, run again whenever results have told more.
     ///
     /// # Errors
-    /// A `require` that fails, or an invalid parameter.
-    fn draft(&self, draft: &mut Draft) -> Result<(), Fault>;
+    /// A `require` that fails, or an invalid payload.
+    fn body(&self, t: &mut Draft<'_>) -> Result<Later<Self::Output>, Fault>;
 }
 
 /// A named parameter, for help and messages.
@@ -195,6 +205,8 @@ pub struct ConcernDesc {
     pub key_from_text: fn(&str) -> Result<Key, Fault>,
     /// Shows a key as a person writes it.
     pub key_to_text: fn(&Key) -> String,
+    /// The group that an instance is in, by its key.
+    pub root: fn(&Key) -> Option<RowKey>,
     /// Shows an encoded instance as JSON.
     pub to_json: fn(&Bytes) -> Result<Json, Fault>,
     /// How it is stored.
@@ -214,8 +226,8 @@ pub struct TransactionDesc {
     pub params: &'static [ParamDesc],
     /// Names of its refusals.
     pub refusals: &'static [&'static str],
-    /// Adds the steps for parameters given as a JSON object.
-    pub draft_from_json: fn(Json, &mut Draft) -> Result<(), Fault>,
+    /// The transaction with the parameters of a JSON object.
+    pub from_json: fn(Json, Origin<'_>) -> Result<Txn, Fault>,
     /// Shows its result as JSON.
     pub result_to_json: fn(&Bytes) -> Result<Json, Fault>,
 }

@@ -4,13 +4,13 @@
 //! one partition goes into one record.
 
 use super::answers::{Answers, unknown};
-use crate::codegen::{Bytes, Concern, Draft, Fault, Transaction, TxnId, decode};
+use crate::codegen::{self, Bytes, Concern, Fault, Origin, Transaction, TxnId, decode};
 use crate::log::{Log, LogError, StreamId, wall_clock};
 use crossbeam_channel::{Receiver, Sender};
 use rkcy_core::fault::Class;
 use rkcy_core::frame::{Envelope, Frame, Reply};
-use rkcy_core::id::{ConcernId, PartitionId};
-use rkcy_core::key::Key;
+use rkcy_core::id::PartitionId;
+use rkcy_core::key::{Key, RowKey};
 use rkcy_core::logic::Logic;
 use rkcy_core::txn::{Access, Outcome, ReplyTo, Txn};
 use std::collections::BTreeMap;
@@ -89,10 +89,15 @@ impl Client {
     /// # Errors
     /// As [`Client::call`].
     pub async fn call_as<T: Transaction>(&self, id: TxnId, params: &T) -> Result<T::Output, Fault> {
-        let mut draft = self.draft(id, T::NUMBER);
-        params.draft(&mut draft)?;
-        let result = self.submit(draft.finish(&*self.logic)?).await?;
-        decode(&result)
+        decode(&self.submit(self.plan(id, params)?).await?)
+    }
+
+    /// A transaction with its first visits planned, ready to submit.
+    ///
+    /// # Errors
+    /// An invalid parameter, a `require` that fails, or no step at all.
+    pub fn plan<T: Transaction>(&self, id: TxnId, params: &T) -> Result<Txn, Fault> {
+        codegen::transaction(params, self.origin(id, &Bytes::new()))
     }
 
     /// Reads an instance; waits for transactions that hold it.
@@ -100,48 +105,47 @@ impl Client {
     /// # Errors
     /// `not_found`, or as [`Client::call`].
     pub async fn get<C: Concern>(&self, key: &C::Key) -> Result<C, Fault> {
-        let op = crate::codegen::op::GET;
-        let txn = self.single(C::ID, Key::of(key), op, Access::Shared, Bytes::new())?;
+        let group = RowKey {
+            concern: C::ROOT,
+            key: Key::of(&C::root_key(key)),
+        };
+        let row = RowKey {
+            concern: C::ID,
+            key: Key::of(key),
+        };
+        let (id, op) = (Client::new_id(), codegen::op::GET);
+        let txn = self.single(id, group, row, op, Access::Shared, Bytes::new())?;
         decode(&self.submit(txn).await?)
     }
 
-    /// A draft with this id.
+    /// What a transaction of this platform is told beside its parameters; `caller` is the encoded message
+    /// that says who calls, or empty.
     #[must_use]
-    pub fn draft(&self, id: TxnId, kind: u32) -> Draft {
-        Draft::new(id, kind, self.logic.schema())
+    pub fn origin<'a>(&'a self, id: TxnId, caller: &'a Bytes) -> Origin<'a> {
+        Origin {
+            id,
+            schema: self.logic.schema(),
+            caller,
+            partitions: &*self.logic,
+        }
     }
 
-    /// A single operation, ready to submit.
+    /// A single operation on `row`, which is in `group`, ready to submit. One that changes something runs
+    /// once, however often it is submitted with this id.
     ///
     /// # Errors
     /// Where it cannot be planned.
     pub fn single(
         &self,
-        concern: ConcernId,
-        key: Key,
-        op: u16,
-        access: Access,
-        args: Bytes,
-    ) -> Result<Txn, Fault> {
-        self.single_as(Client::new_id(), concern, key, op, access, args)
-    }
-
-    /// The same with an id of the caller's: one that changes something runs once, however often it is
-    /// submitted.
-    ///
-    /// # Errors
-    /// Where it cannot be planned.
-    pub fn single_as(
-        &self,
         id: TxnId,
-        concern: ConcernId,
-        key: Key,
+        group: RowKey,
+        row: RowKey,
         op: u16,
         access: Access,
         args: Bytes,
     ) -> Result<Txn, Fault> {
-        let schema = self.logic.schema();
-        Draft::single(id, schema, concern, key, op, access, args, &*self.logic)
+        let caller = Bytes::new();
+        codegen::single(self.origin(id, &caller), group, row, op, access, args)
     }
 
     /// Submits a planned transaction and waits until the log has it, not for how it ends.
@@ -170,14 +174,6 @@ impl Client {
             .unwrap_or_else(|_| Err(unknown("the platform has stopped")))
     }
 
-    /// Plans the visits of a draft.
-    ///
-    /// # Errors
-    /// Where there is no plan.
-    pub fn finish(&self, draft: Draft) -> Result<Txn, Fault> {
-        draft.finish(&*self.logic)
-    }
-
     /// Submits a planned transaction and waits for its encoded result.
     ///
     /// # Errors
@@ -191,7 +187,9 @@ impl Client {
                     "it is committed; its result was too long to remember: read it",
                 )
             }),
-            Outcome::Refused(fault) | Outcome::NotTaken(fault) => Err(fault),
+            Outcome::Refused(fault) | Outcome::NotTaken(fault) | Outcome::Parked(fault) => {
+                Err(fault)
+            }
         }
     }
 

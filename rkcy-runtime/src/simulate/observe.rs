@@ -9,7 +9,7 @@ use rkcy_core::frame::Reply;
 use rkcy_core::id::{ConcernId, PartitionId, Position, TxnId};
 use rkcy_core::key::Key;
 use rkcy_core::logic::Logic;
-use rkcy_core::txn::{Outcome, Txn, Visit};
+use rkcy_core::txn::{Outcome, Txn};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -223,12 +223,14 @@ impl Observer {
             )));
         }
         if submission.told.is_none() && matches!(reply.outcome, Outcome::Committed(_)) {
-            let creates = |visit: &&Visit| visit.steps.iter().any(|step| step.op == op::CREATE);
-            let created = submission.txn.visits.iter().filter(creates);
-            self.created
-                .extend(created.map(|visit| (visit.group.concern, visit.group.key.clone())));
+            for visit in &submission.txn.visits {
+                let created = visit.steps.iter().filter(|step| step.op == op::CREATE);
+                let rows = created.filter_map(|step| step.row(&visit.group));
+                self.created
+                    .extend(rows.map(|row| (row.concern, row.key.clone())));
+            }
         }
-        let definite = !matches!(reply.outcome, Outcome::NotTaken(_));
+        let definite = !matches!(reply.outcome, Outcome::NotTaken(_) | Outcome::Parked(_));
         if definite || submission.told.is_none() {
             submission.told = Some(reply.outcome.clone());
         }
@@ -236,6 +238,7 @@ impl Observer {
             Outcome::Committed(_) => self.count("committed"),
             Outcome::Refused(fault) => self.count(format!("refused: {}", fault.code)),
             Outcome::NotTaken(fault) => self.count(format!("not taken: {}", fault.code)),
+            Outcome::Parked(_) => self.count("parked"),
         }
         // The first answer of a transaction is given at its commit point; later ones repeat it. A read
         // is answered anew each time.
@@ -243,7 +246,7 @@ impl Observer {
             self.events.extend(match &reply.outcome {
                 Outcome::Committed(result) => Some(Event::Committed(reply.txn, result.clone())),
                 Outcome::Refused(fault) => Some(Event::Refused(reply.txn, fault.clone())),
-                Outcome::NotTaken(_) => None,
+                Outcome::NotTaken(_) | Outcome::Parked(_) => None,
             });
         }
         Ok(())
@@ -279,5 +282,6 @@ fn describe(outcome: &Outcome) -> String {
         Outcome::Committed(Some(result)) => format!("committed, {} bytes", result.len()),
         Outcome::Committed(None) => "committed, read it".to_owned(),
         Outcome::Refused(fault) | Outcome::NotTaken(fault) => fault.to_string(),
+        Outcome::Parked(fault) => format!("parked: {fault}"),
     }
 }
