@@ -12,6 +12,8 @@ pub(super) enum On {
     Key,
     MessageField,
     Parameter,
+    /// A parameter of a function: what it is given has been checked where it comes from.
+    FunctionParameter,
     Result,
     EnumValue,
     Concern,
@@ -237,6 +239,7 @@ fn is_number(literal: &Literal) -> bool {
 
 fn may_stand(name: &str, on: On) -> bool {
     match name {
+        _ if on == On::FunctionParameter => false,
         "min" | "max" | "range" | "length" | "pattern" => {
             !matches!(on, On::EnumValue | On::Declaration | On::Concern)
         }
@@ -263,6 +266,7 @@ fn describe(on: On) -> &'static str {
         On::Key => "a key",
         On::MessageField => "a field of a message",
         On::Parameter => "a parameter",
+        On::FunctionParameter => "a parameter of a function",
         On::Result => "a result",
         On::EnumValue => "a value of an enum",
         On::Concern => "a concern",

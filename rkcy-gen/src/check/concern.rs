@@ -60,6 +60,7 @@ impl Checker {
                 }
             }
         }
+        self.undos(declared, id);
         let attributes = self.attributes(&declared.attributes, On::Concern);
         let (deprecated, hot) = (attributes.deprecated, attributes.hot);
         let target = &mut self.schema.concerns[id.index()];

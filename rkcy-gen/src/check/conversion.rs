@@ -29,7 +29,7 @@ impl Checker {
                 self.key_of_instance(finding, expr, concern)
             }
             (ty, _) if ty.is_optional() && expected.many == Many::One => {
-                finding.help("it may be absent; `if let` will ask for it")
+                finding.help("it may be absent: ask for it with `if let`")
             }
             (ty, value) if ty.many == Many::One && ty.value == value && expected.is_list() => {
                 finding.help("a list of one is written `[x]`")

@@ -50,9 +50,6 @@ impl Checker {
                     self.declare_type(&mut types, &event.0.name, Kind::Unbuilt);
                 }
                 Item::Transaction(transaction) => {
-                    if transaction.is_saga {
-                        self.not_supported(transaction.name.span, "`saga`");
-                    }
                     self.declare_action(
                         &mut actions,
                         &transaction.name,
@@ -64,10 +61,6 @@ impl Checker {
                     );
                 }
                 Item::Function(function) => {
-                    self.not_supported(function.0.name.span, "`function`");
-                    self.schema
-                        .unbuilt_calls
-                        .insert(function.0.name.text.clone());
                     self.declare_action(&mut actions, &function.0.name, "function");
                 }
                 Item::Effect(effect) => {

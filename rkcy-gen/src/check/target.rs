@@ -231,7 +231,7 @@ impl Checker {
         );
         let finding = match expr.ty.value {
             _ if expr.ty.is_optional() => {
-                finding.help("it may be absent; `if let` will ask for it")
+                finding.help("it may be absent: ask for it with `if let`")
             }
             ValueType::Concern(other) => self.key_of_instance(finding, expr, other),
             _ => finding.help(would_do),

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::field::{Constraints, Field};
 use super::ids::{CommandId, ConcernId, MessageId, QueryId, RefusalId};
+use super::transaction::StepKind;
 use super::types::Type;
 use crate::syntax::Span;
 
@@ -67,6 +68,15 @@ impl Concern {
     /// A command of this concern.
     pub fn command(&self, id: CommandId) -> &Command {
         &self.commands[id.index()]
+    }
+
+    /// What a command or a query of this concern says of its result.
+    pub fn answer(&self, kind: &StepKind) -> Option<&Answer> {
+        match kind {
+            StepKind::Command(id, _) => self.command(*id).result.as_ref(),
+            StepKind::Query(id, _) => Some(&self.query(*id).result),
+            _ => None,
+        }
     }
 
     /// A query of this concern.
@@ -146,6 +156,8 @@ pub struct Command {
     pub payload: Payload,
     /// What it answers. May be the concern itself.
     pub result: Option<Answer>,
+    /// `undo x`: the command that undoes it in a saga. It takes the same payload and refuses nothing.
+    pub undo: Option<CommandId>,
     /// How it may refuse.
     pub refusals: Refusals,
     /// Where its name stands.

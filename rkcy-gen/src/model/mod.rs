@@ -5,7 +5,8 @@
 //!   ├── Enum ── EnumValue
 //!   ├── Message ── Field
 //!   ├── Concern ── Field (keys and others), Command, Query
-//!   └── Transaction ── Field (params), Step, Require, Expr
+//!   ├── Function ── Field (params)
+//!   └── Transaction ── Field (params), Block ── Statement ── Step, Require, If, For, Expr
 //! ```
 //!
 //! Only `check` makes one, so what works on a model has no error path. Lists are in order of
@@ -15,10 +16,13 @@ mod concern;
 mod enumeration;
 mod expr;
 mod field;
+mod function;
 mod ids;
 mod message;
 mod outline;
+mod place;
 mod platform;
+mod text;
 pub(crate) mod transaction;
 mod types;
 
@@ -26,13 +30,20 @@ pub use concern::{Answer, Builtin, Builtins, Command, Concern, Payload, Query, R
 pub use enumeration::{Enum, EnumValue};
 pub use expr::{CompareOp, Expr, ExprKind, FieldRef, Path, Root};
 pub use field::{Constraints, Field, Length, Literal, Number};
+pub use function::Function;
 pub use ids::{
-    CommandId, ConcernId, EnumId, MessageId, ParamId, QueryId, RefusalId, StepId, TransactionId,
+    CommandId, ConcernId, EnumId, FunctionId, LocalId, MessageId, ParamId, QueryId, RefusalId,
+    StepId, TransactionId,
 };
 pub use message::Message;
 pub use outline::outline;
+pub use place::Place;
 pub use platform::Platform;
-pub use transaction::{Argument, Require, Step, StepKind, Transaction};
+pub use text::Text;
+pub use transaction::{
+    Argument, Block, For, Head, If, Local, LocalKind, Mode, Require, Statement, Step, StepKind,
+    Transaction,
+};
 pub use types::{Many, Scalar, Type, ValueType};
 
 use serde::Serialize;
@@ -49,6 +60,7 @@ pub struct Model {
     enums: Vec<Enum>,
     messages: Vec<Message>,
     concerns: Vec<Concern>,
+    functions: Vec<Function>,
     transactions: Vec<Transaction>,
 }
 
@@ -58,6 +70,7 @@ impl Model {
         enums: Vec<Enum>,
         messages: Vec<Message>,
         concerns: Vec<Concern>,
+        functions: Vec<Function>,
         transactions: Vec<Transaction>,
     ) -> Self {
         Self {
@@ -66,6 +79,7 @@ impl Model {
             enums,
             messages,
             concerns,
+            functions,
             transactions,
         }
     }
@@ -90,7 +104,12 @@ impl Model {
         &self.concerns
     }
 
-    /// The transactions.
+    /// The functions.
+    pub fn functions(&self) -> &[Function] {
+        &self.functions
+    }
+
+    /// The transactions and sagas.
     pub fn transactions(&self) -> &[Transaction] {
         &self.transactions
     }
@@ -108,6 +127,11 @@ impl Model {
     /// A concern by its id.
     pub fn concern(&self, id: ConcernId) -> &Concern {
         &self.concerns[id.index()]
+    }
+
+    /// A function by its id.
+    pub fn function(&self, id: FunctionId) -> &Function {
+        &self.functions[id.index()]
     }
 
     /// A transaction by its id.
