@@ -52,6 +52,8 @@ pub enum Bug {
     DeltaForgetsAbsence,
     /// Storage keeps its position outside the transaction of the rows (rule 3).
     PositionOutsideRows,
+    /// Storage writes what the log may still lose (rule 3).
+    StoredBeforeDurable,
     /// Pending values become the committed ones on an abort as well.
     AbortKeepsPending,
     /// The handler's context gives the worker's own clock.
@@ -98,6 +100,7 @@ impl Bug {
         ("queue-order-broken", Bug::QueueOrderBroken),
         ("delta-forgets-absence", Bug::DeltaForgetsAbsence),
         ("position-outside-rows", Bug::PositionOutsideRows),
+        ("stored-before-durable", Bug::StoredBeforeDurable),
         ("abort-keeps-pending", Bug::AbortKeepsPending),
         ("wall-clock", Bug::WallClock),
         ("held-row-deleted", Bug::HeldRowDeleted),

@@ -4,7 +4,7 @@
 //! one or more envelopes from one source:
 //!
 //! ```text
-//! byte 0       layout version, 1
+//! byte 0       layout version, 2; 1 is the same without `accept_clock` in an Open, and is read
 //! bytes 1..5   CRC-32C of the header, little-endian
 //! bytes 5..9   length of the header, little-endian
 //! header       source (none, or partition and number of the first envelope), count, and for each
@@ -26,7 +26,10 @@ use crate::wire::{Malformed, Reader, Wire, put_integer};
 use bytes::Bytes;
 
 /// Version of the layout that is written.
-pub const LAYOUT: u8 = 1;
+pub const LAYOUT: u8 = 2;
+
+/// Versions of the layout that are read.
+const READ: std::ops::RangeInclusive<u8> = 1..=LAYOUT;
 
 /// Bytes before the header: version, checksum, length.
 const PREFIX: usize = 9;
@@ -55,10 +58,12 @@ pub enum Kind {
     Resume = 9,
     /// Somebody asks where transactions are.
     Ask = 10,
+    /// How a transaction ended, in an audit.
+    Finished = 11,
 }
 
 impl Kind {
-    const ALL: [Kind; 10] = [
+    const ALL: [Kind; 11] = [
         Kind::Submit,
         Kind::Visit,
         Kind::Release,
@@ -69,6 +74,7 @@ impl Kind {
         Kind::Cancel,
         Kind::Resume,
         Kind::Ask,
+        Kind::Finished,
     ];
 }
 
@@ -162,6 +168,9 @@ pub struct Open {
     pub after: Option<u64>,
     /// It takes over from another build without a Seal, and answers for the replay.
     pub accept_replay: bool,
+    /// It sets the partition's clock to its own stamp, also backwards, and answers for that nobody
+    /// still repeats ids that were made while the clock was ahead of it.
+    pub accept_clock: bool,
     /// What holds from here on.
     pub settings: Settings,
 }
@@ -171,15 +180,21 @@ impl Wire for Open {
         self.owner.put(out);
         self.build.put(out);
         self.after.put(out);
-        self.accept_replay.put(out);
+        out.push(u8::from(self.accept_replay) | u8::from(self.accept_clock) << 1);
         self.settings.put(out);
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        let (owner, build, after) = (Wire::take(input)?, Wire::take(input)?, Wire::take(input)?);
+        let accepts = input.byte()?;
+        if accepts > 3 {
+            return Err(input.malformed("an Open that accepts what is not known"));
+        }
         Ok(Open {
-            owner: Wire::take(input)?,
-            build: Wire::take(input)?,
-            after: Wire::take(input)?,
-            accept_replay: Wire::take(input)?,
+            owner,
+            build,
+            after,
+            accept_replay: accepts & 1 != 0,
+            accept_clock: accepts & 2 != 0,
             settings: Wire::take(input)?,
         })
     }
@@ -206,6 +221,42 @@ pub enum Body {
     Resume(u32),
     /// What is asked.
     Ask(Ask),
+    /// How a transaction ended.
+    Finished(Finished),
+}
+
+/// How a transaction ended, as the audit tells it. The head has its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// Number of the transaction in the schema; 0 is a single operation, or one that could not be read.
+    pub kind: u32,
+    /// Who called, as the edge verified it; opaque to the engine.
+    pub caller: Bytes,
+    /// When it was decided: milliseconds since the Unix epoch, by the clock of the partition.
+    pub decided: u64,
+    /// The instances that were visited, by the roots of their groups.
+    pub groups: Vec<RowKey>,
+    /// How it ended. A parked saga is told of as well, and again when it has ended.
+    pub outcome: Outcome,
+}
+
+impl Wire for Finished {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.kind.put(out);
+        self.caller.put(out);
+        self.decided.put(out);
+        self.groups.put(out);
+        self.outcome.put(out);
+    }
+    fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        Ok(Finished {
+            kind: Wire::take(input)?,
+            caller: Wire::take(input)?,
+            decided: Wire::take(input)?,
+            groups: Wire::take(input)?,
+            outcome: Wire::take(input)?,
+        })
+    }
 }
 
 impl Body {
@@ -221,6 +272,7 @@ impl Body {
             Body::Tick | Body::Cancel => Vec::new(),
             Body::Resume(attempt) => attempt.to_wire(),
             Body::Ask(ask) => ask.to_wire(),
+            Body::Finished(finished) => finished.to_wire(),
         }
     }
 
@@ -239,6 +291,7 @@ impl Body {
             Kind::Cancel => Body::Cancel,
             Kind::Resume => Body::Resume(Wire::from_wire(bytes)?),
             Kind::Ask => Body::Ask(Wire::from_wire(bytes)?),
+            Kind::Finished => Body::Finished(Wire::from_wire(bytes)?),
         })
     }
 }
@@ -367,7 +420,7 @@ impl Frame {
     /// receiver. Damaged bodies are no error: they are marked.
     pub fn decode(bytes: Bytes) -> Result<Frame, Malformed> {
         let mut input = Reader::new(bytes);
-        if input.byte()? != LAYOUT {
+        if !READ.contains(&input.byte()?) {
             return Err(input.malformed("a frame of an unknown layout"));
         }
         let sum = take_u32(&mut input)?;
@@ -467,8 +520,41 @@ mod tests {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(
             hex,
-            "019d8601df1c000000010201ac02010307070707070707070707070707070707000000000152d016a001"
+            "029d8601df1c000000010201ac02010307070707070707070707070707070707000000000152d016a001"
         );
+    }
+
+    /// In layout 1 the flags were 0 or 1, so those Opens are read as they were meant.
+    #[test]
+    fn golden_bytes_of_an_open() {
+        let hex = |open: &Open| -> String {
+            let bytes = open.to_wire();
+            bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        };
+        let mut open = Open {
+            owner: 7,
+            build: 9,
+            after: Some(300),
+            accept_replay: true,
+            accept_clock: false,
+            settings: Settings::default(),
+        };
+        let settings = "e0d40380808020904ee807808010808020";
+        assert_eq!(hex(&open), format!("070901ac0201{settings}"));
+        open.accept_clock = true;
+        assert_eq!(hex(&open), format!("070901ac0203{settings}"));
+        assert_eq!(Open::from_wire(open.to_wire().into()), Ok(open));
+    }
+
+    /// Frames of before are read.
+    #[test]
+    fn the_layout_of_before_is_read() {
+        let bytes = Frame::encode(None, [release(1, true)].iter());
+        let mut before = bytes.to_vec();
+        before[0] = 1;
+        assert_eq!(Frame::decode(before.clone().into()), Frame::decode(bytes));
+        before[0] = 3;
+        assert!(Frame::decode(before.into()).is_err());
     }
 
     #[test]

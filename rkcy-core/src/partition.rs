@@ -51,6 +51,21 @@ pub enum Effect {
     },
     /// Answer a submitter.
     Answer(Reply),
+    /// Nothing: what a saga has just done, for those who watch.
+    Saga(TxnId, SagaEvent),
+}
+
+/// What a saga has just done in this partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SagaEvent {
+    /// The next of its visits took effect.
+    Took,
+    /// Its next visit was refused; it goes back.
+    Turned,
+    /// The next of its steps was undone.
+    Undid,
+    /// The next of its steps could not be undone.
+    Parked,
 }
 
 /// Why an envelope was not applied.
@@ -102,6 +117,9 @@ pub struct Partition {
     changed_bytes: usize,
     /// Waiting visits with a deadline, the earliest first: told by the queues.
     due: BTreeSet<Due>,
+    /// The low-water mark of ids went back since then. A fold forgets by the mark that a change record
+    /// ends with, so what was forgotten by a higher one must not be left to it.
+    rewound: bool,
     // ---- of the application in progress
     undo: Vec<Undo>,
     effects: Vec<Effect>,
@@ -129,6 +147,7 @@ impl Partition {
             touched: BTreeSet::new(),
             touched_ids: Vec::new(),
             changed_bytes: 0,
+            rewound: false,
             undo: Vec::new(),
             effects: Vec::new(),
             released: VecDeque::new(),
@@ -190,6 +209,7 @@ impl Partition {
             .and_then(|()| self.serve_released());
         match done {
             Ok(()) => {
+                self.rewound |= self.state.scalars.floor < before.1.floor;
                 self.finish_application(input);
                 effects.append(&mut self.effects);
                 Ok(())
@@ -242,7 +262,7 @@ impl Partition {
                 Ok(())
             }
             (Kind::Open, Ok(Body::Open(open))) => {
-                self.open(&open, input.at);
+                self.open(&open, input.at, input.stamp);
                 Ok(())
             }
             (Kind::Seal, Ok(Body::Seal(epoch))) => {
@@ -251,7 +271,9 @@ impl Partition {
             }
             (Kind::Tick, _) => Ok(()),
             // The head says it all.
-            (Kind::Cancel, _) => self.cancel(head.txn, input.number.is_none().then_some(head.reply)),
+            (Kind::Cancel, _) => {
+                self.cancel(head.txn, input.number.is_none().then_some(head.reply))
+            }
             (Kind::Resume, Ok(Body::Resume(attempt))) => self.resume(head.txn, attempt, head.reply),
             (Kind::Ask, Ok(Body::Ask(ask))) => {
                 let told = status::answer(&self.state, ask).to_wire();
@@ -312,6 +334,14 @@ impl Partition {
     fn admit(&mut self, id: TxnId) -> Result<(), Fault> {
         let (clock, settings) = (self.state.scalars.clock, &self.state.scalars.settings);
         let (window, limit) = (settings.window, settings.id_bytes);
+        let running = self.state.ids.running();
+        if running as u64 >= u64::from(settings.running) {
+            return Err(Fault::new(
+                Class::Bound,
+                "too_many_running",
+                format!("{running} transactions run that began in this partition: try again later"),
+            ));
+        }
         if id.stamp() > clock.saturating_add(window) {
             return Err(Fault::new(
                 Class::Bound,
@@ -349,8 +379,9 @@ impl Partition {
     }
 
     /// Rule 5: an Open counts where its build is that of the owner, or it names the last Seal, or it
-    /// accepts the replay.
-    fn open(&mut self, open: &Open, at: Position) {
+    /// accepts the replay. One that accepts the clock sets it to its own stamp, and with it what ids are
+    /// too old: what was taken before cannot be taken again, what callers stamp from now on can.
+    fn open(&mut self, open: &Open, at: Position, stamp: u64) {
         let scalars = &mut self.state.scalars;
         if scalars.epoch.is_some() && open.owner == scalars.owner {
             return;
@@ -363,6 +394,10 @@ impl Partition {
             scalars.build = open.build;
             scalars.sealed = None;
             scalars.settings = open.settings.clone();
+            if open.accept_clock {
+                scalars.clock = stamp;
+                scalars.floor = stamp;
+            }
         }
     }
 
@@ -423,10 +458,12 @@ impl Partition {
 
     /// Takes the change record of everything applied since the last one, with the values that hold now:
     /// as they are when its last envelope has been applied (rule 2). `None` where nothing was applied.
+    /// It is a snapshot also where the clock was set back since the last one.
     pub fn take_change(&mut self, snapshot: bool) -> Option<Change> {
         if self.cut == self.state.position {
             return None;
         }
+        let snapshot = std::mem::take(&mut self.rewound) || snapshot;
         let mut ids = std::mem::take(&mut self.touched_ids);
         let touched = std::mem::take(&mut self.touched);
         let entries = if snapshot {

@@ -72,19 +72,24 @@ pub fn check(txn: &Txn) -> Result<(), Unplannable> {
 }
 
 /// Sagas: one visit for each run of steps on one group.
-fn in_written_order(
-    txn: &mut Txn,
-    waiting: &mut Steps,
-    partitions: &(impl Partitions + ?Sized),
-) {
+fn in_written_order(txn: &mut Txn, waiting: &mut Steps, partitions: &(impl Partitions + ?Sized)) {
     while let Some((group, access)) = waiting.rest.first().and_then(|first| {
-        let ready = first.after.iter().all(|number| !waiting.open.contains(number));
-        group_of(first).filter(|_| ready).map(|group| (group, first.access))
+        let ready = first
+            .after
+            .iter()
+            .all(|number| !waiting.open.contains(number));
+        group_of(first)
+            .filter(|_| ready)
+            .map(|group| (group, first.access))
     }) {
         let steps = waiting.take_first_of(&group);
         txn.visits.push(Visit {
-            partition: partition_of(group.concern, &group.key, partitions.partitions(group.concern))
-                .index,
+            partition: partition_of(
+                group.concern,
+                &group.key,
+                partitions.partitions(group.concern),
+            )
+            .index,
             group,
             access,
             steps,
@@ -201,7 +206,10 @@ impl Steps {
                 takes && open.remove(&waiting.step.number)
             })
             .count();
-        self.rest.drain(..count).map(|waiting| waiting.step).collect()
+        self.rest
+            .drain(..count)
+            .map(|waiting| waiting.step)
+            .collect()
     }
 }
 
@@ -332,7 +340,9 @@ mod tests {
         ];
         let mut txn = plan(steps.clone());
         assert_eq!(shape(&txn), [(1, vec![0])]);
-        let rest = told(&mut txn, 0, steps, |steps| steps[1].group = Some(Key::of(&7_u64)));
+        let rest = told(&mut txn, 0, steps, |steps| {
+            steps[1].group = Some(Key::of(&7_u64))
+        });
         revise(&mut txn, rest, &Three);
         assert_eq!(shape(&txn), [(1, vec![]), (2, vec![1]), (3, vec![2])]);
     }

@@ -79,7 +79,13 @@ pub fn answer(state: &State, ask: Ask) -> Vec<Status> {
         Ask::Running(most) => {
             let mut ids: Vec<TxnId> = (state.ids.running_ids())
                 .chain(state.trails.keys().copied())
-                .chain(state.queues.values().flatten().map(|waiting| waiting.txn.id))
+                .chain(
+                    state
+                        .queues
+                        .values()
+                        .flatten()
+                        .map(|waiting| waiting.txn.id),
+                )
                 .collect();
             ids.sort_unstable();
             ids.dedup();

@@ -450,11 +450,7 @@ impl Wire for Step {
         }
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
-        let (number, place, op) = (
-            Wire::take(input)?,
-            Wire::take(input)?,
-            Wire::take(input)?,
-        );
+        let (number, place, op) = (Wire::take(input)?, Wire::take(input)?, Wire::take(input)?);
         let flags = input.byte()?;
         if flags > 3 {
             return Err(input.malformed("unknown flags of a step"));

@@ -3,14 +3,14 @@
 
 use bytes::Bytes;
 use rkcy_core::fault::Fault;
-use rkcy_core::frame::{Body, Envelope, Kind, Open};
+use rkcy_core::frame::{Body, Envelope, Finished, Kind, Open};
 use rkcy_core::id::{ConcernId, PartitionId, Position, TxnId};
 use rkcy_core::key::{Key, RowKey, partition_of};
 use rkcy_core::logic::{Call, Logic, Row};
 use rkcy_core::partition::{Effect, Halt, Input, Partition};
 use rkcy_core::plan::{self, Partitions};
 use rkcy_core::rows::StoredRow;
-use rkcy_core::settings::Settings;
+use rkcy_core::settings::{Audit, Settings};
 use rkcy_core::state::State;
 use rkcy_core::status::{Ask, Fact, Status};
 use rkcy_core::txn::{
@@ -55,7 +55,11 @@ impl Logic for Numbers {
     }
     fn run(&self, call: &Call<'_>, row: &mut Row) -> Result<Bytes, Fault> {
         let value = row.value().map_or(0, number);
-        let amount = if call.args.is_empty() { 0 } else { number(call.args) };
+        let amount = if call.args.is_empty() {
+            0
+        } else {
+            number(call.args)
+        };
         let new = match call.op {
             GET => return Ok(bytes(value)),
             DELETE => {
@@ -162,6 +166,7 @@ struct Cluster {
     offsets: Vec<u64>,
     now: u64,
     told: BTreeMap<u64, Vec<Outcome>>,
+    audit: BTreeMap<u16, Vec<(TxnId, Finished)>>,
 }
 
 impl Cluster {
@@ -182,6 +187,7 @@ impl Cluster {
             build: 1,
             after: None,
             accept_replay: false,
+            accept_clock: false,
             settings,
         });
         let first = || VecDeque::from([(None, Envelope::control(Kind::Open, &open))]);
@@ -191,6 +197,7 @@ impl Cluster {
             offsets: vec![0; usize::from(PARTITIONS)],
             now: 1_000,
             told: BTreeMap::new(),
+            audit: BTreeMap::new(),
         };
         cluster.settle();
         cluster
@@ -244,7 +251,22 @@ impl Cluster {
                     to,
                     number,
                     envelope,
-                } => self.inboxes[usize::from(to.index)].push_back((Some((from, number)), envelope)),
+                } if !to.is_audit() => {
+                    self.inboxes[usize::from(to.index)].push_back((Some((from, number)), envelope));
+                }
+                Effect::Send {
+                    number, envelope, ..
+                } => {
+                    let Body::Finished(finished) =
+                        Body::decode(envelope.head.kind, envelope.body).unwrap()
+                    else {
+                        panic!("only ends are told of")
+                    };
+                    let audit = self.audit.entry(from.index).or_default();
+                    assert_eq!(number, audit.len() as u64 + 1);
+                    audit.push((envelope.head.txn, finished));
+                }
+                Effect::Saga(..) => {}
                 Effect::Answer(reply) => {
                     self.told.entry(reply.to.0).or_default().push(reply.outcome);
                 }
@@ -491,9 +513,16 @@ fn a_saga_that_cannot_be_undone_waits_for_an_operator_and_is_resumed_once() {
             .filter(|outcome| matches!(outcome, Outcome::Committed(_)))
             .count()
     };
-    assert_eq!((taken(&cluster.told[&51]), taken(&cluster.told[&52])), (1, 0));
+    assert_eq!(
+        (taken(&cluster.told[&51]), taken(&cluster.told[&52])),
+        (1, 0)
+    );
 
-    cluster.submit(txn(4, Mode::Transaction, vec![step(0, ACCOUNT, b, TAKE, 150)]));
+    cluster.submit(txn(
+        4,
+        Mode::Transaction,
+        vec![step(0, ACCOUNT, b, TAKE, 150)],
+    ));
     cluster.settle();
     cluster.request(Kind::Resume, id, 53, &Body::Resume(2));
     cluster.request(Kind::Resume, id, 54, &Body::Resume(2));
@@ -523,7 +552,12 @@ fn a_saga_that_cannot_be_read_on_its_way_is_parked() {
     cluster.settle();
     assert!(matches!(cluster.told(2), Outcome::Parked(_)));
     assert_eq!(cluster.account(a), 5);
-    assert!(cluster.partitions.iter().any(|one| !one.state().holds.is_empty()));
+    assert!(
+        cluster
+            .partitions
+            .iter()
+            .any(|one| !one.state().holds.is_empty())
+    );
 }
 
 #[test]
@@ -543,7 +577,11 @@ fn a_visit_that_waits_too_long_is_refused_by_a_tick() {
     let mut waits = txn(3, Mode::Transaction, vec![step(0, ACCOUNT, a, TAKE, 1)]);
     waits.budget = 50;
     cluster.submit(waits);
-    cluster.submit(txn(4, Mode::Transaction, vec![step(0, ACCOUNT, a, TAKE, 1)]));
+    cluster.submit(txn(
+        4,
+        Mode::Transaction,
+        vec![step(0, ACCOUNT, a, TAKE, 1)],
+    ));
     assert!(cluster.apply(first) && cluster.apply(first));
     assert_eq!(cluster.partitions[at].due(), Some(1_050));
     cluster.now = 1_050;
@@ -572,7 +610,10 @@ fn a_cancel_follows_a_transaction_to_where_it_is() {
             cluster.submit(txn(
                 2,
                 Mode::Transaction,
-                vec![step(0, ACCOUNT, b, ADD, 1), step(1, ACCOUNT, keys()[2], ADD, 1)],
+                vec![
+                    step(0, ACCOUNT, b, ADD, 1),
+                    step(1, ACCOUNT, keys()[2], ADD, 1),
+                ],
             ));
             assert!(cluster.apply(at(b)));
         }
@@ -597,7 +638,10 @@ fn a_cancel_follows_a_transaction_to_where_it_is() {
         // Whoever cancels it again hears how it ended; nobody knows of another.
         cluster.send(home, cancel);
         let other = TxnId::from_parts(1_000, 77);
-        cluster.send(home, Envelope::request(Kind::Cancel, other, ReplyTo(10), &Body::Cancel));
+        cluster.send(
+            home,
+            Envelope::request(Kind::Cancel, other, ReplyTo(10), &Body::Cancel),
+        );
         cluster.settle();
         assert_eq!(cluster.told(9), cluster.told(3));
         assert!(matches!(cluster.told(10), Outcome::NotTaken(fault) if fault.code == "unknown_id"));
@@ -633,5 +677,62 @@ fn no_bound_refuses_what_undoes() {
     cluster.settle();
     assert_eq!(cluster.refused(2), "too_little");
     assert_eq!(cluster.account(a), 9);
+    cluster.assert_at_rest();
+}
+
+#[test]
+fn the_audit_tells_of_every_end_once_where_it_was_decided() {
+    for (audit, expected) in [(Audit::All, 3), (Audit::Refused, 1), (Audit::Off, 0)] {
+        let mut cluster = Cluster::with(Settings {
+            audit,
+            ..Settings::default()
+        });
+        let [a, b, _] = keys();
+        add(&mut cluster, 1, a, 10);
+        for (nth, amount) in [(2, 5), (3, 50)] {
+            cluster.submit(txn(
+                nth,
+                Mode::Transaction,
+                vec![
+                    step(0, ACCOUNT, a, TAKE, amount),
+                    step(1, ACCOUNT, b, ADD, 1),
+                ],
+            ));
+            cluster.settle();
+        }
+        let told: Vec<_> = cluster.audit.values().flatten().collect();
+        assert_eq!(told.len(), expected);
+        for (id, finished) in told {
+            let refused = matches!(finished.outcome, Outcome::Refused(_));
+            assert_eq!(refused, *id == TxnId::from_parts(1_000, 3));
+            assert!(!finished.groups.is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_partition_runs_no_more_transactions_than_it_may() {
+    let mut cluster = Cluster::with(Settings {
+        running: 1,
+        ..Settings::default()
+    });
+    let [a, b, _] = keys();
+    let over_two = |nth| {
+        txn(
+            nth,
+            Mode::Transaction,
+            vec![step(0, ACCOUNT, a, ADD, 1), step(1, ACCOUNT, b, ADD, 1)],
+        )
+    };
+    cluster.submit(over_two(1));
+    cluster.submit(over_two(2));
+    cluster.settle();
+    assert!(cluster.is_committed(1));
+    assert!(
+        matches!(cluster.told(2), Outcome::NotTaken(fault) if fault.code == "too_many_running")
+    );
+    cluster.submit(over_two(3));
+    cluster.settle();
+    assert!(cluster.is_committed(3));
     cluster.assert_at_rest();
 }

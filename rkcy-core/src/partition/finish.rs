@@ -3,8 +3,9 @@
 use super::{Effect, Halt, Partition};
 use crate::bugs::{self, Bug};
 use crate::fault::{Class, Fault};
-use crate::frame::{Body, Head, Kind, Reply};
+use crate::frame::{Body, Finished, Head, Kind, Reply};
 use crate::id::{PartitionId, TxnId};
+use crate::settings::Audit;
 use crate::state::{Known, Lock, Parked};
 use crate::txn::{Outcome, ReplyTo, Txn};
 use bytes::Bytes;
@@ -15,6 +16,8 @@ struct Ending<'a> {
     passed: &'a [PartitionId],
     remembered: bool,
     reply: ReplyTo,
+    /// Absent where it could not be read.
+    txn: Option<&'a Txn>,
 }
 
 impl Partition {
@@ -30,6 +33,7 @@ impl Partition {
             passed: &txn.passed(),
             remembered: txn.is_remembered(),
             reply: txn.reply,
+            txn: Some(txn),
         };
         self.finish(&ending, outcome, commit);
     }
@@ -42,6 +46,7 @@ impl Partition {
             passed: &head.passed,
             remembered: true,
             reply: head.reply,
+            txn: None,
         };
         if head.saga {
             let home = head.passed.first().copied();
@@ -50,7 +55,7 @@ impl Partition {
                 fault,
                 txn: body.clone(),
             };
-            return self.keep_parked(head.txn, home, head.reply, parked);
+            return self.keep_parked(head.txn, home, head.reply, parked, None);
         }
         self.finish(&ending, Outcome::Refused(fault), false);
     }
@@ -66,12 +71,47 @@ impl Partition {
             self.send(to, Head::plain(Kind::Release, ending.id), body);
         }
         self.release_here(ending.id, commit);
-        self.tell_home(ending.id, ending.passed.first().copied(), ending.remembered, &outcome);
+        if ending.remembered {
+            self.note_in_audit(ending.id, ending.txn, &outcome);
+        }
+        self.tell_home(
+            ending.id,
+            ending.passed.first().copied(),
+            ending.remembered,
+            &outcome,
+        );
         self.effects.push(Effect::Answer(Reply {
             to: ending.reply,
             txn: ending.id,
             outcome,
         }));
+    }
+
+    /// Tells the audit how a transaction ended, where it is to know.
+    pub(super) fn note_in_audit(&mut self, id: TxnId, txn: Option<&Txn>, outcome: &Outcome) {
+        let wanted = match self.state.scalars.settings.audit {
+            Audit::Off => false,
+            Audit::Refused => !matches!(outcome, Outcome::Committed(_)),
+            Audit::All => true,
+        };
+        if !wanted {
+            return;
+        }
+        let mut groups = Vec::new();
+        for visit in txn.iter().flat_map(|txn| &txn.visits) {
+            if !groups.contains(&visit.group) {
+                groups.push(visit.group.clone());
+            }
+        }
+        let finished = Finished {
+            kind: txn.map_or(0, |txn| txn.kind),
+            caller: txn.map(|txn| txn.caller.clone()).unwrap_or_default(),
+            decided: self.state.scalars.clock,
+            groups,
+            outcome: outcome.clone(),
+        };
+        let head = Head::plain(Kind::Finished, id);
+        self.send(self.id.audit(), head, Body::Finished(finished).encode());
     }
 
     /// Tells the partition that remembers the id; `None` where nothing was made yet, so it is this one.
@@ -166,7 +206,8 @@ impl Partition {
                 }
                 Some(Known::Running(asked)) => self.ask_for_end(id, asked, reply),
                 None => {
-                    let fault = Fault::new(Class::Bound, "unknown_id", "no such transaction began here");
+                    let fault =
+                        Fault::new(Class::Bound, "unknown_id", "no such transaction began here");
                     self.answer(reply, id, Outcome::NotTaken(fault));
                     return Ok(());
                 }
@@ -186,7 +227,10 @@ impl Partition {
         }
         if bugs::on(Bug::CancelWhereItPassed) && self.state.trails.contains_key(&id) {
             self.release_here(id, false);
-            self.end(id, &Outcome::Refused(Fault::refusal("cancelled", "a caller has cancelled it")));
+            self.end(
+                id,
+                &Outcome::Refused(Fault::refusal("cancelled", "a caller has cancelled it")),
+            );
             return Ok(());
         }
         if let Some(next) = self.state.trails.get(&id).and_then(|trail| trail.next) {

@@ -179,6 +179,7 @@ impl Partition {
                     number.put(scratch);
                     envelope.put(scratch);
                 }
+                Effect::Saga(..) => {}
                 Effect::Answer(reply) => {
                     reply.to.0.put(scratch);
                     reply.txn.put(scratch);

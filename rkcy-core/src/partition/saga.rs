@@ -4,7 +4,7 @@
 //! has turned around travels as a list of visits of one undo each.
 
 use super::visit::Copies;
-use super::{Effect, Halt, Partition};
+use super::{Effect, Halt, Partition, SagaEvent};
 use crate::bugs::{self, Bug};
 use crate::fault::{Class, Fault};
 use crate::frame::Reply;
@@ -18,6 +18,11 @@ impl Partition {
     /// The steps of a visit went through: their effects are committed, and what can be undone is held.
     pub(super) fn take_effect(&mut self, txn: &mut Txn, copies: Copies, undo: Vec<Undo>) {
         self.write_rows(copies);
+        let event = match txn.turned {
+            None => SagaEvent::Took,
+            Some(_) => SagaEvent::Undid,
+        };
+        self.effects.push(Effect::Saga(txn.id, event));
         let Some(group) = txn.visit().map(|visit| visit.group.clone()) else {
             return;
         };
@@ -39,6 +44,7 @@ impl Partition {
 
     /// A step was refused: goes back. Gives the saga back where the first undo is in this partition.
     pub(super) fn turn_around(&mut self, mut txn: Txn, fault: Fault) -> Option<Txn> {
+        self.effects.push(Effect::Saga(txn.id, SagaEvent::Turned));
         if txn.undo.is_empty() {
             self.abort(&txn, fault);
             return None;
@@ -76,12 +82,13 @@ impl Partition {
 
     /// An undo could not be made: the saga waits for an operator.
     pub(super) fn park(&mut self, txn: &Txn, fault: Fault) {
+        self.effects.push(Effect::Saga(txn.id, SagaEvent::Parked));
         let parked = Parked {
             attempt: txn.attempt + 1,
             fault,
             txn: txn.to_wire().into(),
         };
-        self.keep_parked(txn.id, txn.home(), txn.reply, parked);
+        self.keep_parked(txn.id, txn.home(), txn.reply, parked, Some(txn));
     }
 
     /// Keeps a parked saga, and says so to its caller and to those who ask.
@@ -91,10 +98,12 @@ impl Partition {
         home: Option<PartitionId>,
         reply: ReplyTo,
         parked: Parked,
+        txn: Option<&Txn>,
     ) {
         let message = format!("it waits for an operator: {}", parked.fault);
         let told = Outcome::Parked(Fault::new(Class::Bound, "parked", message).cut());
         self.set_parked(id, Some(parked));
+        self.note_in_audit(id, txn, &told);
         self.tell_home(id, home, true, &told);
         self.effects.push(Effect::Answer(Reply {
             to: reply,
@@ -107,9 +116,9 @@ impl Partition {
     /// once.
     pub(super) fn resume(&mut self, id: TxnId, attempt: u32, reply: ReplyTo) -> Result<(), Halt> {
         let parked = self.state.parked.get(&id).cloned();
-        let Some(parked) = parked.filter(|parked| {
-            parked.attempt == attempt || bugs::on(Bug::ResumeWithoutAttempt)
-        }) else {
+        let Some(parked) = parked
+            .filter(|parked| parked.attempt == attempt || bugs::on(Bug::ResumeWithoutAttempt))
+        else {
             let message = format!("attempt {attempt} of this saga is not parked here");
             let fault = Fault::refusal("not_parked", message);
             self.answer(reply, id, Outcome::Refused(fault));
@@ -126,7 +135,14 @@ impl Partition {
                 let fault = Fault::from(unreadable);
                 self.answer(reply, id, Outcome::Refused(fault.clone()));
                 let attempt = attempt + 1;
-                self.set_parked(id, Some(Parked { attempt, fault, ..parked }));
+                self.set_parked(
+                    id,
+                    Some(Parked {
+                        attempt,
+                        fault,
+                        ..parked
+                    }),
+                );
                 Ok(())
             }
         }

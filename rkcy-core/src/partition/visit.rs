@@ -531,7 +531,9 @@ fn fits(lock: Option<&Lock>, access: Access) -> bool {
 /// Whether a `require` can be judged that could not before.
 fn is_check_ready(txn: &Txn) -> bool {
     let is_done = |number: &u16| txn.done.binary_search(number).is_ok();
-    txn.checks.iter().any(|check| check.after.iter().all(is_done))
+    txn.checks
+        .iter()
+        .any(|check| check.after.iter().all(is_done))
 }
 
 /// A step whose row or payload should be known by now.

@@ -26,7 +26,9 @@ impl Checker {
             from.extend(&places[step.id.index()].guards);
             let behind = everything_behind(from, transaction, &places);
             let mut late = behind.iter().map(|id| transaction.step(*id));
-            let Some(late) = late.find(|earlier| self.schema.rank(earlier.concern) >= self.schema.rank(step.concern)) else {
+            let Some(late) = late.find(|earlier| {
+                self.schema.rank(earlier.concern) >= self.schema.rank(step.concern)
+            }) else {
                 continue;
             };
             let (wanted, other) = (
@@ -72,7 +74,11 @@ fn everything_behind(
         pending.extend(&places[id.index()].guards);
         let earlier = transaction.steps.iter().take(ends[id.index()]);
         let earlier = earlier.filter(|earlier| earlier.concern == step.concern);
-        pending.extend(earlier.map(|earlier| earlier.id).filter(|it| !behind.contains(it)));
+        pending.extend(
+            earlier
+                .map(|earlier| earlier.id)
+                .filter(|it| !behind.contains(it)),
+        );
     }
     behind
 }
@@ -86,7 +92,9 @@ fn ends_of_loops(places: &[Place]) -> Vec<usize> {
         match outermost(place) {
             None => index,
             Some(own) => {
-                let same = after.iter().take_while(|other| outermost(other) == Some(own));
+                let same = after
+                    .iter()
+                    .take_while(|other| outermost(other) == Some(own));
                 index + same.count()
             }
         }

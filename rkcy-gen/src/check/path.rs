@@ -106,7 +106,9 @@ impl Checker {
                     span,
                     "the platform does not say what `caller` is",
                 )
-                .help("name the message that the edge fills in: `platform NAME { caller Session }`"),
+                .help(
+                    "name the message that the edge fills in: `platform NAME { caller Session }`",
+                ),
             ),
         }
         body.blurred = true;
@@ -216,15 +218,23 @@ impl Checker {
             Many::One => {}
             Many::Optional => {
                 self.report(
-                    Diagnostic::new(Code::FieldOfOptional, span, format!("this is a `{whole}`, so it may be absent and have no `{text}`"))
-                        .help("ask for it: `if let x = … { … }`"),
+                    Diagnostic::new(
+                        Code::FieldOfOptional,
+                        span,
+                        format!("this is a `{whole}`, so it may be absent and have no `{text}`"),
+                    )
+                    .help("ask for it: `if let x = … { … }`"),
                 );
                 return None;
             }
             Many::List => {
                 self.report(
-                    Diagnostic::new(Code::NoFields, span, format!("this is a `{whole}`, and a list has no fields"))
-                        .help("go through it: `for x in … { … }`"),
+                    Diagnostic::new(
+                        Code::NoFields,
+                        span,
+                        format!("this is a `{whole}`, and a list has no fields"),
+                    )
+                    .help("go through it: `for x in … { … }`"),
                 );
                 return None;
             }

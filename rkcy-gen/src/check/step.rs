@@ -5,8 +5,8 @@ use super::body::{Body, Given};
 use super::schema::Owner;
 use crate::diagnostic::{Code, Diagnostic, closest};
 use crate::model::{
-    Argument, Builtin, ConcernId, Expr, ExprKind, Field, Many, Payload, Statement, Step, StepId, StepKind,
-    Type, ValueType,
+    Argument, Builtin, ConcernId, Expr, ExprKind, Field, Many, Payload, Statement, Step, StepId,
+    StepKind, Type, ValueType,
 };
 use crate::syntax::Span;
 use crate::syntax::ast::Ident;

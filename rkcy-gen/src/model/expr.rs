@@ -72,7 +72,7 @@ pub struct Path {
 }
 
 /// Where a path begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Root {
     /// A parameter of the transaction.
@@ -127,9 +127,7 @@ impl Expr {
             ExprKind::Record(_, parts)
             | ExprKind::Key(_, parts)
             | ExprKind::List(parts)
-            | ExprKind::Call(_, parts) => {
-                parts.iter().for_each(|part| part.walk(visit))
-            }
+            | ExprKind::Call(_, parts) => parts.iter().for_each(|part| part.walk(visit)),
             ExprKind::Committed(_, inner)
             | ExprKind::Not(inner)
             | ExprKind::IsPresent(inner)

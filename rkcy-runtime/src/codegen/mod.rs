@@ -24,9 +24,9 @@ mod value;
 /// Version of this contract. Generated code asserts it at compile time.
 pub const CONTRACT: u32 = 2;
 
+pub use crate::__later as later;
 pub use blob::Blob;
 pub use constraint::Pattern;
-pub use crate::__later as later;
 pub use draft::{Draft, Origin, Spec, Turns, resume, root_of, single, transaction};
 pub use field::{
     put, put_list, put_optional, take, take_list, take_optional, take_or_default, take_required,
@@ -35,9 +35,9 @@ pub use field::{
 pub use json::{Empty, args_from_json, from_json, to_json, transaction_from_json};
 pub use key::{KeyParts, KeyText, decode_key, key_from_text, key_of_text, key_text, key_to_text};
 pub use late::{derived_uuid, schema, unknown_concern, unknown_transaction};
+pub use later::Later;
 #[doc(hidden)]
 pub use later::Union;
-pub use later::Later;
 pub use many::Many;
 pub use patch::{Patch, cleared, given, put_change, take_change, take_list_change};
 pub use platform::{

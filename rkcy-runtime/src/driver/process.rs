@@ -4,7 +4,7 @@
 //! that is durable. A thread owns its partitions; nothing on this path is shared or locked.
 
 use super::answers::Answers;
-use crate::log::{Done, Log, LogError, StreamId, wall_clock};
+use crate::log::{Clock, Done, Log, LogError, StreamId};
 use crate::store::{Loaded, Store, StoreError};
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
@@ -15,6 +15,7 @@ use rkcy_core::worker::{Progress, Stop, Worker};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// What a worker thread hears.
 pub(crate) enum Event {
@@ -28,6 +29,8 @@ pub(crate) enum Event {
     Stored(PartitionId, Position),
     /// Stop in good order.
     Drain,
+    /// Stop at once, as a crash would: what is not in the log is not done.
+    Halt,
 }
 
 /// Why a worker thread ended.
@@ -75,6 +78,9 @@ struct Slot {
 pub(crate) struct Process {
     slots: Vec<Slot>,
     log: Arc<dyn Log>,
+    clock: Clock,
+    /// Who hears when every partition of this thread has come to its own Open.
+    ready: Option<oneshot::Sender<()>>,
     store: Arc<dyn Store>,
     tokio: tokio::runtime::Handle,
     answers: Arc<Answers>,
@@ -83,16 +89,19 @@ pub(crate) struct Process {
     woken: Arc<AtomicBool>,
     /// Told to stop in good order.
     draining: bool,
+    /// Told to stop at once.
+    halted: bool,
 }
 
 impl Process {
     /// A thread for `workers`, each of which has been opened.
     pub(crate) fn new(
         workers: Vec<Worker>,
-        log: Arc<dyn Log>,
+        (log, clock): (Arc<dyn Log>, Clock),
         store: Arc<dyn Store>,
         tokio: tokio::runtime::Handle,
         answers: Arc<Answers>,
+        ready: oneshot::Sender<()>,
         (sender, events): (Sender<Event>, Receiver<Event>),
     ) -> Process {
         let slots = workers.into_iter().map(|worker| Slot {
@@ -110,6 +119,8 @@ impl Process {
         Process {
             slots,
             log,
+            clock,
+            ready: Some(ready),
             store,
             tokio,
             answers,
@@ -117,6 +128,7 @@ impl Process {
             sender,
             woken: Arc::default(),
             draining: false,
+            halted: false,
         }
     }
 
@@ -151,9 +163,16 @@ impl Process {
             }
             // What is appended from here on is noticed: by this round, or by the wake after it.
             self.woken.swap(false, Ordering::AcqRel);
+            if self.halted {
+                return Ok(());
+            }
             busy = false;
             for nth in 0..self.slots.len() {
                 busy |= self.turn(nth)?;
+            }
+            if self.ready.is_some() && self.slots.iter().all(|slot| slot.worker.owns()) {
+                // Who started this may have given up.
+                let _ = self.ready.take().map(|ready| ready.send(()));
             }
         }
         Ok(())
@@ -189,6 +208,7 @@ impl Process {
                     slot.worker.loaded(loaded.position, &loaded.rows)?;
                 }
             }
+            Event::Halt => self.halted = true,
             Event::Drain => {
                 self.draining = true;
                 for nth in 0..self.slots.len() {
@@ -238,7 +258,7 @@ impl Process {
                 slot.worker.next_offset(),
                 READ_BYTES,
             )?;
-            let now = wall_clock();
+            let now = (self.clock)();
             read_all = records.is_empty();
             for record in records {
                 slot.worker

@@ -12,7 +12,7 @@ use rkcy_core::storage::{Storage, StorageStop};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 /// Bytes of change records read at a time, per partition.
 const READ_BYTES: usize = 4 << 20;
@@ -47,6 +47,8 @@ pub(crate) struct StorageTask {
     pub(crate) wake: Arc<Notify>,
     /// Set: write what there is, then end.
     pub(crate) finish: Arc<AtomicBool>,
+    /// Set: end once the write under way is through.
+    pub(crate) halt: Arc<AtomicBool>,
     /// Rows written since the start.
     pub(crate) rows: Arc<AtomicU64>,
     /// When the last batch of each partition was written.
@@ -68,11 +70,24 @@ impl StorageTask {
         let watcher: crate::log::Wake = Arc::new(move || wake.notify_one());
         self.log.watch(&streams, Arc::clone(&watcher));
         loop {
+            if self.halt.load(Ordering::Acquire) {
+                return Ok(());
+            }
             let finish = self.finish.load(Ordering::Acquire);
             let mut progress = false;
             for nth in 0..self.partitions.len() {
                 progress |= self.read(nth)?;
-                progress |= self.write(nth, finish).await?;
+            }
+            let partitions = 0..self.partitions.len();
+            let due: Vec<usize> = partitions.filter(|nth| self.is_due(*nth, finish)).collect();
+            if !due.is_empty() {
+                // All that was read, of every partition: the database syncs what it writes, and must not
+                // know of records that a power loss may take from the log.
+                persist(&*self.log).await?;
+                for nth in due {
+                    self.write(nth).await?;
+                }
+                progress = true;
             }
             let waiting = self
                 .partitions
@@ -109,15 +124,21 @@ impl StorageTask {
         Ok(progress)
     }
 
-    /// Writes the batch of one partition, where it is due.
-    async fn write(&mut self, nth: usize, now: bool) -> Result<bool, StorageError> {
-        let (id, storage, worker) = &mut self.partitions[nth];
-        let id = *id;
+    /// Whether the batch of one partition is to be written: now, or because of its age or size.
+    fn is_due(&self, nth: usize, now: bool) -> bool {
+        let (_, storage, _) = &self.partitions[nth];
         let due = now
             || self.written[nth].elapsed() >= BATCH_TIME
             || storage.pending_rows() >= BATCH_ROWS;
-        let Some(batch) = due.then(|| storage.take_batch()).flatten() else {
-            return Ok(false);
+        due && storage.has_batch()
+    }
+
+    /// Writes the batch of one partition.
+    async fn write(&mut self, nth: usize) -> Result<(), StorageError> {
+        let (id, storage, worker) = &mut self.partitions[nth];
+        let id = *id;
+        let Some(batch) = storage.take_batch() else {
+            return Ok(());
         };
         let (rows, new) = (batch.rows.len() as u64, batch.new);
         write(&*self.store, id, batch, &self.finish).await?;
@@ -132,8 +153,16 @@ impl StorageTask {
         if let Some(offset) = new.position.offset() {
             self.log.trim(StreamId::commands(id), offset)?;
         }
-        Ok(true)
+        Ok(())
     }
+}
+
+/// Waits until all that can be read now survives a power loss.
+async fn persist(log: &dyn Log) -> Result<(), LogError> {
+    let (sender, persisted) = oneshot::channel();
+    // Nobody waits any more only where this task is gone.
+    log.persist(Box::new(move |result| drop(sender.send(result))));
+    persisted.await.unwrap_or(Err(LogError::Closed))
 }
 
 /// Writes a batch; what may pass is tried again, ever less often, and said. Who is to stop does not wait

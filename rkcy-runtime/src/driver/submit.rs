@@ -381,7 +381,7 @@ fn append(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::{Done, Record, Wake};
+    use crate::log::{Done, Persisted, Record, Wake};
     use rkcy_core::frame::{Head, Kind};
     use std::ops::Range;
     use std::sync::Mutex;
@@ -403,6 +403,9 @@ mod tests {
             Err(LogError::Closed)
         }
         fn watch(&self, _: &[StreamId], _: Wake) {}
+        fn persist(&self, done: Persisted) {
+            done(Err(LogError::Closed));
+        }
         fn trim(&self, _: StreamId, _: u64) -> Result<(), LogError> {
             Err(LogError::Closed)
         }
@@ -422,7 +425,7 @@ mod tests {
             };
             let submission = Submission {
                 to: PartitionId {
-                    concern: ConcernId(1),
+                    concern: rkcy_core::id::ConcernId(1),
                     index: 0,
                 },
                 envelope: Envelope {
