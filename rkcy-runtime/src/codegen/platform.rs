@@ -205,6 +205,8 @@ pub struct ConcernDesc {
     pub key_from_text: fn(&str) -> Result<Key, Fault>,
     /// Shows a key as a person writes it.
     pub key_to_text: fn(&Key) -> String,
+    /// The root of its group: itself, where it is in no group.
+    pub group: ConcernId,
     /// The group that an instance is in, by its key.
     pub root: fn(&Key) -> Option<RowKey>,
     /// Shows an encoded instance as JSON.
@@ -243,7 +245,7 @@ pub struct PlatformDesc {
     pub schema: u64,
     /// Partitions of a root concern, unless told otherwise.
     pub partitions: u16,
-    /// Concerns, by rank.
+    /// Concerns, by rank; those in groups too.
     pub concerns: &'static [ConcernDesc],
     /// Transactions, by number.
     pub transactions: &'static [TransactionDesc],
@@ -275,6 +277,20 @@ impl PlatformDesc {
     #[must_use]
     pub fn concern(&self, name: &str) -> Option<&'static ConcernDesc> {
         self.concerns.iter().find(|concern| concern.name == name)
+    }
+
+    /// The concerns that are the roots of groups: those with partitions.
+    pub fn roots(&self) -> impl Iterator<Item = &'static ConcernDesc> {
+        self.concerns
+            .iter()
+            .filter(|concern| concern.group == concern.id)
+    }
+
+    /// The group that a row is in; `None` where its key cannot be read.
+    #[must_use]
+    pub fn group_of(&self, row: &RowKey) -> Option<RowKey> {
+        let concern = self.concerns.iter().find(|it| it.id == row.concern)?;
+        (concern.root)(&row.key)
     }
 
     /// The name of a concern, for messages.
