@@ -24,6 +24,7 @@ const NEVER_RAW: &[&str] = &["_", "self", "super", "crate", "Self", "extern"];
 const MODULES: &[&str] = &[
     "proto",
     "txn",
+    "functions",
     "codegen",
     "rkcy_runtime",
     "std",
@@ -245,6 +246,8 @@ pub struct TypeNames {
     pub std: Std,
     /// The trait of all handlers.
     pub all_handlers: String,
+    /// The trait of functions.
+    pub functions: String,
     /// The type that implements the engine's view.
     pub logic: String,
 }
@@ -291,6 +294,7 @@ impl TypeNames {
         }
         let all_handlers = claims.claim("Handlers".to_owned());
         let logic = claims.claim("Logic".to_owned());
+        let functions = claims.claim("Functions".to_owned());
         let std = Std::new(&claims);
         Self {
             payloads,
@@ -299,6 +303,7 @@ impl TypeNames {
             transactions,
             std,
             all_handlers,
+            functions,
             logic,
         }
     }

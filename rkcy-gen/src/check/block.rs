@@ -1,7 +1,7 @@
 //! Pass 5, blocks: the statements of a transaction or inside of braces, and what they give.
 
 use super::Checker;
-use super::body::{Binding, Body, Bound, BoundBy, rooted};
+use super::body::{Body, Bound, BoundBy, rooted};
 use super::expr::committed;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{

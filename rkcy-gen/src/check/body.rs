@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::model::transaction::needed_results;
 use crate::model::{
-    Expr, ExprKind, Field, Local, LocalId, LocalKind, Mode, ParamId, Path, Refusals, Root,
+    Expr, ExprKind, Field, Local, LocalId, LocalKind, ParamId, Path, Refusals, Root,
     Statement, Step, StepId, Type,
 };
 use crate::syntax::Span;
@@ -19,7 +19,6 @@ const MAX_PARTS: usize = 50_000;
 
 /// A transaction while it is checked.
 pub(super) struct Body<'a> {
-    pub(super) mode: Mode,
     /// The parameters that are known.
     pub(super) params: &'a [Field],
     pub(super) bindings: Vec<Binding<'a>>,
@@ -101,13 +100,11 @@ pub(super) enum Given {
 impl<'a> Body<'a> {
     /// A transaction before its first statement.
     pub(super) fn new(
-        mode: Mode,
         params: &'a [Param],
         known: &'a [Field],
         refusals: Refusals,
     ) -> Self {
         let mut body = Self {
-            mode,
             params: known,
             bindings: Vec::new(),
             open: Vec::new(),

@@ -4,7 +4,7 @@
 use super::Checker;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{
-    ConcernId, Expr, ExprKind, Literal, Mode, Number, Place, Root, Step, Transaction,
+    ConcernId, Expr, ExprKind, Literal, Mode, Number, Place, Step, Transaction,
 };
 
 /// More visits than this hold locks for too long, and make the transaction too large to travel.
@@ -63,7 +63,7 @@ fn most_visits(transaction: &Transaction, places: &[Place]) -> u64 {
     let mut visits: u64 = 0;
     for step in &transaction.steps {
         let key = transaction.resolve_key(&step.key);
-        let count = turns_of_key(transaction, places, place(step), key);
+        let count = transaction.instances(key, place(step), places);
         let known = instances
             .iter_mut()
             .find(|(concern, other, _)| *concern == step.concern && same_value(other, key));
@@ -78,28 +78,6 @@ fn most_visits(transaction: &Transaction, places: &[Place]) -> u64 {
     }
     let first = instances.iter().map(|(.., count)| *count);
     first.fold(visits, u64::saturating_add)
-}
-
-/// How many instances a key means at most, over all turns.
-fn turns_of_key(transaction: &Transaction, places: &[Place], place: &Place, key: &Expr) -> u64 {
-    let ExprKind::Path(path) = &key.kind else {
-        return match key.kind {
-            ExprKind::Literal(_) => 1,
-            _ => place.turns(),
-        };
-    };
-    match path.root {
-        Root::Param(_) | Root::Now | Root::Caller => 1,
-        Root::Step(id) => places[transaction.step(id).id.index()].turns(),
-        Root::Local(id) => match place.loops.iter().position(|(element, _)| *element == id) {
-            Some(depth) => {
-                let outer = place.loops.iter().take(depth + 1);
-                let bounds = outer.map(|(_, bound)| u64::from(*bound));
-                bounds.fold(1, u64::saturating_mul)
-            }
-            None => place.turns(),
-        },
-    }
 }
 
 /// Whether two keys are certainly the same.

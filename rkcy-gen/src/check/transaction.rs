@@ -39,7 +39,7 @@ impl Checker {
         } else {
             Mode::Transaction
         };
-        let mut body = Body::new(mode, &declared.params, &params, refusals);
+        let mut body = Body::new(&declared.params, &params, refusals);
         body.blurred = !complete;
         for binding in &body.bindings {
             self.hides_nothing(binding.name);

@@ -70,7 +70,7 @@ pub struct Path {
 }
 
 /// Where a path begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Root {
     /// A parameter of the transaction.

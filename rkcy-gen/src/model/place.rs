@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::expr::Expr;
+use super::expr::{Expr, ExprKind, Root};
 use super::ids::{LocalId, StepId};
 use super::transaction::{Block, For, Head, If, Statement, Transaction};
 
@@ -62,6 +62,27 @@ impl Transaction {
             }
         });
         values.into_iter().for_each(visit);
+    }
+
+    /// How many instances the key of a step means at most, over all turns of the loops around it.
+    pub fn instances(&self, key: &Expr, place: &Place, places: &[Place]) -> u64 {
+        let path = match &key.kind {
+            ExprKind::Literal(_) => return 1,
+            ExprKind::Path(path) => path,
+            _ => return place.turns(),
+        };
+        match path.root {
+            Root::Param(_) | Root::Now | Root::Caller => 1,
+            Root::Step(id) => places[id.index()].turns(),
+            Root::Local(id) => match place.loops.iter().position(|(element, _)| *element == id) {
+                Some(depth) => {
+                    let outer = place.loops.iter().take(depth + 1);
+                    let bounds = outer.map(|(_, bound)| u64::from(*bound));
+                    bounds.fold(1, u64::saturating_mul)
+                }
+                None => place.turns(),
+            },
+        }
     }
 
     /// How many step numbers the statements use at most.

@@ -34,6 +34,7 @@ pub(super) struct ConcernFile {
     getters: Vec<Getter>,
     key_type: String,
     key_value: String,
+    root_key: &'static str,
     /// The trait of its handlers.
     handlers: String,
     operations: Vec<OperationPlan>,
@@ -115,6 +116,11 @@ impl Cx<'_> {
             new_fields,
             getters,
             key_value: self.key_value(concern),
+            root_key: if self.is_copy(concern.key.ty) {
+                "*key"
+            } else {
+                "key.clone()"
+            },
             key_type,
             handlers: self.names.handlers(&concern.name).to_owned(),
             operations,

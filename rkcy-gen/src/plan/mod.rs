@@ -7,16 +7,16 @@
 //!
 //! The struct of a template stands beside the code that fills it.
 
+mod body;
 mod check;
 mod concern;
 mod docs;
-mod draft;
 mod enumeration;
 mod expr;
 mod field;
+mod function;
 mod message;
 mod operation;
-mod outline;
 mod platform;
 mod proto;
 mod signature;
@@ -179,19 +179,19 @@ pub fn plan(model: &Model, lock: &Lock, schema: &str) -> Plan {
         ));
     }
     if !model.transactions().is_empty() {
-        let files: Vec<_> = model
-            .transactions()
-            .iter()
-            .map(|it| (it.name.clone(), cx.transaction_file(it)))
-            .collect();
         generated.push(File::new(
             "src/generated/txn/mod.rs",
-            cx.transactions_file(&files),
+            cx.transactions_file(),
         ));
-        for (name, file) in files {
-            let path = format!("src/generated/txn/{}.rs", naming::file_stem(&name));
-            generated.push(File::new(path, file));
+        for transaction in model.transactions() {
+            let stem = naming::file_stem(&transaction.name);
+            let path = format!("src/generated/txn/{stem}.rs");
+            generated.push(File::new(path, cx.transaction_file(transaction)));
         }
+    }
+    let has_functions = !model.functions().is_empty();
+    if has_functions {
+        generated.push(File::new("src/generated/functions.rs", cx.functions_file()));
     }
     let columns = cx.migrations(&mut generated);
 
@@ -235,6 +235,11 @@ pub fn plan(model: &Model, lock: &Lock, schema: &str) -> Plan {
                 stub: File::new(path.clone(), stub),
             });
         }
+    }
+    if has_functions {
+        let (path, file) = cx.function_handlers_file();
+        once.push(File::new(path, file));
+        handlers.extend(cx.function_stubs());
     }
     Plan {
         generated,

@@ -68,6 +68,9 @@ impl Cx<'_> {
         };
         let mut text = format!("{word} {}({params})", operation.name);
         text.push_str(&self.result_signature(operation.result));
+        if let Some(undo) = operation.undo {
+            text.push_str(&format!(" undo {undo}"));
+        }
         text.push_str(&refusals(operation.refusals));
         text
     }

@@ -54,6 +54,30 @@ impl Cx<'_> {
         }
     }
 
+    /// A type as a parameter of a function: by value where that is a copy, else by reference.
+    pub(super) fn argument_type(&self, ty: Type, imports: &mut Imports) -> String {
+        if self.is_copy(ty) {
+            return self.rust_type(ty, imports);
+        }
+        let value = if self.is_text(ty.value) {
+            "str".to_owned()
+        } else {
+            self.value_type(ty.value, imports)
+        };
+        match ty.many {
+            Many::One => format!("&{value}"),
+            Many::Optional => format!("{}<&{value}>", self.names.std.option),
+            Many::List if self.is_text(ty.value) => format!("&[{}]", self.names.std.string),
+            Many::List => format!("&[{value}]"),
+        }
+    }
+
+    /// Whether a value is a `String` in Rust.
+    pub(super) fn is_text(&self, value: ValueType) -> bool {
+        !matches!(value, ValueType::Ref(_))
+            && self.model.stored_as(value) == ValueType::Scalar(Scalar::String)
+    }
+
     /// The type of a concern's key.
     pub(super) fn key_type(&self, concern: ConcernId, imports: &mut Imports) -> String {
         self.value_type(self.model.stored_as(ValueType::IdOf(concern)), imports)

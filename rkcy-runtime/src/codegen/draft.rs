@@ -8,7 +8,7 @@ use super::later::{After, Later, unite};
 use super::op;
 use super::platform::{Concern, Transaction};
 use super::time::Timestamp;
-use super::value::{Value, check, decode, encode};
+use super::value::{Value, Violation, check, decode, encode};
 use bytes::Bytes;
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::id::TxnId;
@@ -346,12 +346,30 @@ impl<'a> Draft<'a> {
         condition: &Later<bool>,
         refusal: impl Into<Fault>,
     ) -> Result<(), Fault> {
-        match (&self.guard, condition.get()) {
+        let broken = condition.map(|holds| if *holds { Ok(()) } else { Err(refusal.into()) });
+        self.asks(broken)
+    }
+
+    /// A check of a value: refuses where it is known to break a constraint; asks again where it is not
+    /// known yet.
+    ///
+    /// # Errors
+    /// What is broken.
+    pub fn check<T>(
+        &mut self,
+        value: &Later<T>,
+        check: impl FnOnce(&T) -> Result<(), Violation>,
+    ) -> Result<(), Fault> {
+        self.asks(value.map(|value| check(value).map_err(Fault::from)))
+    }
+
+    /// Gives what a question came to, where it counts; else asks it again.
+    fn asks(&mut self, answer: Later<Result<(), Fault>>) -> Result<(), Fault> {
+        match (&self.guard, answer.get()) {
             (Guard::PassedOver, _) => Ok(()),
-            (Guard::Made, Some(true)) => Ok(()),
-            (Guard::Made, Some(false)) => Err(refusal.into()),
+            (Guard::Made, Some(told)) => told.clone(),
             (Guard::Unknown, _) | (Guard::Made, None) => {
-                let mut after = condition.steps().clone();
+                let mut after = answer.steps().clone();
                 unite(&mut after, &self.guarded_by);
                 self.checks.push(Check {
                     after: after.to_vec(),
