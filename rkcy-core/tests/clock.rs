@@ -11,7 +11,7 @@ use rkcy_core::plan::{self, Partitions};
 use rkcy_core::rows::StoredRow;
 use rkcy_core::settings::Settings;
 use rkcy_core::storage::StoredPosition;
-use rkcy_core::txn::{Access, Answer, Args, Mode, Outcome, ReplyTo, Step, Txn, Unplanned};
+use rkcy_core::txn::{Access, Answer, Args, Outcome, Place, ReplyTo, Rest, Step, Txn, Unplanned};
 use rkcy_core::worker::{Config, Progress, Stop, TakeOver, Worker};
 use std::sync::Arc;
 
@@ -38,17 +38,8 @@ impl Logic for Counter {
         row.set(Some(value.clone()));
         Ok(value)
     }
-    fn args(&self, _: &Txn, _: u16) -> Result<Bytes, Fault> {
-        Ok(Bytes::new())
-    }
-    fn key(&self, _: &Txn, _: u16) -> Result<Key, Fault> {
-        Ok(Key::default())
-    }
-    fn check(&self, _: &Txn, _: u16) -> Result<(), Fault> {
-        Ok(())
-    }
-    fn answer(&self, _: &Txn) -> Result<Bytes, Fault> {
-        Ok(Bytes::new())
+    fn resume(&self, _: &Txn) -> Result<Rest, Fault> {
+        Ok(Rest::default())
     }
     fn concern_name(&self, _: ConcernId) -> &str {
         "Counter"
@@ -58,34 +49,26 @@ impl Logic for Counter {
 /// A transaction that counts, with an id of this time.
 fn count(stamp: u64) -> Bytes {
     let mut txn = Txn {
-        id: TxnId::from_parts(stamp, 1),
-        kind: 1,
-        schema: 1,
-        mode: Mode::Transaction,
-        budget: 0,
         reply: ReplyTo(1),
-        trace: Bytes::new(),
-        caller: Bytes::new(),
-        params: Bytes::new(),
-        visits: Vec::new(),
-        next: 0,
         unplanned: vec![Unplanned {
             step: Step {
                 number: 0,
+                place: Place::Root,
                 op: 1,
                 args: Args::Ready(Bytes::new()),
                 keep: true,
+                sure: true,
+                undo: None,
             },
-            concern: CONCERN,
-            key: Some(Key::of(&1_u64)),
+            root: CONCERN,
+            group: Some(Key::of(&1_u64)),
             access: Access::Exclusive,
             after: Vec::new(),
         }],
-        checks: Vec::new(),
-        results: Vec::new(),
         answer: Answer::Step(0),
+        ..Txn::new(TxnId::from_parts(stamp, 1), 1, 1)
     };
-    plan::extend(&mut txn, &Counter).unwrap();
+    plan::extend(&mut txn, &Counter);
     Frame::encode(None, [Envelope::submit(txn)].iter())
 }
 

@@ -1,6 +1,8 @@
-//! `txn`: submits one transaction, or one command of a concern.
+//! `txn`: submits one transaction, or one command of a concern; what is asked and done about others is
+//! [`super::inspect`]'s.
 
 use super::args;
+use super::inspect::About;
 use super::session::{Session, runtime, txn_id};
 use super::term::{Format, Ink, Term, fault_json};
 use crate::codegen::{Bytes, ConcernDesc, OpDesc, op};
@@ -18,10 +20,16 @@ use std::process::ExitCode;
   {bin} txn sign_up username=anna fullname='Anna of Green Gables'
   {bin} txn fund to=<ID> amount.gold=5
   {bin} txn fund --json '{\"to\":\"<ID>\",\"amount\":{\"gold\":5}}'
-  {bin} txn Character.rename <ID> fullname=Bob")]
+  {bin} txn Character.rename <ID> fullname=Bob
+  {bin} txn show <ID>
+  {bin} txn list --state parked")]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Txn {
+    #[command(subcommand)]
+    about: Option<About>,
     /// A transaction of the schema, or `Concern.command` followed by a key
-    name: String,
+    #[arg(required = true)]
+    name: Option<String>,
     /// Arguments: a value is JSON if that fits, else text; `amount.gold=5` names a field inside
     #[arg(value_name = "ARG=VALUE")]
     args: Vec<String>,
@@ -34,6 +42,9 @@ pub(crate) struct Txn {
     /// Print the id as soon as the transaction is in the log
     #[arg(long)]
     no_wait: bool,
+    /// Milliseconds that it may wait for others; then it is refused
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..))]
+    deadline: Option<u32>,
 }
 
 /// Shows a result.
@@ -41,6 +52,9 @@ type Show = fn(&Bytes) -> Result<Json, Fault>;
 
 impl Txn {
     pub(crate) fn run(&self, session: &Session) -> Result<ExitCode, Fault> {
+        if let Some(about) = &self.about {
+            return about.run(session);
+        }
         let id = self.id.as_deref().map_or(Ok(Client::new_id()), txn_id)?;
         // What is wrong with the input is said before anything is started.
         let logic = (session.platform.logic)(session.platform.desc.partitions);
@@ -48,7 +62,8 @@ impl Txn {
         self.prepare(session, &Client::detached(logic), id, json)?;
         let running = session.start()?;
         let (client, runtime) = (running.client(), runtime()?);
-        let (planned, show) = self.prepare(session, &client, id, json)?;
+        let (mut planned, show) = self.prepare(session, &client, id, json)?;
+        planned.budget = self.deadline.unwrap_or(0);
         let term = session.term;
         let outcome = if self.no_wait {
             runtime.block_on(client.enqueue(planned)).map(|()| None)
@@ -78,7 +93,8 @@ impl Txn {
         json: &Map<String, Json>,
     ) -> Result<(txn::Txn, Show), Fault> {
         let desc = session.platform.desc;
-        if let Some((concern, command)) = self.name.split_once('.') {
+        let name = self.name.as_deref().unwrap_or_default();
+        if let Some((concern, command)) = name.split_once('.') {
             let concern = session.concern(concern)?;
             let op = operation(concern, command, "command", |op| {
                 op.access == Access::Exclusive
@@ -89,9 +105,9 @@ impl Txn {
             let planned = client.single(id, group, row, op.number, op.access, args)?;
             return Ok((planned, op.result_to_json));
         }
-        let Some(transaction) = desc.transaction(&self.name) else {
+        let Some(transaction) = desc.transaction(name) else {
             let known: Vec<&str> = (desc.transactions.iter()).map(|txn| txn.name).collect();
-            return Err(args::unknown("transaction", &self.name, &known));
+            return Err(args::unknown("transaction", name, &known));
         };
         let planned = args::read(json, &self.args, transaction.params, |json| {
             (transaction.from_json)(json, client.origin(id, &Bytes::new()))
@@ -150,7 +166,7 @@ fn key_and_words<'a>(
     Ok(((concern.key_from_text)(key)?, rest))
 }
 
-fn said(term: Term, id: TxnId, outcome: &str, result: Option<Json>) -> ExitCode {
+pub(super) fn said(term: Term, id: TxnId, outcome: &str, result: Option<Json>) -> ExitCode {
     match term.format {
         Format::Json => term.print_json(&json!({
             "id": id.to_string(),
@@ -167,7 +183,7 @@ fn said(term: Term, id: TxnId, outcome: &str, result: Option<Json>) -> ExitCode 
     ExitCode::SUCCESS
 }
 
-fn refused(term: Term, id: TxnId, outcome: &str, fault: &Fault) -> ExitCode {
+pub(super) fn refused(term: Term, id: TxnId, outcome: &str, fault: &Fault) -> ExitCode {
     term.error(fault);
     match term.format {
         Format::Json => term.print_json(&json!({

@@ -8,7 +8,7 @@ use crate::log::{Clock, Done, Log, LogError, StreamId};
 use crate::store::{Loaded, Store, StoreError};
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
-use rkcy_core::frame::Reply;
+use rkcy_core::frame::{Body, Envelope, Frame, Kind, Reply};
 use rkcy_core::id::{PartitionId, Position};
 use rkcy_core::key::RowKey;
 use rkcy_core::worker::{Progress, Stop, Worker};
@@ -72,6 +72,8 @@ struct Slot {
     change_bytes: usize,
     snapshot_bytes: usize,
     said_full: bool,
+    /// A Tick is on its way for what was due then, in milliseconds.
+    ticked: Option<u64>,
 }
 
 /// A worker thread.
@@ -114,6 +116,7 @@ impl Process {
             change_bytes: 0,
             snapshot_bytes: 0,
             said_full: false,
+            ticked: None,
         });
         let slots: Vec<Slot> = slots.collect();
         Process {
@@ -153,7 +156,10 @@ impl Process {
             let event = match busy {
                 true => self.events.try_recv().ok(),
                 // This thread holds a sender itself, so the channel never closes.
-                false => self.events.recv().ok(),
+                false => match self.until_due() {
+                    Some(pause) => self.events.recv_timeout(pause).ok(),
+                    None => self.events.recv().ok(),
+                },
             };
             if let Some(event) = event {
                 self.hear(event)?;
@@ -176,6 +182,31 @@ impl Process {
             }
         }
         Ok(())
+    }
+
+    /// How long until the first visit that waits has waited for long enough, where there is one that no Tick
+    /// is on its way for.
+    fn until_due(&self) -> Option<Duration> {
+        let due = (self.slots.iter())
+            .filter_map(|slot| slot.worker.due().filter(|due| slot.ticked != Some(*due)))
+            .min()?;
+        Some(Duration::from_millis(due.saturating_sub((self.clock)())))
+    }
+
+    /// Where a visit has waited for long enough, time is to pass in the log as well: a partition's clock
+    /// stands still while nothing comes.
+    fn tick(&mut self, nth: usize) {
+        let slot = &mut self.slots[nth];
+        let due = slot.worker.due().filter(|due| *due <= (self.clock)());
+        if due.is_none() || slot.ticked == due {
+            return;
+        }
+        slot.ticked = due;
+        let id = slot.id;
+        let tick = Envelope::control(Kind::Tick, &Body::Tick);
+        let frame = Frame::encode(None, [tick].iter());
+        let done = self.or_report();
+        self.log.append(vec![(StreamId::commands(id), frame)], done);
     }
 
     /// Wakes this thread; calls merge until it has looked.
@@ -290,6 +321,7 @@ impl Process {
         };
         self.append(nth);
         self.seal(nth);
+        self.tick(nth);
         if let Progress::Cold(rows) = progress {
             self.load(nth, rows);
         }

@@ -185,7 +185,7 @@ impl Running {
             answers: answers.clone(),
         });
 
-        let ids: Vec<PartitionId> = (platform.desc.concerns.iter())
+        let ids: Vec<PartitionId> = (platform.desc.roots())
             .flat_map(|concern| {
                 (0..partitions).map(|index| PartitionId {
                     concern: concern.id,
@@ -278,7 +278,7 @@ impl Running {
         });
 
         let (sender, submissions) = crossbeam_channel::unbounded();
-        let client = Client::new(logic, Arc::clone(&answers), sender);
+        let client = Client::new(logic, Arc::clone(&answers), sender, &ids);
         let submit_log = Arc::clone(&log);
         let submit_failure = Arc::clone(&failure);
         let submitter = spawn("submitter", move || {

@@ -8,11 +8,13 @@ use crate::codegen::{self, Bytes, Concern, Fault, Origin, Transaction, TxnId, de
 use crate::log::{Log, LogError, StreamId, wall_clock};
 use crossbeam_channel::{Receiver, Sender};
 use rkcy_core::fault::Class;
-use rkcy_core::frame::{Envelope, Frame, Reply};
+use rkcy_core::frame::{Body, Envelope, Frame, Kind, Reply};
 use rkcy_core::id::PartitionId;
 use rkcy_core::key::{Key, RowKey};
 use rkcy_core::logic::Logic;
+use rkcy_core::status::{Ask, Status};
 use rkcy_core::txn::{Access, Outcome, ReplyTo, Txn};
+use rkcy_core::wire::Wire;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,7 +38,11 @@ pub struct Client {
     answers: Arc<Answers>,
     submissions: Sender<Option<Submission>>,
     in_flight: Arc<AtomicUsize>,
+    partitions: Arc<[PartitionId]>,
 }
+
+/// The id of a question that is about no transaction in particular.
+const NOBODY: TxnId = TxnId([0; 16]);
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -49,8 +55,10 @@ impl Client {
         logic: Arc<dyn Logic>,
         answers: Arc<Answers>,
         submissions: Sender<Option<Submission>>,
+        partitions: &[PartitionId],
     ) -> Client {
         Client {
+            partitions: partitions.into(),
             logic,
             answers,
             submissions,
@@ -61,7 +69,7 @@ impl Client {
     /// A client of no platform: it plans, and whatever it submits is not taken.
     pub(crate) fn detached(logic: Arc<dyn Logic>) -> Client {
         let (submissions, _) = crossbeam_channel::bounded(0);
-        Client::new(logic, Arc::new(Answers::new()), submissions)
+        Client::new(logic, Arc::new(Answers::new()), submissions, &[])
     }
 
     /// No client submits any more: what was submitted until now goes to the log, and its thread ends.
@@ -146,6 +154,94 @@ impl Client {
     ) -> Result<Txn, Fault> {
         let caller = Bytes::new();
         codegen::single(self.origin(id, &caller), group, row, op, access, args)
+    }
+
+    /// Asks every partition where transactions are.
+    ///
+    /// # Errors
+    /// Where one of them does not answer.
+    pub async fn ask(&self, ask: Ask) -> Result<Vec<(PartitionId, Status)>, Fault> {
+        let about = match ask {
+            Ask::One(id) => id,
+            Ask::Running(_) | Ask::Parked(_) => NOBODY,
+        };
+        let mut all = Vec::new();
+        for (partition, told) in self.request(Kind::Ask, about, &Body::Ask(ask)).await {
+            match told {
+                Outcome::Committed(told) => {
+                    let told = Vec::<Status>::from_wire(told.unwrap_or_default())?;
+                    all.extend(told.into_iter().map(|status| (partition, status)));
+                }
+                Outcome::Refused(fault) | Outcome::NotTaken(fault) | Outcome::Parked(fault) => {
+                    return Err(fault);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Wants a transaction to end, and waits for how it does: refused as `cancelled`, or as it would have
+    /// ended anyway, where it had come too far.
+    pub async fn cancel(&self, id: TxnId) -> Outcome {
+        let told = self.request(Kind::Cancel, id, &Body::Cancel).await;
+        let mut outcomes = told.into_iter().map(|(_, outcome)| outcome);
+        // Only the partition where it began knows of it.
+        let knows = |outcome: &Outcome| !matches!(outcome, Outcome::NotTaken(fault) if fault.code == "unknown_id");
+        outcomes.find(knows).unwrap_or_else(|| {
+            let message = "no transaction with this id is known: it never was, or ended long ago";
+            Outcome::NotTaken(Fault::new(Class::Bound, "unknown_id", message))
+        })
+    }
+
+    /// Lets a parked saga go on, once: `attempt` is the number that [`Fact::Parked`] tells.
+    ///
+    /// [`Fact::Parked`]: rkcy_core::status::Fact::Parked
+    ///
+    /// # Errors
+    /// `not_parked`, where no partition has parked this attempt of it.
+    pub async fn resume(&self, id: TxnId, attempt: u32) -> Result<(), Fault> {
+        let told = self.request(Kind::Resume, id, &Body::Resume(attempt)).await;
+        let mut refused = Fault::refusal("not_parked", "this saga is not parked");
+        for (_, outcome) in told {
+            match outcome {
+                Outcome::Committed(_) => return Ok(()),
+                Outcome::Refused(fault) | Outcome::NotTaken(fault) | Outcome::Parked(fault) => {
+                    refused = fault;
+                }
+            }
+        }
+        Err(refused)
+    }
+
+    /// Sends one request to every partition, and waits for all answers.
+    async fn request(&self, kind: Kind, about: TxnId, body: &Body) -> Vec<(PartitionId, Outcome)> {
+        let mut waiting = Vec::new();
+        for to in self.partitions.iter().copied() {
+            let (reply, answer) = self.answers.expect();
+            let held = Waiting {
+                answers: &self.answers,
+                reply,
+            };
+            let submission = Submission {
+                to,
+                envelope: Envelope::request(kind, about, reply, body),
+                taken: None,
+            };
+            let sent = !self.answers.is_closed() && self.submissions.send(Some(submission)).is_ok();
+            waiting.push((to, sent.then_some(answer), held));
+        }
+        let mut told = Vec::new();
+        for (from, answer, _held) in waiting {
+            let outcome = match answer {
+                Some(answer) => answer.await.ok(),
+                None => None,
+            };
+            told.push((
+                from,
+                outcome.unwrap_or_else(|| Outcome::NotTaken(stopped())),
+            ));
+        }
+        told
     }
 
     /// Submits a planned transaction and waits until the log has it, not for how it ends.
