@@ -74,8 +74,13 @@ impl Alpha {
 
 impl codegen::Concern for Alpha {
     type Key = codegen::Uuid;
+    type RootKey = codegen::Uuid;
     const ID: codegen::ConcernId = codegen::ConcernId(RANK);
     const NAME: &'static str = "Alpha";
+
+    fn root_key(key: &codegen::Uuid) -> codegen::Uuid {
+        *key
+    }
 
     fn key(&self) -> codegen::Uuid {
         self.id
@@ -330,6 +335,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     ],
     key_from_text: codegen::key_from_text::<Alpha>,
     key_to_text: codegen::key_to_text::<Alpha>,
+    root: codegen::root_of::<Alpha>,
     to_json: codegen::to_json::<Alpha>,
     table: &TABLE,
 };

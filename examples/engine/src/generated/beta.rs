@@ -74,8 +74,13 @@ impl Beta {
 
 impl codegen::Concern for Beta {
     type Key = codegen::Uuid;
+    type RootKey = codegen::Uuid;
     const ID: codegen::ConcernId = codegen::ConcernId(RANK);
     const NAME: &'static str = "Beta";
+
+    fn root_key(key: &codegen::Uuid) -> codegen::Uuid {
+        *key
+    }
 
     fn key(&self) -> codegen::Uuid {
         self.id
@@ -336,6 +341,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     ],
     key_from_text: codegen::key_from_text::<Beta>,
     key_to_text: codegen::key_to_text::<Beta>,
+    root: codegen::root_of::<Beta>,
     to_json: codegen::to_json::<Beta>,
     table: &TABLE,
 };

@@ -69,8 +69,13 @@ impl Gamma {
 
 impl codegen::Concern for Gamma {
     type Key = codegen::Uuid;
+    type RootKey = codegen::Uuid;
     const ID: codegen::ConcernId = codegen::ConcernId(RANK);
     const NAME: &'static str = "Gamma";
+
+    fn root_key(key: &codegen::Uuid) -> codegen::Uuid {
+        *key
+    }
 
     fn key(&self) -> codegen::Uuid {
         self.id
@@ -280,6 +285,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     ],
     key_from_text: codegen::key_from_text::<Gamma>,
     key_to_text: codegen::key_to_text::<Gamma>,
+    root: codegen::root_of::<Gamma>,
     to_json: codegen::to_json::<Gamma>,
     table: &TABLE,
 };

@@ -106,8 +106,13 @@ impl Character {
 
 impl codegen::Concern for Character {
     type Key = codegen::Uuid;
+    type RootKey = codegen::Uuid;
     const ID: codegen::ConcernId = codegen::ConcernId(RANK);
     const NAME: &'static str = "Character";
+
+    fn root_key(key: &codegen::Uuid) -> codegen::Uuid {
+        *key
+    }
 
     fn key(&self) -> codegen::Uuid {
         self.id
@@ -324,6 +329,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     ],
     key_from_text: codegen::key_from_text::<Character>,
     key_to_text: codegen::key_to_text::<Character>,
+    root: codegen::root_of::<Character>,
     to_json: codegen::to_json::<Character>,
     table: &TABLE,
 };

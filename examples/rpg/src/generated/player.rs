@@ -82,8 +82,13 @@ impl Player {
 
 impl codegen::Concern for Player {
     type Key = codegen::Uuid;
+    type RootKey = codegen::Uuid;
     const ID: codegen::ConcernId = codegen::ConcernId(RANK);
     const NAME: &'static str = "Player";
+
+    fn root_key(key: &codegen::Uuid) -> codegen::Uuid {
+        *key
+    }
 
     fn key(&self) -> codegen::Uuid {
         self.id
@@ -213,6 +218,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     ],
     key_from_text: codegen::key_from_text::<Player>,
     key_to_text: codegen::key_to_text::<Player>,
+    root: codegen::root_of::<Player>,
     to_json: codegen::to_json::<Player>,
     table: &TABLE,
 };
