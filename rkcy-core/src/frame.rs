@@ -4,7 +4,7 @@
 //! one or more envelopes from one source:
 //!
 //! ```text
-//! byte 0       layout version, 1
+//! byte 0       layout version, 2; 1 is the same without `accept_clock` in an Open, and is read
 //! bytes 1..5   CRC-32C of the header, little-endian
 //! bytes 5..9   length of the header, little-endian
 //! header       source (none, or partition and number of the first envelope), count, and for each
@@ -25,7 +25,10 @@ use crate::wire::{Malformed, Reader, Wire, put_integer};
 use bytes::Bytes;
 
 /// Version of the layout that is written.
-pub const LAYOUT: u8 = 1;
+pub const LAYOUT: u8 = 2;
+
+/// Versions of the layout that are read.
+const READ: std::ops::RangeInclusive<u8> = 1..=LAYOUT;
 
 /// Bytes before the header: version, checksum, length.
 const PREFIX: usize = 9;
@@ -142,6 +145,9 @@ pub struct Open {
     pub after: Option<u64>,
     /// It takes over from another build without a Seal, and answers for the replay.
     pub accept_replay: bool,
+    /// It sets the partition's clock to its own stamp, also backwards, and answers for that nobody
+    /// still repeats ids that were made while the clock was ahead of it.
+    pub accept_clock: bool,
     /// What holds from here on.
     pub settings: Settings,
 }
@@ -151,15 +157,21 @@ impl Wire for Open {
         self.owner.put(out);
         self.build.put(out);
         self.after.put(out);
-        self.accept_replay.put(out);
+        out.push(u8::from(self.accept_replay) | u8::from(self.accept_clock) << 1);
         self.settings.put(out);
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        let (owner, build, after) = (Wire::take(input)?, Wire::take(input)?, Wire::take(input)?);
+        let accepts = input.byte()?;
+        if accepts > 3 {
+            return Err(input.malformed("an Open that accepts what is not known"));
+        }
         Ok(Open {
-            owner: Wire::take(input)?,
-            build: Wire::take(input)?,
-            after: Wire::take(input)?,
-            accept_replay: Wire::take(input)?,
+            owner,
+            build,
+            after,
+            accept_replay: accepts & 1 != 0,
+            accept_clock: accepts & 2 != 0,
             settings: Wire::take(input)?,
         })
     }
@@ -326,7 +338,7 @@ impl Frame {
     /// receiver. Damaged bodies are no error: they are marked.
     pub fn decode(bytes: Bytes) -> Result<Frame, Malformed> {
         let mut input = Reader::new(bytes);
-        if input.byte()? != LAYOUT {
+        if !READ.contains(&input.byte()?) {
             return Err(input.malformed("a frame of an unknown layout"));
         }
         let sum = take_u32(&mut input)?;
@@ -424,8 +436,41 @@ mod tests {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(
             hex,
-            "01ddc0634e1b000000010201ac020103070707070707070707070707070707070000000152d016a001"
+            "02ddc0634e1b000000010201ac020103070707070707070707070707070707070000000152d016a001"
         );
+    }
+
+    /// In layout 1 the flags were 0 or 1, so those Opens are read as they were meant.
+    #[test]
+    fn golden_bytes_of_an_open() {
+        let hex = |open: &Open| -> String {
+            let bytes = open.to_wire();
+            bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        };
+        let mut open = Open {
+            owner: 7,
+            build: 9,
+            after: Some(300),
+            accept_replay: true,
+            accept_clock: false,
+            settings: Settings::default(),
+        };
+        let settings = "e0d40380808020904ee807808010808020";
+        assert_eq!(hex(&open), format!("070901ac0201{settings}"));
+        open.accept_clock = true;
+        assert_eq!(hex(&open), format!("070901ac0203{settings}"));
+        assert_eq!(Open::from_wire(open.to_wire().into()), Ok(open));
+    }
+
+    /// Frames of before are read.
+    #[test]
+    fn the_layout_of_before_is_read() {
+        let bytes = Frame::encode(None, [release(1, true)].iter());
+        let mut before = bytes.to_vec();
+        before[0] = 1;
+        assert_eq!(Frame::decode(before.clone().into()), Frame::decode(bytes));
+        before[0] = 3;
+        assert!(Frame::decode(before.into()).is_err());
     }
 
     #[test]

@@ -87,6 +87,9 @@ pub struct Partition {
     touched_ids: Vec<TxnId>,
     /// Bytes of what was changed and is to be done since then, as far as they bound a batch.
     changed_bytes: usize,
+    /// The low-water mark of ids went back since then. A fold forgets by the mark that a change record
+    /// ends with, so what was forgotten by a higher one must not be left to it.
+    rewound: bool,
     // ---- of the application in progress
     undo: Vec<Undo>,
     effects: Vec<Effect>,
@@ -110,6 +113,7 @@ impl Partition {
             touched: BTreeSet::new(),
             touched_ids: Vec::new(),
             changed_bytes: 0,
+            rewound: false,
             undo: Vec::new(),
             effects: Vec::new(),
             released: VecDeque::new(),
@@ -168,6 +172,7 @@ impl Partition {
         };
         match done.and_then(|()| self.serve_released()) {
             Ok(()) => {
+                self.rewound |= self.state.scalars.floor < before.1.floor;
                 self.finish_application(input);
                 effects.append(&mut self.effects);
                 Ok(())
@@ -220,7 +225,7 @@ impl Partition {
                 Ok(())
             }
             (Kind::Open, Ok(Body::Open(open))) => {
-                self.open(&open, input.at);
+                self.open(&open, input.at, input.stamp);
                 Ok(())
             }
             (Kind::Seal, Ok(Body::Seal(epoch))) => {
@@ -330,8 +335,9 @@ impl Partition {
     }
 
     /// Rule 5: an Open counts where its build is that of the owner, or it names the last Seal, or it
-    /// accepts the replay.
-    fn open(&mut self, open: &Open, at: Position) {
+    /// accepts the replay. One that accepts the clock sets it to its own stamp, and with it what ids are
+    /// too old: what was taken before cannot be taken again, what callers stamp from now on can.
+    fn open(&mut self, open: &Open, at: Position, stamp: u64) {
         let scalars = &mut self.state.scalars;
         if scalars.epoch.is_some() && open.owner == scalars.owner {
             return;
@@ -344,6 +350,10 @@ impl Partition {
             scalars.build = open.build;
             scalars.sealed = None;
             scalars.settings = open.settings.clone();
+            if open.accept_clock {
+                scalars.clock = stamp;
+                scalars.floor = stamp;
+            }
         }
     }
 
@@ -397,10 +407,12 @@ impl Partition {
 
     /// Takes the change record of everything applied since the last one, with the values that hold now:
     /// as they are when its last envelope has been applied (rule 2). `None` where nothing was applied.
+    /// It is a snapshot also where the clock was set back since the last one.
     pub fn take_change(&mut self, snapshot: bool) -> Option<Change> {
         if self.cut == self.state.position {
             return None;
         }
+        let snapshot = std::mem::take(&mut self.rewound) || snapshot;
         let mut ids = std::mem::take(&mut self.touched_ids);
         let touched = std::mem::take(&mut self.touched);
         let entries = if snapshot {

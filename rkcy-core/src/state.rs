@@ -166,7 +166,7 @@ fn ended_cost(outcome: &Outcome) -> u64 {
 /// The scalars; they stand whole in every change record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scalars {
-    /// Milliseconds since the Unix epoch; never goes back.
+    /// Milliseconds since the Unix epoch; goes back only by an Open that accepts the clock.
     pub clock: u64,
     /// Stamps up to here are too old: their ids, once ended, are forgotten.
     pub floor: u64,

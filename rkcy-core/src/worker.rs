@@ -25,6 +25,7 @@ use crate::storage::StoredPosition;
 use crate::wire::{Malformed, Wire};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 
 /// What a worker is told at its start.
@@ -41,6 +42,9 @@ pub struct Config {
     /// Whether effects and change records are appended atomically (the embedded log): nothing is ever
     /// replayed then, and there is no outbox.
     pub atomic: bool,
+    /// Whether the Open sets the partition's clock to its own stamp, also backwards
+    /// ([`Open::accept_clock`]).
+    pub accept_clock: bool,
     /// Settings for the Open.
     pub settings: Settings,
     /// Bound of the rows in memory. Bytes.
@@ -100,14 +104,30 @@ pub enum Stop {
     },
     /// A record is stamped so far ahead of this worker's clock that one of the two clocks is wrong.
     #[error(
-        "partition {partition}: the record at offset {offset} is stamped {ahead} ms ahead of this \
-         machine's clock: set the clock right and start again"
+        "partition {partition}: the record at offset {offset} is stamped {} ahead of this machine's \
+         clock: see that the clock is right and start again",
+        Span(*ahead)
     )]
     ClockAhead {
         /// Which partition.
         partition: PartitionId,
         /// Offset of the record.
         offset: u64,
+        /// Milliseconds.
+        ahead: u64,
+    },
+    /// The partition's clock, which came with the records of the log, is so far ahead of this worker's
+    /// that one of the two was wrong.
+    #[error(
+        "partition {partition}: its clock is {} ahead of this machine's, so one of the two is or was wrong. \
+         If it is this machine's, set it and start again. If it was the one by which the log was written, \
+         start once with --accept-clock: that sets the partition's clock back, and asserts that no caller \
+         still repeats ids made while it was ahead",
+        Span(*ahead)
+    )]
+    ClockRefused {
+        /// Which partition.
+        partition: PartitionId,
         /// Milliseconds.
         ahead: u64,
     },
@@ -123,6 +143,21 @@ pub enum Stop {
         /// What the log holds.
         held: String,
     },
+}
+
+/// Milliseconds, for people.
+struct Span(u64);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0 / 1_000;
+        match seconds {
+            0..120 => write!(f, "{} ms", self.0),
+            120..7_200 => write!(f, "{} min {} s", seconds / 60, seconds % 60),
+            7_200..172_800 => write!(f, "{} h {} min", seconds / 3_600, seconds / 60 % 60),
+            _ => write!(f, "{} days {} h", seconds / 86_400, seconds / 3_600 % 24),
+        }
+    }
 }
 
 /// What came of [`Worker::run`].
@@ -164,6 +199,8 @@ pub struct Worker {
     partition: Partition,
     /// Offset of its own Open, once the log has it.
     opened: Option<u64>,
+    /// The driver's clock when it fed the last record. Milliseconds.
+    now: u64,
     inbox: VecDeque<Fed>,
     inbox_bytes: usize,
     /// Index of the next envelope within the first frame of the inbox.
@@ -289,6 +326,7 @@ impl TakeOver {
             config: self.config,
             partition,
             opened: None,
+            now: 0,
             inbox: VecDeque::new(),
             inbox_bytes: 0,
             index: 0,
@@ -330,6 +368,7 @@ impl Worker {
             },
             // On an atomic log nothing is replayed, so no build can differ on what was told already.
             accept_replay: self.config.atomic,
+            accept_clock: self.config.accept_clock,
             settings: self.config.settings.clone(),
         };
         Frame::encode(
@@ -377,7 +416,7 @@ impl Worker {
     ///
     /// # Errors
     /// [`Stop`] where its header cannot be read and a partition sent it, or where it is stamped too far
-    /// ahead.
+    /// ahead. What stands before the worker's own Open is judged as a whole, when that is applied.
     pub fn feed(&mut self, offset: u64, stamp: u64, bytes: Bytes, now: u64) -> Result<(), Stop> {
         if offset != self.next_feed {
             return Err(Stop::LogGap {
@@ -386,8 +425,10 @@ impl Worker {
                 held: format!("{offset} next"),
             });
         }
+        self.now = now;
         let window = self.partition.state().scalars.settings.window;
-        if let Some(ahead) = stamp.checked_sub(now).filter(|ahead| *ahead > window) {
+        let live = self.opened.is_some_and(|opened| offset > opened);
+        if live && let Some(ahead) = stamp.checked_sub(now).filter(|ahead| *ahead > window) {
             return Err(Stop::ClockAhead {
                 partition: self.config.partition,
                 offset,
@@ -563,10 +604,14 @@ impl Worker {
         let partition = self.config.partition;
         let scalars = &self.partition.state().scalars;
         if scalars.epoch == Some(opened) {
-            return match scalars.sealed {
-                Some(_) => Err(Stop::Sealed { partition, at }),
-                None => Ok(()),
-            };
+            if scalars.sealed.is_some() {
+                return Err(Stop::Sealed { partition, at });
+            }
+            let ahead = scalars.clock.saturating_sub(self.now);
+            if at.offset() == Some(opened) && ahead > scalars.settings.window {
+                return Err(Stop::ClockRefused { partition, ahead });
+            }
+            return Ok(());
         }
         if at.offset() == Some(opened) {
             return Err(Stop::ForeignBuild {

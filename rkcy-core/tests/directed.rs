@@ -129,6 +129,7 @@ impl World {
             owner: self.owners,
             build: 1,
             atomic: false,
+            accept_clock: false,
             settings: Settings::default(),
             cache_bytes: 1 << 20,
             record_bytes: 1 << 20,

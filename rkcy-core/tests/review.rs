@@ -138,6 +138,7 @@ fn config(cache_bytes: usize, record_bytes: usize) -> Config {
         owner: 1,
         build: 1,
         atomic: true,
+        accept_clock: false,
         settings: Settings::default(),
         cache_bytes,
         record_bytes,

@@ -225,20 +225,6 @@ fn what_is_persisted_survives_a_power_loss(open: Factory) {
     assert_eq!(payloads(&*log, changes(0)), [[0], [1], [2]]);
 }
 
-fn stamps_do_not_go_back_within_a_stream(open: Factory) {
-    let dir = tempfile::tempdir().unwrap();
-    let mut last = 0;
-    for _ in 0..2 {
-        let log = open(dir.path());
-        append(&*log, &[(commands(0), b"a")]).unwrap();
-        for record in read_all(&*log, commands(0), 100).unwrap() {
-            assert!(record.stamp >= last);
-            last = record.stamp;
-        }
-        last = 0;
-    }
-}
-
 macro_rules! conformance {
     ($log:ident, $open:expr) => {
         mod $log {
@@ -252,7 +238,6 @@ macro_rules! conformance {
                 trimmed_records_are_gone
                 everything_is_there_after_reopening
                 what_is_persisted_survives_a_power_loss
-                stamps_do_not_go_back_within_a_stream
             );
         }
     };

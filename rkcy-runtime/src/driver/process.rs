@@ -4,7 +4,7 @@
 //! that is durable. A thread owns its partitions; nothing on this path is shared or locked.
 
 use super::answers::Answers;
-use crate::log::{Done, Log, LogError, StreamId, wall_clock};
+use crate::log::{Clock, Done, Log, LogError, StreamId};
 use crate::store::{Loaded, Store, StoreError};
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
@@ -15,6 +15,7 @@ use rkcy_core::worker::{Progress, Stop, Worker};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// What a worker thread hears.
 pub(crate) enum Event {
@@ -77,6 +78,9 @@ struct Slot {
 pub(crate) struct Process {
     slots: Vec<Slot>,
     log: Arc<dyn Log>,
+    clock: Clock,
+    /// Who hears when every partition of this thread has come to its own Open.
+    ready: Option<oneshot::Sender<()>>,
     store: Arc<dyn Store>,
     tokio: tokio::runtime::Handle,
     answers: Arc<Answers>,
@@ -93,10 +97,11 @@ impl Process {
     /// A thread for `workers`, each of which has been opened.
     pub(crate) fn new(
         workers: Vec<Worker>,
-        log: Arc<dyn Log>,
+        (log, clock): (Arc<dyn Log>, Clock),
         store: Arc<dyn Store>,
         tokio: tokio::runtime::Handle,
         answers: Arc<Answers>,
+        ready: oneshot::Sender<()>,
         (sender, events): (Sender<Event>, Receiver<Event>),
     ) -> Process {
         let slots = workers.into_iter().map(|worker| Slot {
@@ -114,6 +119,8 @@ impl Process {
         Process {
             slots,
             log,
+            clock,
+            ready: Some(ready),
             store,
             tokio,
             answers,
@@ -162,6 +169,10 @@ impl Process {
             busy = false;
             for nth in 0..self.slots.len() {
                 busy |= self.turn(nth)?;
+            }
+            if self.ready.is_some() && self.slots.iter().all(|slot| slot.worker.owns()) {
+                // Who started this may have given up.
+                let _ = self.ready.take().map(|ready| ready.send(()));
             }
         }
         Ok(())
@@ -247,7 +258,7 @@ impl Process {
                 slot.worker.next_offset(),
                 READ_BYTES,
             )?;
-            let now = wall_clock();
+            let now = (self.clock)();
             read_all = records.is_empty();
             for record in records {
                 slot.worker

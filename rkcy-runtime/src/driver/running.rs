@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 /// How a platform is run in one process.
 #[derive(Clone, Debug)]
@@ -39,6 +39,10 @@ pub struct Options {
     pub fsync: Fsync,
     /// Bounds that decide outcomes.
     pub settings: Settings,
+    /// Set the clocks of the partitions to the machine's, also backwards, for a log that was written
+    /// while the machine's clock was ahead. It asserts that no caller still repeats ids made meanwhile:
+    /// once the clock comes to their stamps, they would be taken anew. Not for every start.
+    pub accept_clock: bool,
     /// Bound of the rows in memory, for all partitions together. Bytes.
     pub cache_bytes: usize,
     /// Worker threads.
@@ -55,6 +59,7 @@ impl Default for Options {
             partitions: None,
             fsync: Fsync::Always,
             settings: Settings::default(),
+            accept_clock: false,
             cache_bytes: 256 << 20,
             // The log's two threads and storage want a core as well.
             threads: cores.div_ceil(2),
@@ -138,7 +143,8 @@ impl Drop for Watched {
 }
 
 impl Running {
-    /// Opens log and database, brings the database's schema up, takes over every partition.
+    /// Opens log and database, brings the database's schema up, takes over every partition, and waits
+    /// until each has applied what the log holds for it.
     ///
     /// # Errors
     /// A fault that says what, where, and what to do.
@@ -146,8 +152,8 @@ impl Running {
         Running::start_on(platform, options, embedded::Options::default())
     }
 
-    /// The same on a log with these options, but for `fsync`, which `options` say; tests bring a disk of
-    /// their own.
+    /// The same on a log with these options, but for `fsync`, which `options` say; its clock is also that
+    /// of the workers. Tests bring a disk or a clock of their own.
     ///
     /// # Errors
     /// As [`Running::start`].
@@ -166,6 +172,7 @@ impl Running {
             fsync: options.fsync,
             ..log_options
         };
+        let clock = Arc::clone(&log_options.clock);
         let (log, recovered) = EmbeddedLog::open(&options.log, log_options).map_err(log_fault)?;
         let log = Arc::new(log);
         let Description { partitions, log_id } = describe(&*log, platform.desc, options)?;
@@ -201,6 +208,7 @@ impl Running {
                 owner: uuid::Uuid::new_v4().as_u64_pair().0,
                 build: platform.desc.schema,
                 atomic: log.is_atomic(),
+                accept_clock: options.accept_clock,
                 settings: options.settings.clone(),
                 cache_bytes: cache,
                 record_bytes: RECORD_BYTES,
@@ -216,16 +224,20 @@ impl Running {
         }
         open_all(&*log, groups.iter_mut().flatten())?;
 
+        let mut ready = Vec::new();
         let processes = (groups.into_iter().zip(channels))
             .map(|(workers, channel)| {
                 let sender = channel.0.clone();
+                let (owning, owns) = oneshot::channel();
+                ready.push(owns);
                 let handle = runtime.handle().clone();
                 let process = Process::new(
                     workers,
-                    log.clone(),
+                    (log.clone(), Arc::clone(&clock)),
                     store.clone(),
                     handle,
                     answers.clone(),
+                    owning,
                     channel,
                 );
                 let failure = Arc::clone(&failure);
@@ -275,7 +287,7 @@ impl Running {
                 Arc::new(move |error| submit_failure.set(log_fault(error)));
             submit::run(&submissions, &*submit_log, &answers, RECORD_BYTES, &failed);
         })?;
-        Ok(Running {
+        let running = Running {
             client,
             recovered,
             partitions,
@@ -293,6 +305,29 @@ impl Running {
                 log,
                 runtime,
             }),
+        };
+        running.opened(ready)?;
+        Ok(running)
+    }
+
+    /// Waits until every worker thread has come to the Opens of its partitions.
+    fn opened(&self, ready: Vec<oneshot::Receiver<()>>) -> Result<(), Fault> {
+        let all = async {
+            for thread in ready {
+                if thread.await.is_err() {
+                    // It has failed, and is about to say so.
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        let Some(engine) = &self.engine else {
+            return Ok(());
+        };
+        engine.runtime.block_on(async {
+            tokio::select! {
+                fault = self.failed() => Err(fault),
+                () = all => Ok(()),
+            }
         })
     }
 
@@ -636,7 +671,7 @@ pub(crate) fn log_fault(error: LogError) -> Fault {
 fn stop_fault(stop: Stop) -> Fault {
     let (class, code) = match &stop {
         Stop::ForeignBuild { .. } => (Class::Unavailable, "foreign_build"),
-        Stop::ClockAhead { .. } => (Class::Unavailable, "clock_ahead"),
+        Stop::ClockAhead { .. } | Stop::ClockRefused { .. } => (Class::Unavailable, "clock_ahead"),
         Stop::Overtaken { .. } => (Class::Unavailable, "overtaken"),
         Stop::Sealed { .. } => (Class::Unavailable, "sealed"),
         Stop::Unreadable { .. } => (Class::Corrupt, "unreadable"),

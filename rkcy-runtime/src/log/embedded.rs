@@ -29,7 +29,7 @@ mod writer;
 pub use disk::{Disk, RealDisk};
 pub use recover::Recovered;
 
-use super::{Done, Log, LogError, Persisted, Record, StreamId, Wake, wall_clock};
+use super::{Clock, Done, Log, LogError, Persisted, Record, StreamId, Wake, wall_clock};
 use bytes::Bytes;
 use home::Home;
 use recover::Base;
@@ -68,8 +68,8 @@ pub struct Options {
     pub memory_bytes: usize,
     /// Bytes that may wait to be written; then `append` waits.
     pub queue_bytes: usize,
-    /// Milliseconds since the Unix epoch; stamps never go back even if this does.
-    pub clock: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// Milliseconds since the Unix epoch. Records are stamped with what it says, also where it goes back.
+    pub clock: Clock,
     /// The disk; tests put a broken one here.
     pub disk: Arc<dyn Disk>,
 }

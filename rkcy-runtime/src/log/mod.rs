@@ -81,11 +81,15 @@ impl StreamId {
 pub struct Record {
     /// Its place in the stream, dense from 0.
     pub offset: u64,
-    /// When the log took it, in milliseconds since the Unix epoch. No order is read from it.
+    /// When the log took it, in milliseconds since the Unix epoch. It goes back where the machine's clock
+    /// does; no order is read from it.
     pub stamp: u64,
     /// What was appended. It may share memory with what the appender still holds.
     pub payload: Bytes,
 }
+
+/// Tells the time, in milliseconds since the Unix epoch.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// Milliseconds since the Unix epoch, as this machine has them.
 pub(crate) fn wall_clock() -> u64 {

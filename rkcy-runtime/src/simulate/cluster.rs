@@ -76,6 +76,20 @@ impl Rates {
     }
 }
 
+/// Milliseconds that the clock jumps ahead for the first time.
+const DAY: u64 = 86_400_000;
+
+/// How the clock has jumped.
+#[derive(Debug, Default)]
+struct Jump {
+    /// Jumps ahead so far; each is a day longer than the one before, so that no stamp comes up again.
+    count: u64,
+    /// Milliseconds that the clock is ahead,
+    ahead: u64,
+    /// and when it came to be so, as it says.
+    since: u64,
+}
+
 /// The state of the simulated world.
 pub(super) struct Cluster<'a> {
     pub(super) rng: ChaCha8Rng,
@@ -100,6 +114,9 @@ pub(super) struct Cluster<'a> {
     /// Submissions that wait for their frame.
     unframed: BTreeMap<PartitionId, Vec<Envelope>>,
     skew: BTreeMap<PartitionId, i64>,
+    jump: Jump,
+    /// Partitions whose next worker is told to accept the clock.
+    accept_clock: BTreeSet<PartitionId>,
     slow: BTreeSet<(PartitionId, Target)>,
     slowness: f64,
     rates: Rates,
@@ -167,6 +184,8 @@ impl<'a> Cluster<'a> {
             keys: BTreeMap::new(),
             unframed: BTreeMap::new(),
             skew: BTreeMap::new(),
+            jump: Jump::default(),
+            accept_clock: BTreeSet::new(),
             slow: BTreeSet::new(),
             slowness: *pick(&mut rng, &[0.5, 0.9, 0.99]),
             rates: Rates::draw(&mut rng),
@@ -341,6 +360,11 @@ impl<'a> Cluster<'a> {
                 let step = self.rng.random_range(-60..6);
                 self.skew.insert(id, step);
             }
+            Fault::ClockJump => {
+                if !self.jump_clock() {
+                    return Ok(());
+                }
+            }
             Fault::Eviction => {
                 self.members[member].evict_all();
             }
@@ -351,6 +375,28 @@ impl<'a> Cluster<'a> {
         }
         self.observer.fault(fault);
         Ok(())
+    }
+
+    /// The clock goes ahead, or back; `false` where it is too early for that. A caller's clock may be ahead
+    /// of a log's by as much as [`Fault::ClockStep`] says: only after that is every id of before too old.
+    fn jump_clock(&mut self) -> bool {
+        const LEAST: u64 = 100;
+        if self.jump.ahead == 0 {
+            self.jump.count += 1;
+            self.jump.ahead = self.jump.count * DAY;
+            self.now += self.jump.ahead;
+            self.jump.since = self.now;
+            return true;
+        }
+        if self.now < self.jump.since + LEAST {
+            return false;
+        }
+        self.now -= std::mem::take(&mut self.jump.ahead);
+        // What is to accept the clock is started anew, sooner or later.
+        while self.rng.random_bool(0.9) && !self.members.is_empty() {
+            self.kill(0, true);
+        }
+        true
     }
 
     // ---- callers
@@ -519,7 +565,7 @@ impl<'a> Cluster<'a> {
         let member = Member::take_over(
             id,
             self.serial,
-            self.settings.clone(),
+            (self.settings.clone(), self.accept_clock.remove(&id)),
             self.databases.entry(id).or_default().position(),
             self.changes.entry(id).or_default(),
             self.logic.clone(),
@@ -548,6 +594,9 @@ impl<'a> Cluster<'a> {
         )?;
         if let Some(cold) = outcome.cold {
             self.ask_database(nth, &cold);
+        }
+        if outcome.refused {
+            self.accept_clock.insert(self.members[nth].partition);
         }
         if outcome.stopped {
             self.kill(nth, true);
@@ -674,6 +723,7 @@ impl<'a> Cluster<'a> {
         self.faults.clear();
         self.slow.clear();
         self.skew.clear();
+        self.now -= std::mem::take(&mut self.jump.ahead);
         while !self.members.is_empty() {
             self.kill(0, true);
         }
@@ -757,6 +807,7 @@ fn likelihood(fault: Fault) -> f64 {
         Fault::PowerLoss => 0.03,
         Fault::Failover => 0.05,
         Fault::Crash | Fault::LostSend => 0.25,
+        Fault::ClockJump => 0.1,
         _ => 1.0,
     }
 }

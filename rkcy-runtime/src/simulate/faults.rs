@@ -23,6 +23,9 @@ pub enum Fault {
     LateDuplicate,
     /// The stamps of a log step back or ahead.
     ClockStep,
+    /// The machine's clock jumps days ahead, and back when much was stamped so; workers are then started
+    /// with an accepted clock.
+    ClockJump,
     /// The body of a transaction in flight cannot be read.
     Unreadable,
     /// Rows are evicted at once.
@@ -44,6 +47,7 @@ impl Fault {
         ("slow-load", Fault::SlowLoad),
         ("late-duplicate", Fault::LateDuplicate),
         ("clock-step", Fault::ClockStep),
+        ("clock-jump", Fault::ClockJump),
         ("unreadable", Fault::Unreadable),
         ("eviction", Fault::Eviction),
         ("storage-crash", Fault::StorageCrash),

@@ -45,6 +45,8 @@ pub(super) struct Worked {
     pub(super) progress: bool,
     pub(super) cold: Option<Vec<RowKey>>,
     pub(super) stopped: bool,
+    /// The partition's clock, or that of a record, is too far ahead.
+    pub(super) refused: bool,
 }
 
 /// A living worker.
@@ -64,7 +66,7 @@ impl Member {
     pub(super) fn take_over(
         partition: PartitionId,
         serial: u64,
-        settings: Settings,
+        (settings, accept_clock): (Settings, bool),
         stored: StoredPosition,
         changes: &Stream,
         logic: Arc<dyn Logic>,
@@ -76,6 +78,7 @@ impl Member {
             owner: serial,
             build: 1,
             atomic: false,
+            accept_clock,
             settings,
             cache_bytes: 1 << 20,
             // Small, so that records come in chunks.
@@ -129,8 +132,14 @@ impl Member {
             let Some((stamp, bytes)) = commands.get(offset, durable_only) else {
                 break;
             };
-            if let Err(stop) = self.worker.feed(offset, stamp, bytes, now) {
-                return Err(Violation(stop.to_string()));
+            match self.worker.feed(offset, stamp, bytes, now) {
+                Ok(()) => {}
+                Err(Stop::ClockAhead { .. }) => {
+                    observer.count("clock ahead");
+                    worked.stopped = true;
+                    return Ok(worked);
+                }
+                Err(stop) => return Err(Violation(stop.to_string())),
             }
             worked.progress = true;
         }
@@ -155,6 +164,11 @@ impl Member {
                 Err(Stop::Overtaken { .. }) => {
                     observer.count("overtaken");
                     worked.stopped = true;
+                    break;
+                }
+                Err(Stop::ClockRefused { .. }) => {
+                    observer.count("clock refused");
+                    (worked.stopped, worked.refused) = (true, true);
                     break;
                 }
                 Err(Stop::Sealed { .. }) => {

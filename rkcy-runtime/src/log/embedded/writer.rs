@@ -11,7 +11,7 @@ use super::publish::{Completer, Group};
 use super::recover::State;
 use super::stream::Stream;
 use super::{Fsync, Shared};
-use crate::log::{Done, LogError, Persisted, Record, StreamId};
+use crate::log::{Clock, Done, LogError, Persisted, Record, StreamId};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::fs::File;
@@ -58,7 +58,7 @@ pub(super) struct Writer {
     disk: Arc<dyn Disk>,
     fsync: Fsync,
     segment_bytes: u64,
-    clock: Arc<dyn Fn() -> u64 + Send + Sync>,
+    clock: Clock,
     shared: Arc<Shared>,
     completer: Completer,
     slots: Vec<Slot>,
@@ -105,7 +105,7 @@ impl Writer {
             sequence: state.sequence,
             durable: state.sequence,
             synced_at: Instant::now(),
-            stamp: state.stamp,
+            stamp: (options.clock)(),
             buffer: Vec::new(),
             backlog: VecDeque::new(),
             poison: None,
@@ -174,7 +174,7 @@ impl Writer {
     /// Takes one group off the backlog, makes it durable and passes it on.
     fn group(&mut self) {
         let mut group = Group::default();
-        self.stamp = self.stamp.max((self.clock)());
+        self.stamp = (self.clock)();
         block::begin(&mut self.buffer, self.stamp);
         let empty = self.buffer.len();
         while let Some(item) = self.backlog.pop_front() {
