@@ -33,6 +33,9 @@ use journal::Undo;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+/// So many may wait for the outcome of one transaction beside its submitter.
+const ASKED: usize = 100;
+
 /// What an application asks the driver to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
@@ -268,9 +271,8 @@ impl Partition {
                 self.answer(txn.reply, txn.id, outcome);
                 return Ok(());
             }
-            Some(Known::Running(mut asked)) => {
-                asked.push(txn.reply);
-                self.set_id(txn.id, Some(Known::Running(asked)));
+            Some(Known::Running(asked)) => {
+                self.ask(&txn, asked);
                 return Ok(());
             }
             None => {}
@@ -282,6 +284,21 @@ impl Partition {
                 Ok(())
             }
         }
+    }
+
+    /// Notes who asks for a transaction that runs: each once, and not more than a bound.
+    fn ask(&mut self, txn: &Txn, mut asked: Vec<ReplyTo>) {
+        if asked.contains(&txn.reply) {
+            return;
+        }
+        if asked.len() >= ASKED {
+            let message = format!("it runs, and {ASKED} wait for it already: ask again later");
+            let fault = Fault::new(Class::Bound, "asked_too_often", message);
+            self.answer(txn.reply, txn.id, Outcome::NotTaken(fault));
+            return;
+        }
+        asked.push(txn.reply);
+        self.set_id(txn.id, Some(Known::Running(asked)));
     }
 
     /// Whether a new id can be remembered for as long as it must be.
