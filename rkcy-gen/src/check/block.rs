@@ -5,7 +5,7 @@ use super::body::{Body, Bound, BoundBy, rooted};
 use super::expr::committed;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{
-    Block, ExprKind, Expr, For, Head, If, LocalId, LocalKind, Many, Root, Statement, Type,
+    Block, Builtin, Expr, ExprKind, For, Head, If, LocalId, LocalKind, Many, Root, Statement, Type,
 };
 use crate::syntax::Span;
 use crate::syntax::ast::Ident;
@@ -122,11 +122,9 @@ impl Checker {
 
     fn yield_not_last(&mut self, span: Span, first: Option<Span>) {
         let finding = match first {
-            Some(first) => {
-                Diagnostic::new(Code::YieldNotLast, span, "there is a `yield` already")
-                    .label(first, "here")
-                    .help("a turn gives one value: put both into a `message`")
-            }
+            Some(first) => Diagnostic::new(Code::YieldNotLast, span, "there is a `yield` already")
+                .label(first, "here")
+                .help("a turn gives one value: put both into a `message`"),
             None => Diagnostic::new(
                 Code::YieldNotLast,
                 span,
@@ -214,7 +212,9 @@ impl Checker {
                 let mut longest = Some(0);
                 for value in values {
                     needs.extend(body.needs(value));
-                    longest = longest.max(self.longest(value, body)).filter(|_| longest.is_some());
+                    longest = longest
+                        .max(self.longest(value, body))
+                        .filter(|_| longest.is_some());
                 }
                 let local = body.local(None, ty, LocalKind::Branch, needs, span);
                 if let Some(longest) = longest {
@@ -420,6 +420,7 @@ impl Checker {
     pub(super) fn read_committed(&mut self, value: Expr, body: &mut Body<'_>) -> Option<Expr> {
         match value.kind {
             ExprKind::Committed(concern, key) => {
+                self.is_there(concern, Builtin::Get, value.span);
                 let ty = value.ty;
                 let id = self.append(
                     concern,

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::model::transaction::needed_results;
 use crate::model::{
-    Expr, ExprKind, Field, Local, LocalId, LocalKind, ParamId, Path, Refusals, Root,
-    Statement, Step, StepId, Type,
+    Expr, ExprKind, Field, Local, LocalId, LocalKind, ParamId, Path, Refusals, Root, Statement,
+    Step, StepId, Type,
 };
 use crate::syntax::Span;
 use crate::syntax::ast::Ident;
@@ -99,11 +99,7 @@ pub(super) enum Given {
 
 impl<'a> Body<'a> {
     /// A transaction before its first statement.
-    pub(super) fn new(
-        params: &'a [Param],
-        known: &'a [Field],
-        refusals: Refusals,
-    ) -> Self {
+    pub(super) fn new(params: &'a [Param], known: &'a [Field], refusals: Refusals) -> Self {
         let mut body = Self {
             params: known,
             bindings: Vec::new(),

@@ -4,7 +4,7 @@
 use super::Checker;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{
-    ConcernId, Expr, ExprKind, Literal, Mode, Number, Place, Step, Transaction,
+    Concern, ConcernId, Expr, ExprKind, Literal, Mode, Number, Place, Step, Transaction,
 };
 
 /// More visits than this hold locks for too long, and make the transaction too large to travel.
@@ -18,7 +18,7 @@ impl Checker {
     pub(super) fn stays_in_bounds(&mut self, transaction: &Transaction) {
         let places = transaction.places();
         let (visits, steps) = (
-            most_visits(transaction, &places),
+            most_visits(&self.schema.concerns, transaction, &places),
             transaction.width(&transaction.body),
         );
         let (what, count, most) = if visits > MAX_VISITS {
@@ -50,33 +50,33 @@ impl Checker {
     }
 }
 
-/// How many visits there are at most. All steps on one instance that need no results are one visit; each of the
+/// How many visits there are at most. All steps on one group that need no results are one visit; each of the
 /// others may need one of its own.
-fn most_visits(transaction: &Transaction, places: &[Place]) -> u64 {
+fn most_visits(concerns: &[Concern], transaction: &Transaction, places: &[Place]) -> u64 {
     let place = |step: &Step| &places[step.id.index()];
     if transaction.mode == Mode::Saga {
         let turns = transaction.steps.iter().map(|step| place(step).turns());
         return turns.fold(0, u64::saturating_add);
     }
-    // Instances by what their keys are called: how many there are of each, at most.
-    let mut instances: Vec<(ConcernId, &Expr, u64)> = Vec::new();
+    // Groups by what their keys are called: how many there are of each, at most.
+    let mut groups: Vec<(ConcernId, &Expr, u64)> = Vec::new();
     let mut visits: u64 = 0;
     for step in &transaction.steps {
-        let key = transaction.resolve_key(&step.key);
+        let (group, key) = transaction.group(concerns, step);
         let count = transaction.instances(key, place(step), places);
-        let known = instances
+        let known = groups
             .iter_mut()
-            .find(|(concern, other, _)| *concern == step.concern && same_value(other, key));
+            .find(|(concern, other, _)| *concern == group && same_value(other, key));
         match known {
             Some((.., most)) => *most = count.max(*most),
-            None => instances.push((step.concern, key, count)),
+            None => groups.push((group, key, count)),
         }
         let waits = !place(step).guards.is_empty() || !transaction.step_needs(step).is_empty();
         if waits {
             visits = visits.saturating_add(place(step).turns());
         }
     }
-    let first = instances.iter().map(|(.., count)| *count);
+    let first = groups.iter().map(|(.., count)| *count);
     first.fold(visits, u64::saturating_add)
 }
 
@@ -85,6 +85,13 @@ fn same_value(left: &Expr, right: &Expr) -> bool {
     match (&left.kind, &right.kind) {
         (ExprKind::Path(left), ExprKind::Path(right)) => left == right,
         (ExprKind::DerivedUuid(left), ExprKind::DerivedUuid(right)) => left == right,
+        (ExprKind::Key(one, left), ExprKind::Key(other, right)) => {
+            one == other
+                && left
+                    .iter()
+                    .zip(right)
+                    .all(|(left, right)| same_value(left, right))
+        }
         (
             ExprKind::Literal(Literal::Number(Number::Int(left))),
             ExprKind::Literal(Literal::Number(Number::Int(right))),

@@ -8,8 +8,8 @@ use super::naming::Namespace;
 use super::schema::{Declared, Kind};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{
-    Concern, ConcernId, Constraints, Enum, EnumId, Field, Message, MessageId, Scalar, Type,
-    ValueType,
+    Builtins, Concern, ConcernId, Constraints, Enum, EnumId, Field, Message, MessageId, Scalar,
+    Type, ValueType,
 };
 use crate::syntax::ast::{File, Ident, Item};
 use crate::syntax::{FileId, ImportEdge};
@@ -138,6 +138,7 @@ fn empty_concern(id: ConcernId, name: &Ident) -> Concern {
         omissible: true,
         tag: None,
         immutable: true,
+        index: false,
         json: None,
         deprecated: None,
         span: name.span,
@@ -146,10 +147,13 @@ fn empty_concern(id: ConcernId, name: &Ident) -> Concern {
         id,
         name: name.text.clone(),
         docs: String::new(),
-        key,
+        parent: None,
+        keys: vec![key],
         fields: Vec::new(),
         commands: Vec::new(),
         queries: Vec::new(),
+        builtins: Builtins::default(),
+        hot: false,
         deprecated: None,
         span: name.span,
     }

@@ -17,25 +17,34 @@ impl Checker {
         }
         let places = transaction.places();
         for step in &transaction.steps {
-            let mut from = transaction.needs(&step.key);
+            // Inside of a group that is known, keys are free.
+            let (_, key) = transaction.group(&self.schema.concerns, step);
+            let mut from = transaction.needs(key);
             if from.is_empty() {
                 continue;
             }
             from.extend(&places[step.id.index()].guards);
             let behind = everything_behind(from, transaction, &places);
             let mut late = behind.iter().map(|id| transaction.step(*id));
-            let Some(late) = late.find(|earlier| earlier.concern >= step.concern) else {
+            let Some(late) = late.find(|earlier| {
+                self.schema.rank(earlier.concern) >= self.schema.rank(step.concern)
+            }) else {
                 continue;
             };
-            let wanted = self.schema.concern(step.concern).name.clone();
-            let other = self.schema.concern(late.concern).name.clone();
+            let (wanted, other) = (
+                self.schema.root(step.concern),
+                self.schema.root(late.concern),
+            );
+            let same = wanted == other;
+            let wanted = self.schema.concern(wanted).name.clone();
+            let other = self.schema.concern(other).name.clone();
             let finding = Diagnostic::new(
                 Code::KeyFromResult,
                 step.key.span,
                 format!("this key is known too late to lock `{wanted}` in order"),
             )
             .label(late.span, "it depends on this step");
-            let finding = if step.concern == late.concern {
+            let finding = if same {
                 finding.help(format!("several `{wanted}`s are locked in the order of their keys, so all keys must be known before; give this one as a parameter"))
             } else {
                 finding.help(format!("locks are taken in the order of declaration: declare `{other}` before `{wanted}` (before the first release), or give the key as a parameter"))
@@ -65,7 +74,11 @@ fn everything_behind(
         pending.extend(&places[id.index()].guards);
         let earlier = transaction.steps.iter().take(ends[id.index()]);
         let earlier = earlier.filter(|earlier| earlier.concern == step.concern);
-        pending.extend(earlier.map(|earlier| earlier.id).filter(|it| !behind.contains(it)));
+        pending.extend(
+            earlier
+                .map(|earlier| earlier.id)
+                .filter(|it| !behind.contains(it)),
+        );
     }
     behind
 }
@@ -79,7 +92,9 @@ fn ends_of_loops(places: &[Place]) -> Vec<usize> {
         match outermost(place) {
             None => index,
             Some(own) => {
-                let same = after.iter().take_while(|other| outermost(other) == Some(own));
+                let same = after
+                    .iter()
+                    .take_while(|other| outermost(other) == Some(own));
                 index + same.count()
             }
         }

@@ -106,7 +106,9 @@ impl Checker {
                     span,
                     "the platform does not say what `caller` is",
                 )
-                .help("name the message that the edge fills in: `platform NAME { caller Session }`"),
+                .help(
+                    "name the message that the edge fills in: `platform NAME { caller Session }`",
+                ),
             ),
         }
         body.blurred = true;
@@ -216,15 +218,23 @@ impl Checker {
             Many::One => {}
             Many::Optional => {
                 self.report(
-                    Diagnostic::new(Code::FieldOfOptional, span, format!("this is a `{whole}`, so it may be absent and have no `{text}`"))
-                        .help("ask for it: `if let x = … { … }`"),
+                    Diagnostic::new(
+                        Code::FieldOfOptional,
+                        span,
+                        format!("this is a `{whole}`, so it may be absent and have no `{text}`"),
+                    )
+                    .help("ask for it: `if let x = … { … }`"),
                 );
                 return None;
             }
             Many::List => {
                 self.report(
-                    Diagnostic::new(Code::NoFields, span, format!("this is a `{whole}`, and a list has no fields"))
-                        .help("go through it: `for x in … { … }`"),
+                    Diagnostic::new(
+                        Code::NoFields,
+                        span,
+                        format!("this is a `{whole}`, and a list has no fields"),
+                    )
+                    .help("go through it: `for x in … { … }`"),
                 );
                 return None;
             }
@@ -239,14 +249,12 @@ impl Checker {
             }
             ValueType::Concern(id) => {
                 let concern = self.schema.concern(id);
-                if concern.key.name == text && !self.schema.lost_keys.contains(&id) {
-                    Some(FieldRef::Key(id))
-                } else {
-                    concern
-                        .fields
-                        .iter()
-                        .position(|field| field.name == text)
-                        .map(|at| FieldRef::Concern(id, at as u32))
+                let at = |fields: &[Field]| fields.iter().position(|field| field.name == text);
+                let key = at(&concern.keys).filter(|_| !self.schema.lost_keys.contains(&id));
+                match (key, concern.keys.len()) {
+                    (Some(_), 1) => Some(FieldRef::Key(id)),
+                    (Some(part), _) => Some(FieldRef::KeyPart(id, part as u32)),
+                    (None, _) => at(&concern.fields).map(|at| FieldRef::Concern(id, at as u32)),
                 }
             }
             ValueType::Ref(id) | ValueType::IdOf(id) => {
@@ -374,7 +382,8 @@ impl Checker {
 
     pub(super) fn field_behind(&self, field: FieldRef) -> &Field {
         match field {
-            FieldRef::Key(concern) => &self.schema.concern(concern).key,
+            FieldRef::Key(concern) => &self.schema.concern(concern).keys[0],
+            FieldRef::KeyPart(concern, part) => &self.schema.concern(concern).keys[part as usize],
             FieldRef::Concern(concern, at) => &self.schema.concern(concern).fields[at as usize],
             FieldRef::Message(message, at) => &self.schema.message(message).fields[at as usize],
         }

@@ -38,7 +38,7 @@ impl Checker {
         })
     }
 
-    /// `create X { … }`: the key, if it is given, and the other fields.
+    /// `create X { … }`: the parts of the key, where they are given, and the other fields.
     pub(super) fn create_entries<'a>(
         &mut self,
         id: ConcernId,
@@ -46,7 +46,7 @@ impl Checker {
         entries: &'a [Entry],
         span: Span,
         body: &mut Body<'a>,
-    ) -> Option<(Option<Expr>, Vec<Expr>)> {
+    ) -> Option<(Vec<Option<Expr>>, Vec<Expr>)> {
         let fields: Vec<Field> = self.schema.concern(id).all_fields().cloned().collect();
         let lost_key = self.schema.lost_keys.contains(&id);
         let values = self.entries(
@@ -60,9 +60,10 @@ impl Checker {
         if lost_key {
             return None;
         }
+        let count = self.schema.concern(id).keys.len();
         let mut values = values.into_iter();
-        let key = values.next()?;
-        let rest = values.zip(fields.iter().skip(1));
+        let keys = values.by_ref().take(count).collect();
+        let rest = values.zip(fields.iter().skip(count));
         let rest = rest.map(|(value, field)| {
             value.unwrap_or(Expr {
                 ty: field.ty,
@@ -70,7 +71,7 @@ impl Checker {
                 span,
             })
         });
-        Some((key, rest.collect()))
+        Some((keys, rest.collect()))
     }
 
     /// `update X[k] { … }`: the fields that are given.
@@ -90,7 +91,8 @@ impl Checker {
         }
         let value = ValueType::Concern(id);
         let (values, _, complete) = self.given_entries(value, &fields, entries, body);
-        complete.then(|| values.into_iter().skip(1).collect())
+        let keys = self.schema.concern(id).keys.len();
+        complete.then(|| values.into_iter().skip(keys).collect())
     }
 
     fn never_changes(
@@ -199,14 +201,18 @@ impl Checker {
         name: &Ident,
         given: &HashMap<&str, Span>,
     ) {
-        let lost_key = matches!(owner, Owner::Concern(id) if self.schema.lost_keys.contains(&id));
+        // Which parts a key has is not known where something about it is wrong.
+        let lost_keys = match owner {
+            Owner::Concern(id) if self.schema.lost_keys.contains(&id) => {
+                self.schema.concern(id).keys.len()
+            }
+            _ => 0,
+        };
         let missing: Vec<&Field> = fields
             .iter()
             .enumerate()
             .filter(|(index, field)| {
-                !(field.omissible
-                    || lost_key && *index == 0
-                    || given.contains_key(field.name.as_str()))
+                !(field.omissible || *index < lost_keys || given.contains_key(field.name.as_str()))
             })
             .map(|(_, field)| field)
             .collect();

@@ -103,14 +103,37 @@ impl Schema {
         self.types.keys().map(String::as_str)
     }
 
+    /// The root of a concern's entity group.
+    pub(super) fn root(&self, concern: ConcernId) -> ConcernId {
+        let mut root = concern;
+        // Concerns that are in each other are an error of their own, reported elsewhere.
+        for _ in 0..self.concerns.len() {
+            match self.concern(root).parent {
+                Some(parent) => root = parent,
+                None => break,
+            }
+        }
+        root
+    }
+
+    /// The place of a concern's instances in the order of locks.
+    pub(super) fn rank(&self, concern: ConcernId) -> (bool, ConcernId) {
+        let root = self.root(concern);
+        (self.concern(root).hot, root)
+    }
+
     /// What a key of a concern is, down to the type that is stored: `ref Y` where the key of X is
-    /// one, then the key of Y, and so on.
+    /// one, then the key of Y, and so on, up to a key of several parts.
     pub(super) fn key_chain(&self, concern: ConcernId) -> Vec<ValueType> {
         let mut chain = Vec::new();
         let mut next = concern;
         // A circle of keys is an error of its own, reported elsewhere.
         while chain.len() <= self.concerns.len() {
-            let key = self.concern(next).key.ty.value;
+            // A key of several parts is stored as such.
+            let Some(key) = self.concern(next).single_key() else {
+                break;
+            };
+            let key = key.ty.value;
             chain.push(key);
             match key {
                 ValueType::Ref(inner) | ValueType::IdOf(inner) => next = inner,

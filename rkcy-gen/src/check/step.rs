@@ -2,12 +2,11 @@
 
 use super::Checker;
 use super::body::{Body, Given};
-use super::concern::BUILTIN_OPERATIONS;
 use super::schema::Owner;
 use crate::diagnostic::{Code, Diagnostic, closest};
 use crate::model::{
-    Argument, ConcernId, Expr, ExprKind, Field, Many, Payload, Statement, Step, StepId, StepKind,
-    Type, ValueType,
+    Argument, Builtin, ConcernId, Expr, ExprKind, Field, Many, Payload, Statement, Step, StepId,
+    StepKind, Type, ValueType,
 };
 use crate::syntax::Span;
 use crate::syntax::ast::Ident;
@@ -19,11 +18,17 @@ impl Checker {
         let span = expr.span;
         match &expr.kind {
             Ast::Create(concern, entries) => match self.concern_named(concern) {
-                Some(id) => self.create(id, concern, entries, span, StepKind::Create, body),
+                Some(id) => {
+                    self.is_there(id, Builtin::Create, span);
+                    self.create(id, concern, entries, span, StepKind::Create, body)
+                }
                 None => self.lost(body),
             },
             Ast::Ensure(concern, entries) => match self.concern_named(concern) {
-                Some(id) => self.create(id, concern, entries, span, StepKind::Ensure, body),
+                Some(id) => {
+                    self.is_there(id, Builtin::Create, span);
+                    self.create(id, concern, entries, span, StepKind::Ensure, body)
+                }
                 None => self.lost(body),
             },
             Ast::Get(target) => self.whole(target, StepKind::Get, span, body),
@@ -76,6 +81,11 @@ impl Checker {
         let Some((concern, key)) = self.target(target, body) else {
             return self.lost(body);
         };
+        let builtin = match kind {
+            StepKind::Delete => Builtin::Delete,
+            _ => Builtin::Get,
+        };
+        self.is_there(concern, builtin, span);
         let ty = Type::one(ValueType::Concern(concern));
         let gives = match kind {
             StepKind::Delete => None,
@@ -102,6 +112,7 @@ impl Checker {
             }
             return self.lost(body);
         };
+        self.is_there(concern, Builtin::Update, span);
         match self.update_entries(concern, &target.concern, entries, body) {
             Some(values) => {
                 let gives = Some(Type::one(ValueType::Concern(concern)));
@@ -237,7 +248,7 @@ impl Checker {
             name.span,
             format!("`{}` has no command or query `{text}`", declared.name),
         );
-        let finding = if BUILTIN_OPERATIONS.contains(&text.as_str()) {
+        let finding = if Builtin::from_word(text).is_some() {
             finding.help(match text.as_str() {
                 "create" => format!("write `create {} {{ … }}`", target.concern.text),
                 "update" => format!("write `update {}[…] {{ … }}`", target.concern.text),
@@ -319,17 +330,43 @@ impl Checker {
         body: &mut Body<'a>,
     ) -> Given {
         let values = self.create_entries(concern, name, entries, span, body);
-        let Some((key, fields)) = values else {
+        let Some((keys, fields)) = values else {
             return self.lost(body);
         };
-        let key = key.unwrap_or(Expr {
-            ty: Type::one(ValueType::IdOf(concern)),
-            kind: ExprKind::DerivedUuid(StepId::new(body.steps.len())),
-            span,
-        });
+        let step = StepId::new(body.steps.len());
+        let key = self.new_key(concern, keys, step, span);
         let gives = Some(Type::one(ValueType::Concern(concern)));
         let id = self.append(concern, key, kind(fields), gives, span, body);
         Given::Step(id, gives)
+    }
+
+    /// The key of a new instance; a uuid that is left out is derived.
+    fn new_key(
+        &self,
+        concern: ConcernId,
+        keys: Vec<Option<Expr>>,
+        step: StepId,
+        span: Span,
+    ) -> Expr {
+        let declared = self.schema.concern(concern);
+        let whole = Type::one(ValueType::IdOf(concern));
+        let single = declared.single_key().is_some();
+        let parts = keys.into_iter().zip(&declared.keys).map(|(given, part)| {
+            given.unwrap_or(Expr {
+                ty: if single { whole } else { part.ty },
+                kind: ExprKind::DerivedUuid(step),
+                span,
+            })
+        });
+        let mut parts: Vec<Expr> = parts.collect();
+        match parts.pop() {
+            Some(key) if single => key,
+            last => Expr {
+                ty: whole,
+                kind: ExprKind::Key(concern, parts.into_iter().chain(last).collect()),
+                span,
+            },
+        }
     }
 
     /// Appends a step to the innermost block.

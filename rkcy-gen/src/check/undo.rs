@@ -56,7 +56,9 @@ impl Checker {
         } else if !matches!(other.refusals, Refusals::Nothing) {
             wrong(format!("`{text}` can refuse, and then nothing would undo"))
                 .label(other.span, "declared here")
-                .help(format!("say that it cannot: `command {text}(…) refuses nothing`"))
+                .help(format!(
+                    "say that it cannot: `command {text}(…) refuses nothing`"
+                ))
         } else {
             return Some(other.id);
         };
@@ -124,7 +126,8 @@ impl Checker {
                 Statement::Call(id) => {
                     let local = saga.local(*id);
                     let call = local.call().map(|call| call.span);
-                    call.filter(|_| guarded || !local.needs.is_empty()).or(refusal)
+                    call.filter(|_| guarded || !local.needs.is_empty())
+                        .or(refusal)
                 }
                 Statement::Require(require) => {
                     let is_late = guarded || !saga.known_at_submission(&require.condition);
@@ -152,27 +155,32 @@ impl Checker {
 
     /// A refusal that can come out of a block.
     fn refusal_in(&self, saga: &Transaction, block: &Block, guarded: bool) -> Option<Span> {
-        block.statements.iter().find_map(|statement| match statement {
-            Statement::Step(id) => self.can_refuse(saga.step(*id)),
-            Statement::Call(id) => {
-                let local = saga.local(*id);
-                let is_late = guarded || !local.needs.is_empty();
-                local.call().filter(|_| is_late).map(|call| call.span)
-            }
-            Statement::Require(require) => {
-                let is_late = guarded || !saga.known_at_submission(&require.condition);
-                is_late.then_some(require.span)
-            }
-            Statement::If(branch) => {
-                let inner = guarded || !saga.known_at_submission(branch.head.expr());
-                let blocks = std::iter::once(&branch.then).chain(&branch.otherwise);
-                blocks.into_iter().find_map(|block| self.refusal_in(saga, block, inner))
-            }
-            Statement::For(turns) => {
-                let inner = guarded || !saga.known_at_submission(&turns.list);
-                self.refusal_in(saga, &turns.body, inner)
-            }
-        })
+        block
+            .statements
+            .iter()
+            .find_map(|statement| match statement {
+                Statement::Step(id) => self.can_refuse(saga.step(*id)),
+                Statement::Call(id) => {
+                    let local = saga.local(*id);
+                    let is_late = guarded || !local.needs.is_empty();
+                    local.call().filter(|_| is_late).map(|call| call.span)
+                }
+                Statement::Require(require) => {
+                    let is_late = guarded || !saga.known_at_submission(&require.condition);
+                    is_late.then_some(require.span)
+                }
+                Statement::If(branch) => {
+                    let inner = guarded || !saga.known_at_submission(branch.head.expr());
+                    let blocks = std::iter::once(&branch.then).chain(&branch.otherwise);
+                    blocks
+                        .into_iter()
+                        .find_map(|block| self.refusal_in(saga, block, inner))
+                }
+                Statement::For(turns) => {
+                    let inner = guarded || !saga.known_at_submission(&turns.list);
+                    self.refusal_in(saga, &turns.body, inner)
+                }
+            })
     }
 
     /// Where a step stands, if it can refuse.
@@ -201,7 +209,10 @@ impl Checker {
                     }
                     None => (
                         format!("nothing undoes `{}`", command.name),
-                        format!("say what does: `command {}(…) undo …`; or move the step behind all that can refuse", command.name),
+                        format!(
+                            "say what does: `command {}(…) undo …`; or move the step behind all that can refuse",
+                            command.name
+                        ),
                     ),
                 }
             }
@@ -244,7 +255,9 @@ fn same_payload(left: &Command, right: &Command) -> bool {
         (Payload::Fields(left), Payload::Fields(right)) => {
             let same = left.iter().zip(right);
             left.len() == right.len()
-                && same.into_iter().all(|(left, right)| left.name == right.name && left.ty == right.ty)
+                && same
+                    .into_iter()
+                    .all(|(left, right)| left.name == right.name && left.ty == right.ty)
         }
         _ => false,
     }
@@ -259,8 +272,9 @@ fn constrained_field<'a>(
         .fields
         .iter()
         .filter(|field| !field.immutable && !matches!(field.ty.value, ValueType::Ref(_)));
-    let mut pending: Vec<(String, &Field, usize)> =
-        changes.map(|field| (field.name.clone(), field, 0)).collect();
+    let mut pending: Vec<(String, &Field, usize)> = changes
+        .map(|field| (field.name.clone(), field, 0))
+        .collect();
     pending.reverse();
     while let Some((path, field, depth)) = pending.pop() {
         let limits = &field.constraints;

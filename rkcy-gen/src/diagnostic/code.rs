@@ -163,6 +163,9 @@ codes! {
     WrongUndo           "0106" Error   "a command that cannot undo another"
     MissingUndo         "0107" Error   "what a refusal can come after has an undo"
     UndoMayBreak        "0108" Warning "an undo that can break a constraint"
+    // What a concern does without.
+    WrongNarrowing      "0110" Error   "`only` and `without` narrow what every concern has"
+    RemovedOperation    "0111" Error   "an operation that its concern does without"
 }
 
 impl Code {

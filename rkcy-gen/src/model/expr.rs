@@ -35,6 +35,8 @@ pub enum ExprKind {
     Path(Path),
     /// `Message { … }`: one expression for every field of the message, in order of declaration.
     Record(MessageId, Vec<Expr>),
+    /// A key of several parts: one expression for each of `Concern::keys`.
+    Key(ConcernId, Vec<Expr>),
     /// `[a, b]`
     List(Vec<Expr>),
     /// `X[k]` as a value: the instance as the transaction commits it. Only while a transaction is
@@ -89,8 +91,10 @@ pub enum Root {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FieldRef {
-    /// The key of a concern.
+    /// The key of a concern that has one part.
     Key(ConcernId),
+    /// A part of a key of several, by its position in `Concern::keys`.
+    KeyPart(ConcernId, u32),
     /// Another field of a concern, by its position in `Concern::fields`.
     Concern(ConcernId, u32),
     /// A field of a message, by its position in `Message::fields`.
@@ -120,9 +124,10 @@ impl Expr {
     pub fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Expr)) {
         visit(self);
         match &self.kind {
-            ExprKind::Record(_, parts) | ExprKind::List(parts) | ExprKind::Call(_, parts) => {
-                parts.iter().for_each(|part| part.walk(visit))
-            }
+            ExprKind::Record(_, parts)
+            | ExprKind::Key(_, parts)
+            | ExprKind::List(parts)
+            | ExprKind::Call(_, parts) => parts.iter().for_each(|part| part.walk(visit)),
             ExprKind::Committed(_, inner)
             | ExprKind::Not(inner)
             | ExprKind::IsPresent(inner)

@@ -4,7 +4,7 @@
 //! Model ── Platform
 //!   ├── Enum ── EnumValue
 //!   ├── Message ── Field
-//!   ├── Concern ── key, Field, Command, Query
+//!   ├── Concern ── Field (keys and others), Command, Query
 //!   ├── Function ── Field (params)
 //!   └── Transaction ── Field (params), Block ── Statement ── Step, Require, If, For, Expr
 //! ```
@@ -26,7 +26,7 @@ mod text;
 pub(crate) mod transaction;
 mod types;
 
-pub use concern::{Answer, Command, Concern, Payload, Query, Refusal, Refusals};
+pub use concern::{Answer, Builtin, Builtins, Command, Concern, Payload, Query, Refusal, Refusals};
 pub use enumeration::{Enum, EnumValue};
 pub use expr::{CompareOp, Expr, ExprKind, FieldRef, Path, Root};
 pub use field::{Constraints, Field, Length, Literal, Number};
@@ -142,20 +142,44 @@ impl Model {
     /// The field that a path goes through.
     pub fn field(&self, field: FieldRef) -> &Field {
         match field {
-            FieldRef::Key(concern) => &self.concern(concern).key,
+            FieldRef::Key(concern) => &self.concern(concern).keys[0],
+            FieldRef::KeyPart(concern, part) => &self.concern(concern).keys[part as usize],
             FieldRef::Concern(concern, index) => &self.concern(concern).fields[index as usize],
             FieldRef::Message(message, index) => &self.message(message).fields[index as usize],
         }
     }
 
-    /// The scalar or enum that a value is stored as: the key's type for `ref` and `id of`.
+    /// What a value is stored as: for `ref` and `id of` the key, down to a scalar or an enum; where a
+    /// key has several parts, the `id of` its concern.
     pub fn stored_as(&self, value: ValueType) -> ValueType {
         match value {
             // Ends: `check` refuses keys that are references in a circle.
-            ValueType::Ref(concern) | ValueType::IdOf(concern) => {
-                self.stored_as(self.concern(concern).key.ty.value)
-            }
+            ValueType::Ref(id) | ValueType::IdOf(id) => match self.concern(id).single_key() {
+                Some(key) => self.stored_as(key.ty.value),
+                None => ValueType::IdOf(id),
+            },
             other => other,
+        }
+    }
+
+    /// The parts of the key that a value is, where it is one of several parts.
+    pub fn key_parts(&self, value: ValueType) -> Option<(&Concern, &[Field])> {
+        match self.stored_as(value) {
+            ValueType::IdOf(id) => {
+                let concern = self.concern(id);
+                Some((concern, &concern.keys))
+            }
+            _ => None,
+        }
+    }
+
+    /// The root of the entity group that a concern's instances are in: the concern itself, unless it
+    /// is `in` another.
+    pub fn root(&self, concern: ConcernId) -> ConcernId {
+        // Ends: `check` refuses concerns that are in each other.
+        match self.concern(concern).parent {
+            Some(parent) => self.root(parent),
+            None => concern,
         }
     }
 }

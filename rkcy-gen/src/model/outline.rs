@@ -1,7 +1,7 @@
 //! Owns the model for people: one line for each thing, as near to the schema as resolved names
 //! allow. For programs there is the JSON.
 
-use super::concern::{Answer, Payload, Refusals};
+use super::concern::{Answer, Builtin, Builtins, Payload, Refusals};
 use super::field::{Constraints, Field, Literal, Number};
 use super::text::Text;
 use super::transaction::{Block, Statement};
@@ -32,11 +32,35 @@ pub fn outline(model: &Model) -> String {
             .for_each(|field| line(1, show_field(model, field)));
     }
     for concern in model.concerns() {
+        let parent = match concern.parent {
+            Some(parent) => format!(" in {}", model.concern(parent).name),
+            None => String::new(),
+        };
         line(
             0,
-            format!("concern {} (rank {})", concern.name, concern.id.index()),
+            format!(
+                "concern {}{parent} (rank {})",
+                concern.name,
+                concern.id.index()
+            ),
         );
-        line(1, format!("key {}", show_field(model, &concern.key)));
+        let parts: Vec<String> = concern
+            .keys
+            .iter()
+            .map(|part| show_field(model, part))
+            .collect();
+        match parts.as_slice() {
+            [key] => line(1, format!("key {key}")),
+            parts => line(1, format!("key ({})", parts.join(", "))),
+        }
+        if concern.builtins != Builtins::default() {
+            let words: Vec<&str> = Builtin::ALL
+                .into_iter()
+                .filter(|builtin| concern.builtins.has(*builtin))
+                .map(Builtin::word)
+                .collect();
+            line(1, format!("only {}", words.join(", ")));
+        }
         concern
             .fields
             .iter()

@@ -69,6 +69,10 @@ impl Transaction {
         let path = match &key.kind {
             ExprKind::Literal(_) => return 1,
             ExprKind::Path(path) => path,
+            ExprKind::Key(_, parts) => {
+                let parts = parts.iter().map(|part| self.instances(part, place, places));
+                return parts.fold(1, u64::saturating_mul).min(place.turns());
+            }
             _ => return place.turns(),
         };
         match path.root {

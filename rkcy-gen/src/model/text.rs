@@ -94,8 +94,8 @@ impl<'a> Text<'a> {
 
     fn instance(&self, word: &str, step: &Step, values: &[Expr]) -> String {
         let concern = self.model.concern(step.concern);
-        let key = [(&concern.key, &step.key)];
-        let pairs = key.into_iter().chain(concern.fields.iter().zip(values));
+        let keys = concern.keys.iter().zip(step.key_parts());
+        let pairs = keys.chain(concern.fields.iter().zip(values));
         let entries = pairs
             .filter(|(_, value)| !matches!(value.kind, ExprKind::DerivedUuid(_)))
             .filter(|(_, value)| !matches!(value.kind, ExprKind::Default))
@@ -138,6 +138,7 @@ impl<'a> Text<'a> {
                     .map(|(field, value)| self.entry(field, value));
                 format!("{} {}", message.name, record(entries.collect()))
             }
+            ExprKind::Key(_, parts) => self.list(parts),
             ExprKind::List(values) => format!("[{}]", self.list(values)),
             ExprKind::Committed(id, key) => {
                 format!("{}[{}]", self.model.concern(*id).name, self.expr(key))

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::concern::{Answer, Refusals};
+use super::concern::{Answer, Concern, Refusals};
 use super::expr::{Expr, ExprKind, FieldRef, Path, Root};
 use super::field::Field;
 use super::ids::{
@@ -317,6 +317,18 @@ impl Transaction {
             .collect()
     }
 
+    /// What tells the entity group of a step, as far as that is known: the key of the concern that is
+    /// nearest to the root.
+    pub fn group<'a>(&'a self, concerns: &[Concern], step: &'a Step) -> (ConcernId, &'a Expr) {
+        let (mut concern, mut key) = (step.concern, self.resolve_key(&step.key));
+        while let (Some(parent), ExprKind::Key(_, parts)) =
+            (concerns[concern.index()].parent, &key.kind)
+        {
+            (concern, key) = (parent, self.resolve_key(&parts[0]));
+        }
+        (concern, key)
+    }
+
     /// The expression that tells the value of a key: `player.id` becomes the key of the step that
     /// `player` was bound by, so that two keys can be compared. Other expressions stay as they are.
     pub fn resolve_key<'a>(&'a self, key: &'a Expr) -> &'a Expr {
@@ -340,6 +352,14 @@ impl Step {
         given.iter().chain(maybe.iter().flatten())
     }
 
+    /// What tells the parts of its key; one expression where that came whole.
+    pub fn key_parts(&self) -> &[Expr] {
+        match &self.key.kind {
+            ExprKind::Key(_, parts) => parts,
+            _ => std::slice::from_ref(&self.key),
+        }
+    }
+
     /// Whether it leaves the instance as it is.
     pub fn reads_only(&self) -> bool {
         matches!(
@@ -354,8 +374,10 @@ pub(crate) fn resolve_key<'a>(steps: &'a [Step], locals: &'a [Local], key: &'a E
     let ExprKind::Path(Path { root, fields }) = &key.kind else {
         return key;
     };
-    let [FieldRef::Key(concern)] = fields.as_slice() else {
-        return key;
+    let (concern, part) = match fields.as_slice() {
+        [FieldRef::Key(concern)] => (concern, None),
+        [FieldRef::KeyPart(concern, part)] => (concern, Some(*part as usize)),
+        _ => return key,
     };
     let step = match root {
         Root::Step(id) => Some(*id),
@@ -374,9 +396,16 @@ pub(crate) fn resolve_key<'a>(steps: &'a [Step], locals: &'a [Local], key: &'a E
         Root::Param(_) | Root::Now | Root::Caller => None,
     };
     // A step that gives a concern gives its own instance. Ends: a key only speaks of earlier steps.
-    match step.map(|id| &steps[id.index()]) {
-        Some(step) if step.concern == *concern => resolve_key(steps, locals, &step.key),
-        _ => key,
+    let step = step.map(|id| &steps[id.index()]);
+    let Some(step) = step.filter(|step| step.concern == *concern) else {
+        return key;
+    };
+    let whole = resolve_key(steps, locals, &step.key);
+    match (part, &whole.kind) {
+        (None, _) => whole,
+        (Some(part), ExprKind::Key(_, parts)) => resolve_key(steps, locals, &parts[part]),
+        // What is part of a key that came whole is read from the instance.
+        (Some(_), _) => key,
     }
 }
 

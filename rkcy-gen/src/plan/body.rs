@@ -7,8 +7,8 @@ use super::Cx;
 use super::expr::{Scope, atoms};
 use super::types::Imports;
 use crate::model::{
-    Argument, Block, Constraints, Expr, ExprKind, For, Head, If, LocalId, Mode, Payload, Require, Root,
-    Statement, Step, StepId, StepKind, Text, Transaction, Type, ValueType,
+    Argument, Block, Concern, Constraints, Expr, ExprKind, For, Head, If, LocalId, Mode, Payload,
+    Require, Root, Statement, Step, StepId, StepKind, Text, Transaction, Type, ValueType,
 };
 use crate::naming::{self, Claims};
 
@@ -243,7 +243,9 @@ impl<'a> Body<'a> {
     fn step(&mut self, step: &Step, lines: &mut Vec<String>) {
         let base = step.binding.clone();
         if derives_key(step) {
-            let wanted = base.as_ref().map_or("key".to_owned(), |it| format!("{it}_key"));
+            let wanted = base
+                .as_ref()
+                .map_or("key".to_owned(), |it| format!("{it}_key"));
             let name = self.variables.names.claim(naming::snake(&wanted));
             lines.push(format!("let {name} = t.derived_uuid();"));
             self.variables.keys.insert(step.id, name);
@@ -258,6 +260,7 @@ impl<'a> Body<'a> {
             let ty = Type::one(ValueType::IdOf(step.concern));
             let key = self.scope().later(&step.key, ty).borrowed();
             spec.push_str(&format!(".on_later({key})"));
+            spec.push_str(&self.within(step));
         }
         if let Some(payload) = self.payload(step) {
             spec.push_str(&payload);
@@ -271,11 +274,28 @@ impl<'a> Body<'a> {
                     _ => "result",
                 });
                 let name = self.variables.names.claim(naming::snake(wanted));
-                lines.push(format!("let {name}: codegen::Later<{ty}> = t.kept({spec})?;"));
+                lines.push(format!(
+                    "let {name}: codegen::Later<{ty}> = t.kept({spec})?;"
+                ));
                 self.variables.results.insert(step.id, name);
             }
             None => lines.push(format!("t.step({spec})?;")),
         }
+    }
+
+    /// The group of a step whose key is not known, where the group is.
+    fn within(&mut self, step: &Step) -> String {
+        let (nearest, key) = self.transaction.group(self.cx.model.concerns(), step);
+        if nearest == step.concern || !self.known(key) {
+            return String::new();
+        }
+        let key = self.scope().key(key, nearest);
+        if self.cx.model.concern(nearest).parent.is_none() {
+            return format!(".within({key})");
+        }
+        let concern = naming::camel(&self.cx.model.concern(nearest).name);
+        self.imports.insert(concern.clone());
+        format!(".within(&<{concern} as codegen::Concern>::root_key({key}))")
     }
 
     fn operation(&mut self, step: &Step, concern: &str) -> String {
@@ -345,6 +365,7 @@ impl<'a> Body<'a> {
             StepKind::Create(values) | StepKind::Ensure(values) => {
                 return Some(self.instance(step, values));
             }
+            StepKind::Update(values) => return Some(self.patch(declared, values)),
             StepKind::Command(id, Argument::Fields(values)) => {
                 let command = declared.command(*id);
                 (&command.name, &command.payload, values)
@@ -372,13 +393,35 @@ impl<'a> Body<'a> {
     fn instance(&mut self, step: &Step, values: &[Expr]) -> String {
         let concern = self.cx.model.concern(step.concern);
         let mut scope = self.scope();
-        let key = scope.owned(&step.key, concern.key.ty);
-        let mut entries = vec![entry(&naming::snake(&concern.key.name), key)];
+        let mut entries = Vec::new();
+        for (field, part) in concern.keys.iter().zip(step.key_parts()) {
+            let part = scope.owned(part, field.ty);
+            entries.push(entry(&naming::snake(&field.name), part));
+        }
         for (field, value) in concern.fields.iter().zip(values) {
             let value = scope.for_field(value, field);
             entries.push(entry(&naming::snake(&field.name), value));
         }
         literal(&naming::camel(&concern.name), entries)
+    }
+
+    /// What an `update` changes.
+    fn patch(&mut self, concern: &Concern, values: &[Option<Expr>]) -> String {
+        let name = self.cx.names.patch(&concern.name).to_owned();
+        self.imports.insert(name.clone());
+        let default = self.cx.names.std.default;
+        let mut scope = self.scope();
+        let mut entries = Vec::new();
+        for (field, value) in concern.fields.iter().zip(values) {
+            if let Some(value) = value {
+                let value = scope.for_field(value, field);
+                entries.push(format!("{}: Some({value})", naming::snake(&field.name)));
+            }
+        }
+        if entries.len() < concern.changeable().count() {
+            entries.push(format!("..{default}::default()"));
+        }
+        literal(&name, entries)
     }
 
     // --- values and refusals
@@ -450,7 +493,9 @@ impl<'a> Body<'a> {
             format!("&codegen::Later::known({name}.clone())")
         };
         let (first, checks) = (first.join(" "), checks.join(" "));
-        vec![format!("t.check({value}, |{name}| {{ {first} {checks} Ok(()) }})?;")]
+        vec![format!(
+            "t.check({value}, |{name}| {{ {first} {checks} Ok(()) }})?;"
+        )]
     }
 
     fn require(&mut self, require: &Require, lines: &mut Vec<String>) {
@@ -512,7 +557,11 @@ impl<'a> Body<'a> {
                     value,
                     branch.then.statements.as_slice(),
                     &branch.otherwise,
-                    branch.then.value.as_ref().filter(|value| !value.ty.is_optional()),
+                    branch
+                        .then
+                        .value
+                        .as_ref()
+                        .filter(|value| !value.ty.is_optional()),
                 ) {
                     let given = self.scope().owned(given, ty.present());
                     self.variables = outer;
@@ -595,7 +644,10 @@ impl<'a> Body<'a> {
                 Some(ExprKind::Call(function, _)) => {
                     let result = &self.cx.model.function(*function).result;
                     let (ty, limits) = (result.ty, &result.constraints);
-                    !self.cx.reference_checks(ty, limits, "", "", None).is_empty()
+                    !self
+                        .cx
+                        .reference_checks(ty, limits, "", "", None)
+                        .is_empty()
                 }
                 _ => false,
             },
@@ -625,11 +677,19 @@ impl<'a> Body<'a> {
             self.variables.names.claim(naming::snake(wanted))
         });
         let name = self.local(turns.element, is_reference);
-        let is_late = turns.body.value.as_ref().is_some_and(|value| !self.known(value));
+        let is_late = turns
+            .body
+            .value
+            .as_ref()
+            .is_some_and(|value| !self.known(value));
         let value = match &turns.body.value {
             Some(value) if result.is_some() => {
                 let ty = Type::one(result.map_or(value.ty.value, |local| local.ty.value));
-                if is_late { Value::Later(ty) } else { Value::Plain(ty) }
+                if is_late {
+                    Value::Later(ty)
+                } else {
+                    Value::Plain(ty)
+                }
             }
             _ => Value::None,
         };
@@ -645,11 +705,13 @@ impl<'a> Body<'a> {
         let std = &self.cx.names.std;
         lines.push(format!("let mut {values} = {}::new();", std.vec));
         lines.push(body);
-        lines.push(match (is_late, self.transaction.local(id).needs.is_empty()) {
-            (true, _) => format!("let {name}: {ty} = codegen::Later::all({values});"),
-            (false, true) => format!("let {name}: {ty} = {values};"),
-            (false, false) => format!("let {name}: {ty} = codegen::Later::known({values});"),
-        });
+        lines.push(
+            match (is_late, self.transaction.local(id).needs.is_empty()) {
+                (true, _) => format!("let {name}: {ty} = codegen::Later::all({values});"),
+                (false, true) => format!("let {name}: {ty} = {values};"),
+                (false, false) => format!("let {name}: {ty} = codegen::Later::known({values});"),
+            },
+        );
     }
 
     /// One turn; its value is pushed onto a list.

@@ -132,7 +132,7 @@ impl Cx<'_> {
     }
 
     /// Checks of one value, each an expression that gives a `Result`.
-    fn one(
+    pub(super) fn one(
         &self,
         ty: ValueType,
         constraints: &Constraints,
@@ -182,6 +182,14 @@ impl Cx<'_> {
             }
             ValueType::Message(_) => {
                 checks.push(format!("codegen::constraint::nested({path}, {reference})"))
+            }
+            ValueType::Ref(_) if self.is_message(ty) => {
+                checks.push(format!(
+                    "codegen::constraint::nested({path}, {value}.key())"
+                ));
+            }
+            ValueType::IdOf(_) if self.is_message(ty) => {
+                checks.push(format!("codegen::constraint::nested({path}, {reference})"));
             }
             ValueType::Ref(_) if self.model.stored_as(ty) == ValueType::Scalar(Scalar::String) => {
                 checks.push(format!(

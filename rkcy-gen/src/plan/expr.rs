@@ -80,8 +80,8 @@ impl Scope<'_> {
             && path.fields.is_empty()
         {
             let (place, held) = self.place(path);
-            let is_same = held.many == want.many
-                && held.reference == matches!(want.value, ValueType::Ref(_));
+            let is_same =
+                held.many == want.many && held.reference == matches!(want.value, ValueType::Ref(_));
             if is_same {
                 return Later {
                     text: place,
@@ -121,7 +121,11 @@ impl Scope<'_> {
         let (place, held) = self.place(path);
         match (held.is_copy, held.is_boxed) {
             (true, _) => {
-                let value = if held.is_borrowed { format!("*{place}") } else { place.clone() };
+                let value = if held.is_borrowed {
+                    format!("*{place}")
+                } else {
+                    place.clone()
+                };
                 Opened {
                     matched: value,
                     option: place,
@@ -253,6 +257,19 @@ impl Scope<'_> {
                 }
                 record.push('}');
                 (record, Many::One)
+            }
+            ExprKind::Key(id, parts) => {
+                let concern = self.cx.model.concern(*id);
+                let name = self.cx.names.key(&concern.name).to_owned();
+                self.imports.insert(name.clone());
+                let parts = parts.iter().zip(&concern.keys).map(|(part, key)| {
+                    format!("{}: {}", naming::snake(&key.name), self.owned(part, key.ty))
+                });
+                let parts: Vec<String> = parts.collect();
+                (
+                    wrap(format!("{name} {{ {} }}", parts.join(", ")), want.value),
+                    Many::One,
+                )
             }
             ExprKind::List(parts) => {
                 let item = Type::one(want.value);

@@ -15,8 +15,10 @@ mod enumeration;
 mod expr;
 mod field;
 mod function;
+mod key;
 mod message;
 mod operation;
+mod patch;
 mod platform;
 mod proto;
 mod signature;
@@ -34,7 +36,7 @@ use std::collections::BTreeSet;
 use askama::Template;
 
 use crate::lock::Lock;
-use crate::model::{Concern, Field, Model, ValueType};
+use crate::model::{Builtin, Concern, Field, Model, ValueType};
 use crate::naming::{self, TypeNames};
 use platform::{CargoFile, LibFile, MainFile};
 
@@ -160,7 +162,8 @@ pub fn plan(model: &Model, lock: &Lock, schema: &str) -> Plan {
         let is_key = model
             .concerns()
             .iter()
-            .any(|it| model.stored_as(it.key.ty.value) == ValueType::Enum(declared.id));
+            .flat_map(|concern| &concern.keys)
+            .any(|key| model.stored_as(key.ty.value) == ValueType::Enum(declared.id));
         generated.push(File::new(
             in_source(&declared.name),
             cx.enum_file(declared, is_key),
@@ -316,6 +319,13 @@ impl Cx<'_> {
     /// The same of operations.
     fn operation_facts(&self, concern: &Concern) -> Vec<String> {
         let mut facts = vec![format!("rank {}", self.lock.rank(&concern.name))];
+        if let Some(parent) = concern.parent {
+            facts.push(format!("in {}", self.model.concern(parent).name));
+        }
+        let removed = Builtin::ALL
+            .into_iter()
+            .filter(|it| !concern.builtins.has(*it));
+        facts.extend(removed.map(|builtin| format!("without {}", builtin.word())));
         for operation in operations(concern) {
             let number = self.lock.op(&concern.name, operation.name);
             facts.push(format!("{number} {}", self.operation_signature(&operation)));

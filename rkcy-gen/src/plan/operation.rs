@@ -223,6 +223,7 @@ impl Cx<'_> {
             message: None,
             fields: fields.iter().map(|field| (field, false)).collect(),
             omissible: false,
+            key: false,
             deprecated: None,
         };
         self.value_struct(shape, imports, functions)

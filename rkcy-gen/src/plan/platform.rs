@@ -135,8 +135,7 @@ impl Cx<'_> {
             .concerns()
             .iter()
             .filter(|concern| !operations(concern).is_empty());
-        let functions =
-            (!model.functions().is_empty()).then(|| self.names.functions.clone());
+        let functions = (!model.functions().is_empty()).then(|| self.names.functions.clone());
         RootFile {
             header: self.header.clone(),
             std: self.names.std.clone(),
@@ -158,7 +157,11 @@ impl Cx<'_> {
 
     /// The types that the file of a concern gives to others.
     fn given(&self, concern: &Concern) -> Vec<String> {
-        let mut names = vec![naming::camel(&concern.name)];
+        let mut names = vec![
+            naming::camel(&concern.name),
+            self.names.key(&concern.name).to_owned(),
+            self.names.patch(&concern.name).to_owned(),
+        ];
         let operations = operations(concern);
         if !operations.is_empty() {
             names.push(self.names.handlers(&concern.name).to_owned());

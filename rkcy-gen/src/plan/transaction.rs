@@ -54,6 +54,7 @@ impl Cx<'_> {
                 .map(|param| (param, false))
                 .collect(),
             omissible: false,
+            key: false,
             deprecated: transaction.deprecated.as_deref(),
         };
         let value = self.value_struct(shape, &mut imports, &mut Claims::default());
@@ -102,7 +103,12 @@ impl Cx<'_> {
             let depth = (place.loops.len(), place.guards.len());
             facts.push(format!("{depth:?} {}", text.statement(statement)));
             if let Statement::Step(id) = statement {
-                facts.extend(transaction.step(*id).payload().map(|value| text.expr(value)));
+                facts.extend(
+                    transaction
+                        .step(*id)
+                        .payload()
+                        .map(|value| text.expr(value)),
+                );
             }
         });
         transaction.each_expr(&mut |value| facts.push(text.expr(value)));

@@ -23,7 +23,14 @@ impl Cx<'_> {
             ValueType::Message(id) => import(&self.model.message(id).name),
             ValueType::Concern(id) => import(&self.model.concern(id).name),
             ValueType::Ref(id) => format!("codegen::Ref<{}>", import(&self.model.concern(id).name)),
-            ValueType::IdOf(_) => self.value_type(self.model.stored_as(value), imports),
+            ValueType::IdOf(_) => match self.model.key_parts(value) {
+                Some((concern, _)) => {
+                    let name = self.names.key(&concern.name).to_owned();
+                    imports.insert(name.clone());
+                    name
+                }
+                None => self.value_type(self.model.stored_as(value), imports),
+            },
         }
     }
 
@@ -91,6 +98,10 @@ impl Cx<'_> {
         match self.model.stored_as(ty.value) {
             ValueType::Scalar(scalar) => !matches!(scalar, Scalar::String | Scalar::Bytes),
             ValueType::Enum(_) => true,
+            ValueType::IdOf(id) => {
+                let keys = &self.model.concern(id).keys;
+                keys.iter().all(|part| self.is_copy(part.ty))
+            }
             _ => false,
         }
     }
@@ -139,9 +150,15 @@ impl Cx<'_> {
             })
     }
 
+    /// Whether the protobuf field holds a message, which may be missing.
+    pub(super) fn is_message(&self, value: ValueType) -> bool {
+        matches!(value, ValueType::Message(_)) || self.model.key_parts(value).is_some()
+    }
+
     /// Whether the protobuf field holds the value as it is.
     pub(super) fn is_plain(&self, value: ValueType) -> bool {
         match value {
+            ValueType::IdOf(_) if self.is_message(value) => false,
             ValueType::IdOf(_) => self.is_plain(self.model.stored_as(value)),
             ValueType::Scalar(scalar) => !matches!(
                 scalar,

@@ -177,7 +177,11 @@ impl Cx<'_> {
         }
         // Each visit; a release for each instance but the last, where they are locked; the outcome for
         // the first partition, unless the last visit is there. (Each instance in a partition of its own.)
-        let releases = if is_saga { 0 } else { releases.saturating_sub(1) };
+        let releases = if is_saga {
+            0
+        } else {
+            releases.saturating_sub(1)
+        };
         TransactionPlan {
             mode: transaction.mode.word(),
             name: transaction.name.clone(),
@@ -232,8 +236,9 @@ impl Cx<'_> {
         let place = &places[step.id.index()];
         let mut after = transaction.step_needs(step);
         after.extend(&place.guards);
-        let concern = self.model.concern(step.concern);
-        let is_known = transaction.known_at_submission(&step.key);
+        let root = self.model.concern(self.model.root(step.concern));
+        let (_, key) = transaction.group(self.model.concerns(), step);
+        let is_known = transaction.known_at_submission(key);
         Unplanned {
             step: CoreStep {
                 number: number(step.id),
@@ -244,7 +249,7 @@ impl Cx<'_> {
                 sure: place.guards.is_empty(),
                 undo: None,
             },
-            root: rkcy_core::id::ConcernId(self.lock.rank(&concern.name) as u16),
+            root: rkcy_core::id::ConcernId(self.lock.rank(&root.name) as u16),
             group: is_known.then(|| instances.key_of(number(step.id))),
             access: match step.kind {
                 StepKind::Delete => Access::Delete,
@@ -286,7 +291,7 @@ fn note_surroundings(
     }
 }
 
-/// The instances of a transaction by what their keys are called; the place in the list stands for the
+/// The groups of a transaction by what their keys are called; the place in the list stands for the
 /// key.
 struct Instances {
     list: Vec<Instance>,
@@ -305,8 +310,8 @@ impl Instances {
         let mut list: Vec<Instance> = Vec::new();
         let mut of_step = BTreeMap::new();
         for step in &transaction.steps {
-            let key = transaction.resolve_key(&step.key);
-            let name = format!("{}[{}]", model.concern(step.concern).name, text.expr(key));
+            let (group, key) = transaction.group(model.concerns(), step);
+            let name = format!("{}[{}]", model.concern(group).name, text.expr(key));
             let times = transaction.instances(key, &places[step.id.index()], places);
             let place = match list.iter_mut().position(|known| known.name == name) {
                 Some(place) => {

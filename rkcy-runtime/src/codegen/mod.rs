@@ -10,9 +10,11 @@ pub mod constraint;
 mod draft;
 mod field;
 mod json;
+mod key;
 mod late;
 mod later;
 mod many;
+mod patch;
 mod platform;
 mod run;
 mod sql;
@@ -30,21 +32,22 @@ pub use field::{
     put, put_list, put_optional, take, take_list, take_optional, take_or_default, take_required,
     unknown_number,
 };
-pub use json::{
-    Empty, args_from_json, from_json, key_from_text, key_to_text, to_json, transaction_from_json,
-};
+pub use json::{Empty, args_from_json, from_json, to_json, transaction_from_json};
+pub use key::{KeyParts, KeyText, decode_key, key_from_text, key_of_text, key_text, key_to_text};
 pub use late::{derived_uuid, schema, unknown_concern, unknown_transaction};
 pub use later::Later;
 #[doc(hidden)]
 pub use later::Union;
 pub use many::Many;
+pub use patch::{Patch, cleared, given, put_change, take_change, take_list_change};
 pub use platform::{
     Concern, ConcernDesc, OpDesc, ParamDesc, Platform, PlatformDesc, Transaction, TransactionDesc,
 };
 pub use run::{
-    command, command_without_payload, create, get, query, query_without_payload, unknown_op,
+    command, command_without_payload, create, delete, ensure, find, get, query,
+    query_without_payload, unknown_op, update,
 };
-pub use sql::{Column, Columns, key_columns, sql, sql_json, sql_optional};
+pub use sql::{Column, Columns, sql, sql_json, sql_optional};
 pub use time::{Duration, Timestamp};
 pub use value::{Ref, Text, Value, Violation, check, decode, decode_slice, encode};
 

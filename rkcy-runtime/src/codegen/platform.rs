@@ -4,7 +4,9 @@
 //! line and other front ends reach them by name. All tables are `static` in generated code.
 
 use super::draft::{Draft, Origin};
+use super::key::KeyText;
 use super::later::Later;
+use super::patch::Patch;
 use super::value::Value;
 use super::{json, op};
 use crate::store::{Migration, TableDesc};
@@ -23,6 +25,7 @@ use std::sync::Arc;
 pub trait Concern: Value + Clone {
     /// Type of its key.
     type Key: KeyPart
+        + KeyText
         + Clone
         + Eq
         + Ord
@@ -146,6 +149,35 @@ impl OpDesc {
         }
     }
 
+    /// `update`, with the fields that may change as parameters.
+    #[must_use]
+    pub const fn update<C, P>(params: &'static [ParamDesc]) -> OpDesc
+    where
+        C: Concern + Serialize,
+        P: Patch<C> + Serialize + DeserializeOwned,
+    {
+        OpDesc {
+            number: op::UPDATE,
+            name: "update",
+            access: Access::Exclusive,
+            params,
+            refusals: &["not_found"],
+            ..OpDesc::of::<P, C>()
+        }
+    }
+
+    /// `delete`.
+    #[must_use]
+    pub const fn delete() -> OpDesc {
+        OpDesc {
+            number: op::DELETE,
+            name: "delete",
+            access: Access::Exclusive,
+            refusals: &["not_found"],
+            ..OpDesc::of::<json::Empty, ()>()
+        }
+    }
+
     /// `get`.
     #[must_use]
     pub const fn get<C: Concern + Serialize>() -> OpDesc {
@@ -173,6 +205,8 @@ pub struct ConcernDesc {
     pub key_from_text: fn(&str) -> Result<Key, Fault>,
     /// Shows a key as a person writes it.
     pub key_to_text: fn(&Key) -> String,
+    /// The root of its group: itself, where it is in no group.
+    pub group: ConcernId,
     /// The group that an instance is in, by its key.
     pub root: fn(&Key) -> Option<RowKey>,
     /// Shows an encoded instance as JSON.
@@ -211,7 +245,7 @@ pub struct PlatformDesc {
     pub schema: u64,
     /// Partitions of a root concern, unless told otherwise.
     pub partitions: u16,
-    /// Concerns, by rank.
+    /// Concerns, by rank; those in groups too.
     pub concerns: &'static [ConcernDesc],
     /// Transactions, by number.
     pub transactions: &'static [TransactionDesc],
@@ -243,6 +277,20 @@ impl PlatformDesc {
     #[must_use]
     pub fn concern(&self, name: &str) -> Option<&'static ConcernDesc> {
         self.concerns.iter().find(|concern| concern.name == name)
+    }
+
+    /// The concerns that are the roots of groups: those with partitions.
+    pub fn roots(&self) -> impl Iterator<Item = &'static ConcernDesc> {
+        self.concerns
+            .iter()
+            .filter(|concern| concern.group == concern.id)
+    }
+
+    /// The group that a row is in; `None` where its key cannot be read.
+    #[must_use]
+    pub fn group_of(&self, row: &RowKey) -> Option<RowKey> {
+        let concern = self.concerns.iter().find(|it| it.id == row.concern)?;
+        (concern.root)(&row.key)
     }
 
     /// The name of a concern, for messages.

@@ -185,7 +185,7 @@ impl Running {
             answers: answers.clone(),
         });
 
-        let ids: Vec<PartitionId> = (platform.desc.concerns.iter())
+        let ids: Vec<PartitionId> = (platform.desc.roots())
             .flat_map(|concern| {
                 (0..partitions).map(|index| PartitionId {
                     concern: concern.id,

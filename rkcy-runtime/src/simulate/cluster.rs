@@ -8,7 +8,7 @@ use super::member::{Member, Packet, Target};
 use super::observe::{Observer, Violation};
 use super::parts::Database;
 use super::workload::{Request, Workload};
-use crate::codegen::TxnId;
+use crate::codegen::{PlatformDesc, TxnId};
 use crate::log::simulated::Stream;
 use bytes::Bytes;
 use rand::RngExt;
@@ -96,6 +96,7 @@ pub(super) struct Cluster<'a> {
     plan: &'a Plan,
     /// Faults of this run: a subset of those that may happen.
     faults: BTreeSet<Fault>,
+    pub(super) desc: &'static PlatformDesc,
     logic: Arc<dyn Logic>,
     workload: &'a dyn Workload,
     settings: Settings,
@@ -126,15 +127,15 @@ pub(super) struct Cluster<'a> {
 impl<'a> Cluster<'a> {
     pub(super) fn new(
         plan: &'a Plan,
-        concerns: &[ConcernId],
+        desc: &'static PlatformDesc,
         logic: Arc<dyn Logic>,
         workload: &'a dyn Workload,
     ) -> Cluster<'a> {
         let mut rng = ChaCha8Rng::seed_from_u64(plan.seed);
-        let partitions: Vec<PartitionId> = (concerns.iter())
+        let partitions: Vec<PartitionId> = (desc.roots())
             .flat_map(|concern| {
                 (0..PARTITIONS).map(|index| PartitionId {
-                    concern: *concern,
+                    concern: concern.id,
                     index,
                 })
             })
@@ -162,6 +163,7 @@ impl<'a> Cluster<'a> {
             .map(|id| (*id, Storage::new(Default::default(), logic.schema())));
         let mut cluster = Cluster {
             plan,
+            desc,
             faults,
             settings,
             now: 1_700_000_000_000,

@@ -130,13 +130,7 @@ pub fn run(
         trace,
     };
     let logic = workload::logic_of(platform, cluster::PARTITIONS);
-    let concerns: Vec<_> = platform
-        .desc
-        .concerns
-        .iter()
-        .map(|concern| concern.id)
-        .collect();
-    let mut cluster = Cluster::new(&plan, &concerns, logic, workload);
+    let mut cluster = Cluster::new(&plan, platform.desc, logic, workload);
     let violation = cluster.run().err();
     let observer = &mut cluster.observer;
     Run {

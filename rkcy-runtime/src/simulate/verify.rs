@@ -216,7 +216,10 @@ fn check_database(cluster: &Cluster<'_>, id: PartitionId, world: &World) -> Resu
         .filter_map(|(key, row)| row.value.as_ref().map(|value| (key, value)))
         .collect();
     let serial: BTreeMap<&RowKey, &Bytes> = (world.rows.iter())
-        .filter(|(row, _)| partition_of(row.concern, &row.key, PARTITIONS) == id)
+        .filter(|(row, _)| {
+            let group = cluster.desc.group_of(row);
+            group.is_some_and(|group| partition_of(group.concern, &group.key, PARTITIONS) == id)
+        })
         .collect();
     for (row, value) in &serial {
         if stored.get(row) != Some(value) {
