@@ -241,4 +241,4 @@ impl Partition {
 }
 
 /// So many callers may wait for the end of one transaction, beside the one who submitted it.
-const ASKED: usize = 64;
+const ASKED: usize = 100;
