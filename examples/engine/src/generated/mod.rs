@@ -10,9 +10,11 @@ mod note;
 mod proto;
 pub mod txn;
 
-pub use alpha::{Alpha, AlphaAdd, AlphaHandlers, AlphaPoint, AlphaTake, AlphaTakeRefusal};
-pub use beta::{Beta, BetaAdd, BetaDescribe, BetaHandlers, BetaTake, BetaTakeRefusal};
-pub use gamma::{Gamma, GammaAdd, GammaHandlers, GammaTake, GammaTakeRefusal};
+pub use alpha::{
+    Alpha, AlphaAdd, AlphaHandlers, AlphaPatch, AlphaPoint, AlphaTake, AlphaTakeRefusal,
+};
+pub use beta::{Beta, BetaAdd, BetaDescribe, BetaHandlers, BetaPatch, BetaTake, BetaTakeRefusal};
+pub use gamma::{Gamma, GammaAdd, GammaHandlers, GammaPatch, GammaTake, GammaTakeRefusal};
 pub use note::Note;
 
 use rkcy_runtime::codegen;

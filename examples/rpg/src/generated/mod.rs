@@ -12,12 +12,16 @@ mod player;
 mod proto;
 pub mod txn;
 
-pub use character::{Character, CharacterDebitRefusal, CharacterHandlers, CharacterRename};
+pub use character::{
+    Character, CharacterDebitRefusal, CharacterHandlers, CharacterPatch, CharacterRename,
+};
 pub use class::Class;
 pub use currency::Currency;
 pub use item::Item;
 pub use offer::Offer;
-pub use player::{Player, PlayerAddCharacterRefusal, PlayerDeactivateRefusal, PlayerHandlers};
+pub use player::{
+    Player, PlayerAddCharacterRefusal, PlayerDeactivateRefusal, PlayerHandlers, PlayerPatch,
+};
 
 use rkcy_runtime::codegen;
 
