@@ -12,7 +12,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rkcy_core::frame::{Envelope, Frame};
 use rkcy_core::id::{ConcernId, PartitionId};
-use rkcy_runtime::codegen::{self, Origin, Ref, encode};
+use rkcy_runtime::codegen::{self, Origin, Ref};
 use rkcy_runtime::driver::{Client, Options, Running};
 use rkcy_runtime::log::embedded::{self, EmbeddedLog};
 use rkcy_runtime::log::{Log, StreamId, StreamKind};

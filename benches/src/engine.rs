@@ -198,6 +198,7 @@ fn worker(partition: PartitionId, logic: Arc<dyn Logic>) -> Worker {
         owner: 1,
         build: 1,
         atomic: true,
+        accept_clock: false,
         settings: Settings::default(),
         cache_bytes: usize::MAX / 2,
         record_bytes: 4 << 20,

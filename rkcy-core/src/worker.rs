@@ -184,12 +184,16 @@ pub struct Outgoing {
     pub frame: Bytes,
 }
 
-/// At most so many rows are asked for in one cold read.
+/// At most so many rows are asked for in one cold read,
 const LOAD_ROWS: usize = 1_000;
+/// and at most so many bytes, if each is as large as a row may be.
+const LOAD_BYTES: usize = 16 << 20;
 
 struct Fed {
     offset: u64,
     stamp: u64,
+    /// Of the record.
+    bytes: usize,
     frame: Frame,
 }
 
@@ -462,6 +466,7 @@ impl Worker {
         self.inbox.push_back(Fed {
             offset,
             stamp,
+            bytes: length,
             frame,
         });
         Ok(())
@@ -478,13 +483,16 @@ impl Worker {
         }
         if !self.wanted.is_empty() && !self.pinned {
             let mut cold = std::mem::take(&mut self.wanted);
-            cold.retain(|row| !self.partition.rows().contains(row));
-            if let Some(beyond) = cold.iter().nth(LOAD_ROWS).cloned() {
-                self.wanted = cold.split_off(&beyond);
+            if self.has_room() {
+                cold.retain(|row| !self.partition.rows().contains(row));
+                if let Some(beyond) = cold.iter().nth(self.load_rows()).cloned() {
+                    self.wanted = cold.split_off(&beyond);
+                }
+                if !cold.is_empty() {
+                    return Ok(self.ask_for(cold));
+                }
             }
-            if !cold.is_empty() {
-                return Ok(self.ask_for(cold));
-            }
+            // Else each is loaded when it is its turn, in the room of those before.
         }
         for _ in 0..limit {
             if !self.pinned && self.is_full() {
@@ -521,7 +529,9 @@ impl Worker {
                 }
                 Err(Halt::Cold(rows)) => {
                     self.pinned = true;
-                    return Ok(self.ask_for(rows.into_iter().collect()));
+                    let mut cold: BTreeSet<RowKey> = rows.into_iter().collect();
+                    self.add_later_visits(input.envelope, &mut cold);
+                    return Ok(self.ask_for(cold));
                 }
                 Err(Halt::Unreadable(fault)) => {
                     let place = format!("command log position {at}");
@@ -570,11 +580,8 @@ impl Worker {
     }
 
     fn next_frame(&mut self) {
-        self.inbox.pop_front();
+        self.inbox_bytes -= self.inbox.pop_front().map_or(0, |fed| fed.bytes);
         self.index = 0;
-        if self.inbox.is_empty() {
-            self.inbox_bytes = 0;
-        }
     }
 
     /// The bug that drops a frame of which a part was applied.
@@ -663,6 +670,41 @@ impl Worker {
     /// Evicts rows until at most `limit` bytes are in memory, as far as storage allows.
     pub fn evict_to(&mut self, limit: usize) {
         self.partition.rows_mut().evict(limit, self.stored);
+    }
+
+    /// Rows of one cold read.
+    fn load_rows(&self) -> usize {
+        let largest = self.partition.state().scalars.settings.row_bytes.max(1);
+        (LOAD_BYTES / largest as usize).clamp(1, LOAD_ROWS)
+    }
+
+    /// An application that has met one cold row may meet more: those of the later visits here are asked for
+    /// at once, as many as fit one cold read.
+    fn add_later_visits(&self, envelope: &Envelope, cold: &mut BTreeSet<RowKey>) {
+        if !matches!(envelope.head.kind, Kind::Submit | Kind::Visit) {
+            return;
+        }
+        let Ok(Body::Txn(txn)) = Body::decode(envelope.head.kind, envelope.body.clone()) else {
+            return;
+        };
+        let here = txn.visits.iter().skip(usize::from(txn.next));
+        let here = here.filter(|visit| visit.at() == self.config.partition);
+        for visit in here {
+            if cold.len() >= self.load_rows() {
+                break;
+            }
+            if !self.partition.rows().contains(&visit.group) {
+                cold.insert(visit.group.clone());
+            }
+        }
+    }
+
+    /// Whether rows that nobody needs yet may be loaded.
+    fn has_room(&mut self) -> bool {
+        if self.partition.rows().bytes() > self.config.cache_bytes {
+            self.evict_to(self.config.cache_bytes);
+        }
+        self.partition.rows().bytes() <= self.config.cache_bytes
     }
 
     fn is_full(&mut self) -> bool {

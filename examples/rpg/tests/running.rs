@@ -1,7 +1,7 @@
 //! The platform at work on real files, through its client.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use rkcy_runtime::codegen::{Class, Ref, Transaction, Uuid, derived_uuid};
+use rkcy_runtime::codegen::{Class, Ref, Uuid, derived_uuid};
 use rkcy_runtime::driver::{Client, Options, Running};
 use rpg::generated::txn::{Fund, SignUp, Trade};
 use rpg::generated::{Character, Currency, Offer};

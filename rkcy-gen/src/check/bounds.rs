@@ -50,8 +50,8 @@ impl Checker {
     }
 }
 
-/// How many visits there are at most. All steps on one group that need no results are one visit; each of the
-/// others may need one of its own.
+/// How many visits there are at most. All steps on one group that need no results are one visit, and it may
+/// be only for the lock; each of the others may need one of its own.
 fn most_visits(concerns: &[Concern], transaction: &Transaction, places: &[Place]) -> u64 {
     let place = |step: &Step| &places[step.id.index()];
     if transaction.mode == Mode::Saga {
@@ -63,6 +63,14 @@ fn most_visits(concerns: &[Concern], transaction: &Transaction, places: &[Place]
     let mut visits: u64 = 0;
     for step in &transaction.steps {
         let (group, key) = transaction.group(concerns, step);
+        let waits = !place(step).guards.is_empty() || !transaction.step_needs(step).is_empty();
+        if waits {
+            visits = visits.saturating_add(place(step).turns());
+        }
+        // A group whose key is told late is not locked before.
+        if !transaction.known_at_submission(key) {
+            continue;
+        }
         let count = transaction.instances(key, place(step), places);
         let known = groups
             .iter_mut()
@@ -70,10 +78,6 @@ fn most_visits(concerns: &[Concern], transaction: &Transaction, places: &[Place]
         match known {
             Some((.., most)) => *most = count.max(*most),
             None => groups.push((group, key, count)),
-        }
-        let waits = !place(step).guards.is_empty() || !transaction.step_needs(step).is_empty();
-        if waits {
-            visits = visits.saturating_add(place(step).turns());
         }
     }
     let first = groups.iter().map(|(.., count)| *count);

@@ -1,16 +1,17 @@
 //! Pass 5, the order of locks: a key that comes out of a result is known late, so its concern must
-//! rank behind all that tells the key, and whether the step is made at all.
+//! rank behind all that tells the key.
 
 use std::collections::BTreeSet;
 
 use super::Checker;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Mode, Place, StepId, Transaction};
+use crate::model::{Mode, Place, Step, StepId, Transaction};
 
 impl Checker {
     /// Locks are taken in the order of ranks, and within a concern in the order of keys. A key out
     /// of a result can be in that order only if everything that the result depends on is locked
-    /// before the first instance of the key's concern is. A saga keeps no locks.
+    /// before the first instance of the key's concern is. Whether the step is made at all may be known
+    /// later than that: its group is locked in any case. A saga keeps no locks.
     pub(super) fn keys_come_in_order(&mut self, transaction: &Transaction) {
         if transaction.mode == Mode::Saga {
             return;
@@ -19,12 +20,11 @@ impl Checker {
         for step in &transaction.steps {
             // Inside of a group that is known, keys are free.
             let (_, key) = transaction.group(&self.schema.concerns, step);
-            let mut from = transaction.needs(key);
+            let from = transaction.needs(key);
             if from.is_empty() {
                 continue;
             }
-            from.extend(&places[step.id.index()].guards);
-            let behind = everything_behind(from, transaction, &places);
+            let behind = self.everything_behind(from, transaction, &places);
             let mut late = behind.iter().map(|id| transaction.step(*id));
             let Some(late) = late.find(|earlier| {
                 self.schema.rank(earlier.concern) >= self.schema.rank(step.concern)
@@ -52,35 +52,34 @@ impl Checker {
             self.report(finding);
         }
     }
-}
 
-/// All steps that must have run before the results are there: those that their keys, payloads and
-/// conditions need, and the earlier steps on the same concern, which may have changed the same
-/// instance.
-fn everything_behind(
-    results: BTreeSet<StepId>,
-    transaction: &Transaction,
-    places: &[Place],
-) -> BTreeSet<StepId> {
-    let ends = ends_of_loops(places);
-    let mut behind = BTreeSet::new();
-    let mut pending: Vec<StepId> = results.into_iter().collect();
-    while let Some(id) = pending.pop() {
-        if !behind.insert(id) {
-            continue;
+    /// All steps that must have run before the results are there: those that their keys, payloads and
+    /// conditions need, and the earlier steps in groups of the same concern, which may have changed the
+    /// same instance.
+    fn everything_behind(
+        &self,
+        results: BTreeSet<StepId>,
+        transaction: &Transaction,
+        places: &[Place],
+    ) -> BTreeSet<StepId> {
+        let ends = ends_of_loops(places);
+        let root = |step: &Step| self.schema.root(step.concern);
+        let mut behind = BTreeSet::new();
+        let mut pending: Vec<StepId> = results.into_iter().collect();
+        while let Some(id) = pending.pop() {
+            if !behind.insert(id) {
+                continue;
+            }
+            let step = transaction.step(id);
+            pending.extend(transaction.step_needs(step));
+            pending.extend(&places[id.index()].guards);
+            let earlier = transaction.steps.iter().take(ends[id.index()]);
+            let earlier = earlier.filter(|earlier| root(earlier) == root(step));
+            let earlier = earlier.map(|earlier| earlier.id);
+            pending.extend(earlier.filter(|earlier| !behind.contains(earlier)));
         }
-        let step = transaction.step(id);
-        pending.extend(transaction.step_needs(step));
-        pending.extend(&places[id.index()].guards);
-        let earlier = transaction.steps.iter().take(ends[id.index()]);
-        let earlier = earlier.filter(|earlier| earlier.concern == step.concern);
-        pending.extend(
-            earlier
-                .map(|earlier| earlier.id)
-                .filter(|it| !behind.contains(it)),
-        );
+        behind
     }
-    behind
 }
 
 /// For each step, how many steps come before it in some turn: all of the loop that it stands in have

@@ -226,11 +226,12 @@ impl Checker {
             }
             StepKind::Get | StepKind::Find | StepKind::Query(..) | StepKind::Committed => return,
         };
-        self.report(
-            Diagnostic::new(Code::MissingUndo, step.span, message)
-                .label(refusal, "this can refuse afterwards")
-                .help(help),
-        );
+        let finding = Diagnostic::new(Code::MissingUndo, step.span, message).help(help);
+        self.report(if refusal == step.span {
+            finding.saying("it can refuse in the next turn")
+        } else {
+            finding.label(refusal, "this can refuse afterwards")
+        });
     }
 
     /// Others may change an instance before the undo does.

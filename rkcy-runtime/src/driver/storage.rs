@@ -8,7 +8,7 @@ use crate::log::{Log, LogError, StreamId};
 use crate::store::{Store, StoreError};
 use crossbeam_channel::Sender;
 use rkcy_core::id::PartitionId;
-use rkcy_core::storage::{Storage, StorageStop};
+use rkcy_core::storage::{Batch, Storage, StorageStop};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -16,8 +16,12 @@ use tokio::sync::{Notify, oneshot};
 
 /// Bytes of change records read at a time, per partition.
 const READ_BYTES: usize = 4 << 20;
-/// Rows after which a batch is written at once.
+/// Rows after which a batch is written at once,
 const BATCH_ROWS: usize = 20_000;
+/// or bytes of them,
+const BATCH_BYTES: usize = 16 << 20;
+/// or bytes of the batches of all partitions together; what was read beyond is at most one read.
+const PENDING_BYTES: usize = 64 << 20;
 /// Otherwise a partition's rows are written this often. A row that changes all the time is written once
 /// per batch, and each batch costs a sync of the database: larger ones leave more of the machine to the
 /// workers.
@@ -107,9 +111,9 @@ impl StorageTask {
 
     /// Reads what has come to the changelog of one partition; `false` where nothing has.
     fn read(&mut self, nth: usize) -> Result<bool, StorageError> {
-        let (id, storage, _) = &mut self.partitions[nth];
         let mut progress = false;
-        while storage.pending_rows() < BATCH_ROWS {
+        while !is_large(&self.partitions[nth].1) && self.pending_bytes() < PENDING_BYTES {
+            let (id, storage, _) = &mut self.partitions[nth];
             let records =
                 self.log
                     .read(StreamId::changes(*id), storage.next_offset(), READ_BYTES)?;
@@ -129,8 +133,17 @@ impl StorageTask {
         let (_, storage, _) = &self.partitions[nth];
         let due = now
             || self.written[nth].elapsed() >= BATCH_TIME
-            || storage.pending_rows() >= BATCH_ROWS;
+            || is_large(storage)
+            || self.pending_bytes() >= PENDING_BYTES;
         due && storage.has_batch()
+    }
+
+    /// Bytes of rows that wait to be written.
+    fn pending_bytes(&self) -> usize {
+        let partitions = self.partitions.iter();
+        partitions
+            .map(|(_, storage, _)| storage.pending_bytes())
+            .sum()
     }
 
     /// Writes the batch of one partition.
@@ -141,7 +154,7 @@ impl StorageTask {
             return Ok(());
         };
         let (rows, new) = (batch.rows.len() as u64, batch.new);
-        write(&*self.store, id, batch, &self.finish).await?;
+        write(&*self.store, id, Arc::new(batch), &self.finish).await?;
         self.written[nth] = Instant::now();
         self.rows.fetch_add(rows, Ordering::Relaxed);
         let _ = worker.send(Event::Stored(id, new.position));
@@ -157,6 +170,11 @@ impl StorageTask {
     }
 }
 
+/// Whether a batch is written before its time.
+fn is_large(storage: &Storage) -> bool {
+    storage.pending_rows() >= BATCH_ROWS || storage.pending_bytes() >= BATCH_BYTES
+}
+
 /// Waits until all that can be read now survives a power loss.
 async fn persist(log: &dyn Log) -> Result<(), LogError> {
     let (sender, persisted) = oneshot::channel();
@@ -170,12 +188,12 @@ async fn persist(log: &dyn Log) -> Result<(), LogError> {
 async fn write(
     store: &dyn Store,
     id: PartitionId,
-    batch: rkcy_core::storage::Batch,
+    batch: Arc<Batch>,
     finish: &AtomicBool,
 ) -> Result<(), StoreError> {
     let mut pause = LONGEST_PAUSE / 100;
     loop {
-        match store.write(id, batch.clone()).await {
+        match store.write(id, Arc::clone(&batch)).await {
             Ok(()) => return Ok(()),
             // An earlier try whose answer was lost.
             Err(StoreError::Conflict { found, .. }) if found == batch.new => return Ok(()),

@@ -24,11 +24,17 @@ use tokio::sync::oneshot;
 
 /// Transactions that one process may have under way; beyond, callers hear `too_many_in_flight`.
 const IN_FLIGHT: usize = 100_000;
+/// Bytes of them, encoded; beyond, the same.
+const IN_FLIGHT_BYTES: usize = 256 << 20;
+/// What a transaction under way takes beside its body. Bytes.
+const PLACE_COST: usize = 256;
 
 /// A submission on its way to a frame.
 pub(crate) struct Submission {
     to: PartitionId,
     envelope: Envelope,
+    /// Its place among those under way, until the log has it.
+    place: Arc<Place>,
     /// Hears when the log has it, or that it has not.
     taken: Option<oneshot::Sender<Result<(), Fault>>>,
 }
@@ -39,7 +45,7 @@ pub struct Client {
     logic: Arc<dyn Logic>,
     answers: Arc<Answers>,
     submissions: Sender<Option<Submission>>,
-    in_flight: Arc<AtomicUsize>,
+    in_flight: Arc<InFlight>,
     partitions: Arc<[PartitionId]>,
 }
 
@@ -281,24 +287,28 @@ impl Client {
                 answers: &self.answers,
                 reply,
             };
-            let submission = Submission {
-                to,
-                envelope: Envelope::request(kind, about, reply, body),
-                taken: None,
-            };
-            let sent = !self.answers.is_closed() && self.submissions.send(Some(submission)).is_ok();
-            waiting.push((to, sent.then_some(answer), held));
+            let envelope = Envelope::request(kind, about, reply, body);
+            let place = self.in_flight.take(envelope.body.len());
+            let taken = place.and_then(|place| {
+                let submission = Submission {
+                    to,
+                    envelope,
+                    taken: None,
+                    place: Arc::new(place),
+                };
+                let sent = !self.answers.is_closed();
+                let sent = sent && self.submissions.send(Some(submission)).is_ok();
+                sent.then_some(answer).ok_or_else(stopped)
+            });
+            waiting.push((to, taken, held));
         }
         let mut told = Vec::new();
         for (from, answer, _held) in waiting {
             let outcome = match answer {
-                Some(answer) => answer.await.ok(),
-                None => None,
+                Ok(answer) => answer.await.map_err(|_| stopped()),
+                Err(fault) => Err(fault),
             };
-            told.push((
-                from,
-                outcome.unwrap_or_else(|| Outcome::NotTaken(stopped())),
-            ));
+            told.push((from, outcome.unwrap_or_else(Outcome::NotTaken)));
         }
         told
     }
@@ -316,9 +326,12 @@ impl Client {
         if self.answers.is_closed() {
             return Err(stopped());
         }
+        let envelope = Envelope::submit(txn);
+        let place = self.in_flight.take(envelope.body.len())?;
         let submission = Submission {
             to,
-            envelope: Envelope::submit(txn),
+            envelope,
+            place: Arc::new(place),
             taken: Some(taken),
         };
         self.submissions
@@ -353,11 +366,6 @@ impl Client {
         let Some(to) = txn.home() else {
             return Outcome::Refused(no_steps());
         };
-        let Some(_place) = Place::take(&self.in_flight) else {
-            let message =
-                format!("{IN_FLIGHT} transactions of this process are under way: try again");
-            return Outcome::NotTaken(Fault::new(Class::Bound, "too_many_in_flight", message));
-        };
         let (reply, answer) = self.answers.expect();
         txn.reply = reply;
         // Forgets the number where this future is dropped before the answer.
@@ -368,17 +376,25 @@ impl Client {
         if self.answers.is_closed() {
             return Outcome::NotTaken(stopped());
         }
+        let envelope = Envelope::submit(txn);
+        // Given back when the answer is there *and* the log has the bytes: who stops waiting has not
+        // freed them.
+        let place = match self.in_flight.take(envelope.body.len()) {
+            Ok(place) => Arc::new(place),
+            Err(fault) => return Outcome::NotTaken(fault),
+        };
         let submission = Submission {
             to,
-            envelope: Envelope::submit(txn),
+            envelope,
+            place: Arc::clone(&place),
             taken: None,
         };
         if self.submissions.send(Some(submission)).is_err() {
             return Outcome::NotTaken(stopped());
         }
-        answer
-            .await
-            .unwrap_or_else(|_| Outcome::NotTaken(unknown("the platform has stopped")))
+        let outcome = answer.await;
+        drop(place);
+        outcome.unwrap_or_else(|_| Outcome::NotTaken(unknown("the platform has stopped")))
     }
 }
 
@@ -391,20 +407,47 @@ fn stopped() -> Fault {
     Fault::new(Class::Unavailable, "stopped", message)
 }
 
-/// A place among the transactions under way.
-struct Place<'a>(&'a AtomicUsize);
+/// The transactions under way.
+#[derive(Default)]
+struct InFlight {
+    count: AtomicUsize,
+    bytes: AtomicUsize,
+}
 
-impl Place<'_> {
-    fn take(in_flight: &AtomicUsize) -> Option<Place<'_>> {
-        let before = in_flight.fetch_add(1, Ordering::Relaxed);
-        let place = Place(in_flight);
-        (before < IN_FLIGHT).then_some(place)
+impl InFlight {
+    /// A place for a transaction with a body of so many bytes.
+    ///
+    /// # Errors
+    /// `too_many_in_flight`.
+    fn take(self: &Arc<InFlight>, body: usize) -> Result<Place, Fault> {
+        let bytes = body + PLACE_COST;
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let place = Place {
+            of: Arc::clone(self),
+            bytes,
+        };
+        // One that is larger than the bound is for the log to refuse.
+        if count < IN_FLIGHT && (before == 0 || before + bytes <= IN_FLIGHT_BYTES) {
+            return Ok(place);
+        }
+        let message = format!(
+            "{count} transactions of this process, {before} bytes, are under way: try again"
+        );
+        Err(Fault::new(Class::Bound, "too_many_in_flight", message))
     }
 }
 
-impl Drop for Place<'_> {
+/// A place among the transactions under way; given back when the last owner drops it.
+struct Place {
+    of: Arc<InFlight>,
+    bytes: usize,
+}
+
+impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.of.count.fetch_sub(1, Ordering::Relaxed);
+        self.of.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -435,7 +478,7 @@ pub(crate) fn run(
 ) {
     let mut closed = false;
     while !closed && let Ok(first) = submissions.recv() {
-        let mut by_partition: BTreeMap<PartitionId, Vec<Envelope>> = BTreeMap::new();
+        let mut by_partition: BTreeMap<PartitionId, Vec<Submission>> = BTreeMap::new();
         let mut taken = Some(first);
         for _ in 0..BATCH {
             let Some(Some(submission)) = taken else { break };
@@ -448,8 +491,8 @@ pub(crate) fn run(
             Some(None) => closed = true,
             None => {}
         }
-        for (partition, envelopes) in by_partition {
-            for part in split(&envelopes, record_bytes) {
+        for (partition, submissions) in by_partition {
+            for part in split(&submissions, record_bytes) {
                 append(log, answers, partition, part, failed);
             }
         }
@@ -470,22 +513,20 @@ fn not_taken(error: LogError, failed: &Failed) -> Fault {
 /// Puts a submission to those of its partition; one whose submitter waits for the log goes there alone.
 fn sort(
     submission: Submission,
-    by_partition: &mut BTreeMap<PartitionId, Vec<Envelope>>,
+    by_partition: &mut BTreeMap<PartitionId, Vec<Submission>>,
     log: &dyn Log,
     failed: &Failed,
 ) {
-    let Submission {
-        to,
-        envelope,
-        taken,
-    } = submission;
-    let Some(taken) = taken else {
-        by_partition.entry(to).or_default().push(envelope);
+    let to = submission.to;
+    let Some(taken) = submission.taken else {
+        by_partition.entry(to).or_default().push(submission);
         return;
     };
-    let frame = Frame::encode(None, std::iter::once(&envelope));
+    let frame = Frame::encode(None, std::iter::once(&submission.envelope));
+    let place = submission.place;
     let failed = Arc::clone(failed);
     let done = move |result: Result<Vec<u64>, LogError>| {
+        drop(place);
         let result = result.map(drop).map_err(|error| not_taken(error, &failed));
         // The submitter may have stopped waiting.
         let _ = taken.send(result);
@@ -493,12 +534,13 @@ fn sort(
     log.append(vec![(StreamId::commands(to), frame)], Box::new(done));
 }
 
-/// Runs of envelopes that fit a record.
-fn split(envelopes: &[Envelope], record_bytes: usize) -> impl Iterator<Item = &[Envelope]> {
+/// Runs of submissions that fit a record.
+fn split(submissions: &[Submission], record_bytes: usize) -> impl Iterator<Item = &[Submission]> {
     let mut bytes = 0;
-    envelopes.chunk_by(move |before, next| {
-        bytes += before.body.len() + 128;
-        let fits = bytes + next.body.len() + 128 <= record_bytes;
+    let cost = |submission: &Submission| submission.envelope.body.len() + 128;
+    submissions.chunk_by(move |before, next| {
+        bytes += cost(before);
+        let fits = bytes + cost(next) <= record_bytes;
         if !fits {
             bytes = 0;
         }
@@ -510,13 +552,16 @@ fn append(
     log: &dyn Log,
     answers: &Arc<Answers>,
     partition: PartitionId,
-    envelopes: &[Envelope],
+    submissions: &[Submission],
     failed: &Failed,
 ) {
-    let frame = Frame::encode(None, envelopes.iter());
-    let told: Vec<(ReplyTo, TxnId)> = envelopes
-        .iter()
-        .map(|envelope| (envelope.head.reply, envelope.head.txn))
+    let envelopes = submissions.iter().map(|submission| &submission.envelope);
+    let frame = Frame::encode(None, envelopes);
+    let told: Vec<(ReplyTo, TxnId, Arc<Place>)> = (submissions.iter())
+        .map(|submission| {
+            let head = &submission.envelope.head;
+            (head.reply, head.txn, Arc::clone(&submission.place))
+        })
         .collect();
     let (answers, failed) = (Arc::clone(answers), Arc::clone(failed));
     log.append(
@@ -524,7 +569,7 @@ fn append(
         Box::new(move |result| {
             if let Err(error) = result {
                 let fault = not_taken(error, &failed);
-                for (to, txn) in told {
+                for (to, txn, _) in told {
                     let outcome = Outcome::NotTaken(fault.clone());
                     answers.give(Reply { to, txn, outcome });
                 }
@@ -573,6 +618,7 @@ mod tests {
         let answers = Arc::new(Answers::new());
         let (reply, mut answer) = answers.expect();
         let (taken, mut enqueued) = oneshot::channel();
+        let in_flight = Arc::<InFlight>::default();
         for (reply, taken) in [(reply, None), (ReplyTo(0), Some(taken))] {
             let head = Head {
                 reply,
@@ -587,6 +633,7 @@ mod tests {
                     head,
                     body: Bytes::new(),
                 },
+                place: Arc::new(in_flight.take(0).unwrap()),
                 taken,
             };
             sender.send(Some(submission)).unwrap();
@@ -600,5 +647,69 @@ mod tests {
         assert_eq!(*failures.lock().unwrap(), 2);
         assert!(matches!(answer.try_recv(), Ok(Outcome::NotTaken(_))));
         assert!(matches!(enqueued.try_recv(), Ok(Err(_))));
+        assert_eq!(in_flight.count.load(Ordering::Relaxed), 0);
+    }
+
+    /// A caller that stops waiting has not taken its bytes with it.
+    #[test]
+    fn a_place_is_kept_until_the_log_has_the_bytes() {
+        let (sender, submissions) = crossbeam_channel::unbounded();
+        let client = Client::new(Arc::new(NoLogic), Arc::new(Answers::new()), sender);
+        let size = 64 << 20;
+        let submit = || {
+            let op = Access::Exclusive;
+            let args = Bytes::from(vec![0; size]);
+            let txn = client.single(ConcernId(1), Key::of(&1_u64), 1, op, args);
+            let mut future = Box::pin(client.outcome(txn.unwrap()));
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            // Dropped at the end of this: nobody waits for it.
+            future.as_mut().poll(&mut context)
+        };
+        for _ in 0..3 {
+            assert!(submit().is_pending());
+        }
+        let std::task::Poll::Ready(Outcome::NotTaken(fault)) = submit() else {
+            panic!("256 MiB are under way");
+        };
+        assert_eq!(fault.code, "too_many_in_flight");
+        drop(submissions.recv());
+        assert!(submit().is_pending());
+    }
+
+    /// Keys that are there, and one partition.
+    struct NoLogic;
+
+    impl rkcy_core::plan::Partitions for NoLogic {
+        fn partitions(&self, _: ConcernId) -> u16 {
+            1
+        }
+    }
+
+    impl Logic for NoLogic {
+        fn schema(&self) -> u64 {
+            1
+        }
+        fn run(
+            &self,
+            _: &rkcy_core::logic::Call<'_>,
+            _: &mut rkcy_core::logic::Row,
+        ) -> Result<Bytes, Fault> {
+            Ok(Bytes::new())
+        }
+        fn args(&self, _: &Txn, _: u16) -> Result<Bytes, Fault> {
+            Ok(Bytes::new())
+        }
+        fn key(&self, _: &Txn, _: u16) -> Result<Key, Fault> {
+            Ok(Key::default())
+        }
+        fn check(&self, _: &Txn, _: u16) -> Result<(), Fault> {
+            Ok(())
+        }
+        fn answer(&self, _: &Txn) -> Result<Bytes, Fault> {
+            Ok(Bytes::new())
+        }
+        fn concern_name(&self, _: ConcernId) -> &str {
+            "None"
+        }
     }
 }
