@@ -65,6 +65,7 @@ pub(crate) static DESC: PlatformDesc = PlatformDesc {
         ops: &[],
         key_from_text: |_| Ok(Key::default()),
         key_to_text: |_| String::new(),
+        group: BLOB,
         root: |key| {
             let (concern, key) = (BLOB, key.clone());
             Some(RowKey { concern, key })
