@@ -26,10 +26,7 @@ pub(super) const ALL: &[codegen::TransactionDesc] =
 pub(super) fn resume(txn: &codegen::Txn) -> Result<codegen::Rest, codegen::Fault> {
     match txn.kind {
         fund::NUMBER => codegen::resume::<Fund>(txn),
-<<<<<<< HEAD
-=======
         gift::NUMBER => codegen::resume::<Gift>(txn),
->>>>>>> gen1
         sign_up::NUMBER => codegen::resume::<SignUp>(txn),
         trade::NUMBER => codegen::resume::<Trade>(txn),
         unknown => Err(codegen::unknown_transaction(unknown)),
