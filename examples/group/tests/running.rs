@@ -1,7 +1,7 @@
 //! The platform at work on real files: groups, keys of several parts, and what every concern can do.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use group::generated::txn::{Leave, MoveStock, NewOrder, Payment, Rate as AskRate, Rename};
+use group::generated::txn::{Leave, MoveStock, NewOrder, Payment, RateTransaction, Rename};
 use group::generated::{
     Customer, CustomerKey, CustomerPatch, District, DistrictKey, Item, ItemPatch, Line, Order,
     Rate, RateKey, RatePatch, Region, Stock, StockKey, StockPatch, Warehouse,
@@ -129,7 +129,7 @@ fn a_group_is_one_visit_and_is_there_after_a_restart() {
     let refused = place.wait(client.call(&too_much)).unwrap_err();
     assert_eq!(
         (refused.class, refused.code.as_ref()),
-        (Class::Refused, "sold_out")
+        (Class::Refusal, "sold_out")
     );
     drop(client);
     running.stop().unwrap();
@@ -202,7 +202,7 @@ fn a_patch_changes_what_it_holds_and_clears_what_it_says() {
         name: Some(String::new()),
         ..CustomerPatch::default()
     });
-    assert_eq!(wrong.unwrap_err().path.as_deref(), Some("name"));
+    assert_eq!(wrong.unwrap_err().path, "name");
     let renamed = Rename {
         customer: Ref::new(key.clone()),
         name: "Karl".to_owned(),
@@ -248,7 +248,7 @@ fn a_key_of_several_parts_has_one_text_and_one_json() {
         year,
         label,
     } = key.clone();
-    let ask = AskRate {
+    let ask = RateTransaction {
         region,
         year,
         label: label.clone(),
