@@ -11,6 +11,9 @@ use crate::syntax::Span;
 use crate::syntax::ast::Ident;
 use crate::syntax::transaction as ast;
 
+/// A chain of `else if` has no brackets around it, and yet each is inside of the one before.
+const MAX_DEPTH: usize = 64;
+
 /// What is expected of a block in braces.
 #[derive(Clone, Copy)]
 pub(super) enum Gives {
@@ -157,6 +160,18 @@ impl Checker {
     ) -> Option<Expr> {
         let ((head, statements), rest) = branches.split_first()?;
         let head_span = span.first(2);
+        if body.depth() > MAX_DEPTH {
+            body.blurred = true;
+            self.report(
+                Diagnostic::new(
+                    Code::TooDeep,
+                    head_span,
+                    format!("conditions are nested more than {MAX_DEPTH} deep"),
+                )
+                .help("each `else if` is one inside of the one before: let a function or a command decide"),
+            );
+            return None;
+        }
         // Without `else` the value may be absent, which the branches need not say.
         let within = match otherwise {
             Some(_) => gives,

@@ -110,7 +110,14 @@ impl<'a> Body<'a> {
             lines.push("Ok(codegen::Later::known(()))".to_owned());
             return lines;
         };
-        if tail_of(body).is_none() {
+        let is_shown = |value: &Expr| match &value.kind {
+            ExprKind::Path(path) => match path.root {
+                Root::Local(id) => self.transaction.local(id).name.is_some(),
+                _ => true,
+            },
+            _ => true,
+        };
+        if is_shown(value) {
             lines.push(format!("// return {}", one_line(&self.text.expr(value))));
         }
         if result.constraints.is_empty() {
@@ -354,7 +361,7 @@ impl<'a> Body<'a> {
             format!(".with(&{value})")
         } else {
             let names = atoms(transaction, &parts, &self.variables).join(", ");
-            format!(".with_later(&codegen::later!({names} => {value}))")
+            format!(".with_later(&codegen::later!(|{names}| {value}))")
         })
     }
 
@@ -445,7 +452,7 @@ impl<'a> Body<'a> {
         let call = if is_late {
             let parts: Vec<&Expr> = arguments.iter().collect();
             let names = atoms(self.transaction, &parts, &self.variables).join(", ");
-            format!("codegen::later!({names} => {call})")
+            format!("codegen::later!(|{names}| {call})")
         } else {
             call
         };

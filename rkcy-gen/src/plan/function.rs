@@ -18,6 +18,7 @@ pub(super) struct FunctionsFile {
     header: String,
     schema: String,
     imports: Imports,
+    uses_codegen: bool,
     /// The trait.
     name: String,
     functions: Vec<FunctionPlan>,
@@ -60,6 +61,7 @@ impl Cx<'_> {
             header: self.header.clone(),
             schema: super::hash(signatures.map(|function| self.function_signature(function))),
             imports,
+            uses_codegen: use_codegen(&functions),
             name: self.names.functions.clone(),
             functions,
         }
@@ -68,13 +70,9 @@ impl Cx<'_> {
     pub(super) fn function_handlers_file(&self) -> (String, FunctionHandlersFile) {
         let mut imports = Imports::from([self.names.functions.clone()]);
         let functions = self.function_plans(&mut imports);
-        let is_codegen = |ty: &String| ty.contains("codegen::");
         let file = FunctionHandlersFile {
             imports,
-            uses_codegen: functions.iter().any(|function| {
-                let mut params = function.params.iter();
-                is_codegen(&function.output) || params.any(|(_, ty)| is_codegen(ty))
-            }),
+            uses_codegen: use_codegen(&functions),
             name: self.names.functions.clone(),
             stubs: functions
                 .into_iter()
@@ -127,4 +125,13 @@ impl Cx<'_> {
             self.result_signature(Some(&function.result))
         )
     }
+}
+
+/// Whether functions name types of the runtime.
+fn use_codegen(functions: &[FunctionPlan]) -> bool {
+    let is_codegen = |ty: &String| ty.contains("codegen::");
+    functions.iter().any(|function| {
+        let mut params = function.params.iter();
+        is_codegen(&function.output) || params.any(|(_, ty)| is_codegen(ty))
+    })
 }

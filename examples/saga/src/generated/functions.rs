@@ -3,7 +3,6 @@
 //! The functions: what transactions compute with, and a schema cannot say.
 
 use crate::handlers::Handlers;
-use rkcy_runtime::codegen;
 
 /// Hash of what the schema says of them.
 pub(super) const SCHEMA: u64 = 0xc177_5972_8066_a2db;

@@ -70,7 +70,7 @@ impl codegen::Transaction for Divide {
                 .with(&ShelfPut { count: n }),
         )?;
         // let m = half(left)
-        let m: codegen::Later<u32> = codegen::later!(left => functions::half(*left));
+        let m: codegen::Later<u32> = codegen::later!(|left| functions::half(*left));
         // return m
         Ok(m)
     }

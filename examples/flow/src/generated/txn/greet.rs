@@ -104,9 +104,9 @@ impl codegen::Transaction for Greet {
         let c: codegen::Later<Customer> =
             t.kept(codegen::Spec::<Customer>::get().on(self.customer.key()))?;
         // require !c.blocked else blocked
-        t.require(&codegen::later!(c => !c.blocked), GreetRefusal::Blocked)?;
+        t.require(&codegen::later!(|c| !c.blocked), GreetRefusal::Blocked)?;
         // if c.spent > 10
-        t.when(&codegen::later!(c => c.spent > 10), |t| {
+        t.when(&codegen::later!(|c| c.spent > 10), |t| {
             // Shelf[shelf].put(1)
             t.step(
                 codegen::Spec::<Shelf>::command(shelf::op::PUT)
@@ -117,7 +117,7 @@ impl codegen::Transaction for Greet {
         })?;
         // if c.spent > 20
         t.branch(
-            &codegen::later!(c => c.spent > 20),
+            &codegen::later!(|c| c.spent > 20),
             |t| {
                 // Shelf[shelf].put(2)
                 t.step(
@@ -130,7 +130,7 @@ impl codegen::Transaction for Greet {
             |t| {
                 // if c.spent > 15
                 t.branch(
-                    &codegen::later!(c => c.spent > 15),
+                    &codegen::later!(|c| c.spent > 15),
                     |t| {
                         // Shelf[shelf].put(3)
                         t.step(

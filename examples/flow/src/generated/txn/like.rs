@@ -57,12 +57,12 @@ impl codegen::Transaction for Like {
         if self.clear {
             // if_known(s.stock, shelf)
             let value: codegen::Later<Option<codegen::Uuid>> =
-                codegen::later!(s => functions::if_known(s.stock, *self.shelf.key()));
+                codegen::later!(|s| functions::if_known(s.stock, *self.shelf.key()));
             // Customer[customer].like(if_known(s.stock, shelf))
             t.step(
                 codegen::Spec::<Customer>::command(customer::op::LIKE)
                     .on(self.customer.key())
-                    .with_later(&codegen::later!(value => CustomerLike { shelf: *value })),
+                    .with_later(&codegen::later!(|value| CustomerLike { shelf: *value })),
             )?;
         } else {
             // Customer[customer].like(shelf)

@@ -70,10 +70,11 @@ impl codegen::Transaction for Look {
                 Ok(codegen::Later::known(()))
             },
         )?;
+        // return there
         // let there = if found is present
         t.branch(
-            &codegen::later!(found => found.is_some()),
-            |_| Ok(codegen::later!(c => !c.blocked)),
+            &codegen::later!(|found| found.is_some()),
+            |_| Ok(codegen::later!(|c| !c.blocked)),
             |_| Ok(codegen::Later::known(false)),
         )
     }

@@ -77,7 +77,10 @@ impl codegen::Transaction for Pair {
         let committed2: codegen::Later<Shelf> =
             t.kept(codegen::Spec::<Shelf>::get().on(self.b.key()))?;
         // return [Shelf[a], Shelf[b]]
-        Ok(codegen::later!(committed, committed2 => vec![committed.clone(), committed2.clone()]))
+        Ok(codegen::later!(|committed, committed2| vec![
+            committed.clone(),
+            committed2.clone()
+        ]))
     }
 }
 

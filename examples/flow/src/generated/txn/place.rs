@@ -84,7 +84,7 @@ impl codegen::Transaction for Place {
         let now = t.now();
         let caller: Session = t.caller()?;
         // require caller.name != "" else empty
-        if caller.name == "" {
+        if caller.name.is_empty() {
             return Err(PlaceRefusal::Empty.into());
         }
         // let wanted = worth_sending(lines)
@@ -94,7 +94,7 @@ impl codegen::Transaction for Place {
         // for line in wanted
         for line in &wanted {
             // require line.count > 0 else empty
-            if line.count <= 0 {
+            if line.count == 0 {
                 return Err(PlaceRefusal::Empty.into());
             }
         }
@@ -129,13 +129,13 @@ impl codegen::Transaction for Place {
             )?;
             // let cost = price(left, fast)
             let cost: codegen::Later<i64> =
-                codegen::later!(left => functions::price(*left, Speed::Fast));
+                codegen::later!(|left| functions::price(*left, Speed::Fast));
             t.check(&cost, |cost| {
                 codegen::constraint::number("price", *cost, 0..)?;
                 Ok(())
             })?;
             // require cost >= 0 else unpaid
-            t.require(&codegen::later!(cost => *cost >= 0), PlaceRefusal::Unpaid)?;
+            t.require(&codegen::later!(|cost| *cost >= 0), PlaceRefusal::Unpaid)?;
         }
         // read Order[order.id] as it is committed
         let committed: codegen::Later<Order> =

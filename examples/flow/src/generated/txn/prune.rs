@@ -62,7 +62,7 @@ impl codegen::Transaction for Prune {
                     t.kept(codegen::Spec::<Shelf>::get().on_later(&shelf))?;
                 // let left = if s.stock > least
                 let left: codegen::Later<u32> = t.branch(
-                    &codegen::later!(s => s.stock > self.least),
+                    &codegen::later!(|s| s.stock > self.least),
                     |t| {
                         // let rest = Shelf[shelf].take(least)
                         let rest: codegen::Later<u32> = t.kept(
@@ -72,12 +72,14 @@ impl codegen::Transaction for Prune {
                         )?;
                         Ok(rest.clone())
                     },
-                    |_| Ok(codegen::later!(s => s.stock)),
+                    |_| Ok(codegen::later!(|s| s.stock)),
                 )?;
-                Ok(codegen::later!(shelf, left => Taken { shelf: *shelf, left: *left, }))
+                Ok(codegen::later!(|shelf, left| Taken {
+                    shelf: *shelf,
+                    left: *left,
+                }))
             },
         )?;
-        // return for …
         let result: codegen::Later<Vec<Taken>> = value;
         t.check(&result, |result| {
             codegen::constraint::length("result", result.len(), ..=6)?;

@@ -57,14 +57,32 @@ impl codegen::Transaction for Recount {
         let s: codegen::Later<Shelf> =
             t.kept(codegen::Spec::<Shelf>::get().on(self.shelf.key()))?;
         // let made = line(Taken { shelf: s.id, left: s.stock }, 1)
-        let made: codegen::Later<Line> = codegen::later!(s => functions::line(&Taken { shelf: *self.shelf.key(), left: s.stock, }, 1));
+        let made: codegen::Later<Line> = codegen::later!(|s| functions::line(
+            &Taken {
+                shelf: *self.shelf.key(),
+                left: s.stock,
+            },
+            1
+        ));
         t.check(&made, |made| {
             codegen::constraint::nested("line", made)?;
             Ok(())
         })?;
         // let copy = create Order { customer, lines: [made], placed: o.placed, note: o.note }
         let copy_key = t.derived_uuid();
-        t.step(codegen::Spec::<Order>::create().on(&copy_key).with_later(&codegen::later!(made, o => Order { id: copy_key, customer: self.customer, lines: vec![made.clone()], speed: Speed::Slow, placed: o.placed, note: o.note.clone(), done: false })))?;
+        t.step(
+            codegen::Spec::<Order>::create()
+                .on(&copy_key)
+                .with_later(&codegen::later!(|made, o| Order {
+                    id: copy_key,
+                    customer: self.customer,
+                    lines: vec![made.clone()],
+                    speed: Speed::Slow,
+                    placed: o.placed,
+                    note: o.note.clone(),
+                    done: false
+                })),
+        )?;
         // read Order[copy.id] as it is committed
         let committed: codegen::Later<Order> =
             t.kept(codegen::Spec::<Order>::get().on(&copy_key))?;

@@ -59,11 +59,27 @@ impl codegen::Transaction for Rename {
         let c: codegen::Later<Customer> =
             t.kept(codegen::Spec::<Customer>::get().on(self.customer.key()))?;
         // update Customer[customer] { name, favorite: c.favorite }
-        t.step(codegen::Spec::<Customer>::update().on(self.customer.key()).with_later(&codegen::later!(c => CustomerPatch { name: Some(self.name.clone()), favorite: Some(c.favorite), ..Default::default() })))?;
+        t.step(
+            codegen::Spec::<Customer>::update()
+                .on(self.customer.key())
+                .with_later(&codegen::later!(|c| CustomerPatch {
+                    name: Some(self.name.clone()),
+                    favorite: Some(c.favorite),
+                    ..Default::default()
+                })),
+        )?;
         // let next = update Order[order] { speed: slow, note: c.name }
-        let next: codegen::Later<Order> = t.kept(codegen::Spec::<Order>::update().on(self.order.key()).with_later(&codegen::later!(c => OrderPatch { speed: Some(Speed::Slow), note: Some(Some(c.name.clone())), ..Default::default() })))?;
+        let next: codegen::Later<Order> = t.kept(
+            codegen::Spec::<Order>::update()
+                .on(self.order.key())
+                .with_later(&codegen::later!(|c| OrderPatch {
+                    speed: Some(Speed::Slow),
+                    note: Some(Some(c.name.clone())),
+                    ..Default::default()
+                })),
+        )?;
         // if next.done
-        t.when(&codegen::later!(next => next.done), |t| {
+        t.when(&codegen::later!(|next| next.done), |t| {
             // update Order[order] { done: false }
             t.step(
                 codegen::Spec::<Order>::update()

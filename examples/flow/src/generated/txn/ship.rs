@@ -63,22 +63,22 @@ impl codegen::Transaction for Ship {
             t.kept(codegen::Spec::<Order>::get().on(self.order.key()))?;
         // let left = for line in o.lines
         let left: codegen::Later<Vec<u32>> = t.each(
-            &codegen::later!(o => o.lines.clone()),
+            &codegen::later!(|o| o.lines.clone()),
             codegen::Turns { bound: 6, width: 1 },
             |t, line| {
                 // let rest = Shelf[line.shelf].take(line.count)
                 let rest: codegen::Later<u32> = t.kept(
                     codegen::Spec::<Shelf>::command(shelf::op::TAKE)
-                        .on_later(&codegen::later!(line => *line.shelf.key()))
-                        .with_later(&codegen::later!(line => ShelfTake { count: line.count })),
+                        .on_later(&codegen::later!(|line| *line.shelf.key()))
+                        .with_later(&codegen::later!(|line| ShelfTake { count: line.count })),
                 )?;
                 Ok(rest.clone())
             },
         )?;
         // let sum = total(left)
-        let sum: codegen::Later<i64> = codegen::later!(left => functions::total(left));
+        let sum: codegen::Later<i64> = codegen::later!(|left| functions::total(left));
         // require sum > 0 else nothing_left
-        t.require(&codegen::later!(sum => *sum > 0), ShipRefusal::NothingLeft)?;
+        t.require(&codegen::later!(|sum| *sum > 0), ShipRefusal::NothingLeft)?;
         // Order[order].finish()
         t.step(codegen::Spec::<Order>::command(order::op::FINISH).on(self.order.key()))?;
         // return sum

@@ -49,7 +49,7 @@ impl codegen::Transaction for ShipAll {
             t.kept(codegen::Spec::<Customer>::get().on(self.customer.key()))?;
         // let totals = for order in c.orders
         let totals: codegen::Later<Vec<i64>> = t.each(
-            &codegen::later!(c => c.orders.clone()),
+            &codegen::later!(|c| c.orders.clone()),
             codegen::Turns { bound: 8, width: 8 },
             |t, order| {
                 // let o = get Order[order]
@@ -57,16 +57,16 @@ impl codegen::Transaction for ShipAll {
                     t.kept(codegen::Spec::<Order>::get().on_later(&order))?;
                 // for line in o.lines
                 t.each(
-                    &codegen::later!(o => o.lines.clone()),
+                    &codegen::later!(|o| o.lines.clone()),
                     codegen::Turns { bound: 6, width: 1 },
                     |t, line| {
                         // Shelf[line.shelf].take(line.count)
                         t.step(
                             codegen::Spec::<Shelf>::command(shelf::op::TAKE)
-                                .on_later(&codegen::later!(line => *line.shelf.key()))
-                                .with_later(
-                                    &codegen::later!(line => ShelfTake { count: line.count }),
-                                ),
+                                .on_later(&codegen::later!(|line| *line.shelf.key()))
+                                .with_later(&codegen::later!(|line| ShelfTake {
+                                    count: line.count
+                                })),
                         )?;
                         Ok(codegen::Later::known(()))
                     },
@@ -79,7 +79,7 @@ impl codegen::Transaction for ShipAll {
         )?;
         // let cost = if c.favorite is present
         let cost: codegen::Later<i64> = t.branch(
-            &codegen::later!(c => c.favorite.is_some()),
+            &codegen::later!(|c| c.favorite.is_some()),
             |_| Ok(codegen::Later::known(1)),
             |_| Ok(codegen::Later::known(2)),
         )?;
@@ -87,7 +87,7 @@ impl codegen::Transaction for ShipAll {
         t.step(
             codegen::Spec::<Customer>::command(customer::op::SPEND)
                 .on(self.customer.key())
-                .with_later(&codegen::later!(cost => CustomerSpend { amount: *cost })),
+                .with_later(&codegen::later!(|cost| CustomerSpend { amount: *cost })),
         )?;
         // return totals
         let result: codegen::Later<Vec<i64>> = totals;

@@ -79,7 +79,7 @@ impl codegen::Transaction for Treat {
         }
         // if let shelf = c.favorite
         t.branch_some(
-            &codegen::later!(c => c.favorite),
+            &codegen::later!(|c| c.favorite),
             |t, shelf| {
                 // let left = Shelf[shelf].take(1)
                 let left: codegen::Later<u32> = t.kept(
@@ -87,7 +87,7 @@ impl codegen::Transaction for Treat {
                         .on_later(&shelf)
                         .with(&ShelfTake { count: 1 }),
                 )?;
-                Ok(codegen::later!(left => Some(*left)))
+                Ok(codegen::later!(|left| Some(*left)))
             },
             |_| Ok(codegen::Later::known(None)),
         )

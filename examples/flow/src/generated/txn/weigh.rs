@@ -57,13 +57,13 @@ impl codegen::Transaction for Weigh {
             t.kept(codegen::Spec::<Customer>::get().on(self.customer.key()))?;
         // let speed = if rush
         let speed: codegen::Later<i64> = if self.rush {
-            codegen::later!(c => c.spent)
+            codegen::later!(|c| c.spent)
         } else {
             codegen::Later::known(0)
         };
         // let base = if c.blocked
         let base: codegen::Later<i64> = t.branch(
-            &codegen::later!(c => c.blocked),
+            &codegen::later!(|c| c.blocked),
             |_| Ok(codegen::Later::known(1)),
             |t| {
                 // let n = Customer[customer].spend(2)
@@ -77,7 +77,7 @@ impl codegen::Transaction for Weigh {
         )?;
         // let extra = if speed > base
         let extra: codegen::Later<Option<i64>> = t.branch(
-            &codegen::later!(speed, base => *speed > *base),
+            &codegen::later!(|speed, base| *speed > *base),
             |t| {
                 // let left = Shelf[shelf].take(1)
                 let left: codegen::Later<u32> = t.kept(
@@ -87,18 +87,18 @@ impl codegen::Transaction for Weigh {
                 )?;
                 // let cost = price(left, slow)
                 let cost: codegen::Later<i64> =
-                    codegen::later!(left => functions::price(*left, Speed::Slow));
+                    codegen::later!(|left| functions::price(*left, Speed::Slow));
                 t.check(&cost, |cost| {
                     codegen::constraint::number("price", *cost, 0..)?;
                     Ok(())
                 })?;
-                Ok(codegen::later!(cost => Some(*cost)))
+                Ok(codegen::later!(|cost| Some(*cost)))
             },
             |_| Ok(codegen::Later::known(None)),
         )?;
         // let worst = larger(base, extra)
         let worst: codegen::Later<i64> =
-            codegen::later!(base, extra => functions::larger(*base, *extra));
+            codegen::later!(|base, extra| functions::larger(*base, *extra));
         // return worst
         Ok(worst)
     }

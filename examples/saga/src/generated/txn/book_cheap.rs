@@ -81,30 +81,30 @@ impl codegen::Transaction for BookCheap {
                 .undo(room::op::RELEASE),
         )?;
         // let cents = price(booked)
-        let cents: codegen::Later<i64> = codegen::later!(booked => functions::price(*booked));
+        let cents: codegen::Later<i64> = codegen::later!(|booked| functions::price(*booked));
         t.check(&cents, |cents| {
             codegen::constraint::number("price", *cents, 0..=1000000)?;
             Ok(())
         })?;
         // require cents <= most else too_expensive
         t.require(
-            &codegen::later!(cents => *cents <= self.most),
+            &codegen::later!(|cents| *cents <= self.most),
             BookCheapRefusal::TooExpensive,
         )?;
         // let left = Wallet[wallet].debit(Money { cents })
         let left: codegen::Later<i64> = t.kept(
             codegen::Spec::<Wallet>::command(wallet::op::DEBIT)
                 .on(self.wallet.key())
-                .with_later(&codegen::later!(cents => Money { cents: *cents, }))
+                .with_later(&codegen::later!(|cents| Money { cents: *cents }))
                 .undo(wallet::op::CREDIT_BACK),
         )?;
         // require left > 0 else too_poor
         t.require(
-            &codegen::later!(left => *left > 0),
+            &codegen::later!(|left| *left > 0),
             BookCheapRefusal::TooPoor,
         )?;
         // if left < 10
-        t.when(&codegen::later!(left => *left < 10), |t| {
+        t.when(&codegen::later!(|left| *left < 10), |t| {
             // Wallet[wallet].note()
             t.step(codegen::Spec::<Wallet>::command(wallet::op::NOTE).on(self.wallet.key()))?;
             Ok(())

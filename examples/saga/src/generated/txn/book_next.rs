@@ -53,7 +53,7 @@ impl codegen::Transaction for BookNext {
         let r: codegen::Later<Room> = t.kept(codegen::Spec::<Room>::get().on(self.room.key()))?;
         // if let next = r.next
         t.branch_some(
-            &codegen::later!(r => r.next),
+            &codegen::later!(|r| r.next),
             |t, next| {
                 // let booked = Room[next].book(night)
                 let booked: codegen::Later<u32> = t.kept(
@@ -62,7 +62,7 @@ impl codegen::Transaction for BookNext {
                         .with(&RoomBook { night: self.night })
                         .undo(room::op::RELEASE),
                 )?;
-                Ok(codegen::later!(booked => Some(*booked)))
+                Ok(codegen::later!(|booked| Some(*booked)))
             },
             |_| Ok(codegen::Later::known(None)),
         )

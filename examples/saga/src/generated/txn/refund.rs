@@ -52,7 +52,7 @@ impl codegen::Transaction for Refund {
         t.step(codegen::Spec::<Trip>::command(trip::op::CLOSE).on(self.trip.key()))?;
         // for night in t.nights
         t.each(
-            &codegen::later!(t2 => t2.nights.clone()),
+            &codegen::later!(|t2| t2.nights.clone()),
             codegen::Turns {
                 bound: 16,
                 width: 2,
@@ -62,12 +62,12 @@ impl codegen::Transaction for Refund {
                 t.step(
                     codegen::Spec::<Room>::command(room::op::RELEASE)
                         .on(self.room.key())
-                        .with_later(&codegen::later!(night => RoomRelease { night: *night })),
+                        .with_later(&codegen::later!(|night| RoomRelease { night: *night })),
                 )?;
                 // Wallet[t.wallet].credit_back(Money { cents: 5 })
                 t.step(
                     codegen::Spec::<Wallet>::command(wallet::op::CREDIT_BACK)
-                        .on_later(&codegen::later!(t2 => *t2.wallet.key()))
+                        .on_later(&codegen::later!(|t2| *t2.wallet.key()))
                         .with(&Money { cents: 5 }),
                 )?;
                 Ok(codegen::Later::known(()))
