@@ -311,7 +311,7 @@ impl Instances {
         let mut of_step = BTreeMap::new();
         for step in &transaction.steps {
             let (group, key) = transaction.group(model.concerns(), step);
-            let name = format!("{}[{}]", model.concern(group).name, text.expr(key));
+            let name = format!("{}[{}]", model.concern(group).name, text.key(key));
             let times = transaction.instances(key, &places[step.id.index()], places);
             let place = match list.iter_mut().position(|known| known.name == name) {
                 Some(place) => {

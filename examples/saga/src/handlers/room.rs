@@ -1,8 +1,6 @@
 //! What happens to a `Room`.
 
-use crate::generated::{
-    Room, RoomBook, RoomBookRefusal, RoomHandlers, RoomJoin, RoomRelease,
-};
+use crate::generated::{Room, RoomBook, RoomBookRefusal, RoomHandlers, RoomJoin, RoomRelease};
 use rkcy_runtime::codegen;
 
 impl RoomHandlers for super::Handlers {
