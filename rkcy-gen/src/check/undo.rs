@@ -4,7 +4,7 @@
 use super::Checker;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{
-    Block, Command, CommandId, Concern, ConcernId, Field, Mode, Payload, Refusals,
+    Block, Builtin, Command, CommandId, Concern, ConcernId, Field, Mode, Payload, Refusals,
     Statement, Step, StepKind, Transaction, ValueType,
 };
 use crate::syntax::Span;
@@ -199,7 +199,14 @@ impl Checker {
     fn has_undo(&mut self, step: &Step, refusal: Span) {
         let concern = self.schema.concern(step.concern);
         let (message, help) = match &step.kind {
-            StepKind::Create(_) => return,
+            StepKind::Create(_) if concern.builtins.has(Builtin::Delete) => return,
+            StepKind::Create(_) => (
+                format!(
+                    "nothing undoes `create`: `{}` does without `delete`",
+                    concern.name
+                ),
+                "let it have `delete`, or move the step behind all that can refuse".to_owned(),
+            ),
             StepKind::Command(id, _) => {
                 let command = concern.command(*id);
                 match command.undo {
