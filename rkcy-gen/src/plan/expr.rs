@@ -5,8 +5,8 @@ use super::Cx;
 use super::body::Variables;
 use super::types::Imports;
 use crate::model::{
-    CompareOp, ConcernId, Expr, ExprKind, Field, FieldRef, Literal, Many, Number, Path, Root, Scalar,
-    StepId, Transaction, Type, ValueType,
+    CompareOp, ConcernId, Expr, ExprKind, Field, FieldRef, Literal, Many, Number, Path, Root,
+    Scalar, StepId, Transaction, Type, ValueType,
 };
 use crate::naming;
 
