@@ -186,7 +186,7 @@ pub struct Settle {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
-pub struct Cancel {
+pub struct CallOff {
     #[prost(bytes = "bytes", tag = "1")]
     pub trip: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(bytes = "bytes", tag = "2")]

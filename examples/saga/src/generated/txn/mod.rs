@@ -5,7 +5,7 @@
 mod book_all;
 mod book_cheap;
 mod book_next;
-mod cancel;
+mod call_off;
 mod either;
 mod gift;
 mod gift_to_other;
@@ -20,7 +20,7 @@ mod worth;
 pub use book_all::BookAll;
 pub use book_cheap::{BookCheap, BookCheapRefusal};
 pub use book_next::BookNext;
-pub use cancel::Cancel;
+pub use call_off::CallOff;
 pub use either::Either;
 pub use gift::Gift;
 pub use gift_to_other::{GiftToOther, GiftToOtherRefusal};
@@ -39,7 +39,7 @@ pub(super) const SCHEMA: u64 = codegen::schema(&[
     book_all::SCHEMA,
     book_cheap::SCHEMA,
     book_next::SCHEMA,
-    cancel::SCHEMA,
+    call_off::SCHEMA,
     either::SCHEMA,
     gift::SCHEMA,
     gift_to_other::SCHEMA,
@@ -62,7 +62,7 @@ pub(super) const ALL: &[codegen::TransactionDesc] = &[
     book_next::DESC,
     refund::DESC,
     settle::DESC,
-    cancel::DESC,
+    call_off::DESC,
     reopen::DESC,
     either::DESC,
     make::DESC,
@@ -76,7 +76,7 @@ pub(super) fn resume(txn: &codegen::Txn) -> Result<codegen::Rest, codegen::Fault
         book_all::NUMBER => codegen::resume::<BookAll>(txn),
         book_cheap::NUMBER => codegen::resume::<BookCheap>(txn),
         book_next::NUMBER => codegen::resume::<BookNext>(txn),
-        cancel::NUMBER => codegen::resume::<Cancel>(txn),
+        call_off::NUMBER => codegen::resume::<CallOff>(txn),
         either::NUMBER => codegen::resume::<Either>(txn),
         gift::NUMBER => codegen::resume::<Gift>(txn),
         gift_to_other::NUMBER => codegen::resume::<GiftToOther>(txn),
