@@ -4,7 +4,9 @@
 //! one partition goes into one record.
 
 use super::answers::{Answers, unknown};
-use crate::codegen::{self, Bytes, Concern, Fault, Origin, Transaction, TxnId, decode};
+use crate::codegen::{
+    self, Bytes, Concern, Fault, Origin, Patch, Transaction, TxnId, check, decode, encode,
+};
 use crate::log::{Log, LogError, StreamId, wall_clock};
 use crossbeam_channel::{Receiver, Sender};
 use rkcy_core::fault::Class;
@@ -119,6 +121,64 @@ impl Client {
     /// # Errors
     /// `not_found`, or as [`Client::call`].
     pub async fn get<C: Concern>(&self, key: &C::Key) -> Result<C, Fault> {
+        let get = codegen::op::GET;
+        decode(
+            &self
+                .operate::<C>(key, get, Access::Shared, Bytes::new())
+                .await?,
+        )
+    }
+
+    /// Makes a new instance.
+    ///
+    /// # Errors
+    /// `already_exists`, a constraint, or as [`Client::call`].
+    pub async fn create<C: Concern>(&self, instance: &C) -> Result<C, Fault> {
+        check(instance)?;
+        let (key, create) = (instance.key(), codegen::op::CREATE);
+        decode(
+            &self
+                .operate::<C>(&key, create, Access::Exclusive, encode(instance))
+                .await?,
+        )
+    }
+
+    /// Changes what the patch holds; gives the instance after it.
+    ///
+    /// # Errors
+    /// `not_found`, a constraint, or as [`Client::call`].
+    pub async fn update<C: Concern>(
+        &self,
+        key: &C::Key,
+        patch: &impl Patch<C>,
+    ) -> Result<C, Fault> {
+        check(patch)?;
+        let update = codegen::op::UPDATE;
+        decode(
+            &self
+                .operate::<C>(key, update, Access::Exclusive, encode(patch))
+                .await?,
+        )
+    }
+
+    /// Removes an instance.
+    ///
+    /// # Errors
+    /// `not_found`, or as [`Client::call`].
+    pub async fn delete<C: Concern>(&self, key: &C::Key) -> Result<(), Fault> {
+        let delete = codegen::op::DELETE;
+        let done = self.operate::<C>(key, delete, Access::Delete, Bytes::new());
+        done.await.map(drop)
+    }
+
+    /// One operation on one instance.
+    async fn operate<C: Concern>(
+        &self,
+        key: &C::Key,
+        op: u16,
+        access: Access,
+        args: Bytes,
+    ) -> Result<Bytes, Fault> {
         let group = RowKey {
             concern: C::ROOT,
             key: Key::of(&C::root_key(key)),
@@ -127,9 +187,8 @@ impl Client {
             concern: C::ID,
             key: Key::of(key),
         };
-        let (id, op) = (Client::new_id(), codegen::op::GET);
-        let txn = self.single(id, group, row, op, Access::Shared, Bytes::new())?;
-        decode(&self.submit(txn).await?)
+        let txn = self.single(Client::new_id(), group, row, op, access, args)?;
+        self.submit(txn).await
     }
 
     /// What a transaction of this platform is told beside its parameters; `caller` is the encoded message
