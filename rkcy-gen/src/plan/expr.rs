@@ -64,6 +64,15 @@ struct Held {
     is_borrowed: bool,
 }
 
+/// What a `for` goes through.
+pub(super) struct Elements {
+    pub(super) source: String,
+    /// What stands before the name of the element.
+    pub(super) pattern: &'static str,
+    /// Whether the elements are references.
+    pub(super) is_reference: bool,
+}
+
 impl Scope<'_> {
     /// A value as a `Later`.
     pub(super) fn later(&mut self, expr: &Expr, want: Type) -> Later {
@@ -145,28 +154,33 @@ impl Scope<'_> {
         }
     }
 
-    /// What a `for` goes through, and whether its elements are references; a list that is written out
-    /// gets a variable first.
-    pub(super) fn elements(&mut self, list: &Expr, lines: &mut Vec<String>) -> (String, bool) {
+    /// What a `for` goes through; a list that is written out gets a variable first.
+    pub(super) fn elements(&mut self, list: &Expr, lines: &mut Vec<String>) -> Elements {
         let element = Type::one(list.ty.value);
+        let owned = |source: String| Elements {
+            source,
+            pattern: "",
+            is_reference: false,
+        };
         match &list.kind {
             ExprKind::Path(path) => {
                 let (place, held) = self.place(path);
-                if self.cx.is_copy(element) {
-                    (format!("{place}.iter().copied()"), false)
-                } else {
-                    (borrow(place, held), true)
+                let is_copy = self.cx.is_copy(element);
+                Elements {
+                    source: borrow(place, held),
+                    pattern: if is_copy { "&" } else { "" },
+                    is_reference: !is_copy,
                 }
             }
             ExprKind::List(items) => {
                 let items: Vec<String> =
                     items.iter().map(|item| self.owned(item, element)).collect();
                 lines.push(format!("let list = [{}];", items.join(", ")));
-                ("list".to_owned(), false)
+                owned("list".to_owned())
             }
             _ => {
                 let ty = self.cx.value_type(element.value, self.imports);
-                (format!("{}::<{ty}>::new()", self.cx.names.std.vec), false)
+                owned(format!("{}::<{ty}>::new()", self.cx.names.std.vec))
             }
         }
     }
@@ -193,6 +207,13 @@ impl Scope<'_> {
             (Some((place, held)), _) => borrow(place, held),
             (None, Many::List) => match &expr.kind {
                 ExprKind::List(items) => {
+                    if let [item] = items.as_slice()
+                        && matches!(item.kind, ExprKind::Path(_))
+                        && !self.cx.is_copy(Type::one(want.value))
+                    {
+                        let item = self.argument(item, Type::one(want.value));
+                        return format!("::std::slice::from_ref({item})");
+                    }
                     let item = Type::one(want.value);
                     let items: Vec<String> =
                         items.iter().map(|part| self.owned(part, item)).collect();

@@ -3,6 +3,7 @@
 
 use askama::Template;
 
+use super::concern::MAX_PARAMETERS;
 use super::types::Imports;
 use super::{Cx, Handler, docs};
 use crate::model::Function;
@@ -49,6 +50,7 @@ struct FunctionPlan {
     docs: Vec<String>,
     function: String,
     params: Vec<(String, String)>,
+    many_params: bool,
     output: String,
 }
 
@@ -102,6 +104,7 @@ impl Cx<'_> {
             let params = function.params.iter();
             plans.push(FunctionPlan {
                 declared: function.name.clone(),
+                many_params: function.params.len() > MAX_PARAMETERS,
                 docs: docs::lines(&function.docs, &signature),
                 function: naming::method(&function.name),
                 params: params

@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 4;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xf8ed_4973_51c6_900b;
+pub(super) const SCHEMA: u64 = 0x0f48_7424_52d2_5f51;
 
 /// Goods go from one warehouse to another: two groups.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]

@@ -12,7 +12,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 2;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xfa52_661f_2a83_c746;
+pub(super) const SCHEMA: u64 = 0xda92_e0dc_621b_24ba;
 
 /// The number of the order is known when the district has been asked, which is in the same group.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -86,11 +86,49 @@ impl codegen::Transaction for NewOrder {
                     }),
             )?;
         }
-        // create Order { district: warehouse, district, number, customer: warehouse, district, customer, lines, placed: now }
-        t.step(codegen::Spec::<Order>::create().on_later(&codegen::later!(number => OrderKey { district: codegen::Ref::new(DistrictKey { warehouse: self.warehouse.clone(), number: self.district }), number: *number })).within(self.warehouse.key()).with_later(&codegen::later!(number => Order { district: codegen::Ref::new(DistrictKey { warehouse: self.warehouse.clone(), number: self.district }), number: *number, customer: CustomerKey { district: codegen::Ref::new(DistrictKey { warehouse: self.warehouse.clone(), number: self.district }), id: self.customer }, lines: self.lines.clone(), amount: 0, placed: now, carrier: None })))?;
-        // read Order[warehouse, district, number] as it is committed
-        let committed: codegen::Later<Order> = t.kept(codegen::Spec::<Order>::get().on_later(&codegen::later!(number => OrderKey { district: codegen::Ref::new(DistrictKey { warehouse: self.warehouse.clone(), number: self.district }), number: *number })).within(self.warehouse.key()))?;
-        // return Order[warehouse, district, number]
+        // create Order { district: id of District[warehouse, district], number, customer: id of Customer[id of District[warehouse, district], customer], lines, placed: now }
+        t.step(
+            codegen::Spec::<Order>::create()
+                .on_later(&codegen::later!(|number| OrderKey {
+                    district: codegen::Ref::new(DistrictKey {
+                        warehouse: self.warehouse.clone(),
+                        number: self.district
+                    }),
+                    number: *number
+                }))
+                .within(self.warehouse.key())
+                .with_later(&codegen::later!(|number| Order {
+                    district: codegen::Ref::new(DistrictKey {
+                        warehouse: self.warehouse.clone(),
+                        number: self.district
+                    }),
+                    number: *number,
+                    customer: CustomerKey {
+                        district: codegen::Ref::new(DistrictKey {
+                            warehouse: self.warehouse.clone(),
+                            number: self.district
+                        }),
+                        id: self.customer
+                    },
+                    lines: self.lines.clone(),
+                    amount: 0,
+                    placed: now,
+                    carrier: None
+                })),
+        )?;
+        // read Order[id of District[warehouse, district], number] as it is committed
+        let committed: codegen::Later<Order> = t.kept(
+            codegen::Spec::<Order>::get()
+                .on_later(&codegen::later!(|number| OrderKey {
+                    district: codegen::Ref::new(DistrictKey {
+                        warehouse: self.warehouse.clone(),
+                        number: self.district
+                    }),
+                    number: *number
+                }))
+                .within(self.warehouse.key()),
+        )?;
+        // return Order[id of Order[id of District[warehouse, district], number]]
         Ok(committed)
     }
 }

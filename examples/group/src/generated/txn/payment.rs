@@ -12,7 +12,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 1;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x3bde_a742_442f_46e0;
+pub(super) const SCHEMA: u64 = 0x5f7d_1866_cd26_9bb2;
 
 /// Every step is in one group: one visit, without a lock between partitions.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -82,7 +82,7 @@ impl codegen::Transaction for Payment {
                     amount: self.amount,
                 }),
         )?;
-        // Customer[warehouse, district, customer].pay(amount)
+        // Customer[id of District[warehouse, district], customer].pay(amount)
         t.step(
             codegen::Spec::<Customer>::command(customer::op::PAY)
                 .on(&CustomerKey {
@@ -96,7 +96,7 @@ impl codegen::Transaction for Payment {
                     amount: self.amount,
                 }),
         )?;
-        // read Customer[warehouse, district, customer] as it is committed
+        // read Customer[id of District[warehouse, district], customer] as it is committed
         let committed: codegen::Later<Customer> =
             t.kept(codegen::Spec::<Customer>::get().on(&CustomerKey {
                 district: codegen::Ref::new(DistrictKey {
@@ -105,7 +105,7 @@ impl codegen::Transaction for Payment {
                 }),
                 id: self.customer,
             }))?;
-        // return Customer[warehouse, district, customer]
+        // return Customer[id of Customer[id of District[warehouse, district], customer]]
         Ok(committed)
     }
 }

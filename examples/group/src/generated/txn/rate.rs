@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 7;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x335d_79cd_65f5_1fe7;
+pub(super) const SCHEMA: u64 = 0xa70a_7a85_0ba7_d447;
 
 /// `transaction rate`
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -62,10 +62,11 @@ impl codegen::Transaction for RateTransaction {
                 year: self.year,
                 label: self.label.clone(),
             }))?;
+        // return percent
         // let percent = if let known = found
         t.branch_some(
             &found,
-            |_, known| Ok(codegen::later!(known => known.percent)),
+            |_, known| Ok(codegen::later!(|known| known.percent)),
             |_| Ok(codegen::Later::known(0)),
         )
     }
