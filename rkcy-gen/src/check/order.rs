@@ -72,7 +72,9 @@ impl Checker {
                 behind.push(last[step.id.index()]);
                 behind.extend(so_far.get(&root));
                 behind.extend(around.and_then(|around| in_loops.get(&(around, root))));
-                let latest = behind.into_iter().max_by_key(|id| self.lateness(transaction.step(*id)));
+                let latest = behind
+                    .into_iter()
+                    .max_by_key(|id| self.lateness(transaction.step(*id)));
                 let latest = latest.unwrap_or(step.id);
                 so_far.insert(root, latest);
                 if let Some(around) = around {
