@@ -201,11 +201,11 @@ impl Checker {
         let (message, help) = match &step.kind {
             StepKind::Create(_) if concern.builtins.has(Builtin::Delete) => return,
             StepKind::Create(_) => (
-                "nothing undoes this `create`".to_owned(),
                 format!(
-                    "`{}` has no `delete`: let it have one, or move the step behind all that can refuse",
+                    "nothing undoes `create`: `{}` does without `delete`",
                     concern.name
                 ),
+                "let it have `delete`, or move the step behind all that can refuse".to_owned(),
             ),
             StepKind::Command(id, _) => {
                 let command = concern.command(*id);

@@ -583,6 +583,8 @@ mod tests {
     use super::*;
     use crate::log::{Done, Persisted, Record, Wake};
     use rkcy_core::frame::{Head, Kind};
+    use rkcy_core::id::ConcernId;
+    use rkcy_core::txn::Rest;
     use std::ops::Range;
     use std::sync::Mutex;
 
@@ -626,7 +628,7 @@ mod tests {
             };
             let submission = Submission {
                 to: PartitionId {
-                    concern: rkcy_core::id::ConcernId(1),
+                    concern: ConcernId(1),
                     index: 0,
                 },
                 envelope: Envelope {
@@ -654,12 +656,17 @@ mod tests {
     #[test]
     fn a_place_is_kept_until_the_log_has_the_bytes() {
         let (sender, submissions) = crossbeam_channel::unbounded();
-        let client = Client::new(Arc::new(NoLogic), Arc::new(Answers::new()), sender);
+        let client = Client::new(Arc::new(NoLogic), Arc::new(Answers::new()), sender, &[]);
         let size = 64 << 20;
         let submit = || {
             let op = Access::Exclusive;
             let args = Bytes::from(vec![0; size]);
-            let txn = client.single(ConcernId(1), Key::of(&1_u64), 1, op, args);
+            let row = RowKey {
+                concern: ConcernId(1),
+                key: Key::of(&1_u64),
+            };
+            let id = Client::new_id();
+            let txn = client.single(id, row.clone(), row, 1, op, args);
             let mut future = Box::pin(client.outcome(txn.unwrap()));
             let mut context = std::task::Context::from_waker(std::task::Waker::noop());
             // Dropped at the end of this: nobody waits for it.
@@ -696,17 +703,8 @@ mod tests {
         ) -> Result<Bytes, Fault> {
             Ok(Bytes::new())
         }
-        fn args(&self, _: &Txn, _: u16) -> Result<Bytes, Fault> {
-            Ok(Bytes::new())
-        }
-        fn key(&self, _: &Txn, _: u16) -> Result<Key, Fault> {
-            Ok(Key::default())
-        }
-        fn check(&self, _: &Txn, _: u16) -> Result<(), Fault> {
-            Ok(())
-        }
-        fn answer(&self, _: &Txn) -> Result<Bytes, Fault> {
-            Ok(Bytes::new())
+        fn resume(&self, _: &Txn) -> Result<Rest, Fault> {
+            Ok(Rest::default())
         }
         fn concern_name(&self, _: ConcernId) -> &str {
             "None"
