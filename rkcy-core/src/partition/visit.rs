@@ -90,7 +90,8 @@ impl Partition {
             .get(&group)
             .map_or(0, |queue| queue.len() as u64);
         let limit = self.state.scalars.settings.queue;
-        let fits = if length >= u64::from(limit) {
+        let halved = u64::from(limit) >> u32::from(bugs::on(Bug::QueueBoundHalved));
+        let fits = if length >= halved && !bugs::on(Bug::QueueUnbounded) {
             let name = self.logic.concern_name(group.concern);
             let message = format!("{limit} visits wait for this {name}: try again later");
             Err(Fault::new(Class::Bound, "queue_full", message))
@@ -407,6 +408,9 @@ impl Partition {
     fn go_on(&mut self, waiting: Waiting) -> Result<(), Halt> {
         let waited = self.state.scalars.clock.saturating_sub(waiting.since);
         let mut txn = waiting.txn;
+        if txn.budget == 0 && bugs::on(Bug::DeadlineWithoutBudget) {
+            txn.budget = 30;
+        }
         if txn.budget != 0 {
             let left = u64::from(txn.budget).saturating_sub(waited);
             let Some(left) = u32::try_from(left).ok().filter(|left| *left > 0) else {

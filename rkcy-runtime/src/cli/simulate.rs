@@ -6,7 +6,7 @@ use super::term::{Format, Ink, Term, grouped};
 use crate::simulate::{self, Fault as Injected, Options, Report, Run, Violation, Workload};
 use rkcy_core::fault::{Class, Fault};
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -36,6 +36,9 @@ pub(crate) struct Simulate {
     /// Transactions of a run
     #[arg(long, value_name = "N", default_value_t = 200)]
     transactions: usize,
+    /// Partitions of each concern
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=64))]
+    partitions: u16,
     /// List the rules of the engine that can be broken on purpose
     #[arg(long)]
     list_bugs: bool,
@@ -99,23 +102,15 @@ impl Simulate {
                 Fault::new(Class::Invalid, "no_transactions", "at least one").at("transactions"),
             );
         }
-        let faults: BTreeSet<Injected> = match self.faults.as_str() {
-            "all" => Injected::ALL.iter().map(|(_, fault)| *fault).collect(),
-            "none" => BTreeSet::new(),
-            names => names
-                .split(',')
-                .map(|name| {
-                    Injected::by_name(name.trim()).ok_or_else(|| {
-                        let known: Vec<&str> =
-                            Injected::ALL.iter().map(|(name, _)| *name).collect();
-                        args::unknown("fault", name, &known).at("faults")
-                    })
-                })
-                .collect::<Result<_, Fault>>()?,
+        let faults = match self.faults.as_str() {
+            "all" => Injected::all(),
+            "none" => BTreeMap::new(),
+            names => names.split(',').map(fault).collect::<Result<_, Fault>>()?,
         };
         Ok(Options {
             transactions: self.transactions,
             faults,
+            partitions: self.partitions,
             #[cfg(feature = "seeded-bugs")]
             bug: self.bug.as_deref().map(bug).transpose()?,
         })
@@ -154,11 +149,13 @@ impl Simulate {
             .map(|(what, count)| format!("{what} {}", grouped(*count)))
             .collect();
         term.print(&format!(
-            "{} seeds, {} transactions, {} faults, {} checks in {seconds:.1} s",
+            "{} seeds, {} transactions, {} faults, {} checks in {seconds:.1} s, at rest after {} % \
+             of the rounds allowed",
             grouped(report.runs),
             grouped(report.transactions),
             grouped(report.faults),
-            grouped(report.checks)
+            grouped(report.checks),
+            report.rounds
         ));
         term.print(&term.paint(Ink::Faint, &wrap(&counts)));
         match (found, replay) {
@@ -184,6 +181,28 @@ impl Simulate {
             command += &format!(" --bug {bug}");
         }
         command
+    }
+}
+
+/// A fault by its name, with how likely it is.
+fn fault(text: &str) -> Result<(Injected, f64), Fault> {
+    let (name, likelihood) = match text.trim().split_once('=') {
+        Some((name, likelihood)) => (name, Some(likelihood)),
+        None => (text.trim(), None),
+    };
+    let fault = Injected::by_name(name).ok_or_else(|| {
+        let known: Vec<&str> = Injected::ALL.iter().map(|(name, _)| *name).collect();
+        args::unknown("fault", name, &known).at("faults")
+    })?;
+    let Some(likelihood) = likelihood else {
+        return Ok((fault, fault.usual()));
+    };
+    match likelihood.parse::<f64>().ok() {
+        Some(likelihood) if (0.0..=1.0).contains(&likelihood) => Ok((fault, likelihood)),
+        _ => {
+            let message = format!("`{likelihood}` is no number from 0 to 1");
+            Err(Fault::new(Class::Invalid, "not_a_likelihood", message).at("faults"))
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::cluster::is_remembered;
 use super::faults::Fault;
+use super::rules::{Measures, Rules};
 use super::workload::agree;
 use crate::codegen::op;
 use bytes::Bytes;
@@ -9,7 +10,8 @@ use rkcy_core::frame::Reply;
 use rkcy_core::id::{ConcernId, PartitionId, Position, TxnId};
 use rkcy_core::key::Key;
 use rkcy_core::logic::Logic;
-use rkcy_core::txn::{Outcome, Txn, Visit};
+use rkcy_core::state::State;
+use rkcy_core::txn::{Outcome, ReplyTo, Txn, Visit};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,15 +26,29 @@ pub struct Violation(pub String);
 pub(super) enum Event {
     /// A transaction reached its commit point, or a read was answered.
     Committed(TxnId, Option<Bytes>),
-    /// A transaction was refused.
-    Refused(TxnId, rkcy_core::fault::Fault),
+    /// A transaction was refused: by the logic, which must do so alone as well, or by the engine.
+    Refused(TxnId, rkcy_core::fault::Fault, bool),
 }
 
 /// One submission and what its caller was told.
 #[derive(Debug)]
 struct Submission {
     txn: Txn,
+    /// What an application has come to, whether anybody has heard of it or not.
+    decided: Option<Outcome>,
+    /// Where it was decided: at this position, or at one shortly before it.
+    decided_at: Option<(PartitionId, Position)>,
     told: Option<Outcome>,
+}
+
+/// What a worker has just applied.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Applied {
+    pub(super) partition: PartitionId,
+    pub(super) serial: u64,
+    pub(super) build: u64,
+    pub(super) at: Position,
+    pub(super) digest: u64,
 }
 
 /// Watches a run.
@@ -43,20 +59,26 @@ pub(super) struct Observer {
     lines: Vec<String>,
     submissions: BTreeMap<TxnId, Submission>,
     order: Vec<TxnId>,
-    digests: BTreeMap<(PartitionId, Position), u64>,
-    /// Applications seen for the first time whose answers are still to come.
-    fresh: BTreeSet<(PartitionId, Position)>,
-    decided: BTreeSet<TxnId>,
+    /// Digest and build of each application.
+    digests: BTreeMap<(PartitionId, Position), (u64, u64)>,
+    /// Reads that were answered, each time they were asked for.
+    read: BTreeSet<(TxnId, ReplyTo)>,
+    /// The last application whose outcome a caller has heard, on an atomic log.
+    heard: BTreeMap<PartitionId, Position>,
+    atomic: bool,
+    pub(super) rules: Rules,
     /// Instances that callers know to be there since the last time they were asked for.
     created: Vec<(ConcernId, Key)>,
     pub(super) events: Vec<Event>,
     pub(super) counts: BTreeMap<Cow<'static, str>, u64>,
     faults: u64,
     pub(super) checks: u64,
+    /// Percent of the rounds allowed that it took to come to rest.
+    pub(super) rounds: u64,
 }
 
 impl Observer {
-    pub(super) fn new(trace: bool, logic: Arc<dyn Logic>) -> Observer {
+    pub(super) fn new(trace: bool, logic: Arc<dyn Logic>, atomic: bool, rules: Rules) -> Observer {
         Observer {
             step: 0,
             trace,
@@ -65,13 +87,16 @@ impl Observer {
             submissions: BTreeMap::new(),
             order: Vec::new(),
             digests: BTreeMap::new(),
-            fresh: BTreeSet::new(),
-            decided: BTreeSet::new(),
+            read: BTreeSet::new(),
+            heard: BTreeMap::new(),
+            atomic,
+            rules,
             created: Vec::new(),
             events: Vec::new(),
             counts: BTreeMap::new(),
             faults: 0,
             checks: 0,
+            rounds: 0,
         }
     }
 
@@ -130,6 +155,8 @@ impl Observer {
             txn.id,
             Submission {
                 txn: txn.clone(),
+                decided: None,
+                decided_at: None,
                 told: None,
             },
         );
@@ -161,48 +188,45 @@ impl Observer {
         waiting.map(|one| one.txn.clone()).collect()
     }
 
-    /// Every application of one envelope must do the same.
-    pub(super) fn applied(
-        &mut self,
-        partition: PartitionId,
-        serial: u64,
-        at: Position,
-        digest: u64,
-    ) -> Result<(), Violation> {
+    /// Every application of one envelope must do the same, and be made by one build. On an atomic log
+    /// nothing is applied again that anybody has heard of.
+    pub(super) fn applied(&mut self, applied: &Applied) -> Result<(), Violation> {
         self.checks += 1;
-        match self.digests.insert((partition, at), digest) {
-            None => {
-                self.fresh.insert((partition, at));
-                self.note(|| format!("worker {serial} of {partition} applies {at}"));
-                Ok(())
-            }
-            Some(known) if known == digest => {
-                self.note(|| format!("worker {serial} of {partition} applies {at} again"));
-                Ok(())
-            }
-            Some(_) => Err(Violation(format!(
+        let &Applied {
+            partition,
+            serial,
+            build,
+            at,
+            digest,
+        } = applied;
+        let known = self.digests.insert((partition, at), (digest, build));
+        self.note(|| {
+            let again = if known.is_some() { " again" } else { "" };
+            format!("worker {serial} of {partition} applies {at}{again}")
+        });
+        if self.heard.get(&partition).is_some_and(|heard| at <= *heard) {
+            return Err(Violation(format!(
+                "{partition} position {at} is applied again, and callers have heard what came of it"
+            )));
+        }
+        match known {
+            Some((known, _)) if known != digest => Err(Violation(format!(
                 "two workers did different things at {partition} position {at}: \
                  an application is not a function of the log"
             ))),
+            Some((_, known)) if known != build && !self.atomic => Err(Violation(format!(
+                "{partition} position {at} is applied by two builds, which may do different things"
+            ))),
+            _ => Ok(()),
         }
     }
 
-    /// Answers given by the application at `at`.
-    pub(super) fn replies(
+    /// An application has decided this: the first time, it gets its place in the serial order.
+    pub(super) fn decided(
         &mut self,
-        partition: PartitionId,
-        at: Position,
-        replies: Vec<Reply>,
+        reply: &Reply,
+        from: (PartitionId, &Measures, &State),
     ) -> Result<(), Violation> {
-        let fresh = self.fresh.remove(&(partition, at));
-        for reply in replies {
-            self.note(|| format!("  answer to {}: {}", reply.txn, describe(&reply.outcome)));
-            self.tell(&reply, fresh)?;
-        }
-        Ok(())
-    }
-
-    fn tell(&mut self, reply: &Reply, fresh: bool) -> Result<(), Violation> {
         self.checks += 1;
         let Some(submission) = self.submissions.get_mut(&reply.txn) else {
             return Err(Violation(format!(
@@ -211,16 +235,73 @@ impl Observer {
             )));
         };
         let remembered = is_remembered(&submission.txn);
-        if let Some(told) = &submission.told
-            && remembered
-            && !agree(told, &reply.outcome)
+        let known = &submission.decided;
+        if remembered
+            && let Some(known) = known
+            && !agree(known, &reply.outcome)
         {
             return Err(Violation(format!(
                 "{} was told two things: {} and {}",
                 reply.txn,
-                describe(told),
+                describe(known),
                 describe(&reply.outcome)
             )));
+        }
+        // The first answer of a transaction is given at its commit point; later ones repeat it. A read
+        // is answered anew each time it is asked.
+        let fresh = match remembered {
+            true => known.is_none(),
+            false => !self.read.contains(&(reply.txn, reply.to)),
+        };
+        let taken = !matches!(reply.outcome, Outcome::NotTaken(_));
+        if taken && (known.is_none() || !remembered) {
+            submission.decided = Some(reply.outcome.clone());
+            let (partition, _, state) = from;
+            submission
+                .decided_at
+                .get_or_insert((partition, state.position));
+        }
+        match &reply.outcome {
+            Outcome::NotTaken(fault) => {
+                self.rules.justify(&submission.txn, fault, false, from)?;
+            }
+            Outcome::Refused(fault) if fresh => {
+                let logical = !self.rules.justify(&submission.txn, fault, true, from)?;
+                self.events
+                    .push(Event::Refused(reply.txn, fault.clone(), logical));
+            }
+            Outcome::Committed(result) if fresh => {
+                self.events
+                    .push(Event::Committed(reply.txn, result.clone()));
+            }
+            _ => {}
+        }
+        if taken && !remembered {
+            self.read.insert((reply.txn, reply.to));
+        }
+        Ok(())
+    }
+
+    /// A caller hears it.
+    pub(super) fn told(&mut self, partition: PartitionId, reply: Reply) {
+        self.note(|| format!("  answer to {}: {}", reply.txn, describe(&reply.outcome)));
+        match &reply.outcome {
+            Outcome::Committed(_) => self.count("committed"),
+            Outcome::Refused(fault) => self.count(format!("refused: {}", fault.code)),
+            Outcome::NotTaken(fault) => self.count(format!("not taken: {}", fault.code)),
+        }
+        let Some(submission) = self.submissions.get_mut(&reply.txn) else {
+            return;
+        };
+        let taken = !matches!(reply.outcome, Outcome::NotTaken(_));
+        // A read may be answered twice, and what is remembered may be repeated.
+        if let Some((decided, at)) = submission.decided_at
+            && self.atomic
+            && decided == partition
+            && is_remembered(&submission.txn)
+        {
+            let heard = self.heard.entry(partition).or_insert(at);
+            *heard = at.max(*heard);
         }
         if submission.told.is_none() && matches!(reply.outcome, Outcome::Committed(_)) {
             let creates = |visit: &&Visit| visit.steps.iter().any(|step| step.op == op::CREATE);
@@ -228,25 +309,9 @@ impl Observer {
             self.created
                 .extend(created.map(|visit| (visit.group.concern, visit.group.key.clone())));
         }
-        let definite = !matches!(reply.outcome, Outcome::NotTaken(_));
-        if definite || submission.told.is_none() {
-            submission.told = Some(reply.outcome.clone());
+        if taken || submission.told.is_none() {
+            submission.told = Some(reply.outcome);
         }
-        match &reply.outcome {
-            Outcome::Committed(_) => self.count("committed"),
-            Outcome::Refused(fault) => self.count(format!("refused: {}", fault.code)),
-            Outcome::NotTaken(fault) => self.count(format!("not taken: {}", fault.code)),
-        }
-        // The first answer of a transaction is given at its commit point; later ones repeat it. A read
-        // is answered anew each time.
-        if definite && fresh && (!remembered || self.decided.insert(reply.txn)) {
-            self.events.extend(match &reply.outcome {
-                Outcome::Committed(result) => Some(Event::Committed(reply.txn, result.clone())),
-                Outcome::Refused(fault) => Some(Event::Refused(reply.txn, fault.clone())),
-                Outcome::NotTaken(_) => None,
-            });
-        }
-        Ok(())
     }
 
     /// Every caller must have been answered.
@@ -267,7 +332,7 @@ impl Observer {
     /// A number that is the same for the same run.
     pub(super) fn fingerprint(&self) -> u64 {
         let mut text = Vec::new();
-        for ((partition, at), digest) in &self.digests {
+        for ((partition, at), (digest, _)) in &self.digests {
             text.extend_from_slice(format!("{partition} {at} {digest} ").as_bytes());
         }
         u64::from(crc32c::crc32c(&text))
