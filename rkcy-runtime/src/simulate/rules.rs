@@ -3,7 +3,7 @@
 
 use super::observe::Violation;
 use rkcy_core::fault::{Class, Fault};
-use rkcy_core::id::{PartitionId, TxnId};
+use rkcy_core::id::{PartitionId, Position, TxnId};
 use rkcy_core::settings::Settings;
 use rkcy_core::state::State;
 use rkcy_core::txn::Txn;
@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 /// What a worker's state measured before it went on.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Measures {
+    at: Position,
     clock: u64,
     longest: u64,
     queue: u64,
@@ -24,6 +25,7 @@ impl Measures {
         let scalars = &state.scalars;
         let lengths = state.queues.values().map(VecDeque::len);
         Measures {
+            at: state.position,
             clock: scalars.clock,
             longest: lengths.max().unwrap_or(0) as u64,
             queue: u64::from(scalars.settings.queue),
@@ -134,6 +136,14 @@ impl Rules {
         let seen = self.longest.entry(partition).or_default();
         *seen = after.longest.max(*seen);
         Ok(after)
+    }
+
+    /// A position no later than the one where something was decided of which the worker tells now.
+    pub(super) fn decided_at(&self, before: &Measures, state: &State) -> Position {
+        match self.at_a_time {
+            1 => state.position,
+            _ => before.at,
+        }
     }
 
     /// Whether the engine may refuse `txn` like this, given what was seen so far.
