@@ -12,7 +12,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rkcy_core::frame::{Envelope, Frame};
 use rkcy_core::id::{ConcernId, PartitionId};
-use rkcy_runtime::codegen::{Ref, Transaction, encode};
+use rkcy_runtime::codegen::{self, Origin, Ref};
 use rkcy_runtime::driver::{Client, Options, Running};
 use rkcy_runtime::log::embedded::{self, EmbeddedLog};
 use rkcy_runtime::log::{Log, StreamId, StreamKind};
@@ -231,12 +231,10 @@ fn sign_up(runtime: &Runtime, client: &Client) -> Vec<Uuid> {
                 username: format!("player-{nth}"),
                 fullname: format!("Hero {nth}"),
             };
-            let mut draft = client.draft(Client::new_id(), SignUp::NUMBER);
-            params.draft(&mut draft).expect("valid parameters");
+            let id = Client::new_id();
+            client.call_as(id, &params).await.expect("a sign-up");
             // The character is made by the third step.
-            let character = draft.derived_uuid(2, 0);
-            let txn = client.finish(draft).expect("a plan");
-            client.submit(txn).await.expect("a sign-up");
+            let character = codegen::derived_uuid(id, 2, 0);
             client
                 .call(&Fund {
                     to: Ref::new(character),
@@ -354,11 +352,13 @@ fn sample_envelope() -> Envelope {
         to: Ref::new(Uuid::from_u128(1)),
         amount: gold(1_000),
     };
-    let mut draft =
-        rkcy_runtime::codegen::Draft::new(Client::new_id(), Fund::NUMBER, logic.schema());
-    fund.draft(&mut draft).expect("a fund");
-    let _ = encode(&fund);
-    Envelope::submit(draft.finish(&*logic).expect("a plan"))
+    let origin = Origin {
+        id: Client::new_id(),
+        schema: logic.schema(),
+        caller: &Bytes::new(),
+        partitions: &*logic,
+    };
+    Envelope::submit(codegen::transaction(&fund, origin).expect("a plan"))
 }
 
 /// One durable SQLite transaction per call, one caller: what SQLite serialises anyway.

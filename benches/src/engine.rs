@@ -17,7 +17,7 @@ use rkcy_core::settings::Settings;
 use rkcy_core::storage::StoredPosition;
 use rkcy_core::txn::Txn;
 use rkcy_core::worker::{Config, Progress, TakeOver, Worker};
-use rkcy_runtime::codegen::{Concern, Draft, Ref, Transaction, encode};
+use rkcy_runtime::codegen::{self, Concern, Origin, Ref, Transaction, encode};
 use rpg::generated::txn::{Fund, Trade};
 use rpg::generated::{Character, Currency, Offer, Player};
 use std::sync::Arc;
@@ -118,14 +118,14 @@ impl Bench {
         self.keys[self.rng.random_range(0..among)]
     }
 
-    fn submit(&mut self, draft: impl FnOnce(&mut Draft)) -> Txn {
-        let mut new = Draft::new(
-            TxnId::from_parts(self.clock, self.rng.random()),
-            1,
-            self.logic.schema(),
-        );
-        draft(&mut new);
-        new.finish(&*self.logic).expect("a plan")
+    fn submit<T: Transaction>(&mut self, params: &T) -> Txn {
+        let origin = Origin {
+            id: TxnId::from_parts(self.clock, self.rng.random()),
+            schema: self.logic.schema(),
+            caller: &Bytes::new(),
+            partitions: &*self.logic,
+        };
+        codegen::transaction(params, origin).expect("a plan")
     }
 
     /// Frames of `count` transactions, by partition.
@@ -198,6 +198,7 @@ fn worker(partition: PartitionId, logic: Arc<dyn Logic>) -> Worker {
         owner: 1,
         build: 1,
         atomic: true,
+        accept_clock: false,
         settings: Settings::default(),
         cache_bytes: usize::MAX / 2,
         record_bytes: 4 << 20,
@@ -221,7 +222,7 @@ fn one_visit(among: usize) -> f64 {
                 to: Ref::new(bench.key(among)),
                 amount: gold(1),
             };
-            bench.submit(|draft| fund.draft(draft).expect("a fund"))
+            bench.submit(&fund)
         });
         done += bench.apply(frames);
     }
@@ -244,7 +245,7 @@ fn two_visits(among: usize) -> f64 {
                     };
                 }
             };
-            bench.submit(|draft| trade.draft(draft).expect("a trade"))
+            bench.submit(&trade)
         });
         done += bench.apply(frames);
     }

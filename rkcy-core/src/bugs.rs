@@ -52,6 +52,8 @@ pub enum Bug {
     DeltaForgetsAbsence,
     /// Storage keeps its position outside the transaction of the rows (rule 3).
     PositionOutsideRows,
+    /// Storage writes what the log may still lose (rule 3).
+    StoredBeforeDurable,
     /// Pending values become the committed ones on an abort as well.
     AbortKeepsPending,
     /// The handler's context gives the worker's own clock.
@@ -88,6 +90,18 @@ pub enum Bug {
     DeadlineWithoutBudget,
     /// Rows that the application to come has asked for may be evicted before it runs (rule 4).
     PinnedEvicted,
+    /// A row is deleted although a saga holds it.
+    HeldRowDeleted,
+    /// A transaction is cancelled by a partition that it has passed, not where it is.
+    CancelWhereItPassed,
+    /// A saga is resumed without the number of the parked attempt.
+    ResumeWithoutAttempt,
+    /// The steps of a saga are undone in the order in which they were made.
+    UndoInWrittenOrder,
+    /// A saga's holds are not kept until it is through.
+    NoHolds,
+    /// A refusal to wait by a bound is given to what undoes as well.
+    BoundRefusesUndo,
 }
 
 impl Bug {
@@ -118,6 +132,7 @@ impl Bug {
         ("queue-order-broken", Bug::QueueOrderBroken),
         ("delta-forgets-absence", Bug::DeltaForgetsAbsence),
         ("position-outside-rows", Bug::PositionOutsideRows),
+        ("stored-before-durable", Bug::StoredBeforeDurable),
         ("abort-keeps-pending", Bug::AbortKeepsPending),
         ("wall-clock", Bug::WallClock),
         ("answered-before-durable", Bug::AnsweredBeforeDurable),
@@ -136,6 +151,12 @@ impl Bug {
         ("cache-unbounded", Bug::CacheUnbounded),
         ("deadline-without-budget", Bug::DeadlineWithoutBudget),
         ("pinned-evicted", Bug::PinnedEvicted),
+        ("held-row-deleted", Bug::HeldRowDeleted),
+        ("cancel-where-it-passed", Bug::CancelWhereItPassed),
+        ("resume-without-attempt", Bug::ResumeWithoutAttempt),
+        ("undo-in-written-order", Bug::UndoInWrittenOrder),
+        ("no-holds", Bug::NoHolds),
+        ("bound-refuses-undo", Bug::BoundRefusesUndo),
     ];
 }
 

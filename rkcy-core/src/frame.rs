@@ -4,7 +4,7 @@
 //! one or more envelopes from one source:
 //!
 //! ```text
-//! byte 0       layout version, 1
+//! byte 0       layout version, 2; 1 is the same without `accept_clock` in an Open, and is read
 //! bytes 1..5   CRC-32C of the header, little-endian
 //! bytes 5..9   length of the header, little-endian
 //! header       source (none, or partition and number of the first envelope), count, and for each
@@ -20,12 +20,16 @@ use crate::fault::Fault;
 use crate::id::{PartitionId, TxnId};
 use crate::key::RowKey;
 use crate::settings::Settings;
-use crate::txn::{Outcome, ReplyTo, Txn};
+use crate::status::Ask;
+use crate::txn::{Mode, Outcome, ReplyTo, Txn};
 use crate::wire::{Malformed, Reader, Wire, put_integer};
 use bytes::Bytes;
 
 /// Version of the layout that is written.
-pub const LAYOUT: u8 = 1;
+pub const LAYOUT: u8 = 2;
+
+/// Versions of the layout that are read.
+const READ: std::ops::RangeInclusive<u8> = 1..=LAYOUT;
 
 /// Bytes before the header: version, checksum, length.
 const PREFIX: usize = 9;
@@ -48,10 +52,18 @@ pub enum Kind {
     Seal = 6,
     /// Nothing but time.
     Tick = 7,
+    /// A caller wants a transaction to end, from a submitter or from the partition that it went on from.
+    Cancel = 8,
+    /// An operator wants a parked saga to go on.
+    Resume = 9,
+    /// Somebody asks where transactions are.
+    Ask = 10,
+    /// How a transaction ended, in an audit.
+    Finished = 11,
 }
 
 impl Kind {
-    const ALL: [Kind; 7] = [
+    const ALL: [Kind; 11] = [
         Kind::Submit,
         Kind::Visit,
         Kind::Release,
@@ -59,6 +71,10 @@ impl Kind {
         Kind::Open,
         Kind::Seal,
         Kind::Tick,
+        Kind::Cancel,
+        Kind::Resume,
+        Kind::Ask,
+        Kind::Finished,
     ];
 }
 
@@ -69,13 +85,18 @@ pub struct Head {
     pub kind: Kind,
     /// The transaction concerned; zero for control records.
     pub txn: TxnId,
-    /// The group of the visit.
-    pub group: Option<RowKey>,
+    /// Rows that the visit needs, as far as they are known: they may be loaded in advance.
+    pub rows: Vec<RowKey>,
     /// Who is told if the transaction must be given up here.
     pub reply: ReplyTo,
     /// The partitions it has passed, the first one first: they hold its locks.
     pub passed: Vec<PartitionId>,
+    /// Whether it is a saga: one that cannot be read is parked, since what it did must be undone.
+    pub saga: bool,
 }
+
+/// So many rows stand in a head at most; the others are loaded when they are met.
+const ROWS_IN_A_HEAD: usize = 32;
 
 impl Head {
     /// Head of a control record, or of one that needs no more than a kind and an id.
@@ -84,28 +105,31 @@ impl Head {
         Head {
             kind,
             txn,
-            group: None,
+            rows: Vec::new(),
             reply: ReplyTo(0),
             passed: Vec::new(),
+            saga: false,
         }
     }
 
     /// Head of a transaction at its next visit.
     #[must_use]
     pub fn of_txn(kind: Kind, txn: &Txn) -> Head {
-        let mut passed: Vec<PartitionId> = Vec::new();
-        for visit in txn.made() {
-            if !passed.contains(&visit.at()) {
-                passed.push(visit.at());
+        let mut rows: Vec<RowKey> = Vec::new();
+        if let Some(visit) = txn.visit() {
+            for row in visit.steps.iter().filter_map(|step| step.row(&visit.group)) {
+                if rows.len() < ROWS_IN_A_HEAD && !rows.contains(row) {
+                    rows.push(row.clone());
+                }
             }
         }
-        let group = txn.visit().map(|visit| visit.group.clone());
         Head {
             kind,
             txn: txn.id,
-            group,
+            rows,
             reply: txn.reply,
-            passed,
+            passed: txn.passed(),
+            saga: txn.mode == Mode::Saga,
         }
     }
 }
@@ -114,9 +138,10 @@ impl Wire for Head {
     fn put(&self, out: &mut Vec<u8>) {
         out.push(self.kind as u8);
         self.txn.put(out);
-        self.group.put(out);
+        self.rows.put(out);
         self.reply.0.put(out);
         self.passed.put(out);
+        self.saga.put(out);
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
         let kind = input.byte()?;
@@ -124,9 +149,10 @@ impl Wire for Head {
         Ok(Head {
             kind: kind.ok_or_else(|| input.malformed("an unknown kind of envelope"))?,
             txn: Wire::take(input)?,
-            group: Wire::take(input)?,
+            rows: Wire::take(input)?,
             reply: ReplyTo(Wire::take(input)?),
             passed: Wire::take(input)?,
+            saga: Wire::take(input)?,
         })
     }
 }
@@ -142,6 +168,9 @@ pub struct Open {
     pub after: Option<u64>,
     /// It takes over from another build without a Seal, and answers for the replay.
     pub accept_replay: bool,
+    /// It sets the partition's clock to its own stamp, also backwards, and answers for that nobody
+    /// still repeats ids that were made while the clock was ahead of it.
+    pub accept_clock: bool,
     /// What holds from here on.
     pub settings: Settings,
 }
@@ -151,15 +180,21 @@ impl Wire for Open {
         self.owner.put(out);
         self.build.put(out);
         self.after.put(out);
-        self.accept_replay.put(out);
+        out.push(u8::from(self.accept_replay) | u8::from(self.accept_clock) << 1);
         self.settings.put(out);
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        let (owner, build, after) = (Wire::take(input)?, Wire::take(input)?, Wire::take(input)?);
+        let accepts = input.byte()?;
+        if accepts > 3 {
+            return Err(input.malformed("an Open that accepts what is not known"));
+        }
         Ok(Open {
-            owner: Wire::take(input)?,
-            build: Wire::take(input)?,
-            after: Wire::take(input)?,
-            accept_replay: Wire::take(input)?,
+            owner,
+            build,
+            after,
+            accept_replay: accepts & 1 != 0,
+            accept_clock: accepts & 2 != 0,
             settings: Wire::take(input)?,
         })
     }
@@ -180,6 +215,48 @@ pub enum Body {
     Seal(u64),
     /// Nothing.
     Tick,
+    /// The head says which.
+    Cancel,
+    /// Number of the attempt that was parked.
+    Resume(u32),
+    /// What is asked.
+    Ask(Ask),
+    /// How a transaction ended.
+    Finished(Finished),
+}
+
+/// How a transaction ended, as the audit tells it. The head has its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// Number of the transaction in the schema; 0 is a single operation, or one that could not be read.
+    pub kind: u32,
+    /// Who called, as the edge verified it; opaque to the engine.
+    pub caller: Bytes,
+    /// When it was decided: milliseconds since the Unix epoch, by the clock of the partition.
+    pub decided: u64,
+    /// The instances that were visited, by the roots of their groups.
+    pub groups: Vec<RowKey>,
+    /// How it ended. A parked saga is told of as well, and again when it has ended.
+    pub outcome: Outcome,
+}
+
+impl Wire for Finished {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.kind.put(out);
+        self.caller.put(out);
+        self.decided.put(out);
+        self.groups.put(out);
+        self.outcome.put(out);
+    }
+    fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        Ok(Finished {
+            kind: Wire::take(input)?,
+            caller: Wire::take(input)?,
+            decided: Wire::take(input)?,
+            groups: Wire::take(input)?,
+            outcome: Wire::take(input)?,
+        })
+    }
 }
 
 impl Body {
@@ -192,7 +269,10 @@ impl Body {
             Body::Outcome(outcome) => outcome.to_wire(),
             Body::Open(open) => open.to_wire(),
             Body::Seal(epoch) => epoch.to_wire(),
-            Body::Tick => Vec::new(),
+            Body::Tick | Body::Cancel => Vec::new(),
+            Body::Resume(attempt) => attempt.to_wire(),
+            Body::Ask(ask) => ask.to_wire(),
+            Body::Finished(finished) => finished.to_wire(),
         }
     }
 
@@ -208,6 +288,10 @@ impl Body {
             Kind::Open => Body::Open(Wire::from_wire(bytes)?),
             Kind::Seal => Body::Seal(Wire::from_wire(bytes)?),
             Kind::Tick => Body::Tick,
+            Kind::Cancel => Body::Cancel,
+            Kind::Resume => Body::Resume(Wire::from_wire(bytes)?),
+            Kind::Ask => Body::Ask(Wire::from_wire(bytes)?),
+            Kind::Finished => Body::Finished(Wire::from_wire(bytes)?),
         })
     }
 }
@@ -235,6 +319,16 @@ impl Envelope {
     #[must_use]
     pub fn submit(txn: Txn) -> Envelope {
         Envelope::new(Head::of_txn(Kind::Submit, &txn), &Body::Txn(Box::new(txn)))
+    }
+
+    /// A request about the transaction `txn`, or about any, with where the answer goes.
+    #[must_use]
+    pub fn request(kind: Kind, txn: TxnId, reply: ReplyTo, body: &Body) -> Envelope {
+        let head = Head {
+            reply,
+            ..Head::plain(kind, txn)
+        };
+        Envelope::new(head, body)
     }
 
     /// A control record.
@@ -326,7 +420,7 @@ impl Frame {
     /// receiver. Damaged bodies are no error: they are marked.
     pub fn decode(bytes: Bytes) -> Result<Frame, Malformed> {
         let mut input = Reader::new(bytes);
-        if input.byte()? != LAYOUT {
+        if !READ.contains(&input.byte()?) {
             return Err(input.malformed("a frame of an unknown layout"));
         }
         let sum = take_u32(&mut input)?;
@@ -393,7 +487,9 @@ impl Reply {
     pub fn fault(&self) -> Option<&Fault> {
         match &self.outcome {
             Outcome::Committed(_) => None,
-            Outcome::Refused(fault) | Outcome::NotTaken(fault) => Some(fault),
+            Outcome::Refused(fault) | Outcome::NotTaken(fault) | Outcome::Parked(fault) => {
+                Some(fault)
+            }
         }
     }
 }
@@ -424,8 +520,41 @@ mod tests {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(
             hex,
-            "01ddc0634e1b000000010201ac020103070707070707070707070707070707070000000152d016a001"
+            "029d8601df1c000000010201ac02010307070707070707070707070707070707000000000152d016a001"
         );
+    }
+
+    /// In layout 1 the flags were 0 or 1, so those Opens are read as they were meant.
+    #[test]
+    fn golden_bytes_of_an_open() {
+        let hex = |open: &Open| -> String {
+            let bytes = open.to_wire();
+            bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        };
+        let mut open = Open {
+            owner: 7,
+            build: 9,
+            after: Some(300),
+            accept_replay: true,
+            accept_clock: false,
+            settings: Settings::default(),
+        };
+        let settings = "e0d40380808020904ee807808010808020";
+        assert_eq!(hex(&open), format!("070901ac0201{settings}"));
+        open.accept_clock = true;
+        assert_eq!(hex(&open), format!("070901ac0203{settings}"));
+        assert_eq!(Open::from_wire(open.to_wire().into()), Ok(open));
+    }
+
+    /// Frames of before are read.
+    #[test]
+    fn the_layout_of_before_is_read() {
+        let bytes = Frame::encode(None, [release(1, true)].iter());
+        let mut before = bytes.to_vec();
+        before[0] = 1;
+        assert_eq!(Frame::decode(before.clone().into()), Frame::decode(bytes));
+        before[0] = 3;
+        assert!(Frame::decode(before.into()).is_err());
     }
 
     #[test]

@@ -18,6 +18,27 @@ pub struct PartitionId {
     pub index: u16,
 }
 
+impl PartitionId {
+    /// Bit of a concern's number that tells the audit of its partitions from their command logs.
+    const AUDIT: u16 = 0x8000;
+
+    /// The log that holds how the transactions ended that were decided in this partition. Nobody owns it; it
+    /// is written as the command logs are, under numbers of its own, and its readers drop what they have.
+    #[must_use]
+    pub const fn audit(self) -> PartitionId {
+        PartitionId {
+            concern: ConcernId(self.concern.0 | Self::AUDIT),
+            index: self.index,
+        }
+    }
+
+    /// Whether this is the audit of a partition.
+    #[must_use]
+    pub const fn is_audit(self) -> bool {
+        self.concern.0 & Self::AUDIT != 0
+    }
+}
+
 impl fmt::Display for PartitionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.concern.0, self.index)

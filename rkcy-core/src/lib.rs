@@ -37,6 +37,7 @@ pub mod logic;
 pub mod partition;
 pub mod rows;
 pub mod state;
+pub mod status;
 
 // What is carried over, and by whom.
 pub mod change;

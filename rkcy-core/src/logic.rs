@@ -8,9 +8,9 @@
 use crate::bugs::{self, Bug};
 use crate::fault::Fault;
 use crate::id::{ConcernId, TxnId};
-use crate::key::{Key, RowKey};
+use crate::key::RowKey;
 use crate::plan::Partitions;
-use crate::txn::Txn;
+use crate::txn::{Rest, Txn};
 use bytes::Bytes;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -148,29 +148,11 @@ pub trait Logic: Partitions + Send + Sync {
     /// The refusal: of the handler, of a constraint, or of a payload that cannot be read.
     fn run(&self, call: &Call<'_>, row: &mut Row) -> Result<Bytes, Fault>;
 
-    /// Payload of a step that is computed late.
+    /// What is left of a transaction: runs its body again, with the results that it carries.
     ///
     /// # Errors
-    /// A refusal, for instance of a function.
-    fn args(&self, txn: &Txn, step: u16) -> Result<Bytes, Fault>;
-
-    /// Key of a step's instance that is computed late.
-    ///
-    /// # Errors
-    /// A refusal.
-    fn key(&self, txn: &Txn, step: u16) -> Result<Key, Fault>;
-
-    /// A `require` that uses results.
-    ///
-    /// # Errors
-    /// Its refusal.
-    fn check(&self, txn: &Txn, number: u16) -> Result<(), Fault>;
-
-    /// Result of the whole transaction, where it is computed late.
-    ///
-    /// # Errors
-    /// A refusal.
-    fn answer(&self, txn: &Txn) -> Result<Bytes, Fault>;
+    /// The refusal of a `require` whose results are there, or a body that this build does not know.
+    fn resume(&self, txn: &Txn) -> Result<Rest, Fault>;
 
     /// Name of a concern, for messages.
     fn concern_name(&self, concern: ConcernId) -> &str;

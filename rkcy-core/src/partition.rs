@@ -15,7 +15,9 @@
 //!                  pending under the lock, on to the next           └► waiting visits run
 //! ```
 
+mod finish;
 mod journal;
+mod saga;
 mod visit;
 
 use crate::bugs::{self, Bug};
@@ -28,7 +30,9 @@ use crate::logic::Logic;
 use crate::rows::{Rows, StoredRow};
 use crate::settings::Settings;
 use crate::state::{EntryKey, Known, State};
+use crate::status;
 use crate::txn::{Mode, Outcome, ReplyTo, Txn};
+use crate::wire::Wire;
 use bytes::Bytes;
 use journal::Undo;
 use std::collections::{BTreeSet, VecDeque};
@@ -48,6 +52,21 @@ pub enum Effect {
     },
     /// Answer a submitter.
     Answer(Reply),
+    /// Nothing: what a saga has just done, for those who watch.
+    Saga(TxnId, SagaEvent),
+}
+
+/// What a saga has just done in this partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SagaEvent {
+    /// The next of its visits took effect.
+    Took,
+    /// Its next visit was refused; it goes back.
+    Turned,
+    /// The next of its steps was undone.
+    Undid,
+    /// The next of its steps could not be undone.
+    Parked,
 }
 
 /// Why an envelope was not applied.
@@ -74,6 +93,15 @@ pub struct Input<'a> {
     pub envelope: &'a Envelope,
 }
 
+/// When a visit that waits has waited for long enough.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Due {
+    /// Milliseconds, by the partition's clock.
+    at: u64,
+    group: RowKey,
+    queued: (Position, u32),
+}
+
 /// One partition: its small state, the rows in memory, and what changed since the last change record.
 pub struct Partition {
     id: PartitionId,
@@ -88,6 +116,11 @@ pub struct Partition {
     touched_ids: Vec<TxnId>,
     /// Bytes of what was changed and is to be done since then, as far as they bound a batch.
     changed_bytes: usize,
+    /// Waiting visits with a deadline, the earliest first: told by the queues.
+    due: BTreeSet<Due>,
+    /// The low-water mark of ids went back since then. A fold forgets by the mark that a change record
+    /// ends with, so what was forgotten by a higher one must not be left to it.
+    rewound: bool,
     // ---- of the application in progress
     undo: Vec<Undo>,
     effects: Vec<Effect>,
@@ -101,16 +134,21 @@ impl Partition {
     /// A partition that goes on from a folded state.
     #[must_use]
     pub fn new(id: PartitionId, generation: u32, logic: Arc<dyn Logic>, state: State) -> Partition {
+        let due = (state.queues.iter())
+            .flat_map(|(group, queue)| queue.iter().filter_map(|item| journal::due(group, item)))
+            .collect();
         Partition {
             id,
             generation,
             logic,
+            due,
             cut: state.position,
             state,
             rows: Rows::default(),
             touched: BTreeSet::new(),
             touched_ids: Vec::new(),
             changed_bytes: 0,
+            rewound: false,
             undo: Vec::new(),
             effects: Vec::new(),
             released: VecDeque::new(),
@@ -167,8 +205,12 @@ impl Partition {
         } else {
             Ok(())
         };
-        match done.and_then(|()| self.serve_released()) {
+        let done = done
+            .and_then(|()| self.expire())
+            .and_then(|()| self.serve_released());
+        match done {
             Ok(()) => {
+                self.rewound |= self.state.scalars.floor < before.1.floor;
                 self.finish_application(input);
                 effects.append(&mut self.effects);
                 Ok(())
@@ -221,7 +263,7 @@ impl Partition {
                 Ok(())
             }
             (Kind::Open, Ok(Body::Open(open))) => {
-                self.open(&open, input.at);
+                self.open(&open, input.at, input.stamp);
                 Ok(())
             }
             (Kind::Seal, Ok(Body::Seal(epoch))) => {
@@ -229,14 +271,24 @@ impl Partition {
                 Ok(())
             }
             (Kind::Tick, _) => Ok(()),
+            // The head says it all.
+            (Kind::Cancel, _) => {
+                self.cancel(head.txn, input.number.is_none().then_some(head.reply))
+            }
+            (Kind::Resume, Ok(Body::Resume(attempt))) => self.resume(head.txn, attempt, head.reply),
+            (Kind::Ask, Ok(Body::Ask(ask))) => {
+                let told = status::answer(&self.state, ask).to_wire();
+                self.answer(head.reply, head.txn, Outcome::Committed(Some(told.into())));
+                Ok(())
+            }
             // What a submitter sent may be skipped, and nobody is told it was refused for good.
-            (Kind::Submit, Err(fault)) => {
+            (Kind::Submit | Kind::Resume | Kind::Ask, Err(fault)) => {
                 self.answer(head.reply, head.txn, Outcome::NotTaken(fault));
                 Ok(())
             }
             (Kind::Visit, Err(_)) if bugs::on(Bug::UnreadableSkipped) => Ok(()),
             (Kind::Visit, Err(fault)) => {
-                self.give_up(head, fault);
+                self.give_up(head, fault, &input.envelope.body);
                 Ok(())
             }
             // A control record that cannot be read stands for nothing, whoever wrote it.
@@ -264,14 +316,8 @@ impl Partition {
                 self.answer(txn.reply, txn.id, outcome);
                 return Ok(());
             }
-            Some(Known::Running(mut asked)) => {
-                match self.make_room(Settings::REPLY_COST) {
-                    Ok(()) => {
-                        asked.push(txn.reply);
-                        self.set_id(txn.id, Some(Known::Running(asked)));
-                    }
-                    Err(fault) => self.answer(txn.reply, txn.id, Outcome::NotTaken(fault)),
-                }
+            Some(Known::Running(asked)) => {
+                self.ask_for_end(txn.id, asked, txn.reply);
                 return Ok(());
             }
             None => {}
@@ -289,6 +335,14 @@ impl Partition {
     fn admit(&mut self, id: TxnId) -> Result<(), Fault> {
         let (clock, settings) = (self.state.scalars.clock, &self.state.scalars.settings);
         let window = settings.window;
+        let running = self.state.ids.running();
+        if running as u64 >= u64::from(settings.running) {
+            return Err(Fault::new(
+                Class::Bound,
+                "too_many_running",
+                format!("{running} transactions run that began in this partition: try again later"),
+            ));
+        }
         if id.stamp() > clock.saturating_add(window) {
             return Err(Fault::new(
                 Class::Bound,
@@ -332,22 +386,10 @@ impl Partition {
         Ok(())
     }
 
-    /// Remembers how a transaction ended, and tells those who asked meanwhile.
-    fn end(&mut self, id: TxnId, outcome: &Outcome) {
-        let asked = self.state.ids.asked(id).map(<[ReplyTo]>::to_vec);
-        for reply in asked.unwrap_or_default() {
-            self.answer(reply, id, outcome.clone());
-        }
-        let forget = bugs::on(Bug::IdForgottenEarly);
-        self.set_id(id, (!forget).then(|| Known::Ended(outcome.abridged())));
-        // What is remembered of the outcome may be more than was counted while it ran; those that still
-        // run were admitted, so they fit.
-        let _ = self.make_room(0);
-    }
-
     /// Rule 5: an Open counts where its build is that of the owner, or it names the last Seal, or it
-    /// accepts the replay.
-    fn open(&mut self, open: &Open, at: Position) {
+    /// accepts the replay. One that accepts the clock sets it to its own stamp, and with it what ids are
+    /// too old: what was taken before cannot be taken again, what callers stamp from now on can.
+    fn open(&mut self, open: &Open, at: Position, stamp: u64) {
         let scalars = &mut self.state.scalars;
         if scalars.epoch.is_some() && open.owner == scalars.owner {
             return;
@@ -358,6 +400,10 @@ impl Partition {
             scalars.build = open.build;
             scalars.sealed = None;
             scalars.settings = open.settings.clone();
+            if open.accept_clock {
+                scalars.clock = stamp;
+                scalars.floor = stamp;
+            }
         }
     }
 
@@ -397,6 +443,13 @@ impl Partition {
         }
     }
 
+    /// When the first of the waiting visits has waited for long enough, in milliseconds of the partition's
+    /// clock. Somebody has to append a [`Kind::Tick`] then, where nothing else comes.
+    #[must_use]
+    pub fn due(&self) -> Option<u64> {
+        self.due.first().map(|due| due.at)
+    }
+
     /// Whether an entry or a row was touched since the last change record.
     #[must_use]
     pub fn has_changes(&self) -> bool {
@@ -411,10 +464,12 @@ impl Partition {
 
     /// Takes the change record of everything applied since the last one, with the values that hold now:
     /// as they are when its last envelope has been applied (rule 2). `None` where nothing was applied.
+    /// It is a snapshot also where the clock was set back since the last one.
     pub fn take_change(&mut self, snapshot: bool) -> Option<Change> {
         if self.cut == self.state.position {
             return None;
         }
+        let snapshot = std::mem::take(&mut self.rewound) || snapshot;
         let mut ids = std::mem::take(&mut self.touched_ids);
         let touched = std::mem::take(&mut self.touched);
         let entries = if snapshot {

@@ -6,12 +6,13 @@
 //! that only takes the lock is put first.
 //!
 //! Steps on different groups without a dependency commute, so all steps on one group become one visit
-//! wherever the dependencies allow it; steps on one group keep their written order.
+//! wherever the dependencies allow it; steps on one row keep their written order. A saga keeps its written
+//! order, and holds no locks between its visits.
 
 use crate::bugs::{self, Bug};
 use crate::id::ConcernId;
 use crate::key::{RowKey, partition_of};
-use crate::txn::{Access, Step, Txn, Unplanned, Visit};
+use crate::txn::{Access, Mode, Place, Rest, Step, Txn, Unplanned, Visit};
 use std::collections::BTreeSet;
 
 /// Number of partitions of each root concern.
@@ -29,38 +30,96 @@ pub struct Unplannable {
 }
 
 /// Moves every step that can be placed now out of `txn.unplanned` into visits behind those there are.
-///
-/// Called at submission, and again by the partition whose visit has yielded the last missing key.
-/// `done` are the numbers of the steps that were run.
+pub fn extend(txn: &mut Txn, partitions: &(impl Partitions + ?Sized)) {
+    let mut waiting = Steps::new(std::mem::take(&mut txn.unplanned));
+    if txn.mode == Mode::Saga {
+        in_written_order(txn, &mut waiting, partitions);
+    } else {
+        in_lock_order(txn, &mut waiting, partitions);
+    }
+    txn.unplanned = waiting.rest;
+}
+
+/// Takes the results so far into account: `rest` is what the body of the transaction says of it now. All
+/// visits that were not begun are planned anew, and the one that is being made gets what can be made there.
+pub fn revise(txn: &mut Txn, rest: Rest, partitions: &(impl Partitions + ?Sized)) {
+    txn.visits.truncate(usize::from(txn.next) + 1);
+    txn.checks = rest.checks;
+    let is_left = |step: &Unplanned| txn.done.binary_search(&step.step.number).is_err();
+    let mut waiting = Steps::new(rest.steps.into_iter().filter(is_left).collect());
+    if let Some(visit) = txn.visits.last_mut() {
+        visit.steps = if txn.mode == Mode::Saga {
+            waiting.take_first_of(&visit.group)
+        } else {
+            waiting.take(&visit.group)
+        };
+    }
+    txn.unplanned = waiting.rest;
+    extend(txn, partitions);
+}
+
+/// Whether there is a visit to make, or nothing left to do.
 ///
 /// # Errors
 /// [`Unplannable`] where steps are left, none of which waits for a key that a placed step will yield.
-pub fn extend(txn: &mut Txn, partitions: &(impl Partitions + ?Sized)) -> Result<(), Unplannable> {
-    let mut rest = std::mem::take(&mut txn.unplanned);
-    let mut open: BTreeSet<u16> = rest.iter().map(|waiting| waiting.step.number).collect();
-    // Groups of this rank and above wait until the keys of that concern are known.
-    let limit = rest
-        .iter()
-        .filter(|waiting| waiting.key.is_none())
-        .map(|waiting| waiting.concern)
-        .min();
+pub fn check(txn: &Txn) -> Result<(), Unplannable> {
+    match txn.unplanned.first() {
+        Some(stuck) if txn.visit().is_none() => Err(Unplannable {
+            step: stuck.step.number,
+        }),
+        _ => Ok(()),
+    }
+}
 
+/// Sagas: one visit for each run of steps on one group.
+fn in_written_order(txn: &mut Txn, waiting: &mut Steps, partitions: &(impl Partitions + ?Sized)) {
+    while let Some((group, access)) = waiting.rest.first().and_then(|first| {
+        let ready = first
+            .after
+            .iter()
+            .all(|number| !waiting.open.contains(number));
+        group_of(first)
+            .filter(|_| ready)
+            .map(|group| (group, first.access))
+    }) {
+        let steps = waiting.take_first_of(&group);
+        txn.visits.push(Visit {
+            partition: partition_of(
+                group.concern,
+                &group.key,
+                partitions.partitions(group.concern),
+            )
+            .index,
+            group,
+            access,
+            steps,
+        });
+    }
+}
+
+/// Transactions: every group is first touched in the order of locks.
+fn in_lock_order(txn: &mut Txn, waiting: &mut Steps, partitions: &(impl Partitions + ?Sized)) {
+    // Groups of this rank and above wait until the keys of that concern are known.
+    let limit = (waiting.rest.iter())
+        .filter(|waiting| waiting.group.is_none())
+        .map(|waiting| waiting.root)
+        .min();
     let mut fresh: Vec<(RowKey, u16, Access)> = Vec::new();
-    for waiting in &rest {
-        let Some(group) = group_of(waiting) else {
+    for step in &waiting.rest {
+        let Some(group) = group_of(step) else {
             continue;
         };
         if limit.is_some_and(|limit| group.concern >= limit)
-            || txn.visits.iter().any(|v| v.group == group)
+            || txn.visits.iter().any(|visit| visit.group == group)
         {
             continue;
         }
         match fresh.iter_mut().find(|(known, ..)| *known == group) {
-            Some((.., access)) => *access = (*access).max(waiting.access),
+            Some((.., access)) => *access = (*access).max(step.access),
             None => {
                 let count = partitions.partitions(group.concern);
                 let partition = partition_of(group.concern, &group.key, count).index;
-                fresh.push((group, partition, waiting.access));
+                fresh.push((group, partition, step.access));
             }
         }
     }
@@ -68,7 +127,7 @@ pub fn extend(txn: &mut Txn, partitions: &(impl Partitions + ?Sized)) -> Result<
         fresh.sort_by(|a, b| (a.0.concern, a.1, &a.0.key).cmp(&(b.0.concern, b.1, &b.0.key)));
     }
     for (group, partition, access) in fresh {
-        let steps = place(&mut rest, &mut open, &group);
+        let steps = waiting.take(&group);
         txn.visits.push(Visit {
             group,
             partition,
@@ -78,64 +137,103 @@ pub fn extend(txn: &mut Txn, partitions: &(impl Partitions + ?Sized)) -> Result<
     }
     // Every group is locked: what is left runs in any order, as soon as its inputs are there.
     // What its rank holds back still is passed over.
-    while let Some(held) = rest
-        .iter()
-        .filter(|waiting| is_ready(waiting, &open, &rest))
+    while let Some(held) = (waiting.rest.iter())
         .filter_map(group_of)
+        .filter(|group| waiting.has_ready(group))
         .find_map(|group| txn.visits.iter().find(|visit| visit.group == group))
     {
         let held = Visit {
             steps: Vec::new(),
             ..held.clone()
         };
-        let steps = place(&mut rest, &mut open, &held.group);
+        let steps = waiting.take(&held.group);
         txn.visits.push(Visit { steps, ..held });
-    }
-
-    let stuck = rest.first().map(|waiting| waiting.step.number);
-    txn.unplanned = rest;
-    match stuck {
-        Some(step) if txn.visit().is_none() => Err(Unplannable { step }),
-        _ => Ok(()),
     }
 }
 
-/// The group of a step whose key is known.
+/// The group of a step whose root key is known.
 fn group_of(waiting: &Unplanned) -> Option<RowKey> {
-    waiting.key.clone().map(|key| RowKey {
-        concern: waiting.concern,
+    waiting.group.clone().map(|key| RowKey {
+        concern: waiting.root,
         key,
     })
 }
 
-/// Whether all that a step uses has been placed before it.
-fn is_ready(waiting: &Unplanned, open: &BTreeSet<u16>, rest: &[Unplanned]) -> bool {
-    let Some(group) = group_of(waiting) else {
-        return false;
-    };
-    let first_of_group = rest
-        .iter()
-        .find(|other| group_of(other).as_ref() == Some(&group));
-    first_of_group.is_some_and(|first| first.step.number == waiting.step.number)
-        && waiting.after.iter().all(|number| !open.contains(number))
+/// Steps that are in no visit yet.
+struct Steps {
+    rest: Vec<Unplanned>,
+    /// Their numbers.
+    open: BTreeSet<u16>,
 }
 
-/// Takes the steps of `group` that can run now, in written order.
-fn place(rest: &mut Vec<Unplanned>, open: &mut BTreeSet<u16>, group: &RowKey) -> Vec<Step> {
-    let mut steps = Vec::new();
-    let mut blocked = false;
-    rest.retain(|waiting| {
-        if group_of(waiting).as_ref() != Some(group) {
-            return true;
-        }
-        blocked |= waiting.after.iter().any(|number| open.contains(number));
-        if !blocked {
+impl Steps {
+    fn new(rest: Vec<Unplanned>) -> Steps {
+        let open = rest.iter().map(|waiting| waiting.step.number).collect();
+        Steps { rest, open }
+    }
+
+    /// Whether a step of `group` can be made now.
+    fn has_ready(&self, group: &RowKey) -> bool {
+        let mut blocked = Blocked::default();
+        (self.rest.iter())
+            .filter(|waiting| group_of(waiting).as_ref() == Some(group))
+            .any(|waiting| blocked.lets(waiting, &self.open))
+    }
+
+    /// Takes the steps of `group` that can run now; those on one row in written order.
+    fn take(&mut self, group: &RowKey) -> Vec<Step> {
+        let mut blocked = Blocked::default();
+        let mut taken = Vec::new();
+        let open = &mut self.open;
+        self.rest.retain(|waiting| {
+            if group_of(waiting).as_ref() != Some(group) || !blocked.lets(waiting, open) {
+                return true;
+            }
             open.remove(&waiting.step.number);
-            steps.push(waiting.step.clone());
+            taken.push(waiting.step.clone());
+            false
+        });
+        taken
+    }
+
+    /// Takes the steps of `group` that stand first, as far as they can run now.
+    fn take_first_of(&mut self, group: &RowKey) -> Vec<Step> {
+        let open = &mut self.open;
+        let count = (self.rest.iter())
+            .take_while(|waiting| {
+                let takes = group_of(waiting).as_ref() == Some(group)
+                    && waiting.after.iter().all(|number| !open.contains(number));
+                takes && open.remove(&waiting.step.number)
+            })
+            .count();
+        self.rest
+            .drain(..count)
+            .map(|waiting| waiting.step)
+            .collect()
+    }
+}
+
+/// Rows of a group on which an earlier step has to wait.
+#[derive(Default)]
+struct Blocked {
+    rows: Vec<Place>,
+    /// A step on a row that is not known yet has to wait: it may be any.
+    all: bool,
+}
+
+impl Blocked {
+    /// Whether a step may go; else those on the same row behind it may not either.
+    fn lets(&mut self, waiting: &Unplanned, open: &BTreeSet<u16>) -> bool {
+        let place = &waiting.step.place;
+        let is_late = matches!(place, Place::Late(_));
+        let before = self.all || self.rows.contains(place) || (is_late && !self.rows.is_empty());
+        let lets = !before && waiting.after.iter().all(|number| !open.contains(number));
+        if !lets {
+            self.all |= is_late;
+            self.rows.push(place.clone());
         }
-        blocked
-    });
-    steps
+        lets
+    }
 }
 
 #[cfg(test)]
@@ -143,7 +241,7 @@ mod tests {
     use super::*;
     use crate::id::TxnId;
     use crate::key::Key;
-    use crate::txn::{Answer, Args, Mode, ReplyTo};
+    use crate::txn::Args;
 
     struct Three;
     impl Partitions for Three {
@@ -162,36 +260,31 @@ mod tests {
         Unplanned {
             step: Step {
                 number,
+                place: Place::Root,
                 op: 0,
                 args: Args::Late,
                 keep: true,
+                sure: true,
+                undo: None,
             },
-            concern: ConcernId(concern),
-            key: key.map(|key| Key::of(&key)),
+            root: ConcernId(concern),
+            group: key.map(|key| Key::of(&key)),
             access,
             after: after.to_vec(),
         }
     }
 
     fn plan(steps: Vec<Unplanned>) -> Txn {
+        plan_as(Mode::Transaction, steps)
+    }
+
+    fn plan_as(mode: Mode, steps: Vec<Unplanned>) -> Txn {
         let mut txn = Txn {
-            id: TxnId([0; 16]),
-            kind: 1,
-            schema: 0,
-            mode: Mode::Transaction,
-            budget: 0,
-            reply: ReplyTo(0),
-            trace: Default::default(),
-            caller: Default::default(),
-            params: Default::default(),
-            visits: Vec::new(),
-            next: 0,
+            mode,
             unplanned: steps,
-            checks: Vec::new(),
-            results: Vec::new(),
-            answer: Answer::Empty,
+            ..Txn::new(TxnId([0; 16]), 1, 0)
         };
-        extend(&mut txn, &Three).unwrap();
+        extend(&mut txn, &Three);
         txn
     }
 
@@ -245,11 +338,81 @@ mod tests {
             step(1, 2, None, Exclusive, &[0]),
             step(2, 3, Some(1), Exclusive, &[]),
         ];
-        let mut txn = plan(steps);
+        let mut txn = plan(steps.clone());
         assert_eq!(shape(&txn), [(1, vec![0])]);
-        txn.next = 1;
-        txn.unplanned[0].key = Some(Key::of(&7_u64));
-        extend(&mut txn, &Three).unwrap();
+        let rest = told(&mut txn, 0, steps, |steps| {
+            steps[1].group = Some(Key::of(&7_u64))
+        });
+        revise(&mut txn, rest, &Three);
+        assert_eq!(shape(&txn), [(1, vec![]), (2, vec![1]), (3, vec![2])]);
+    }
+
+    /// The step `number` was made, and its result tells what `learn` sets.
+    fn told(
+        txn: &mut Txn,
+        number: u16,
+        mut steps: Vec<Unplanned>,
+        learn: impl FnOnce(&mut Vec<Unplanned>),
+    ) -> Rest {
+        txn.note_done(number);
+        learn(&mut steps);
+        Rest {
+            steps,
+            ..Rest::default()
+        }
+    }
+
+    #[test]
+    fn a_visit_that_is_not_needed_is_passed_over() {
+        let mut steps = vec![
+            step(0, 1, Some(1), Shared, &[]),
+            step(1, 2, Some(1), Exclusive, &[0]),
+            step(2, 3, Some(1), Exclusive, &[]),
+        ];
+        steps[1].step.sure = false;
+        let mut txn = plan(steps.clone());
         assert_eq!(shape(&txn), [(1, vec![0]), (2, vec![1]), (3, vec![2])]);
+        let rest = told(&mut txn, 0, steps, |steps| drop(steps.remove(1)));
+        revise(&mut txn, rest, &Three);
+        assert_eq!(shape(&txn), [(1, vec![]), (3, vec![2])]);
+    }
+
+    #[test]
+    fn a_list_out_of_a_result_is_unrolled_in_the_visit_that_yields_it() {
+        let row = |key: u64| {
+            Place::Member(RowKey {
+                concern: ConcernId(9),
+                key: Key::of(&key),
+            })
+        };
+        let get = step(0, 1, Some(1), Exclusive, &[]);
+        let mut turn = step(1, 1, Some(1), Exclusive, &[0]);
+        turn.step.place = Place::Late(ConcernId(9));
+        turn.step.sure = false;
+        let mut txn = plan(vec![get.clone(), turn.clone()]);
+        assert_eq!(shape(&txn), [(1, vec![0, 1])]);
+        let rest = told(&mut txn, 0, vec![get, turn], |steps| {
+            steps[1].step.sure = true;
+            steps[1].step.place = row(5);
+            let mut second = steps[1].clone();
+            (second.step.number, second.step.place) = (2, row(6));
+            steps.push(second);
+        });
+        revise(&mut txn, rest, &Three);
+        assert_eq!(shape(&txn), [(1, vec![1, 2])]);
+    }
+
+    #[test]
+    fn a_saga_keeps_its_written_order() {
+        let txn = plan_as(
+            Mode::Saga,
+            vec![
+                step(0, 2, Some(1), Exclusive, &[]),
+                step(1, 1, Some(1), Exclusive, &[]),
+                step(2, 1, Some(1), Exclusive, &[1]),
+                step(3, 2, Some(1), Exclusive, &[]),
+            ],
+        );
+        assert_eq!(shape(&txn), [(2, vec![0]), (1, vec![1, 2]), (2, vec![3])]);
     }
 }

@@ -6,6 +6,32 @@
 
 use crate::wire::{Malformed, Reader, Wire};
 
+/// Which transactions the audit tells of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Audit {
+    /// None.
+    #[default]
+    Off,
+    /// Those that were refused, and sagas that were parked.
+    Refused,
+    /// All.
+    All,
+}
+
+impl Wire for Audit {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(*self as u8);
+    }
+    fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        match input.byte()? {
+            0 => Ok(Audit::Off),
+            1 => Ok(Audit::Refused),
+            2 => Ok(Audit::All),
+            _ => Err(input.malformed("an unknown setting of the audit")),
+        }
+    }
+}
+
 /// Bounds and windows, each with its unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -22,6 +48,10 @@ pub struct Settings {
     pub row_bytes: u32,
     /// Encoded transaction with all that it carries. Bytes; below what a broker takes.
     pub txn_bytes: u32,
+    /// Transactions that may run at a time, of those that begin in one partition.
+    pub running: u32,
+    /// Which transactions the audit tells of.
+    pub audit: Audit,
 }
 
 impl Settings {
@@ -40,6 +70,8 @@ impl Default for Settings {
             visits: 1_000,
             row_bytes: 256 << 10,
             txn_bytes: 512 << 10,
+            running: 100_000,
+            audit: Audit::Off,
         }
     }
 }
@@ -52,6 +84,8 @@ impl Wire for Settings {
         self.visits.put(out);
         self.row_bytes.put(out);
         self.txn_bytes.put(out);
+        self.running.put(out);
+        self.audit.put(out);
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
         Ok(Settings {
@@ -61,6 +95,8 @@ impl Wire for Settings {
             visits: Wire::take(input)?,
             row_bytes: Wire::take(input)?,
             txn_bytes: Wire::take(input)?,
+            running: Wire::take(input)?,
+            audit: Wire::take(input)?,
         })
     }
 }

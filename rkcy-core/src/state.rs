@@ -1,10 +1,11 @@
 //! The small state of a partition: everything but its rows.
 //!
-//! Owns channels, locks, queues, trails, remembered ids and the few scalars, each as a typed map; the
+//! Owns channels, locks, queues, trails, holds, parked sagas, remembered ids and the few scalars, each as a typed map; the
 //! entries by which a change record names them; and the memory for ids with its one expiry rule. What
 //! changes it is [`crate::partition`]; what carries it over is [`crate::change`].
 
 use crate::bugs::{self, Bug};
+use crate::fault::Fault;
 use crate::frame::Open;
 use crate::id::{PartitionId, Position, TxnId};
 use crate::key::RowKey;
@@ -55,10 +56,23 @@ pub struct Waiting {
 /// Where a transaction went from here, until its final Release.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trail {
-    /// Groups it holds here.
+    /// Groups it has locked here.
     pub groups: Vec<RowKey>,
+    /// Rows that a saga holds here until it is through: they cannot be deleted by others.
+    pub holds: Vec<RowKey>,
     /// The partition it went to.
     pub next: Option<PartitionId>,
+}
+
+/// A saga one of whose steps could not be undone. It keeps its holds and waits for an operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parked {
+    /// How many-eth attempt has failed, from 1. A resume names it, so that it happens once.
+    pub attempt: u32,
+    /// Why.
+    pub fault: Fault,
+    /// The encoded transaction, at the visit that failed.
+    pub txn: Bytes,
 }
 
 /// What the first partition knows of a transaction.
@@ -138,6 +152,11 @@ impl Ids {
         self.running.len()
     }
 
+    /// The transactions that run, by stamp.
+    pub fn running_ids(&self) -> impl Iterator<Item = TxnId> {
+        self.running.keys().copied()
+    }
+
     /// Forgets every ended id with a stamp of `floor` or before. What a fold does as well: absences of
     /// forgotten ids need no entries.
     pub fn forget_through(&mut self, floor: u64) {
@@ -159,7 +178,7 @@ fn ended_cost(outcome: &Outcome) -> u64 {
     Settings::ID_COST
         + match outcome {
             Outcome::Committed(result) => result.as_ref().map_or(0, Bytes::len) as u64,
-            Outcome::Refused(fault) | Outcome::NotTaken(fault) => {
+            Outcome::Refused(fault) | Outcome::NotTaken(fault) | Outcome::Parked(fault) => {
                 (fault.code.len() + fault.message.len() + fault.path.len()) as u64
             }
         }
@@ -168,7 +187,7 @@ fn ended_cost(outcome: &Outcome) -> u64 {
 /// The scalars; they stand whole in every change record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scalars {
-    /// Milliseconds since the Unix epoch; never goes back.
+    /// Milliseconds since the Unix epoch; goes back only by an Open that accepts the clock.
     pub clock: u64,
     /// Stamps up to here are too old: their ids, once ended, are forgotten.
     pub floor: u64,
@@ -240,6 +259,10 @@ pub enum EntryKey {
     Trail(TxnId),
     /// What is known of an id.
     Id(TxnId),
+    /// The sagas that hold a row.
+    Hold(RowKey),
+    /// A parked saga.
+    Parked(TxnId),
 }
 
 /// The small state.
@@ -259,6 +282,10 @@ pub struct State {
     pub queues: BTreeMap<RowKey, VecDeque<Waiting>>,
     /// Trails, by transaction.
     pub trails: BTreeMap<TxnId, Trail>,
+    /// The sagas that hold a row, sorted.
+    pub holds: BTreeMap<RowKey, Vec<TxnId>>,
+    /// Parked sagas.
+    pub parked: BTreeMap<TxnId, Parked>,
     /// Remembered ids.
     pub ids: Ids,
 }
@@ -270,6 +297,15 @@ impl Default for Position {
 }
 
 impl State {
+    /// Where a transaction waits: the group, and its place in the queue.
+    #[must_use]
+    pub fn waiting(&self, id: TxnId) -> Option<(&RowKey, usize)> {
+        self.queues.iter().find_map(|(group, queue)| {
+            let place = queue.iter().position(|waiting| waiting.txn.id == id)?;
+            Some((group, place))
+        })
+    }
+
     /// Names of all entries.
     pub fn entries(&self) -> impl Iterator<Item = EntryKey> {
         let waiting = self.queues.iter().flat_map(|(group, queue)| {
@@ -283,6 +319,8 @@ impl State {
             .chain(waiting)
             .chain(self.trails.keys().map(|txn| EntryKey::Trail(*txn)))
             .chain(self.ids.keys().map(EntryKey::Id))
+            .chain(self.holds.keys().map(|row| EntryKey::Hold(row.clone())))
+            .chain(self.parked.keys().map(|txn| EntryKey::Parked(*txn)))
     }
 
     /// Appends the value of an entry; `false`, and nothing, where there is none.
@@ -295,6 +333,8 @@ impl State {
             EntryKey::Outbound(to) => present(self.outbound.get(to), out),
             EntryKey::Lock(group) => present(self.locks.get(group), out),
             EntryKey::Trail(txn) => present(self.trails.get(txn), out),
+            EntryKey::Hold(row) => present(self.holds.get(row), out),
+            EntryKey::Parked(txn) => present(self.parked.get(txn), out),
             EntryKey::Id(txn) => match (self.ids.running.get(txn), self.ids.ended.get(txn)) {
                 (Some(asked), _) => {
                     put_running(asked, out);
@@ -337,6 +377,8 @@ impl State {
             EntryKey::Outbound(to) => put(&mut self.outbound, to, value),
             EntryKey::Lock(group) => put(&mut self.locks, group, value),
             EntryKey::Trail(txn) => put(&mut self.trails, txn, value),
+            EntryKey::Hold(row) => put(&mut self.holds, row, value),
+            EntryKey::Parked(txn) => put(&mut self.parked, txn, value),
             EntryKey::Id(txn) => {
                 let known = value.map(Known::from_wire).transpose()?;
                 self.ids.set(txn, known);
@@ -434,14 +476,31 @@ impl Wire for Waiting {
     }
 }
 
+impl Wire for Parked {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.attempt.put(out);
+        self.fault.put(out);
+        self.txn.put(out);
+    }
+    fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        Ok(Parked {
+            attempt: Wire::take(input)?,
+            fault: Wire::take(input)?,
+            txn: Wire::take(input)?,
+        })
+    }
+}
+
 impl Wire for Trail {
     fn put(&self, out: &mut Vec<u8>) {
         self.groups.put(out);
+        self.holds.put(out);
         self.next.put(out);
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
         Ok(Trail {
             groups: Wire::take(input)?,
+            holds: Wire::take(input)?,
             next: Wire::take(input)?,
         })
     }
@@ -476,6 +535,14 @@ impl Wire for EntryKey {
                 out.push(5);
                 txn.put(out);
             }
+            EntryKey::Hold(row) => {
+                out.push(6);
+                row.put(out);
+            }
+            EntryKey::Parked(txn) => {
+                out.push(7);
+                txn.put(out);
+            }
         }
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
@@ -486,6 +553,8 @@ impl Wire for EntryKey {
             3 => EntryKey::Waiting(Wire::take(input)?, Wire::take(input)?, Wire::take(input)?),
             4 => EntryKey::Trail(Wire::take(input)?),
             5 => EntryKey::Id(Wire::take(input)?),
+            6 => EntryKey::Hold(Wire::take(input)?),
+            7 => EntryKey::Parked(Wire::take(input)?),
             _ => return Err(input.malformed("an unknown kind of entry")),
         })
     }

@@ -90,6 +90,8 @@ pub struct Storage {
     schema: u64,
     stored: StoredPosition,
     pending: Batch,
+    /// Of the rows in it.
+    pending_bytes: usize,
     next: u64,
 }
 
@@ -108,6 +110,7 @@ impl Storage {
             schema,
             stored,
             pending,
+            pending_bytes: 0,
             next: stored.changelog,
         }
     }
@@ -122,6 +125,12 @@ impl Storage {
     #[must_use]
     pub fn pending_rows(&self) -> usize {
         self.pending.rows.len()
+    }
+
+    /// Bytes, roughly, of those rows.
+    #[must_use]
+    pub fn pending_bytes(&self) -> usize {
+        self.pending_bytes
     }
 
     /// Whether there is something to write.
@@ -153,7 +162,13 @@ impl Storage {
             if whole.change.kind == crate::change::ChangeKind::Snapshot && all_after {
                 self.pending.new.snapshot = Some(whole.first);
             }
-            self.pending.rows.extend(whole.change.rows);
+            for (key, row) in whole.change.rows {
+                let name = key.key.as_bytes().len();
+                self.pending_bytes += cost(name, &row);
+                if let Some(before) = self.pending.rows.insert(key, row) {
+                    self.pending_bytes -= cost(name, &before);
+                }
+            }
         }
         self.pending.new.position = self.cursor.position();
         self.pending.new.changelog = self.cursor.resume_at(self.next);
@@ -172,6 +187,12 @@ impl Storage {
             rows: BTreeMap::new(),
         };
         self.stored = new;
+        self.pending_bytes = 0;
         Some(std::mem::replace(&mut self.pending, next))
     }
+}
+
+/// Bytes, roughly, that a row takes with a key of `name` bytes.
+fn cost(name: usize, row: &StoredRow) -> usize {
+    std::mem::size_of::<(RowKey, StoredRow)>() + name + row.value.as_ref().map_or(0, Bytes::len)
 }

@@ -20,6 +20,8 @@ pub enum Mode {
     Transaction,
     /// One visit that changes nothing; its id is not remembered, since it may run again.
     Read,
+    /// Every visit takes effect at once; a refusal undoes those that were made, last first.
+    Saga,
 }
 
 /// What a transaction may do to an entity group, over all of its visits.
@@ -29,6 +31,8 @@ pub enum Access {
     Shared,
     /// Reads and writes.
     Exclusive,
+    /// Deletes, and may read and write.
+    Delete,
 }
 
 /// Payload of a step.
@@ -36,8 +40,19 @@ pub enum Access {
 pub enum Args {
     /// Known at submission.
     Ready(Bytes),
-    /// Computed by the generated code out of earlier results, in the visit of the step.
+    /// The body of the transaction tells it once the results are there that it comes out of.
     Late,
+}
+
+/// Which row of an entity group a step works on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The root itself.
+    Root,
+    /// A row that is in the group.
+    Member(RowKey),
+    /// A row of this concern, whose key comes out of a result.
+    Late(ConcernId),
 }
 
 /// One operation on one instance.
@@ -45,12 +60,45 @@ pub enum Args {
 pub struct Step {
     /// Number within the transaction, in written order.
     pub number: u16,
+    /// The row, within the group of the visit.
+    pub place: Place,
     /// Operation of the concern, by its number in the schema.
     pub op: u16,
     /// Its payload.
     pub args: Args,
     /// Whether a later step, a `require` or the answer uses the result; else it does not travel.
     pub keep: bool,
+    /// Whether it is known that the step is to be made. Else a condition, or the length of a list, has still
+    /// to come out of a result.
+    pub sure: bool,
+    /// Operation that undoes it, in a saga.
+    pub undo: Option<u16>,
+}
+
+impl Step {
+    /// Whether everything is known that is needed to run it.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.sure && self.args != Args::Late && !matches!(self.place, Place::Late(_))
+    }
+
+    /// The row it works on, in `group`; `None` where the key is not known yet.
+    #[must_use]
+    pub fn row<'a>(&'a self, group: &'a RowKey) -> Option<&'a RowKey> {
+        self.place.row(group)
+    }
+}
+
+impl Place {
+    /// The row, in `group`; `None` where the key is not known yet.
+    #[must_use]
+    pub fn row<'a>(&'a self, group: &'a RowKey) -> Option<&'a RowKey> {
+        match self {
+            Place::Root => Some(group),
+            Place::Member(row) => Some(row),
+            Place::Late(_) => None,
+        }
+    }
 }
 
 /// All that a transaction does to one entity group before it goes on.
@@ -62,7 +110,7 @@ pub struct Visit {
     pub partition: u16,
     /// Strongest access of the transaction to this group, on any of its visits.
     pub access: Access,
-    /// What is done. Empty: the visit only takes the lock, or it has been made.
+    /// What is still to be done. Empty: the visit only takes the lock, or it has been made.
     pub steps: Vec<Step>,
 }
 
@@ -83,23 +131,49 @@ impl Visit {
 pub struct Unplanned {
     /// The step.
     pub step: Step,
-    /// Concern of the instance.
-    pub concern: ConcernId,
-    /// Key of the instance, where it is known.
-    pub key: Option<Key>,
-    /// Whether the step may change the instance.
+    /// Root concern of the group.
+    pub root: ConcernId,
+    /// Root key of the group, where it is known.
+    pub group: Option<Key>,
+    /// What the step may do to the group.
     pub access: Access,
-    /// Numbers of the steps whose results it uses, for its key or its payload.
+    /// Numbers of the steps whose results it uses: for its key, its payload, or to know whether it is made.
     pub after: Vec<u16>,
 }
 
 /// A `require` that waits for results.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// Number of the `require` within the transaction.
-    pub number: u16,
     /// Numbers of the steps whose results it uses.
     pub after: Vec<u16>,
+}
+
+/// What is left of a transaction, as its body tells when it is run again with the results so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rest {
+    /// All its steps, also those made, in written order; without those that are known to be passed over.
+    pub steps: Vec<Unplanned>,
+    /// The `require`s that still wait for results.
+    pub checks: Vec<Check>,
+    /// The result of the whole, where it is known.
+    pub answer: Option<Bytes>,
+}
+
+/// How a step of a saga is undone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undo {
+    /// Number of the step.
+    pub number: u16,
+    /// Index of the visit that it was part of.
+    pub visit: u16,
+    /// The row.
+    pub place: Place,
+    /// Operation that undoes it.
+    pub op: u16,
+    /// Payload of the step.
+    pub args: Bytes,
+    /// Result of the step.
+    pub result: Bytes,
 }
 
 /// Where the result of the whole transaction comes from.
@@ -109,7 +183,7 @@ pub enum Answer {
     Empty,
     /// It is the result of a step.
     Step(u16),
-    /// The generated code computes it at the commit point.
+    /// The body of the transaction tells it at the commit point.
     Late,
 }
 
@@ -146,9 +220,46 @@ pub struct Txn {
     pub results: Vec<(u16, Bytes)>,
     /// Where the result of the whole comes from.
     pub answer: Answer,
+    /// Whether something was not known at submission, so that the body is run again with results.
+    pub late: bool,
+    /// Numbers of the steps that were made, sorted; only where something is late.
+    pub done: Vec<u16>,
+    /// How the steps made so far are undone, in the order in which they were made; only in a saga.
+    pub undo: Vec<Undo>,
+    /// Why a saga has turned around; what is made from then on undoes.
+    pub turned: Option<Fault>,
+    /// How often a saga was parked and resumed.
+    pub attempt: u32,
 }
 
 impl Txn {
+    /// A transaction without steps, of `kind`, the number of a transaction in the schema with this hash.
+    #[must_use]
+    pub fn new(id: TxnId, kind: u32, schema: u64) -> Txn {
+        Txn {
+            id,
+            kind,
+            schema,
+            mode: Mode::Transaction,
+            budget: 0,
+            reply: ReplyTo(0),
+            trace: Bytes::new(),
+            caller: Bytes::new(),
+            params: Bytes::new(),
+            visits: Vec::new(),
+            next: 0,
+            unplanned: Vec::new(),
+            checks: Vec::new(),
+            results: Vec::new(),
+            answer: Answer::Empty,
+            late: false,
+            done: Vec::new(),
+            undo: Vec::new(),
+            turned: None,
+            attempt: 0,
+        }
+    }
+
     /// The visit to make now.
     #[must_use]
     pub fn visit(&self) -> Option<&Visit> {
@@ -189,6 +300,19 @@ impl Txn {
         Some(&self.results[found].1)
     }
 
+    /// Notes that a step was made.
+    pub fn note_done(&mut self, number: u16) {
+        if let Err(place) = self.done.binary_search(&number) {
+            self.done.insert(place, number);
+        }
+    }
+
+    /// Whether the id is remembered, and the outcome with it.
+    #[must_use]
+    pub fn is_remembered(&self) -> bool {
+        self.mode != Mode::Read
+    }
+
     /// Keeps the result of a step.
     pub fn keep(&mut self, number: u16, result: Bytes) {
         match self
@@ -210,6 +334,9 @@ pub enum Outcome {
     Refused(Fault),
     /// It was not taken and is not remembered: nobody can say whether a copy of it ran, or will.
     NotTaken(Fault),
+    /// A saga was turned around, and one of its steps could not be undone: it waits for an operator. This is
+    /// not the end of it.
+    Parked(Fault),
 }
 
 impl Outcome {
@@ -235,12 +362,14 @@ impl Wire for Mode {
         out.push(match self {
             Mode::Transaction => 0,
             Mode::Read => 1,
+            Mode::Saga => 2,
         });
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
         match input.byte()? {
             0 => Ok(Mode::Transaction),
             1 => Ok(Mode::Read),
+            2 => Ok(Mode::Saga),
             _ => Err(input.malformed("an unknown mode")),
         }
     }
@@ -248,13 +377,59 @@ impl Wire for Mode {
 
 impl Wire for Access {
     fn put(&self, out: &mut Vec<u8>) {
-        (*self == Access::Exclusive).put(out);
+        out.push(*self as u8);
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
-        Ok(if bool::take(input)? {
-            Access::Exclusive
-        } else {
-            Access::Shared
+        match input.byte()? {
+            0 => Ok(Access::Shared),
+            1 => Ok(Access::Exclusive),
+            2 => Ok(Access::Delete),
+            _ => Err(input.malformed("an unknown access")),
+        }
+    }
+}
+
+impl Wire for Place {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Place::Root => out.push(0),
+            Place::Member(row) => {
+                out.push(1);
+                row.put(out);
+            }
+            Place::Late(concern) => {
+                out.push(2);
+                concern.put(out);
+            }
+        }
+    }
+    fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        match input.byte()? {
+            0 => Ok(Place::Root),
+            1 => Ok(Place::Member(Wire::take(input)?)),
+            2 => Ok(Place::Late(Wire::take(input)?)),
+            _ => Err(input.malformed("an unknown kind of place")),
+        }
+    }
+}
+
+impl Wire for Undo {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.number.put(out);
+        self.visit.put(out);
+        self.place.put(out);
+        self.op.put(out);
+        self.args.put(out);
+        self.result.put(out);
+    }
+    fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        Ok(Undo {
+            number: Wire::take(input)?,
+            visit: Wire::take(input)?,
+            place: Wire::take(input)?,
+            op: Wire::take(input)?,
+            args: Wire::take(input)?,
+            result: Wire::take(input)?,
         })
     }
 }
@@ -262,8 +437,10 @@ impl Wire for Access {
 impl Wire for Step {
     fn put(&self, out: &mut Vec<u8>) {
         self.number.put(out);
+        self.place.put(out);
         self.op.put(out);
-        self.keep.put(out);
+        out.push(u8::from(self.keep) | u8::from(self.sure) << 1);
+        self.undo.put(out);
         match &self.args {
             Args::Late => out.push(0),
             Args::Ready(bytes) => {
@@ -273,10 +450,18 @@ impl Wire for Step {
         }
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        let (number, place, op) = (Wire::take(input)?, Wire::take(input)?, Wire::take(input)?);
+        let flags = input.byte()?;
+        if flags > 3 {
+            return Err(input.malformed("unknown flags of a step"));
+        }
         Ok(Step {
-            number: Wire::take(input)?,
-            op: Wire::take(input)?,
-            keep: Wire::take(input)?,
+            number,
+            place,
+            op,
+            keep: flags & 1 != 0,
+            sure: flags & 2 != 0,
+            undo: Wire::take(input)?,
             args: match bool::take(input)? {
                 false => Args::Late,
                 true => Args::Ready(Wire::take(input)?),
@@ -305,16 +490,16 @@ impl Wire for Visit {
 impl Wire for Unplanned {
     fn put(&self, out: &mut Vec<u8>) {
         self.step.put(out);
-        self.concern.put(out);
-        self.key.put(out);
+        self.root.put(out);
+        self.group.put(out);
         self.access.put(out);
         self.after.put(out);
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
         Ok(Unplanned {
             step: Wire::take(input)?,
-            concern: Wire::take(input)?,
-            key: Wire::take(input)?,
+            root: Wire::take(input)?,
+            group: Wire::take(input)?,
             access: Wire::take(input)?,
             after: Wire::take(input)?,
         })
@@ -323,12 +508,10 @@ impl Wire for Unplanned {
 
 impl Wire for Check {
     fn put(&self, out: &mut Vec<u8>) {
-        self.number.put(out);
         self.after.put(out);
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
         Ok(Check {
-            number: Wire::take(input)?,
             after: Wire::take(input)?,
         })
     }
@@ -372,6 +555,11 @@ impl Wire for Txn {
         self.checks.put(out);
         self.results.put(out);
         self.answer.put(out);
+        self.late.put(out);
+        self.done.put(out);
+        self.undo.put(out);
+        self.turned.put(out);
+        self.attempt.put(out);
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
         let txn = Txn {
@@ -390,6 +578,11 @@ impl Wire for Txn {
             checks: Wire::take(input)?,
             results: Wire::take(input)?,
             answer: Wire::take(input)?,
+            late: Wire::take(input)?,
+            done: Wire::take(input)?,
+            undo: Wire::take(input)?,
+            turned: Wire::take(input)?,
+            attempt: Wire::take(input)?,
         };
         if txn.visit().is_none() {
             return Err(input.malformed("a transaction without a visit to make"));
@@ -413,6 +606,10 @@ impl Wire for Outcome {
                 out.push(2);
                 fault.put(out);
             }
+            Outcome::Parked(fault) => {
+                out.push(3);
+                fault.put(out);
+            }
         }
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
@@ -420,6 +617,7 @@ impl Wire for Outcome {
             0 => Ok(Outcome::Committed(Wire::take(input)?)),
             1 => Ok(Outcome::Refused(Wire::take(input)?)),
             2 => Ok(Outcome::NotTaken(Wire::take(input)?)),
+            3 => Ok(Outcome::Parked(Wire::take(input)?)),
             _ => Err(input.malformed("an unknown kind of outcome")),
         }
     }

@@ -15,16 +15,17 @@ use crate::bugs::{self, Bug};
 use crate::change::{Change, ChangeKind, Cursor, Diverged, Fold, Sent};
 use crate::fault::Fault;
 use crate::frame::{Body, Envelope, Frame, Kind, Open, Reply, Source};
-use crate::id::{PartitionId, Position};
+use crate::id::{PartitionId, Position, TxnId};
 use crate::key::RowKey;
 use crate::logic::Logic;
-use crate::partition::{Effect, Halt, Input, Partition};
+use crate::partition::{Effect, Halt, Input, Partition, SagaEvent};
 use crate::rows::StoredRow;
 use crate::settings::Settings;
 use crate::storage::StoredPosition;
 use crate::wire::{Malformed, Wire};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 
 /// What a worker is told at its start.
@@ -41,6 +42,9 @@ pub struct Config {
     /// Whether effects and change records are appended atomically (the embedded log): nothing is ever
     /// replayed then, and there is no outbox.
     pub atomic: bool,
+    /// Whether the Open sets the partition's clock to its own stamp, also backwards
+    /// ([`Open::accept_clock`]).
+    pub accept_clock: bool,
     /// Settings for the Open.
     pub settings: Settings,
     /// Bound of the rows in memory. Bytes.
@@ -100,14 +104,30 @@ pub enum Stop {
     },
     /// A record is stamped so far ahead of this worker's clock that one of the two clocks is wrong.
     #[error(
-        "partition {partition}: the record at offset {offset} is stamped {ahead} ms ahead of this \
-         machine's clock: set the clock right and start again"
+        "partition {partition}: the record at offset {offset} is stamped {} ahead of this machine's \
+         clock: see that the clock is right and start again",
+        Span(*ahead)
     )]
     ClockAhead {
         /// Which partition.
         partition: PartitionId,
         /// Offset of the record.
         offset: u64,
+        /// Milliseconds.
+        ahead: u64,
+    },
+    /// The partition's clock, which came with the records of the log, is so far ahead of this worker's
+    /// that one of the two was wrong.
+    #[error(
+        "partition {partition}: its clock is {} ahead of this machine's, so one of the two is or was wrong. \
+         If it is this machine's, set it and start again. If it was the one by which the log was written, \
+         start once with --accept-clock: that sets the partition's clock back, and asserts that no caller \
+         still repeats ids made while it was ahead",
+        Span(*ahead)
+    )]
+    ClockRefused {
+        /// Which partition.
+        partition: PartitionId,
         /// Milliseconds.
         ahead: u64,
     },
@@ -123,6 +143,21 @@ pub enum Stop {
         /// What the log holds.
         held: String,
     },
+}
+
+/// Milliseconds, for people.
+struct Span(u64);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0 / 1_000;
+        match seconds {
+            0..120 => write!(f, "{} ms", self.0),
+            120..7_200 => write!(f, "{} min {} s", seconds / 60, seconds % 60),
+            7_200..172_800 => write!(f, "{} h {} min", seconds / 3_600, seconds / 60 % 60),
+            _ => write!(f, "{} days {} h", seconds / 86_400, seconds / 3_600 % 24),
+        }
+    }
 }
 
 /// What came of [`Worker::run`].
@@ -149,12 +184,16 @@ pub struct Outgoing {
     pub frame: Bytes,
 }
 
-/// At most so many rows are asked for in one cold read.
+/// At most so many rows are asked for in one cold read,
 const LOAD_ROWS: usize = 1_000;
+/// and at most so many bytes, if each is as large as a row may be.
+const LOAD_BYTES: usize = 16 << 20;
 
 struct Fed {
     offset: u64,
     stamp: u64,
+    /// Of the record.
+    bytes: usize,
     frame: Frame,
 }
 
@@ -164,6 +203,8 @@ pub struct Worker {
     partition: Partition,
     /// Offset of its own Open, once the log has it.
     opened: Option<u64>,
+    /// The driver's clock when it fed the last record. Milliseconds.
+    now: u64,
     inbox: VecDeque<Fed>,
     inbox_bytes: usize,
     /// Index of the next envelope within the first frame of the inbox.
@@ -174,6 +215,8 @@ pub struct Worker {
     /// Sent or to be sent, not known to be durable, with the position that caused it.
     unacknowledged: BTreeMap<(PartitionId, u64), (Position, Envelope)>,
     replies: Vec<Reply>,
+    /// What sagas have done in the last call of `run`, for those who watch.
+    saga_events: Vec<(TxnId, SagaEvent)>,
     /// The position that storage is known to have.
     stored: Position,
     /// Lower fence of cold reads (E of rule 4).
@@ -289,6 +332,7 @@ impl TakeOver {
             config: self.config,
             partition,
             opened: None,
+            now: 0,
             inbox: VecDeque::new(),
             inbox_bytes: 0,
             index: 0,
@@ -300,6 +344,7 @@ impl TakeOver {
                 .map(|(name, envelope)| (name, (from, envelope)))
                 .collect(),
             replies: Vec::new(),
+            saga_events: Vec::new(),
             stored,
             fence: stored,
             loading: BTreeSet::new(),
@@ -330,6 +375,7 @@ impl Worker {
             },
             // On an atomic log nothing is replayed, so no build can differ on what was told already.
             accept_replay: self.config.atomic,
+            accept_clock: self.config.accept_clock,
             settings: self.config.settings.clone(),
         };
         Frame::encode(
@@ -377,7 +423,7 @@ impl Worker {
     ///
     /// # Errors
     /// [`Stop`] where its header cannot be read and a partition sent it, or where it is stamped too far
-    /// ahead.
+    /// ahead. What stands before the worker's own Open is judged as a whole, when that is applied.
     pub fn feed(&mut self, offset: u64, stamp: u64, bytes: Bytes, now: u64) -> Result<(), Stop> {
         if offset != self.next_feed {
             return Err(Stop::LogGap {
@@ -386,9 +432,11 @@ impl Worker {
                 held: format!("{offset} next"),
             });
         }
+        self.now = now;
         let window = self.partition.state().scalars.settings.window;
+        let live = self.opened.is_some_and(|opened| offset > opened);
         let too_far = |ahead: &u64| *ahead > window && !bugs::on(Bug::ClockAheadTaken);
-        if let Some(ahead) = stamp.checked_sub(now).filter(too_far) {
+        if live && let Some(ahead) = stamp.checked_sub(now).filter(too_far) {
             return Err(Stop::ClockAhead {
                 partition: self.config.partition,
                 offset,
@@ -409,13 +457,9 @@ impl Worker {
                 0
             };
         }
-        for group in frame
-            .envelopes
-            .iter()
-            .filter_map(|envelope| envelope.head.group.as_ref())
-        {
-            if !self.partition.rows().contains(group) {
-                self.wanted.insert(group.clone());
+        for row in frame.envelopes.iter().flat_map(|one| &one.head.rows) {
+            if !self.partition.rows().contains(row) {
+                self.wanted.insert(row.clone());
             }
         }
         self.next_feed += 1;
@@ -423,6 +467,7 @@ impl Worker {
         self.inbox.push_back(Fed {
             offset,
             stamp,
+            bytes: length,
             frame,
         });
         Ok(())
@@ -433,18 +478,22 @@ impl Worker {
     /// # Errors
     /// [`Stop`]: nothing more is applied. Effects up to there may still be sent.
     pub fn run(&mut self, limit: usize) -> Result<Progress, Stop> {
+        self.saga_events.clear();
         if !self.loading.is_empty() {
             return Ok(Progress::Cold(self.loading.iter().cloned().collect()));
         }
         if !self.wanted.is_empty() && !self.pinned {
             let mut cold = std::mem::take(&mut self.wanted);
-            cold.retain(|row| !self.partition.rows().contains(row));
-            if let Some(beyond) = cold.iter().nth(LOAD_ROWS).cloned() {
-                self.wanted = cold.split_off(&beyond);
+            if self.has_room() {
+                cold.retain(|row| !self.partition.rows().contains(row));
+                if let Some(beyond) = cold.iter().nth(self.load_rows()).cloned() {
+                    self.wanted = cold.split_off(&beyond);
+                }
+                if !cold.is_empty() {
+                    return Ok(self.ask_for(cold));
+                }
             }
-            if !cold.is_empty() {
-                return Ok(self.ask_for(cold));
-            }
+            // Else each is loaded when it is its turn, in the room of those before.
         }
         for _ in 0..limit {
             if !self.pinned && self.is_full() {
@@ -484,7 +533,9 @@ impl Worker {
                 }
                 Err(Halt::Cold(rows)) => {
                     self.pinned = !bugs::on(Bug::PinnedEvicted);
-                    return Ok(self.ask_for(rows.into_iter().collect()));
+                    let mut cold: BTreeSet<RowKey> = rows.into_iter().collect();
+                    self.add_later_visits(input.envelope, &mut cold);
+                    return Ok(self.ask_for(cold));
                 }
                 Err(Halt::Unreadable(fault)) => {
                     let place = format!("command log position {at}");
@@ -512,6 +563,7 @@ impl Worker {
         for effect in self.effects.drain(..) {
             match effect {
                 Effect::Answer(reply) => self.replies.push(reply),
+                Effect::Saga(txn, event) => self.saga_events.push((txn, event)),
                 Effect::Send {
                     to,
                     number,
@@ -532,11 +584,8 @@ impl Worker {
     }
 
     fn next_frame(&mut self) {
-        self.inbox.pop_front();
+        self.inbox_bytes -= self.inbox.pop_front().map_or(0, |fed| fed.bytes);
         self.index = 0;
-        if self.inbox.is_empty() {
-            self.inbox_bytes = 0;
-        }
     }
 
     /// The bug that drops a frame of which a part was applied.
@@ -609,10 +658,14 @@ impl Worker {
         let partition = self.config.partition;
         let scalars = &self.partition.state().scalars;
         if scalars.epoch == Some(opened) {
-            return match scalars.sealed {
-                Some(_) if !bugs::on(Bug::AppliedPastSeal) => Err(Stop::Sealed { partition, at }),
-                _ => Ok(()),
-            };
+            if scalars.sealed.is_some() && !bugs::on(Bug::AppliedPastSeal) {
+                return Err(Stop::Sealed { partition, at });
+            }
+            let ahead = scalars.clock.saturating_sub(self.now);
+            if at.offset() == Some(opened) && ahead > scalars.settings.window {
+                return Err(Stop::ClockRefused { partition, ahead });
+            }
+            return Ok(());
         }
         if at.offset() == Some(opened) {
             return Err(Stop::ForeignBuild {
@@ -669,6 +722,41 @@ impl Worker {
     #[must_use]
     pub fn cache_bytes(&self) -> usize {
         self.config.cache_bytes
+    }
+
+    /// Rows of one cold read.
+    fn load_rows(&self) -> usize {
+        let largest = self.partition.state().scalars.settings.row_bytes.max(1);
+        (LOAD_BYTES / largest as usize).clamp(1, LOAD_ROWS)
+    }
+
+    /// An application that has met one cold row may meet more: those of the later visits here are asked for
+    /// at once, as many as fit one cold read.
+    fn add_later_visits(&self, envelope: &Envelope, cold: &mut BTreeSet<RowKey>) {
+        if !matches!(envelope.head.kind, Kind::Submit | Kind::Visit) {
+            return;
+        }
+        let Ok(Body::Txn(txn)) = Body::decode(envelope.head.kind, envelope.body.clone()) else {
+            return;
+        };
+        let here = txn.visits.iter().skip(usize::from(txn.next));
+        let here = here.filter(|visit| visit.at() == self.config.partition);
+        for visit in here {
+            if cold.len() >= self.load_rows() {
+                break;
+            }
+            if !self.partition.rows().contains(&visit.group) {
+                cold.insert(visit.group.clone());
+            }
+        }
+    }
+
+    /// Whether rows that nobody needs yet may be loaded.
+    fn has_room(&mut self) -> bool {
+        if self.partition.rows().bytes() > self.config.cache_bytes {
+            self.evict_to(self.config.cache_bytes);
+        }
+        self.partition.rows().bytes() <= self.config.cache_bytes
     }
 
     fn is_full(&mut self) -> bool {
@@ -734,6 +822,18 @@ impl Worker {
     /// Answers to submitters.
     pub fn take_replies(&mut self) -> Vec<Reply> {
         std::mem::take(&mut self.replies)
+    }
+
+    /// What sagas have done in the last call of [`Worker::run`].
+    #[must_use]
+    pub fn saga_events(&self) -> &[(TxnId, SagaEvent)] {
+        &self.saga_events
+    }
+
+    /// When the first of the waiting visits has waited for long enough: see [`Partition::due`].
+    #[must_use]
+    pub fn due(&self) -> Option<u64> {
+        self.partition.due()
     }
 
     /// Whether anything was changed since the last change record; reads change nothing.

@@ -16,7 +16,9 @@ use rkcy_core::rows::{Rows, StoredRow};
 use rkcy_core::settings::Settings;
 use rkcy_core::state::Scalars;
 use rkcy_core::storage::{Storage, StoredPosition};
-use rkcy_core::txn::{Access, Answer, Args, Mode, Outcome, ReplyTo, Step, Txn, Unplanned};
+use rkcy_core::txn::{
+    Access, Answer, Args, Mode, Outcome, Place, ReplyTo, Rest, Step, Txn, Unplanned,
+};
 use rkcy_core::worker::{Config, Progress, TakeOver, Worker};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -57,17 +59,8 @@ impl Logic for Blobs {
             _ => Err(Fault::refusal("no", "ö".repeat(size))),
         }
     }
-    fn args(&self, _: &Txn, _: u16) -> Result<Bytes, Fault> {
-        Ok(Bytes::new())
-    }
-    fn key(&self, _: &Txn, _: u16) -> Result<Key, Fault> {
-        Ok(Key::of(&key_at(0, 0)))
-    }
-    fn check(&self, _: &Txn, _: u16) -> Result<(), Fault> {
-        Ok(())
-    }
-    fn answer(&self, _: &Txn) -> Result<Bytes, Fault> {
-        Ok(Bytes::new())
+    fn resume(&self, _: &Txn) -> Result<Rest, Fault> {
+        Ok(Rest::default())
     }
     fn concern_name(&self, _: ConcernId) -> &str {
         "Blob"
@@ -91,12 +84,15 @@ fn step(number: u16, key: u64, op: u16, size: usize) -> Unplanned {
     Unplanned {
         step: Step {
             number,
+            place: Place::Root,
             op,
             args: Args::Ready(size.to_string().into()),
             keep: op == READ,
+            sure: true,
+            undo: None,
         },
-        concern: CONCERN,
-        key: Some(Key::of(&key)),
+        root: CONCERN,
+        group: Some(Key::of(&key)),
         access: Access::Exclusive,
         after: Vec::new(),
     }
@@ -104,23 +100,12 @@ fn step(number: u16, key: u64, op: u16, size: usize) -> Unplanned {
 
 fn txn(nth: u128, steps: Vec<Unplanned>) -> Txn {
     let mut txn = Txn {
-        id: TxnId::from_parts(1_000, nth),
-        kind: 1,
-        schema: 1,
-        mode: Mode::Transaction,
-        budget: 0,
         reply: ReplyTo(u64::try_from(nth).unwrap()),
-        trace: Bytes::new(),
-        caller: Bytes::new(),
-        params: Bytes::new(),
-        visits: Vec::new(),
-        next: 0,
         unplanned: steps,
-        checks: Vec::new(),
-        results: Vec::new(),
         answer: Answer::Empty,
+        ..Txn::new(TxnId::from_parts(1_000, nth), 1, 1)
     };
-    plan::extend(&mut txn, &Blobs).unwrap();
+    plan::extend(&mut txn, &Blobs);
     txn
 }
 
@@ -138,6 +123,7 @@ fn config(cache_bytes: usize, record_bytes: usize) -> Config {
         owner: 1,
         build: 1,
         atomic: true,
+        accept_clock: false,
         settings: Settings::default(),
         cache_bytes,
         record_bytes,
@@ -311,8 +297,8 @@ fn a_long_message_of_a_handler_is_cut() {
 #[test]
 fn a_step_held_back_by_its_rank_holds_back_no_other() {
     let on = |number, concern, key: Option<u64>, after: &[u16]| Unplanned {
-        concern: ConcernId(concern),
-        key: key.map(|key| Key::of(&key)),
+        root: ConcernId(concern),
+        group: key.map(|key| Key::of(&key)),
         after: after.to_vec(),
         ..step(number, 0, READ, 0)
     };
@@ -334,9 +320,9 @@ fn a_step_held_back_by_its_rank_holds_back_no_other() {
     assert_eq!(shape(&waits), [(1, vec![]), (2, vec![1]), (1, vec![2])]);
     waits.next = 3;
     waits.unplanned.iter_mut().for_each(|waiting| {
-        waiting.key.get_or_insert(Key::of(&9_u64));
+        waiting.group.get_or_insert(Key::of(&9_u64));
     });
-    plan::extend(&mut waits, &Blobs).unwrap();
+    plan::extend(&mut waits, &Blobs);
     assert_eq!(shape(&waits)[3..], [(3, vec![3]), (4, vec![0])]);
 }
 

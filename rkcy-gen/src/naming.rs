@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use heck::{ToShoutySnakeCase, ToSnakeCase, ToUpperCamelCase};
 
-use crate::model::Model;
+use crate::model::{Builtin, Model};
 
 /// Words that Rust keeps for itself, of all editions.
 const KEYWORDS: &[&str] = &[
@@ -24,6 +24,7 @@ const NEVER_RAW: &[&str] = &["_", "self", "super", "crate", "Self", "extern"];
 const MODULES: &[&str] = &[
     "proto",
     "txn",
+    "functions",
     "codegen",
     "rkcy_runtime",
     "std",
@@ -126,6 +127,15 @@ pub fn sql(name: &str) -> String {
         plain
     };
     cut(free)
+}
+
+/// An index over a field. No other name in a database has two underscores in a row.
+pub fn sql_index(table: &str, field: &str) -> String {
+    cut(format!(
+        "_rkcy_{}__{}",
+        plain_snake(table),
+        plain_snake(field)
+    ))
 }
 
 /// A column of a field inside of another.
@@ -237,6 +247,10 @@ pub struct TypeNames {
     payloads: Vec<((String, String), String)>,
     /// Operations and transactions that name refusals.
     refusals: Vec<((String, String), String)>,
+    /// Keys of several parts, by concern.
+    keys: Vec<(String, String)>,
+    /// What `update` may change, by concern.
+    patches: Vec<(String, String)>,
     /// Handler traits, by concern.
     handlers: Vec<(String, String)>,
     /// Parameters of transactions.
@@ -245,6 +259,8 @@ pub struct TypeNames {
     pub std: Std,
     /// The trait of all handlers.
     pub all_handlers: String,
+    /// The trait of functions.
+    pub functions: String,
     /// The type that implements the engine's view.
     pub logic: String,
 }
@@ -263,7 +279,16 @@ impl TypeNames {
             claims.claim(camel(&declared.name));
         }
         let (mut payloads, mut refusals, mut handlers) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut keys, mut patches) = (Vec::new(), Vec::new());
         for concern in model.concerns() {
+            let base = plain_camel(&concern.name);
+            if concern.single_key().is_none() {
+                keys.push((concern.name.clone(), claims.claim(format!("{base}Key"))));
+            }
+            if concern.builtins.has(Builtin::Update) {
+                let name = claims.claim(format!("{base}Patch"));
+                patches.push((concern.name.clone(), name));
+            }
             for operation in crate::plan::operations(concern) {
                 let key = (concern.name.clone(), operation.name.clone());
                 let base = plain_camel(&format!("{}_{}", concern.name, operation.name));
@@ -291,14 +316,18 @@ impl TypeNames {
         }
         let all_handlers = claims.claim("Handlers".to_owned());
         let logic = claims.claim("Logic".to_owned());
+        let functions = claims.claim("Functions".to_owned());
         let std = Std::new(&claims);
         Self {
             payloads,
             refusals,
+            keys,
+            patches,
             handlers,
             transactions,
             std,
             all_handlers,
+            functions,
             logic,
         }
     }
@@ -311,6 +340,16 @@ impl TypeNames {
     /// The enum of an operation's refusals; of a transaction's with an empty concern.
     pub fn refusal(&self, concern: &str, operation: &str) -> &str {
         find(&self.refusals, concern, operation)
+    }
+
+    /// The struct of a concern's key of several parts; empty where it has one.
+    pub fn key(&self, concern: &str) -> &str {
+        find_one(&self.keys, concern)
+    }
+
+    /// The struct of what `update` may change; empty where there is no `update`.
+    pub fn patch(&self, concern: &str) -> &str {
+        find_one(&self.patches, concern)
     }
 
     /// The handler trait of a concern.

@@ -1,173 +1,26 @@
 //! A whole platform at its bounds: nobody waits for ever, and nothing is too large for the log.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use rkcy_core::logic::{Call, Logic, Row};
-use rkcy_runtime::codegen::{
-    Access, Answer, Args, Bytes, ConcernDesc, ConcernId, Fault, Key, Migration, Outcome,
-    Partitions, Platform, PlatformDesc, SqlValue, TableDesc, Txn,
-};
-use rkcy_runtime::driver::{Client, Options, Running};
+mod support;
+
+use rkcy_core::key::{RowKey, partition_of};
+use rkcy_runtime::codegen::{Bytes, Key, Outcome};
+use rkcy_runtime::driver::Options;
+use rkcy_runtime::log::embedded;
+use rkcy_runtime::store::Store;
+use rkcy_runtime::store::sqlite::SqliteStore;
 use std::sync::Arc;
-use std::time::Duration;
-use tempfile::TempDir;
-use tokio::runtime::Runtime;
-
-const BLOB: ConcernId = ConcernId(1);
-/// Answers with the size of the instance.
-const SIZE: u16 = 16;
-/// Makes the instance as many bytes as the payload says.
-const FILL: u16 = 17;
-/// What no instance may be; saying so breaks the engine's own thread.
-const BREAKS: usize = 300 << 10;
-
-/// Instances are bytes without a meaning.
-struct Blobs;
-
-impl Partitions for Blobs {
-    fn partitions(&self, _: ConcernId) -> u16 {
-        1
-    }
-}
-
-impl Logic for Blobs {
-    fn schema(&self) -> u64 {
-        1
-    }
-    fn run(&self, call: &Call<'_>, row: &mut Row) -> Result<Bytes, Fault> {
-        if call.op == FILL {
-            let size = std::str::from_utf8(call.args).unwrap().parse().unwrap();
-            row.set(Some(vec![1; size].into()));
-        }
-        let size = row.value().map_or(0, Bytes::len);
-        Ok(size.to_string().into())
-    }
-    fn args(&self, _: &Txn, _: u16) -> Result<Bytes, Fault> {
-        Ok(Bytes::new())
-    }
-    fn key(&self, _: &Txn, _: u16) -> Result<Key, Fault> {
-        Ok(Key::default())
-    }
-    fn check(&self, _: &Txn, _: u16) -> Result<(), Fault> {
-        Ok(())
-    }
-    fn answer(&self, _: &Txn) -> Result<Bytes, Fault> {
-        Ok(Bytes::new())
-    }
-    fn concern_name(&self, _: ConcernId) -> &str {
-        panic!("a bug in the engine, for this test")
-    }
-}
-
-static DESC: PlatformDesc = PlatformDesc {
-    name: "blobs",
-    doc: "",
-    schema: 1,
-    partitions: 1,
-    concerns: &[ConcernDesc {
-        id: BLOB,
-        name: "Blob",
-        doc: "",
-        ops: &[],
-        key_from_text: |_| Ok(Key::default()),
-        key_to_text: |_| String::new(),
-        to_json: |_| Ok(().into()),
-        table: &TableDesc {
-            concern: BLOB,
-            name: "blob",
-            key_columns: &["id"],
-            value_columns: &["bytes"],
-            key: |bytes| Ok(vec![SqlValue::Blob(bytes.to_vec())]),
-            to_columns: |bytes| Ok(vec![SqlValue::Blob(bytes.to_vec())]),
-            from_columns: |columns| match columns {
-                [_, SqlValue::Blob(bytes)] => Ok(bytes.clone()),
-                other => panic!("{other:?}"),
-            },
-        },
-    }],
-    transactions: &[],
-    sqlite: &[Migration {
-        number: 1,
-        name: "init",
-        up: r#"CREATE TABLE "blob" ("id" BLOB NOT NULL, "bytes" BLOB NOT NULL,
-            "_rkcy_generation" INTEGER NOT NULL, "_rkcy_offset" INTEGER NOT NULL,
-            "_rkcy_index" INTEGER NOT NULL, "_rkcy_referrers" INTEGER NOT NULL DEFAULT 0,
-            "_rkcy_tokens" BLOB, "_rkcy_holds" BLOB, PRIMARY KEY ("id")) STRICT, WITHOUT ROWID;"#,
-        down: r#"DROP TABLE "blob";"#,
-    }],
-    postgres: &[],
-};
-
-struct Place {
-    dir: TempDir,
-    runtime: Runtime,
-}
-
-impl Place {
-    fn new() -> Place {
-        let mut runtime = tokio::runtime::Builder::new_multi_thread();
-        Place {
-            dir: tempfile::tempdir().unwrap(),
-            runtime: runtime.worker_threads(1).enable_all().build().unwrap(),
-        }
-    }
-
-    fn start(&self) -> Running {
-        let options = Options {
-            log: self.dir.path().join("log"),
-            store: self.dir.path().join("blobs.db"),
-            ..Options::default()
-        };
-        let logic = |_| -> Arc<dyn Logic> { Arc::new(Blobs) };
-        Running::start(&Platform { desc: &DESC, logic }, &options).unwrap()
-    }
-
-    /// Waits; where that takes for ever, the test fails.
-    fn wait<T>(&self, what: impl Future<Output = T>) -> T {
-        let waited = async { tokio::time::timeout(Duration::from_secs(30), what).await };
-        self.runtime.block_on(waited).expect("nobody answers")
-    }
-
-    fn outcome(&self, client: &Client, txn: Txn) -> Outcome {
-        self.wait(client.outcome(txn))
-    }
-
-    fn size(&self, client: &Client, key: u64) -> Outcome {
-        self.outcome(client, single(client, key, SIZE, 0))
-    }
-}
-
-fn single(client: &Client, key: u64, op: u16, size: usize) -> Txn {
-    let args = Bytes::from(size.to_string());
-    client
-        .single(BLOB, Key::of(&key), op, Access::Exclusive, args)
-        .unwrap()
-}
-
-fn is(size: usize) -> Outcome {
-    Outcome::Committed(Some(size.to_string().into()))
-}
+use support::blobs::{BLOB, BREAKS, DESC, FILL, SIZE, Site, fill, fill_all, is, single};
+use tokio::sync::Notify;
 
 /// Forty thousand kilobytes out of a few commands: more than the log takes in one append.
 #[test]
 fn changes_that_are_too_large_for_one_append_are_written() {
-    let place = Place::new();
+    let place = Site::new();
     let running = place.start();
     let client = running.client();
-    let mut draft = client.draft(Client::new_id(), 0);
     let size = 200 << 10;
-    for key in 0..200_u64 {
-        draft.step(rkcy_runtime::codegen::Spec {
-            concern: BLOB,
-            key: Some(Key::of(&key)),
-            op: FILL,
-            access: Access::Exclusive,
-            args: Args::Ready(size.to_string().into()),
-            keep: false,
-            after: Vec::new(),
-        });
-    }
-    draft.answer(Answer::Empty);
-    let txn = client.finish(draft).unwrap();
+    let txn = fill_all(0..200, size);
     assert_eq!(
         place.outcome(&client, txn),
         Outcome::Committed(Some(Bytes::new()))
@@ -181,7 +34,7 @@ fn changes_that_are_too_large_for_one_append_are_written() {
 /// A thread of the engine that panics ends the platform: who waits hears of it, and who comes after.
 #[test]
 fn after_a_failure_every_caller_is_answered() {
-    let place = Place::new();
+    let place = Site::new();
     let running = place.start();
     let client = running.client();
     for _ in 0..2 {
@@ -197,22 +50,25 @@ fn after_a_failure_every_caller_is_answered() {
 /// Clients that outlive their platform keep nobody waiting, and do not keep its files.
 #[test]
 fn who_calls_while_it_stops_is_answered() {
-    let place = Place::new();
+    let place = Site::new();
     let running = place.start();
     let client = running.client();
     let caller = client.clone();
+    let called = Arc::new(Notify::new());
+    let first = called.clone();
     let calls = place.runtime.spawn(async move {
         let mut answers = Vec::new();
         loop {
             let outcome = caller.outcome(single(&caller, 1, SIZE, 0)).await;
             let goes_on = matches!(outcome, Outcome::Committed(_));
             answers.push(outcome);
+            first.notify_one();
             if !goes_on {
                 return answers.len();
             }
         }
     });
-    std::thread::sleep(Duration::from_millis(200));
+    place.wait(called.notified());
     running.stop().unwrap();
     let answered = place.wait(calls).unwrap();
     assert!(answered > 1);
@@ -226,7 +82,7 @@ fn who_calls_while_it_stops_is_answered() {
 /// What does not fit the log at all was not written, and the caller hears just that.
 #[test]
 fn a_submission_that_no_log_takes_is_not_taken() {
-    let place = Place::new();
+    let place = Site::new();
     let running = place.start();
     let client = running.client();
     for size in [1 << 20, 40 << 20] {
@@ -239,4 +95,63 @@ fn a_submission_that_no_log_takes_is_not_taken() {
     }
     assert_eq!(place.size(&client, 1), is(0));
     running.stop().unwrap();
+}
+
+/// Who drops a platform gets its directory back, and its callers are answered.
+#[test]
+fn a_platform_that_is_dropped_gives_up_its_threads_and_files() {
+    let place = Site::new();
+    for size in 1..20 {
+        let running = place.start();
+        let client = running.client();
+        assert_eq!(place.outcome(&client, fill(&client, 1, size)), is(size));
+        let late = client.clone();
+        let waits = place.runtime.spawn(async move {
+            loop {
+                let outcome = late.outcome(single(&late, 1, SIZE, 0)).await;
+                if !matches!(outcome, Outcome::Committed(_)) {
+                    return outcome;
+                }
+            }
+        });
+        drop(running);
+        assert!(matches!(place.wait(waits).unwrap(), Outcome::NotTaken(_)));
+        let running = place.start();
+        assert_eq!(place.size(&running.client(), 1), is(size));
+        // Also where one must not block.
+        place.runtime.block_on(async move { drop(running) });
+    }
+}
+
+/// One worker thread is broken; what the other has done is in the database all the same.
+#[test]
+fn a_stop_drains_what_has_not_failed() {
+    let place = Site::new();
+    let options = Options {
+        partitions: Some(2),
+        threads: 2,
+        ..place.options()
+    };
+    let running = place
+        .try_start(&options, embedded::Options::default())
+        .unwrap();
+    let client = running.client();
+    let key_in = |index| {
+        let here = |key: &u64| partition_of(BLOB, &Key::of(key), 2).index == index;
+        (0..).find(here).unwrap()
+    };
+    assert_eq!(place.outcome(&client, fill(&client, key_in(1), 5)), is(5));
+    place.outcome(&client, fill(&client, key_in(0), BREAKS));
+    assert_eq!(running.stop().unwrap_err().code, "internal_error");
+    let stored = place.wait(async {
+        let tables = DESC.concerns.iter().map(|concern| concern.table);
+        let store = SqliteStore::open(&options.store, tables).await.unwrap();
+        let row = RowKey {
+            concern: BLOB,
+            key: Key::of(&key_in(1)),
+        };
+        let partition = partition_of(BLOB, &row.key, 2);
+        store.load(partition, vec![row]).await.unwrap().rows
+    });
+    assert_eq!(stored[0].1.value.as_ref().map(Bytes::len), Some(5));
 }

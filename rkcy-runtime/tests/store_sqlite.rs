@@ -11,6 +11,7 @@ use rkcy_core::storage::{Batch, StoredPosition};
 use rkcy_runtime::store::sqlite::SqliteStore;
 use rkcy_runtime::store::{Migration, MigrationState, SqlValue, Store, StoreError, TableDesc};
 use std::path::Path;
+use std::sync::Arc;
 
 const PARTITION: PartitionId = PartitionId {
     concern: ConcernId(1),
@@ -143,12 +144,16 @@ fn at(offset: u64) -> StoredPosition {
     }
 }
 
-fn batch(expected: StoredPosition, new: StoredPosition, rows: Vec<(RowKey, StoredRow)>) -> Batch {
-    Batch {
+fn batch(
+    expected: StoredPosition,
+    new: StoredPosition,
+    rows: Vec<(RowKey, StoredRow)>,
+) -> Arc<Batch> {
+    Arc::new(Batch {
         expected,
         new,
         rows: rows.into_iter().collect(),
-    }
+    })
 }
 
 async fn open(file: &Path) -> Result<SqliteStore, StoreError> {

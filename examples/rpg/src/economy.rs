@@ -3,8 +3,8 @@
 use crate::generated::txn::{Fund, SignUp, Trade};
 use crate::generated::{Character, CharacterRename, Currency, Offer, Player};
 use rand::RngExt;
+use rkcy_runtime::codegen::Access;
 use rkcy_runtime::codegen::{self, Bytes, Concern, Fault, Ref, Transaction, Txn, Uuid, op};
-use rkcy_runtime::codegen::{Access, Key};
 use rkcy_runtime::simulate::{Request, Workload, World};
 
 /// Sign-ups at the start of a run; the characters are few, so that they are contended.
@@ -135,7 +135,7 @@ fn single<C: Concern>(
     access: Access,
     args: Bytes,
 ) -> Result<Txn, Fault> {
-    request.single(C::ID, Key::of(key), op, access, args)
+    request.single::<C>(key, op, access, args)
 }
 
 /// Number of an operation, by its name in the schema; 0 where there is none.

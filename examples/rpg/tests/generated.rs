@@ -1,7 +1,8 @@
-//! Generated code at work: JSON in and out, drafts, columns.
+//! Generated code at work: JSON in and out, plans, columns.
 
 use rkcy_runtime::codegen::{
-    Class, Draft, Fault, OpDesc, Partitions, TransactionDesc, TxnId, Uuid, encode, serde_json,
+    Bytes, Class, Fault, OpDesc, Origin, Partitions, TransactionDesc, Txn, TxnId, Uuid, encode,
+    serde_json,
 };
 use rpg::generated::{Character, Currency, Item, PLATFORM, Player};
 use serde_json::{Value as Json, json};
@@ -30,16 +31,19 @@ fn operation(concern: &str, name: &str) -> &'static OpDesc {
         .expect("an operation of the concern")
 }
 
-fn draft(name: &str, params: Json) -> Result<Draft, Fault> {
-    let desc = transaction(name);
-    let mut draft = Draft::new(TxnId::from_parts(1, 2), desc.number, PLATFORM.schema);
-    (desc.draft_from_json)(params, &mut draft)?;
-    Ok(draft)
+fn planned(name: &str, params: Json) -> Result<Txn, Fault> {
+    let origin = Origin {
+        id: TxnId::from_parts(1, 2),
+        schema: PLATFORM.schema,
+        caller: &Bytes::new(),
+        partitions: &One,
+    };
+    (transaction(name).from_json)(params, origin)
 }
 
 /// Class, code and path of the fault.
 fn fault(name: &str, params: Json) -> (Class, String, String) {
-    let fault = draft(name, params).expect_err("a refusal");
+    let fault = planned(name, params).expect_err("a refusal");
     let (code, path) = (fault.code.into_owned(), fault.path.into_owned());
     (fault.class, code, path)
 }
@@ -108,10 +112,10 @@ fn a_require_on_parameters_refuses_at_once() {
 fn a_trade_is_two_visits_and_a_fund_is_one() {
     let other = "01890a5d-ac96-774b-bcce-b302099a8058";
     let side = |id: &str| json!({ "character": id, "currency": { "gold": 1 } });
-    let trade = draft("trade", json!({ "lhs": side(ID), "rhs": side(other) })).unwrap();
-    assert_eq!(trade.finish(&One).unwrap().visits.len(), 2);
-    let fund = draft("fund", json!({ "to": ID, "amount": {} })).unwrap();
-    assert_eq!(fund.finish(&One).unwrap().visits.len(), 1);
+    let trade = planned("trade", json!({ "lhs": side(ID), "rhs": side(other) })).unwrap();
+    assert_eq!(trade.visits.len(), 2);
+    let fund = planned("fund", json!({ "to": ID, "amount": {} })).unwrap();
+    assert_eq!(fund.visits.len(), 1);
 }
 
 fn bob() -> Character {

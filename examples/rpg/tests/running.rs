@@ -1,7 +1,7 @@
 //! The platform at work on real files, through its client.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use rkcy_runtime::codegen::{Class, Ref, Transaction, Uuid, derived_uuid};
+use rkcy_runtime::codegen::{Class, Ref, Uuid, derived_uuid};
 use rkcy_runtime::driver::{Client, Options, Running};
 use rpg::generated::txn::{Fund, SignUp, Trade};
 use rpg::generated::{Character, Currency, Offer};
@@ -108,10 +108,9 @@ fn one_id_runs_once_however_often_it_is_submitted() {
         amount: gold(7),
     };
     let id = Client::new_id();
-    let mut draft = client.draft(id, Fund::NUMBER);
-    fund.draft(&mut draft).unwrap();
+    let planned = client.plan(id, &fund).unwrap();
     place.runtime.block_on(async {
-        client.enqueue(client.finish(draft).unwrap()).await.unwrap();
+        client.enqueue(planned).await.unwrap();
         client.call_as(id, &fund).await.unwrap();
         client.call_as(id, &fund).await.unwrap();
     });

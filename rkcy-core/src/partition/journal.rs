@@ -3,12 +3,12 @@
 //! Owns every setter of the state. Nothing else writes to it, so nothing can be forgotten in a change
 //! record or survive an application that had to be taken back.
 
-use super::{Effect, Input, Partition};
+use super::{Due, Effect, Input, Partition};
 use crate::bugs::{self, Bug};
 use crate::id::{PartitionId, Position, TxnId};
 use crate::key::RowKey;
 use crate::rows::{Replaced, StoredRow};
-use crate::state::{EntryKey, Known, Lock, Trail, Waiting};
+use crate::state::{EntryKey, Known, Lock, Parked, Trail, Waiting};
 use crate::wire::Wire;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -21,7 +21,10 @@ pub(super) enum Undo {
     Outbound(PartitionId, Option<u64>),
     Lock(RowKey, Option<Lock>),
     Queued(RowKey, (Position, u32)),
-    Dequeued(RowKey, Box<Waiting>),
+    /// With its place in the queue.
+    Dequeued(RowKey, Box<Waiting>, usize),
+    Hold(RowKey, Option<Vec<TxnId>>),
+    Parked(TxnId, Option<Box<Parked>>),
     Trail(TxnId, Option<Trail>),
     Id(TxnId, Option<Known>),
     Row(RowKey, Option<Replaced>),
@@ -59,6 +62,18 @@ impl Partition {
         self.undo.push(Undo::Trail(txn, before));
     }
 
+    pub(super) fn set_hold(&mut self, row: &RowKey, holders: Option<Vec<TxnId>>) {
+        self.digest(8, row, &holders);
+        let before = replace(&mut self.state.holds, row.clone(), holders);
+        self.undo.push(Undo::Hold(row.clone(), before));
+    }
+
+    pub(super) fn set_parked(&mut self, txn: TxnId, parked: Option<Parked>) {
+        self.digest(9, &txn, &parked);
+        let before = replace(&mut self.state.parked, txn, parked);
+        self.undo.push(Undo::Parked(txn, before.map(Box::new)));
+    }
+
     pub(super) fn set_id(&mut self, id: TxnId, known: Option<Known>) {
         self.digest(4, &id, &known);
         let before = self.state.ids.set(id, known);
@@ -79,6 +94,7 @@ impl Partition {
         self.digest(6, group, &waiting);
         self.undo
             .push(Undo::Queued(group.clone(), (waiting.at, waiting.nth)));
+        self.due.extend(due(group, &waiting));
         self.state
             .queues
             .entry(group.clone())
@@ -88,19 +104,26 @@ impl Partition {
 
     /// Takes the visit that has waited longest for `group`.
     pub(super) fn dequeue(&mut self, group: &RowKey) -> Option<Waiting> {
+        let place = match bugs::on(Bug::QueueOrderBroken) {
+            true => self.state.queues.get(group)?.len().checked_sub(1)?,
+            false => 0,
+        };
+        self.dequeue_at(group, place)
+    }
+
+    /// Takes a visit out of the queue of `group`.
+    pub(super) fn dequeue_at(&mut self, group: &RowKey, place: usize) -> Option<Waiting> {
         let queue = self.state.queues.get_mut(group)?;
-        let broken = bugs::on(Bug::QueueOrderBroken);
-        let waiting = if broken {
-            queue.pop_back()
-        } else {
-            queue.pop_front()
-        }?;
+        let waiting = queue.remove(place)?;
         if queue.is_empty() {
             self.state.queues.remove(group);
         }
+        if let Some(due) = due(group, &waiting) {
+            self.due.remove(&due);
+        }
         self.digest(7, group, &(waiting.at, u64::from(waiting.nth)));
-        self.undo
-            .push(Undo::Dequeued(group.clone(), Box::new(waiting.clone())));
+        let taken = Box::new(waiting.clone());
+        self.undo.push(Undo::Dequeued(group.clone(), taken, place));
         Some(waiting)
     }
 
@@ -117,20 +140,24 @@ impl Partition {
                 Undo::Trail(txn, before) => drop(replace(&mut self.state.trails, txn, before)),
                 Undo::Id(id, before) => drop(self.state.ids.set(id, before)),
                 Undo::Row(key, before) => self.rows.undo(&key, before),
+                Undo::Hold(row, before) => drop(replace(&mut self.state.holds, row, before)),
+                Undo::Parked(txn, before) => {
+                    drop(replace(&mut self.state.parked, txn, before.map(|it| *it)));
+                }
                 Undo::Queued(group, _) => {
                     if let Some(queue) = self.state.queues.get_mut(&group) {
-                        queue.pop_back();
+                        if let Some(due) = queue.pop_back().and_then(|last| due(&group, &last)) {
+                            self.due.remove(&due);
+                        }
                         if queue.is_empty() {
                             self.state.queues.remove(&group);
                         }
                     }
                 }
-                Undo::Dequeued(group, waiting) => {
-                    self.state
-                        .queues
-                        .entry(group)
-                        .or_default()
-                        .push_front(*waiting);
+                Undo::Dequeued(group, waiting, place) => {
+                    self.due.extend(due(&group, &waiting));
+                    let queue = self.state.queues.entry(group).or_default();
+                    queue.insert(place, *waiting);
                 }
             }
         }
@@ -152,6 +179,7 @@ impl Partition {
                     number.put(scratch);
                     envelope.put(scratch);
                 }
+                Effect::Saga(..) => {}
                 Effect::Answer(reply) => {
                     reply.to.0.put(scratch);
                     reply.txn.put(scratch);
@@ -179,12 +207,26 @@ impl Partition {
                 Undo::Lock(group, _) => EntryKey::Lock(group),
                 Undo::Trail(txn, _) => EntryKey::Trail(txn),
                 Undo::Queued(group, (at, nth)) => EntryKey::Waiting(group, at, nth),
-                Undo::Dequeued(group, waiting) => EntryKey::Waiting(group, waiting.at, waiting.nth),
+                Undo::Dequeued(group, waiting, _) => {
+                    EntryKey::Waiting(group, waiting.at, waiting.nth)
+                }
+                Undo::Hold(row, _) => EntryKey::Hold(row),
+                Undo::Parked(txn, _) => EntryKey::Parked(txn),
             };
             self.touched.insert(key);
         }
         self.state.ids.forget_through(scalars.floor);
     }
+}
+
+/// When a waiting visit has waited for as long as its caller allows. What undoes waits for ever.
+pub(super) fn due(group: &RowKey, waiting: &Waiting) -> Option<Due> {
+    let bounded = waiting.txn.budget != 0 && waiting.txn.turned.is_none();
+    bounded.then(|| Due {
+        at: waiting.since.saturating_add(u64::from(waiting.txn.budget)),
+        group: group.clone(),
+        queued: (waiting.at, waiting.nth),
+    })
 }
 
 /// Sets or removes; gives back what was there.

@@ -1,26 +1,33 @@
-//! A visit: locks, steps, the commit point, and the end of a transaction.
+//! A visit: queues, locks, steps, and the commit point.
 
-use super::{Effect, Halt, Partition};
+use super::{Halt, Partition};
 use crate::bugs::{self, Bug};
 use crate::fault::{Class, Fault};
-use crate::frame::{Body, Head, Kind};
-use crate::id::{PartitionId, TxnId};
+use crate::frame::{Head, Kind};
+use crate::id::TxnId;
 use crate::key::RowKey;
 use crate::logic::{Call, Context, Row};
 use crate::plan;
 use crate::state::{Known, Lock, Waiting};
-use crate::txn::{Access, Answer, Args, Mode, Outcome, ReplyTo, Step, Txn};
+use crate::txn::{Access, Answer, Args, Mode, Outcome, Step, Txn, Undo};
 use crate::wire::Wire;
 use bytes::Bytes;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Copies of the rows of a group, while a visit runs on them.
-type Copies = Vec<(RowKey, Row)>;
+/// Copies of rows of a group, while a visit runs on them.
+pub(super) type Copies = BTreeMap<RowKey, Row>;
+
+/// What the steps of a visit came to.
+struct Done {
+    copies: Copies,
+    /// How the steps are undone; in a saga.
+    undo: Vec<Undo>,
+}
 
 /// Why a visit did not get through.
 enum Stopped {
-    Cold(RowKey),
+    Cold(Vec<RowKey>),
     Refused(Fault),
 }
 
@@ -44,54 +51,117 @@ impl Partition {
             let others_wait = !was_waiting && self.state.queues.contains_key(&group);
             let past = txn.mode == Mode::Read && bugs::on(Bug::ReadWithoutLock);
             if !holds && !past && (others_wait || !fits(lock, access)) {
-                self.wait(group, txn);
-                return Ok(());
+                return self.wait(group, txn);
             }
             was_waiting = false;
-            let copies = match self.run_steps(&mut txn, &group) {
-                Ok(copies) => copies,
-                Err(Stopped::Cold(row)) => return Err(Halt::Cold(vec![row])),
-                Err(Stopped::Refused(fault)) => {
-                    self.abort(&txn, fault);
-                    return Ok(());
-                }
+            // What undoes and is refused is parked as it came.
+            let came = txn.turned.is_some().then(|| txn.clone());
+            let went = match self.run_steps(&mut txn, &group) {
+                Ok(done) => self.took_place(txn, group, access, done),
+                Err(Stopped::Cold(rows)) => return Err(Halt::Cold(rows)),
+                Err(Stopped::Refused(fault)) => self.refuse(came.unwrap_or(txn), fault),
             };
-            if txn.visits.len() == usize::from(txn.next) + 1 && txn.unplanned.is_empty() {
-                self.commit(txn, &group, copies);
-                return Ok(());
-            }
-            if let Err(fault) = self.plan_next(&mut txn) {
-                self.abort(&txn, fault);
-                return Ok(());
-            }
-            let Some(next) = txn.visit().map(crate::txn::Visit::at) else {
-                return Ok(());
-            };
-            let travels = (next != self.id).then(|| txn.to_wire());
-            if let Some(body) = &travels
-                && let Err(fault) = self.fits_a_record(body.len())
-            {
-                self.abort(&txn, fault);
-                return Ok(());
-            }
-            self.keep_pending(&txn, group, access, copies, next);
-            if let Some(body) = travels {
-                self.send(next, Head::of_txn(Kind::Visit, &txn), body);
-                return Ok(());
+            match went {
+                Some(here) => txn = here,
+                None => return Ok(()),
             }
         }
     }
 
+    /// The steps of a visit went through: commits, or goes on to the next visit. Gives the transaction back
+    /// where that is in this partition.
+    fn took_place(
+        &mut self,
+        mut txn: Txn,
+        group: RowKey,
+        access: Access,
+        done: Done,
+    ) -> Option<Txn> {
+        let is_last = txn.visits.len() == usize::from(txn.next) + 1 && txn.unplanned.is_empty();
+        if txn.mode == Mode::Saga {
+            self.take_effect(&mut txn, done.copies, done.undo);
+            if is_last {
+                match txn.turned.clone() {
+                    Some(fault) => self.abort(&txn, fault),
+                    None => self.commit(txn, &group, Copies::new()),
+                }
+                return None;
+            }
+            return match self.advance(&mut txn) {
+                Ok(()) => self.go_to_next(txn, None),
+                Err(fault) => self.turn_around(txn, fault),
+            };
+        }
+        if is_last {
+            self.commit(txn, &group, done.copies);
+            return None;
+        }
+        if let Err(fault) = self.advance(&mut txn) {
+            self.abort(&txn, fault);
+            return None;
+        }
+        self.keep_pending(&txn, &group, access, done.copies);
+        self.go_to_next(txn, Some(group))
+    }
+
+    /// Moves on to the next visit, if it can be made and reached.
+    fn advance(&mut self, txn: &mut Txn) -> Result<(), Fault> {
+        txn.next += 1;
+        plan::check(txn)
+            .map_err(|stuck| Fault::new(Class::Invalid, "no_plan", stuck.to_string()))?;
+        let limit = self.state.scalars.settings.visits;
+        if txn.visits.len() > usize::from(limit) {
+            let message = format!("a transaction makes at most {limit} visits");
+            return Err(Fault::new(Class::Bound, "too_many_visits", message));
+        }
+        let travels = txn.visit().is_some_and(|visit| visit.at() != self.id);
+        match travels && txn.turned.is_none() {
+            true => self.fits_a_record(txn.to_wire().len()),
+            false => Ok(()),
+        }
+    }
+
+    /// Leaves a trail and sends the transaction on; gives it back where its next visit is in this partition.
+    /// `locked` is the group that it holds since the visit just made.
+    pub(super) fn go_to_next(&mut self, txn: Txn, locked: Option<RowKey>) -> Option<Txn> {
+        let next = txn.visit().map(crate::txn::Visit::at)?;
+        self.remember_running(&txn);
+        // Only partitions that have made a visit get the Release that ends a trail.
+        if txn.made().iter().any(|visit| visit.at() == self.id) {
+            let mut trail = self.state.trails.get(&txn.id).cloned().unwrap_or_default();
+            if let Some(group) = locked.filter(|group| !trail.groups.contains(group)) {
+                trail.groups.push(group);
+            }
+            trail.next = (next != self.id).then_some(next);
+            self.set_trail(txn.id, Some(trail));
+        }
+        if next == self.id {
+            return Some(txn);
+        }
+        self.send(next, Head::of_txn(Kind::Visit, &txn), txn.to_wire());
+        None
+    }
+
+    /// A visit was refused: a transaction ends, a saga turns around. Gives back what goes on here.
+    pub(super) fn refuse(&mut self, txn: Txn, fault: Fault) -> Option<Txn> {
+        match (txn.mode, &txn.turned) {
+            (Mode::Saga, None) => return self.turn_around(txn, fault),
+            (Mode::Saga, Some(_)) => self.park(&txn, fault),
+            (Mode::Transaction | Mode::Read, _) => self.abort(&txn, fault),
+        }
+        None
+    }
+
     /// Queues a visit behind those that wait for the group.
-    fn wait(&mut self, group: RowKey, txn: Txn) {
-        let length = self
-            .state
-            .queues
-            .get(&group)
-            .map_or(0, |queue| queue.len() as u64);
+    fn wait(&mut self, group: RowKey, txn: Txn) -> Result<(), Halt> {
+        let queue = self.state.queues.get(&group);
+        let length = queue.map_or(0, |queue| queue.len() as u64);
         let limit = self.state.scalars.settings.queue;
         let halved = u64::from(limit) >> u32::from(bugs::on(Bug::QueueBoundHalved));
-        let fits = if length >= halved && !bugs::on(Bug::QueueUnbounded) {
+        let fits = if txn.turned.is_some() && !bugs::on(Bug::BoundRefusesUndo) {
+            // No bound refuses what undoes.
+            Ok(())
+        } else if length >= halved && !bugs::on(Bug::QueueUnbounded) {
             let name = self.logic.concern_name(group.concern);
             let message = format!("{limit} visits wait for this {name}: try again later");
             Err(Fault::new(Class::Bound, "queue_full", message))
@@ -105,10 +175,12 @@ impl Partition {
             if txn.next == 0 {
                 // Nothing was remembered, so nobody can say that no copy of it will run.
                 self.answer(txn.reply, txn.id, Outcome::NotTaken(fault));
-            } else {
-                self.abort(&txn, fault);
+                return Ok(());
             }
-            return;
+            return match self.refuse(txn, fault) {
+                Some(here) => self.visit(here, false),
+                None => Ok(()),
+            };
         }
         self.remember_running(&txn);
         let (at, nth, since) = (self.state.position, self.queued, self.state.scalars.clock);
@@ -122,125 +194,176 @@ impl Partition {
                 txn,
             },
         );
+        Ok(())
     }
 
     /// From the moment it waits or travels, a copy of the transaction must be recognised.
     fn remember_running(&mut self, txn: &Txn) {
         let new = txn.next == 0 || txn.home() == Some(self.id);
-        if new && txn.mode == Mode::Transaction && self.state.ids.get(txn.id).is_none() {
+        if new && txn.is_remembered() && self.state.ids.get(txn.id).is_none() {
             self.set_id(txn.id, Some(Known::Running(Vec::new())));
         }
     }
 
     /// Runs the steps of the visit on copies of the group's rows.
-    fn run_steps(&mut self, txn: &mut Txn, group: &RowKey) -> Result<Copies, Stopped> {
+    fn run_steps(&mut self, txn: &mut Txn, group: &RowKey) -> Result<Done, Stopped> {
         let at = usize::from(txn.next);
-        let steps = std::mem::take(&mut txn.visits[at].steps);
-        let mut copies = Copies::new();
-        if !steps.is_empty() {
-            copies.push((group.clone(), Row::new(self.value_for(txn.id, group)?)));
-        }
-        for step in steps {
-            let result = self.run_step(txn, &step, group, &mut copies[0].1)?;
+        let mut steps = VecDeque::from(std::mem::take(&mut txn.visits[at].steps));
+        let mut done = Done {
+            copies: Copies::new(),
+            undo: Vec::new(),
+        };
+        // Whether there is a result that the rest of the transaction does not know of yet.
+        let mut news = false;
+        loop {
+            let wanted = match steps.front() {
+                Some(step) => !step.is_complete() || is_check_ready(txn),
+                None => true,
+            };
+            if news && wanted {
+                txn.visits[at].steps = steps.into();
+                self.revise(txn)?;
+                steps = std::mem::take(&mut txn.visits[at].steps).into();
+                news = false;
+            }
+            let Some(step) = steps.pop_front() else {
+                break;
+            };
+            let row = match step.row(group) {
+                Some(row) if step.is_complete() => row.clone(),
+                _ => return Err(incomplete(&step).into()),
+            };
+            if !done.copies.contains_key(&row) {
+                let Some(value) = self.value_for(txn.id, group, &row) else {
+                    return Err(Stopped::Cold(self.cold_rows(txn.id, group, &row, &steps)));
+                };
+                done.copies.insert(row.clone(), Row::new(value));
+            }
+            let Some(copy) = done.copies.get_mut(&row) else {
+                continue;
+            };
+            let result = self.run_step(txn, &step, &row, copy)?;
+            if let (Some(op), Args::Ready(args)) = (step.undo, &step.args) {
+                done.undo.push(Undo {
+                    number: step.number,
+                    visit: txn.next,
+                    place: step.place.clone(),
+                    op,
+                    args: args.clone(),
+                    result: result.clone(),
+                });
+            }
+            if txn.late {
+                txn.note_done(step.number);
+            }
             if step.keep {
                 txn.keep(step.number, result);
-                self.run_checks(txn)?;
+                news = txn.late;
             }
         }
-        if let Some((row, _)) = copies.iter().find(|(_, copy)| self.is_too_large(copy)) {
-            let limit = self.state.scalars.settings.row_bytes;
-            let name = self.logic.concern_name(row.concern);
+        for (row, copy) in &done.copies {
+            self.check_row(txn.id, row, copy)?;
+        }
+        Ok(done)
+    }
+
+    /// What a copy must fulfil to become the committed row.
+    fn check_row(&self, txn: TxnId, row: &RowKey, copy: &Row) -> Result<(), Fault> {
+        if !copy.is_changed() {
+            return Ok(());
+        }
+        let name = self.logic.concern_name(row.concern);
+        let Some(value) = copy.value() else {
+            let holders = self.state.holds.get(row);
+            let held = holders.is_some_and(|holders| holders.iter().any(|holder| *holder != txn));
+            if held && !bugs::on(Bug::HeldRowDeleted) {
+                let message = format!("a saga that is not through yet has changed this {name}");
+                return Err(Fault::new(Class::Refusal, "in_use", message));
+            }
+            return Ok(());
+        };
+        let limit = self.state.scalars.settings.row_bytes;
+        if value.len() > limit as usize {
             let message = format!("this {name} would be larger than {limit} bytes");
-            return Err(Fault::new(Class::Bound, "instance_too_large", message).into());
+            return Err(Fault::new(Class::Bound, "instance_too_large", message));
         }
-        Ok(copies)
+        Ok(())
     }
 
-    fn is_too_large(&self, copy: &Row) -> bool {
-        let limit = self.state.scalars.settings.row_bytes as usize;
-        copy.is_changed() && copy.value().is_some_and(|value| value.len() > limit)
+    /// Plans the rest anew with the results so far; a `require` may refuse now.
+    fn revise(&self, txn: &mut Txn) -> Result<(), Fault> {
+        let rest = self.rest(txn)?;
+        plan::revise(txn, rest, &*self.logic);
+        Ok(())
     }
 
-    /// What the transaction sees of a row: its own pending value, else the committed one.
-    fn value_for(&mut self, txn: TxnId, row: &RowKey) -> Result<Option<Bytes>, Stopped> {
-        if let Some(Lock::Exclusive { holder, pending }) = self.state.locks.get(row)
-            && *holder == txn
-            && !bugs::on(Bug::ReentryFromCommitted)
-            && let Ok(found) = pending.binary_search_by(|(key, _)| key.cmp(row))
-        {
-            return Ok(pending[found].1.clone());
+    /// What is left of a transaction, as its body tells.
+    fn rest(&self, txn: &Txn) -> Result<crate::txn::Rest, Fault> {
+        if txn.schema != self.logic.schema() {
+            let message = "the schema has changed since it was submitted: submit it again";
+            return Err(Fault::refusal("schema_changed", message));
         }
-        match self.rows.get(row) {
-            Some(row) => Ok(row.value.clone()),
-            None => Err(Stopped::Cold(row.clone())),
+        guard(|| self.logic.resume(txn))
+    }
+
+    /// What the transaction sees of a row: its own pending value, else the committed one; `None` where the
+    /// row is not in memory.
+    fn value_for(&mut self, txn: TxnId, group: &RowKey, row: &RowKey) -> Option<Option<Bytes>> {
+        if let Some(pending) = self.pending(txn, group, row) {
+            return Some(pending.clone());
         }
+        self.rows.get(row).map(|row| row.value.clone())
+    }
+
+    /// What an earlier visit of the transaction has made of the row.
+    fn pending(&self, txn: TxnId, group: &RowKey, row: &RowKey) -> Option<&Option<Bytes>> {
+        match self.state.locks.get(group)? {
+            Lock::Exclusive { holder, pending }
+                if *holder == txn && !bugs::on(Bug::ReentryFromCommitted) =>
+            {
+                let found = pending.binary_search_by(|(key, _)| key.cmp(row)).ok()?;
+                Some(&pending[found].1)
+            }
+            _ => None,
+        }
+    }
+
+    /// The row that was missed, and those that the steps behind it will miss.
+    fn cold_rows(
+        &self,
+        txn: TxnId,
+        group: &RowKey,
+        missed: &RowKey,
+        steps: &VecDeque<Step>,
+    ) -> Vec<RowKey> {
+        let mut cold = vec![missed.clone()];
+        for row in steps.iter().filter_map(|step| step.row(group)) {
+            let there = self.rows.contains(row) || self.pending(txn, group, row).is_some();
+            if !there && !cold.contains(row) {
+                cold.push(row.clone());
+            }
+        }
+        cold
     }
 
     fn run_step(
         &self,
         txn: &Txn,
         step: &Step,
-        group: &RowKey,
-        row: &mut Row,
+        row: &RowKey,
+        copy: &mut Row,
     ) -> Result<Bytes, Fault> {
-        let logic = &self.logic;
-        guard(|| {
-            let late;
-            let args = match &step.args {
-                Args::Ready(args) => args,
-                Args::Late => {
-                    late = logic.args(txn, step.number)?;
-                    &late
-                }
-            };
-            let context = Context::new(txn.id, step.number, &txn.caller);
-            logic.run(
-                &Call {
-                    row: group,
-                    op: step.op,
-                    args,
-                    context,
-                },
-                row,
-            )
-        })
-    }
-
-    /// Evaluates the `require`s whose results are all there.
-    fn run_checks(&self, txn: &mut Txn) -> Result<(), Fault> {
-        let mut checks = std::mem::take(&mut txn.checks);
-        let mut refused = None;
-        checks.retain(|check| {
-            let waits = check.after.iter().any(|step| txn.result(*step).is_none());
-            if !waits && refused.is_none() {
-                refused = guard(|| self.logic.check(txn, check.number)).err();
-            }
-            waits
-        });
-        txn.checks = checks;
-        refused.map_or(Ok(()), Err)
-    }
-
-    /// Moves on to the next visit; plans it where its key has only now come out of a result.
-    fn plan_next(&self, txn: &mut Txn) -> Result<(), Fault> {
-        txn.next += 1;
-        if txn.visit().is_none() {
-            let mut unplanned = std::mem::take(&mut txn.unplanned);
-            for waiting in unplanned.iter_mut().filter(|waiting| waiting.key.is_none()) {
-                if waiting.after.iter().all(|step| txn.result(*step).is_some()) {
-                    waiting.key = Some(guard(|| self.logic.key(txn, waiting.step.number))?);
-                }
-            }
-            txn.unplanned = unplanned;
-            plan::extend(txn, &*self.logic)
-                .map_err(|stuck| Fault::new(Class::Invalid, "no_plan", stuck.to_string()))?;
-        }
-        let limit = self.state.scalars.settings.visits;
-        if txn.visits.len() > usize::from(limit) {
-            let message = format!("a transaction makes at most {limit} visits");
-            return Err(Fault::new(Class::Bound, "too_many_visits", message));
-        }
-        Ok(())
+        let Args::Ready(args) = &step.args else {
+            return Err(incomplete(step));
+        };
+        let context = Context::new(txn.id, step.number, &txn.caller);
+        let call = Call {
+            row,
+            op: step.op,
+            args,
+            context,
+        };
+        guard(|| self.logic.run(&call, copy))
     }
 
     /// Whether a transaction of so many bytes may travel, or wait.
@@ -254,19 +377,11 @@ impl Partition {
     }
 
     /// Keeps what the visit has changed as pending values under the group's lock.
-    fn keep_pending(
-        &mut self,
-        txn: &Txn,
-        group: RowKey,
-        access: Access,
-        copies: Copies,
-        next: PartitionId,
-    ) {
-        self.remember_running(txn);
+    fn keep_pending(&mut self, txn: &Txn, group: &RowKey, access: Access, copies: Copies) {
         if access == Access::Shared && bugs::on(Bug::SharedLockNotKept) {
             return;
         }
-        let lock = match (self.state.locks.get(&group).cloned(), access) {
+        let lock = match (self.state.locks.get(group).cloned(), access) {
             (Some(Lock::Shared(mut txns)), _) => {
                 if let Err(place) = txns.binary_search(&txn.id) {
                     txns.insert(place, txn.id);
@@ -278,18 +393,12 @@ impl Partition {
                 holder: txn.id,
                 pending: merge(pending, copies),
             },
-            (None, Access::Exclusive) => Lock::Exclusive {
+            (None, Access::Exclusive | Access::Delete) => Lock::Exclusive {
                 holder: txn.id,
                 pending: merge(Vec::new(), copies),
             },
         };
-        self.set_lock(&group, Some(lock));
-        let mut trail = self.state.trails.get(&txn.id).cloned().unwrap_or_default();
-        if !trail.groups.contains(&group) {
-            trail.groups.push(group);
-        }
-        trail.next = (next != self.id).then_some(next);
-        self.set_trail(txn.id, Some(trail));
+        self.set_lock(group, Some(lock));
     }
 
     /// The commit point: the last visit went through.
@@ -297,114 +406,44 @@ impl Partition {
         let result = match txn.answer {
             Answer::Empty => Ok(Bytes::new()),
             Answer::Step(number) => Ok(txn.result(number).cloned().unwrap_or_default()),
-            Answer::Late => guard(|| self.logic.answer(&txn)),
+            Answer::Late => self.rest(&txn).and_then(|rest| {
+                rest.answer.ok_or_else(|| {
+                    let message = "the body of the transaction tells no result";
+                    Fault::new(Class::Corrupt, "no_result", message)
+                })
+            }),
         };
         let result = match result {
             Ok(result) => result,
+            Err(fault) if txn.mode == Mode::Saga => {
+                // Nothing is undone for a result that cannot be told: what was asked for has been done.
+                return self.finish_txn(&txn, Outcome::Refused(fault), true);
+            }
             Err(fault) => return self.abort(&txn, fault),
         };
-        if let Some(Lock::Exclusive { pending, .. }) = self.state.locks.get(group) {
+        if let Some(Lock::Exclusive { pending, .. }) = self.state.locks.get(group)
+            && txn.mode == Mode::Transaction
+        {
             // Its own earlier visit: what that one left pending, with this one's changes over it.
             let pending = merge(pending.clone(), copies);
-            self.set_lock(
-                group,
-                Some(Lock::Exclusive {
-                    holder: txn.id,
-                    pending,
-                }),
-            );
+            let holder = txn.id;
+            self.set_lock(group, Some(Lock::Exclusive { holder, pending }));
         } else {
-            for (key, copy) in copies {
-                if copy.is_changed() {
-                    self.set_row(&key, copy.into_value());
-                }
+            self.write_rows(copies);
+        }
+        self.finish_txn(&txn, Outcome::Committed(Some(result)), true);
+    }
+
+    /// Makes changed copies the committed rows.
+    pub(super) fn write_rows(&mut self, copies: Copies) {
+        for (key, copy) in copies {
+            if copy.is_changed() {
+                self.set_row(&key, copy.into_value());
             }
         }
-        let outcome = Outcome::Committed(Some(result));
-        self.finish(txn.id, &txn.passed(), txn.mode, txn.reply, outcome, true);
     }
 
-    /// Ends a transaction without effect.
-    fn abort(&mut self, txn: &Txn, fault: Fault) {
-        let outcome = Outcome::Refused(fault);
-        self.finish(txn.id, &txn.passed(), txn.mode, txn.reply, outcome, false);
-    }
-
-    /// Ends a transaction whose body cannot be read, by what its head says (rule 7).
-    pub(super) fn give_up(&mut self, head: &Head, fault: Fault) {
-        let outcome = Outcome::Refused(fault);
-        self.finish(
-            head.txn,
-            &head.passed,
-            Mode::Transaction,
-            head.reply,
-            outcome,
-            false,
-        );
-    }
-
-    /// Releases every lock, tells the first partition and the caller.
-    fn finish(
-        &mut self,
-        id: TxnId,
-        passed: &[PartitionId],
-        mode: Mode,
-        reply: ReplyTo,
-        outcome: Outcome,
-        commit: bool,
-    ) {
-        let others: Vec<PartitionId> = passed.iter().copied().filter(|to| *to != self.id).collect();
-        for (nth, to) in others.iter().enumerate() {
-            if bugs::on(Bug::ReleaseMissing) && nth == 1 {
-                continue;
-            }
-            let body = Body::Release(commit).encode();
-            self.send(*to, Head::plain(Kind::Release, id), body);
-        }
-        self.release_here(id, commit);
-        match passed.first() {
-            Some(home) if *home != self.id => {
-                let body = Body::Outcome(outcome.abridged()).encode();
-                self.send(*home, Head::plain(Kind::Outcome, id), body);
-            }
-            _ if mode == Mode::Transaction => self.end(id, &outcome),
-            _ => {}
-        }
-        self.effects.push(Effect::Answer(crate::frame::Reply {
-            to: reply,
-            txn: id,
-            outcome,
-        }));
-    }
-
-    /// Ends the locks of a transaction in this partition; on a commit its pending values become the
-    /// committed ones. A transaction that holds nothing here is passed over.
-    pub(super) fn release_here(&mut self, id: TxnId, commit: bool) {
-        let Some(trail) = self.state.trails.get(&id).cloned() else {
-            return;
-        };
-        self.set_trail(id, None);
-        for group in trail.groups {
-            match self.state.locks.get(&group).cloned() {
-                Some(Lock::Exclusive { holder, pending }) if holder == id => {
-                    self.set_lock(&group, None);
-                    if commit || bugs::on(Bug::AbortKeepsPending) {
-                        for (row, value) in pending {
-                            self.set_row(&row, value);
-                        }
-                    }
-                }
-                Some(Lock::Shared(mut txns)) => {
-                    txns.retain(|txn| *txn != id);
-                    self.set_lock(&group, (!txns.is_empty()).then_some(Lock::Shared(txns)));
-                }
-                _ => {}
-            }
-            self.released.push_back(group);
-        }
-    }
-
-    /// Makes a visit that has waited, unless it has waited for longer than its caller allows.
+    /// Makes a visit that has waited.
     fn go_on(&mut self, waiting: Waiting) -> Result<(), Halt> {
         let waited = self.state.scalars.clock.saturating_sub(waiting.since);
         let mut txn = waiting.txn;
@@ -412,18 +451,48 @@ impl Partition {
             txn.budget = 30;
         }
         if txn.budget != 0 {
-            let left = u64::from(txn.budget).saturating_sub(waited);
-            let Some(left) = u32::try_from(left).ok().filter(|left| *left > 0) else {
-                let message = format!(
-                    "it has waited in queues for longer than its {} ms",
-                    txn.budget
-                );
-                self.abort(&txn, Fault::new(Class::Bound, "deadline", message));
-                return Ok(());
-            };
-            txn.budget = left;
+            // Who has waited for too long was taken out of the queue before.
+            let left = u64::from(txn.budget).saturating_sub(waited).max(1);
+            txn.budget = u32::try_from(left).unwrap_or(u32::MAX);
         }
         self.visit(txn, true)
+    }
+
+    /// Refuses the visits that have waited in queues for as long as their callers allow.
+    pub(super) fn expire(&mut self) -> Result<(), Halt> {
+        while let Some(due) = self.due.first() {
+            if due.at > self.state.scalars.clock {
+                break;
+            }
+            let due = due.clone();
+            let queue = self.state.queues.get(&due.group);
+            let place = queue.and_then(|queue| {
+                (queue.iter()).position(|waiting| (waiting.at, waiting.nth) == due.queued)
+            });
+            let Some(waiting) = place.and_then(|place| self.dequeue_at(&due.group, place)) else {
+                self.due.remove(&due);
+                continue;
+            };
+            let budget = waiting.txn.budget;
+            let message = format!("it has waited in queues for longer than its {budget} ms");
+            let fault = Fault::new(Class::Bound, "deadline", message);
+            self.take_out(due.group, waiting, fault)?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a visit that was taken out of a queue; those behind it may fit now.
+    pub(super) fn take_out(
+        &mut self,
+        group: RowKey,
+        waiting: Waiting,
+        fault: Fault,
+    ) -> Result<(), Halt> {
+        self.released.push_back(group);
+        match self.refuse(waiting.txn, fault) {
+            Some(here) => self.visit(here, false),
+            None => Ok(()),
+        }
     }
 
     /// Runs the visits that waited for what was released, in order, as far as they fit.
@@ -447,7 +516,7 @@ impl Partition {
 }
 
 /// The visit to serve next: the one that has waited longest.
-pub(super) fn next_in(queue: &VecDeque<Waiting>) -> Option<&Waiting> {
+fn next_in(queue: &VecDeque<Waiting>) -> Option<&Waiting> {
     if bugs::on(Bug::QueueOrderBroken) {
         return queue.back();
     }
@@ -461,6 +530,20 @@ fn fits(lock: Option<&Lock>, access: Access) -> bool {
         Some(Lock::Shared(_)) => access == Access::Shared,
         Some(Lock::Exclusive { .. }) => false,
     }
+}
+
+/// Whether a `require` can be judged that could not before.
+fn is_check_ready(txn: &Txn) -> bool {
+    let is_done = |number: &u16| txn.done.binary_search(number).is_ok();
+    txn.checks
+        .iter()
+        .any(|check| check.after.iter().all(is_done))
+}
+
+/// A step whose row or payload should be known by now.
+fn incomplete(step: &Step) -> Fault {
+    let message = format!("what step {} needs was never told", step.number);
+    Fault::new(Class::Corrupt, "incomplete_step", message)
 }
 
 /// Pending values with the changed copies over them.

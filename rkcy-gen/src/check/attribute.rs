@@ -12,9 +12,12 @@ pub(super) enum On {
     Key,
     MessageField,
     Parameter,
+    /// A parameter of a function: what it is given has been checked where it comes from.
+    FunctionParameter,
     Result,
     EnumValue,
-    /// A concern, message, enum or transaction.
+    Concern,
+    /// A message, enum or transaction.
     Declaration,
 }
 
@@ -28,6 +31,8 @@ pub(super) struct Attributes<'a> {
     pub(super) tag: Option<u32>,
     pub(super) tag_span: Option<Span>,
     pub(super) immutable: bool,
+    pub(super) index: Option<Span>,
+    pub(super) hot: bool,
     pub(super) json: Option<String>,
     pub(super) deprecated: Option<String>,
     /// The attributes that limit values, for messages about them.
@@ -36,7 +41,7 @@ pub(super) struct Attributes<'a> {
 }
 
 /// Those that can be built.
-const SUPPORTED: [&str; 9] = [
+const SUPPORTED: [&str; 11] = [
     "min",
     "max",
     "range",
@@ -46,9 +51,11 @@ const SUPPORTED: [&str; 9] = [
     "immutable",
     "deprecated",
     "json",
+    "index",
+    "hot",
 ];
 /// Those that the language has besides.
-const UNSUPPORTED: [&str; 7] = ["unique", "index", "auto", "was", "table", "hot", "allow"];
+const UNSUPPORTED: [&str; 5] = ["unique", "auto", "was", "table", "allow"];
 
 impl Checker {
     pub(super) fn attributes<'a>(&mut self, list: &'a [Attribute], on: On) -> Attributes<'a> {
@@ -147,6 +154,8 @@ impl Checker {
                 read.tag_span = Some(*span);
             }
             ("immutable", []) if attribute.arguments.is_none() => read.immutable = true,
+            ("index", []) if attribute.arguments.is_none() => read.index = Some(attribute.span),
+            ("hot", []) if attribute.arguments.is_none() => read.hot = true,
             (
                 "json",
                 [
@@ -230,11 +239,13 @@ fn is_number(literal: &Literal) -> bool {
 
 fn may_stand(name: &str, on: On) -> bool {
     match name {
+        _ if on == On::FunctionParameter => false,
         "min" | "max" | "range" | "length" | "pattern" => {
-            !matches!(on, On::EnumValue | On::Declaration)
+            !matches!(on, On::EnumValue | On::Declaration | On::Concern)
         }
-        "tag" | "json" => !matches!(on, On::Result | On::Declaration),
-        "immutable" => on == On::ConcernField,
+        "tag" | "json" => !matches!(on, On::Result | On::Declaration | On::Concern),
+        "immutable" | "index" => on == On::ConcernField,
+        "hot" => on == On::Concern,
         _ => on != On::Result,
     }
 }
@@ -243,7 +254,8 @@ fn places(name: &str) -> &'static str {
     match name {
         "min" | "max" | "range" | "length" | "pattern" => "fields, keys, parameters and results",
         "tag" | "json" => "fields, keys, parameters and values of enums",
-        "immutable" => "fields of concerns",
+        "immutable" | "index" => "fields of concerns",
+        "hot" => "concerns",
         _ => "declarations, fields, parameters and values of enums",
     }
 }
@@ -254,8 +266,10 @@ fn describe(on: On) -> &'static str {
         On::Key => "a key",
         On::MessageField => "a field of a message",
         On::Parameter => "a parameter",
+        On::FunctionParameter => "a parameter of a function",
         On::Result => "a result",
         On::EnumValue => "a value of an enum",
+        On::Concern => "a concern",
         On::Declaration => "a declaration",
     }
 }
@@ -269,6 +283,8 @@ fn usage(name: &str) -> &'static str {
         "pattern" => "`@pattern(\"[a-z]+\")`",
         "tag" => "`@tag(7)`",
         "immutable" => "`@immutable`, without arguments",
+        "index" => "`@index`, without arguments",
+        "hot" => "`@hot`, without arguments",
         "json" => "`@json(\"name\")`",
         _ => "`@deprecated(\"what to use instead\")`",
     }

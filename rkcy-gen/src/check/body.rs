@@ -1,13 +1,17 @@
-//! Pass 5: a transaction while it is checked: what is bound, which steps there are so far.
+//! Pass 5: a transaction while it is checked: what is bound where, which steps there are so far.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::model::{Expr, Field, ParamId, Refusals, Require, Step, StepId, Type};
+use crate::model::transaction::needed_results;
+use crate::model::{
+    Expr, ExprKind, Field, Local, LocalId, LocalKind, ParamId, Path, Refusals, Root, Statement,
+    Step, StepId, Type,
+};
 use crate::syntax::Span;
 use crate::syntax::ast::Ident;
 use crate::syntax::expr as ast;
 use crate::syntax::operation::Param;
-use crate::syntax::transaction::Statement;
+use crate::syntax::transaction::Statement as AstStatement;
 
 /// A name that is bound to an expression stands for it wherever it is used, so records of records
 /// can grow without end. This many parts are far more than a payload has.
@@ -15,23 +19,41 @@ const MAX_PARTS: usize = 50_000;
 
 /// A transaction while it is checked.
 pub(super) struct Body<'a> {
+    /// The parameters that are known.
+    pub(super) params: &'a [Field],
     pub(super) bindings: Vec<Binding<'a>>,
-    /// The `let`s of the whole body, to tell a name that comes later from one that never comes.
-    pub(super) later: Vec<&'a Ident>,
+    /// The blocks that are open, outermost first.
+    open: Vec<Open<'a>>,
     /// The names in statements that could not be read or built: nothing is said about them.
     pub(super) lost_names: HashSet<&'a str>,
-    /// Where each name stands among the bindings.
+    /// Where each name stands among the bindings, while its block is open.
     index: HashMap<&'a str, usize>,
+    /// The names of blocks that are closed.
+    closed: HashMap<&'a str, Span>,
     /// How many parts the expressions have that names were replaced by.
     parts: usize,
     /// That there are too many has been reported.
     pub(super) too_large: bool,
+    /// Whether what is checked is the value of the transaction, or part of it: then instances may be
+    /// read as they are committed.
+    pub(super) is_tail: bool,
     pub(super) steps: Vec<Step>,
-    pub(super) requires: Vec<Require>,
+    pub(super) locals: Vec<Local>,
+    /// How long the lists are at most that loops and conditions give.
+    pub(super) lengths: HashMap<LocalId, u32>,
     pub(super) refusals: Refusals,
     pub(super) used_refusals: Vec<bool>,
     /// Something is wrong or missing, so what is not used cannot be told.
     pub(super) blurred: bool,
+}
+
+/// A block that is not closed yet.
+struct Open<'a> {
+    statements: Vec<Statement>,
+    /// The `let`s of the whole block, to tell a name that comes later from one that never comes.
+    lets: Vec<&'a Ident>,
+    /// How many names were bound before it.
+    bound: usize,
 }
 
 /// A name and what it stands for.
@@ -39,8 +61,19 @@ pub(super) struct Binding<'a> {
     pub(super) name: &'a Ident,
     pub(super) value: Bound,
     pub(super) used: bool,
-    /// The `let` up to its value; `None` for a parameter.
-    pub(super) statement: Option<Span>,
+    pub(super) place: BoundBy,
+}
+
+/// What binds a name.
+#[derive(Clone, Copy)]
+pub(super) enum BoundBy {
+    Parameter,
+    /// A `let`, up to its value.
+    Let(Span),
+    /// `if let`.
+    IfLet,
+    /// A `for`. Nothing is said of an element that is not used: a `for` cannot do without.
+    For,
 }
 
 /// What a name stands for.
@@ -48,6 +81,7 @@ pub(super) struct Binding<'a> {
 pub(super) enum Bound {
     Param(ParamId, Type),
     Step(StepId, Type),
+    Local(LocalId, Type),
     /// An expression, and of how many parts it is made.
     Expr(Expr, usize),
     /// It is not known, which has been reported.
@@ -65,21 +99,20 @@ pub(super) enum Given {
 
 impl<'a> Body<'a> {
     /// A transaction before its first statement.
-    pub(super) fn new(
-        params: &'a [Param],
-        known: &[Field],
-        statements: &'a [Statement],
-        refusals: Refusals,
-    ) -> Self {
+    pub(super) fn new(params: &'a [Param], known: &'a [Field], refusals: Refusals) -> Self {
         let mut body = Self {
+            params: known,
             bindings: Vec::new(),
-            later: statements.iter().filter_map(bound_name).collect(),
+            open: Vec::new(),
             lost_names: HashSet::new(),
             index: HashMap::new(),
+            closed: HashMap::new(),
             parts: 0,
             too_large: false,
+            is_tail: false,
             steps: Vec::new(),
-            requires: Vec::new(),
+            locals: Vec::new(),
+            lengths: HashMap::new(),
             used_refusals: vec![false; refusals.named().len()],
             refusals,
             blurred: false,
@@ -103,10 +136,63 @@ impl<'a> Body<'a> {
                 name: &field.name,
                 value,
                 used: false,
-                statement: None,
+                place: BoundBy::Parameter,
             });
         }
         body
+    }
+
+    /// Begins a block. What is bound in it is known until it is closed.
+    pub(super) fn open(&mut self, statements: &'a [AstStatement]) {
+        self.open.push(Open {
+            statements: Vec::new(),
+            lets: statements.iter().filter_map(bound_name).collect(),
+            bound: self.bindings.len(),
+        });
+    }
+
+    /// Ends the innermost block; gives its statements.
+    pub(super) fn close(&mut self) -> Vec<Statement> {
+        let Some(block) = self.open.pop() else {
+            return Vec::new();
+        };
+        for binding in self.bindings.iter().skip(block.bound) {
+            self.index.remove(binding.name.text.as_str());
+            self.closed.insert(&binding.name.text, binding.name.span);
+        }
+        block.statements
+    }
+
+    /// Appends a statement to the innermost block.
+    pub(super) fn push(&mut self, statement: Statement) {
+        if let Some(block) = self.open.last_mut() {
+            block.statements.push(statement);
+        }
+    }
+
+    /// A new local; gives the expression that it is.
+    pub(super) fn local(
+        &mut self,
+        name: Option<&Ident>,
+        ty: Type,
+        kind: LocalKind,
+        needs: BTreeSet<StepId>,
+        span: Span,
+    ) -> (LocalId, Expr) {
+        let id = LocalId::new(self.locals.len());
+        self.locals.push(Local {
+            id,
+            name: name.map(|name| name.text.clone()),
+            ty,
+            kind,
+            needs,
+        });
+        (id, rooted(Root::Local(id), ty, span))
+    }
+
+    /// The steps whose results an expression needs.
+    pub(super) fn needs(&self, expr: &Expr) -> BTreeSet<StepId> {
+        needed_results(&self.steps, &self.locals, expr)
     }
 
     pub(super) fn bind(&mut self, binding: Binding<'a>) {
@@ -133,15 +219,38 @@ impl<'a> Body<'a> {
         Some(binding.value.clone())
     }
 
+    /// The names that are known here.
+    pub(super) fn known_names(&self) -> Vec<String> {
+        let names = self.bindings.iter().map(|binding| &binding.name.text);
+        let is_open = |name: &&String| self.index.contains_key(name.as_str());
+        names.filter(is_open).cloned().collect()
+    }
+
     /// The `let` that binds the name later on.
     pub(super) fn bound_later(&self, name: &str) -> Option<&'a Ident> {
-        self.later.iter().copied().find(|later| later.text == name)
+        let mut lets = self.open.iter().flat_map(|block| &block.lets);
+        lets.find(|later| later.text == name).copied()
+    }
+
+    /// Where the name was bound in a block that is closed.
+    pub(super) fn bound_inside(&self, name: &str) -> Option<Span> {
+        self.closed.get(name).copied()
     }
 }
 
-fn bound_name(statement: &Statement) -> Option<&Ident> {
+/// What is bound, as an expression.
+pub(super) fn rooted(root: Root, ty: Type, span: Span) -> Expr {
+    let fields = Vec::new();
+    Expr {
+        ty,
+        kind: ExprKind::Path(Path { root, fields }),
+        span,
+    }
+}
+
+fn bound_name(statement: &AstStatement) -> Option<&Ident> {
     match statement {
-        Statement::Let(name, ..) => Some(name),
+        AstStatement::Let(name, ..) => Some(name),
         _ => None,
     }
 }

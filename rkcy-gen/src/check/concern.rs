@@ -1,27 +1,27 @@
 //! Pass 3, concerns: the key, the fields, and what else may stand in one.
 
+use heck::ToSnakeCase;
+
 use super::Checker;
 use super::attribute::On;
 use super::field::WireNames;
 use super::naming::Namespace;
 use super::schema::Owner;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{ConcernId, Field, Many, Scalar, ValueType};
+use crate::model::{
+    Builtin, Builtins, ConcernId, Constraints, Field, Many, Scalar, Type, ValueType,
+};
+use crate::syntax::Span;
 use crate::syntax::ast::Ident;
 use crate::syntax::concern as ast;
 use crate::syntax::operation::Operation;
-
-/// Every concern has these without being asked.
-pub(super) const BUILTIN_OPERATIONS: [&str; 4] = ["create", "get", "update", "delete"];
 
 impl Checker {
     pub(super) fn concern(&mut self, declared: &ast::Concern, id: ConcernId) {
         let owner = Owner::Concern(id);
         let mut names = Namespace::default();
         let mut wire = WireNames::default();
-        if let Some((_, span)) = &declared.parent {
-            self.not_supported(*span, "a concern `in` another");
-        }
+        let mut narrowed = None;
         self.keys(declared, id, &mut names, &mut wire);
         for member in &declared.members {
             match member {
@@ -48,7 +48,7 @@ impl Checker {
                     }
                 }
                 ast::Member::Narrowing(clause) => {
-                    self.not_supported(clause.span, &format!("`{}`", clause.word))
+                    self.narrowing(clause, &mut narrowed, id);
                 }
                 ast::Member::Unique(clause) => self.not_supported(clause.span, "`unique`"),
                 ast::Member::List(clause) => self.not_supported(clause.span, "`list`"),
@@ -60,12 +60,13 @@ impl Checker {
                 }
             }
         }
-        let deprecated = self
-            .attributes(&declared.attributes, On::Declaration)
-            .deprecated;
+        self.undos(declared, id);
+        let attributes = self.attributes(&declared.attributes, On::Concern);
+        let (deprecated, hot) = (attributes.deprecated, attributes.hot);
         let target = &mut self.schema.concerns[id.index()];
         target.docs.clone_from(&declared.docs);
         target.deprecated = deprecated;
+        target.hot = hot;
     }
 
     fn add_member(&mut self, names: &mut Namespace, name: &Ident, what: &str) {
@@ -74,10 +75,76 @@ impl Checker {
         }
     }
 
+    /// `only create, get` or `without delete`: once, and about operations that every concern has.
+    fn narrowing(&mut self, clause: &ast::Clause, narrowed: &mut Option<Span>, id: ConcernId) {
+        if let Some(first) = narrowed.replace(clause.span) {
+            self.report(
+                Diagnostic::new(
+                    Code::WrongNarrowing,
+                    clause.span,
+                    "what a concern can do is narrowed once",
+                )
+                .label(first, "here")
+                .help("say all of it with one `only` or one `without`"),
+            );
+            return;
+        }
+        let mut named: Vec<Builtin> = Vec::new();
+        for name in clause.names.iter().map(|named| &named.name) {
+            match Builtin::from_word(&name.text) {
+                Some(builtin) if named.contains(&builtin) => self.report(
+                    Diagnostic::new(
+                        Code::WrongNarrowing,
+                        name.span,
+                        format!("`{}` stands here twice", name.text),
+                    )
+                    .help("remove one of them"),
+                ),
+                Some(builtin) => named.push(builtin),
+                None => {
+                    let words = Builtin::ALL.map(Builtin::word);
+                    let finding = Diagnostic::new(
+                        Code::WrongNarrowing,
+                        name.span,
+                        format!("no concern has `{}` without being asked", name.text),
+                    )
+                    .help("`create`, `get`, `update` and `delete` can be left out; a command is left out by not declaring it");
+                    self.report(finding.did_you_mean(name.span, &name.text, words));
+                }
+            }
+        }
+        let only = clause.word == "only";
+        let left = Builtin::ALL
+            .into_iter()
+            .filter(|builtin| named.contains(builtin) == only);
+        self.schema.concerns[id.index()].builtins = Builtins(left.collect());
+    }
+
+    /// What a concern does without is not used. Whether it is there.
+    pub(super) fn is_there(&mut self, concern: ConcernId, builtin: Builtin, span: Span) -> bool {
+        let declared = self.schema.concern(concern);
+        if declared.builtins.has(builtin) {
+            return true;
+        }
+        let (name, word) = (declared.name.clone(), builtin.word());
+        self.report(
+            Diagnostic::new(
+                Code::RemovedOperation,
+                span,
+                format!("`{name}` does without `{word}`"),
+            )
+            .label(declared.span, "its `only` or `without` says so")
+            .help(format!(
+                "let it have `{word}`, or do this by a command of it"
+            )),
+        );
+        false
+    }
+
     fn operation_name(&mut self, names: &mut Namespace, operation: &Operation) {
         let name = &operation.name;
         self.member_naming(name);
-        if BUILTIN_OPERATIONS.contains(&name.text.as_str()) {
+        if Builtin::from_word(&name.text).is_some() {
             self.report(
                 Diagnostic::new(Code::BuiltinOperation, name.span, format!("every concern has `{}` already", name.text))
                     .help("choose another name; constraints and handlers say what the built-in ones may do"),
@@ -88,13 +155,7 @@ impl Checker {
     }
 
     /// A concern has one key, at its top.
-    fn keys(
-        &mut self,
-        declared: &ast::Concern,
-        id: ConcernId,
-        names: &mut Namespace,
-        wire: &mut WireNames,
-    ) {
+    fn the_one_key<'a>(&mut self, declared: &'a ast::Concern) -> Option<&'a ast::Key> {
         let mut first: Option<&ast::Key> = None;
         for (index, member) in declared.members.iter().enumerate() {
             let ast::Member::Key(key) = member else {
@@ -124,59 +185,130 @@ impl Checker {
                 }
             }
         }
-        let owner = Owner::Concern(id);
-        match first.map(|key| (key, key.parts.as_slice())) {
-            Some((key, [part])) => {
-                self.add_member(names, &part.name, "member");
-                let default = part.default.as_ref().map(|literal| literal.span);
-                let without_default = crate::syntax::field::Field {
-                    default: None,
-                    ..part.clone()
-                };
-                match self.field(&without_default, On::Key, wire) {
-                    Some(mut known) => {
-                        if known.docs.is_empty() {
-                            known.docs.clone_from(&key.docs);
-                        }
-                        known.immutable = true;
-                        self.key_never_changes(&known, default);
-                        if !self.is_key_type(&known) {
-                            self.schema.lost_keys.insert(id);
-                        }
-                        self.schema.concerns[id.index()].key = known;
-                    }
-                    None => {
-                        self.schema.lost_keys.insert(id);
-                        self.schema.lose(owner, &part.name.text);
-                    }
+        first
+    }
+
+    /// The parts of the key; the first is the concern that this one is in.
+    fn keys(
+        &mut self,
+        declared: &ast::Concern,
+        id: ConcernId,
+        names: &mut Namespace,
+        wire: &mut WireNames,
+    ) {
+        let mut keys = Vec::new();
+        if let Some((parent, span)) = &declared.parent {
+            match self.parent(parent, *span, names, wire) {
+                Some((parent, field)) => {
+                    self.schema.concerns[id.index()].parent = Some(parent);
+                    keys.push(field);
                 }
-            }
-            Some((key, parts)) => {
-                self.not_supported(key.span, "a key of several parts");
-                self.schema.lost_keys.insert(id);
-                for part in parts {
-                    self.schema.lose(owner, &part.name.text);
-                }
-            }
-            None => {
-                self.schema.lost_keys.insert(id);
-                let maybe_broken = declared.members.iter().any(|member| matches!(member, ast::Member::Broken(broken) if broken.names.iter().any(|name| name == "key")));
-                if !maybe_broken {
-                    let name = &declared.name.text;
-                    self.report(
-                        Diagnostic::new(
-                            Code::MissingKey,
-                            declared.name.span,
-                            format!("the concern `{name}` has no key"),
-                        )
-                        .help("begin it with a key: `key id: uuid`"),
-                    );
+                None => {
+                    self.schema.lost_keys.insert(id);
+                    let field = parent.text.to_snake_case();
+                    self.schema.lose(Owner::Concern(id), &field);
                 }
             }
         }
+        let Some(key) = self.the_one_key(declared) else {
+            self.key_is_missing(declared, id);
+            return;
+        };
+        for part in &key.parts {
+            match self.key_part(key, part, id, names, wire) {
+                Some(part) => keys.push(part),
+                None => {
+                    self.schema.lost_keys.insert(id);
+                    self.schema.lose(Owner::Concern(id), &part.name.text);
+                }
+            }
+        }
+        if !keys.is_empty() {
+            self.schema.concerns[id.index()].keys = keys;
+        }
     }
 
-    fn key_never_changes(&mut self, key: &Field, default: Option<crate::syntax::Span>) {
+    /// `in PARENT`: the concern, and the field that refers to it.
+    fn parent(
+        &mut self,
+        parent: &Ident,
+        span: Span,
+        names: &mut Namespace,
+        wire: &mut WireNames,
+    ) -> Option<(ConcernId, Field)> {
+        let id = self.referred_concern(parent, "in")?;
+        let name = Ident {
+            text: parent.text.to_snake_case(),
+            span,
+        };
+        self.add_member(names, &name, "member");
+        self.wire_names(&name.text, span, None, None, wire);
+        let field = Field {
+            docs: format!("The `{}` that it is in.", parent.text),
+            name: name.text,
+            ty: Type::one(ValueType::Ref(id)),
+            constraints: Constraints::default(),
+            default: None,
+            omissible: false,
+            tag: None,
+            immutable: true,
+            index: false,
+            json: None,
+            deprecated: None,
+            span,
+        };
+        Some((id, field))
+    }
+
+    fn key_part(
+        &mut self,
+        key: &ast::Key,
+        part: &crate::syntax::field::Field,
+        id: ConcernId,
+        names: &mut Namespace,
+        wire: &mut WireNames,
+    ) -> Option<Field> {
+        self.add_member(names, &part.name, "member");
+        let default = part.default.as_ref().map(|literal| literal.span);
+        let without_default = crate::syntax::field::Field {
+            default: None,
+            ..part.clone()
+        };
+        let mut known = self.field(&without_default, On::Key, wire)?;
+        if known.docs.is_empty() && key.parts.len() == 1 {
+            known.docs.clone_from(&key.docs);
+        }
+        known.immutable = true;
+        self.key_never_changes(&known, default);
+        if !self.is_key_type(&known) {
+            self.schema.lost_keys.insert(id);
+        }
+        Some(known)
+    }
+
+    fn key_is_missing(&mut self, declared: &ast::Concern, id: ConcernId) {
+        self.schema.lost_keys.insert(id);
+        let maybe_broken = declared.members.iter().any(|member| matches!(member, ast::Member::Broken(broken) if broken.names.iter().any(|name| name == "key")));
+        if maybe_broken {
+            return;
+        }
+        let name = &declared.name.text;
+        let finding = Diagnostic::new(
+            Code::MissingKey,
+            declared.name.span,
+            format!("the concern `{name}` has no key"),
+        );
+        let finding = match &declared.parent {
+            Some((parent, _)) => finding.help(format!(
+                "the `{}` that it is in is the first part; say what tells two of them apart there: `key number: u32`",
+                parent.text
+            )),
+            None => finding.help("begin it with a key: `key id: uuid`"),
+        };
+        self.report(finding);
+    }
+
+    fn key_never_changes(&mut self, key: &Field, default: Option<Span>) {
         let what = match (default, key.ty.many) {
             (Some(_), _) => "a key has no default",
             (None, Many::Optional) => "a key is never absent",
@@ -203,21 +335,11 @@ impl Checker {
             | ValueType::Ref(_)
             | ValueType::IdOf(_) => true,
             ValueType::Scalar(Scalar::String) => {
-                if key
-                    .constraints
-                    .length
-                    .and_then(|length| length.max)
-                    .is_none()
-                {
-                    self.report(
-                        Diagnostic::new(
-                            Code::UnboundedKey,
-                            key.span,
-                            format!("the key `{}` can have any length", key.name),
-                        )
-                        .help("bound it: `@length(1..=64)`"),
-                    );
-                }
+                self.text_has_a_bound(
+                    &key.constraints,
+                    key.span,
+                    &format!("the key `{}`", key.name),
+                );
                 true
             }
             _ => {
@@ -226,6 +348,52 @@ impl Checker {
                 false
             }
         }
+    }
+
+    /// What is in a key or an index is no longer than is said.
+    fn text_has_a_bound(&mut self, constraints: &Constraints, span: Span, what: &str) {
+        let bounded = constraints
+            .length
+            .is_some_and(|length| length.max.is_some());
+        if !bounded {
+            self.report(
+                Diagnostic::new(
+                    Code::UnboundedKey,
+                    span,
+                    format!("{what} can have any length"),
+                )
+                .help("bound it: `@length(1..=64)`"),
+            );
+        }
+    }
+
+    /// `@index` stands on one column of limited length. Whether it stands there.
+    pub(super) fn can_be_indexed(
+        &mut self,
+        index: Option<Span>,
+        ty: Type,
+        constraints: &Constraints,
+    ) -> bool {
+        let Some(span) = index else { return false };
+        match (ty.many, ty.value) {
+            (Many::List, _) | (_, ValueType::Message(_) | ValueType::Concern(_)) => {
+                let shown = self.show_type(ty);
+                self.report(
+                    Diagnostic::new(
+                        Code::MisplacedAttribute,
+                        span,
+                        format!("`@index` cannot stand on a `{shown}`"),
+                    )
+                    .help("an index is over single values: numbers, text, times, enums, references")
+                    .edit(span, ""),
+                );
+            }
+            (_, ValueType::Scalar(Scalar::String | Scalar::Bytes)) => {
+                self.text_has_a_bound(constraints, span, "what is in an index");
+            }
+            _ => {}
+        }
+        true
     }
 
     fn wrong_key_type(&mut self, key: &Field, what: &str) {

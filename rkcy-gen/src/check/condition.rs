@@ -25,16 +25,7 @@ impl Checker {
             }
             Ast::Is(inner, present) => {
                 let inner = self.expr(inner, None, body)?;
-                if !inner.ty.is_optional() {
-                    let shown = self.show_type(inner.ty);
-                    self.report(
-                        Diagnostic::new(
-                            Code::NeverAbsent,
-                            inner.span,
-                            format!("a `{shown}` is never absent"),
-                        )
-                        .help("`is present` and `is absent` ask about values of a type with `?`"),
-                    );
+                if !self.may_be_absent(&inner) {
                     return None;
                 }
                 let inner = Box::new(inner);
@@ -68,6 +59,23 @@ impl Checker {
                 None
             }
         }
+    }
+
+    /// Whether it can be asked of a value if it is there; else says why not.
+    pub(super) fn may_be_absent(&mut self, value: &Expr) -> bool {
+        if value.ty.is_optional() {
+            return true;
+        }
+        let shown = self.show_type(value.ty);
+        self.report(
+            Diagnostic::new(
+                Code::NeverAbsent,
+                value.span,
+                format!("a `{shown}` is never absent"),
+            )
+            .help("`is present`, `is absent` and `if let` ask about values of a type with `?`"),
+        );
+        false
     }
 
     /// Both sides; a literal or an enum's value is read with the type of the other side.

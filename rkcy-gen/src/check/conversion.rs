@@ -26,13 +26,10 @@ impl Checker {
             (ty, ValueType::Ref(concern) | ValueType::IdOf(concern))
                 if ty == Type::one(ValueType::Concern(concern)) =>
             {
-                let key = format!(".{}", self.schema.concern(concern).key.name);
-                finding
-                    .help(format!("the key of an instance is a field of it: `{key}`"))
-                    .edit(expr.span.after(), key)
+                self.key_of_instance(finding, expr, concern)
             }
             (ty, _) if ty.is_optional() && expected.many == Many::One => {
-                finding.help("it may be absent; `if let` will ask for it")
+                finding.help("it may be absent: ask for it with `if let`")
             }
             (ty, value) if ty.many == Many::One && ty.value == value && expected.is_list() => {
                 finding.help("a list of one is written `[x]`")
@@ -41,6 +38,36 @@ impl Checker {
         };
         self.report(finding);
         false
+    }
+
+    /// How the key of an instance is written.
+    pub(super) fn key_of_instance(
+        &self,
+        finding: Diagnostic,
+        expr: &Expr,
+        concern: ConcernId,
+    ) -> Diagnostic {
+        let declared = self.schema.concern(concern);
+        match declared.single_key() {
+            Some(key) => {
+                let key = format!(".{}", key.name);
+                finding
+                    .help(format!("the key of an instance is a field of it: `{key}`"))
+                    .edit(expr.span.after(), key)
+            }
+            None => {
+                let parts: Vec<String> = declared
+                    .keys
+                    .iter()
+                    .map(|key| format!("x.{}", key.name))
+                    .collect();
+                finding.help(format!(
+                    "the parts of its key are fields of it: `id of {}[{}]`",
+                    declared.name,
+                    parts.join(", ")
+                ))
+            }
+        }
     }
 
     /// Whether a value of the expression's type can be used as another, `?` and lists aside. A key
@@ -71,10 +98,5 @@ impl Checker {
             (None, Some(wanted)) => reaches(wanted, found),
             (None, None) => false,
         }
-    }
-
-    /// Whether the value is a key of the concern.
-    pub(super) fn is_key_of(&self, expr: &Expr, concern: ConcernId) -> bool {
-        expr.ty.many == Many::One && self.is_usable_as(expr, ValueType::IdOf(concern))
     }
 }

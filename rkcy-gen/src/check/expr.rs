@@ -5,7 +5,7 @@ use super::body::Body;
 use super::number::{bounds, number};
 use super::schema::Kind;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{ConcernId, Expr, ExprKind, Literal, Many, Number, Scalar, Type, ValueType};
+use crate::model::{Expr, ExprKind, Literal, Many, Scalar, Type, ValueType};
 use crate::syntax::Span;
 use crate::syntax::ast::Ident;
 use crate::syntax::expr::{Expr as AstExpr, ExprKind as Ast};
@@ -52,7 +52,6 @@ impl Checker {
             }
             Ast::Target(target) => {
                 let (concern, key) = self.target(target, body)?;
-                self.is_visited(concern, &key, span, body);
                 Some(Expr {
                     ty: Type::one(ValueType::Concern(concern)),
                     kind: ExprKind::Committed(concern, Box::new(key)),
@@ -93,25 +92,7 @@ impl Checker {
                     span,
                 })
             }
-            Ast::Call(name, arguments) => {
-                body.blurred = true;
-                for argument in arguments {
-                    self.expr(argument, None, body);
-                }
-                if !self.schema.unbuilt_calls.contains(&name.text)
-                    && !self.schema.lost_names.contains(&name.text)
-                {
-                    self.report(
-                        Diagnostic::new(
-                            Code::UnknownName,
-                            name.span,
-                            format!("there is no function `{}`", name.text),
-                        )
-                        .help("a command names its instance: `Concern[key].command(…)`"),
-                    );
-                }
-                None
-            }
+            Ast::Call(name, arguments) => self.call(name, arguments, span, body),
             Ast::Chain(base, accesses) => {
                 match (&base.kind, accesses.first()) {
                     (Ast::Target(_), Some(first)) if first.arguments.is_none() => {
@@ -168,28 +149,6 @@ impl Checker {
             )
             .help("read the instance as it is at this point: `let x = get X[…]`"),
         );
-    }
-
-    /// What a transaction commits to an instance is known where one of its steps is.
-    fn is_visited(&mut self, concern: ConcernId, key: &Expr, span: Span, body: &mut Body<'_>) {
-        let key = crate::model::transaction::resolve_key(&body.steps, key);
-        let visited = body.steps.iter().any(|step| {
-            step.concern == concern
-                && same_value(
-                    crate::model::transaction::resolve_key(&body.steps, &step.key),
-                    key,
-                )
-        });
-        if !visited && !body.blurred {
-            let name = self.schema.concern(concern).name.clone();
-            let finding = Diagnostic::new(
-                Code::NotSupportedYet,
-                span,
-                "not supported yet: the value of an instance that no step visits",
-            )
-            .help(format!("read it: `let x = get {name}[…]`, and use `x`"));
-            self.report(finding);
-        }
     }
 
     fn number_literal(&mut self, text: &str, expected: Option<Type>, span: Span) -> Option<Expr> {
@@ -253,15 +212,8 @@ impl Checker {
             );
             return None;
         };
-        if element.many != Many::One {
-            self.report(
-                Diagnostic::new(
-                    Code::WrongType,
-                    span,
-                    "a list holds no lists and nothing that may be absent",
-                )
-                .help("put the inner one into a `message`"),
-            );
+        let first = values.first().filter(|_| element.many != Many::One);
+        if first.is_some_and(|first| !self.is_element(first)) {
             return None;
         }
         let ty = Type {
@@ -276,7 +228,8 @@ impl Checker {
         Some(Expr { ty, kind, span })
     }
 
-    fn record_type(&mut self, name: &Ident) -> Option<crate::model::MessageId> {
+    /// The message with a name.
+    pub(super) fn record_type(&mut self, name: &Ident) -> Option<crate::model::MessageId> {
         let declared = self.schema.types.get(&name.text).copied();
         let finding = match declared.map(|declared| declared.kind) {
             Some(Kind::Message(id)) => {
@@ -313,16 +266,9 @@ impl Checker {
     }
 }
 
-/// Whether two keys are certainly the same.
-fn same_value(left: &Expr, right: &Expr) -> bool {
-    match (&left.kind, &right.kind) {
-        (ExprKind::Path(left), ExprKind::Path(right)) => left == right,
-        (ExprKind::DerivedUuid(left), ExprKind::DerivedUuid(right)) => left == right,
-        (
-            ExprKind::Literal(Literal::Number(Number::Int(left))),
-            ExprKind::Literal(Literal::Number(Number::Int(right))),
-        ) => left == right,
-        (ExprKind::Literal(left), ExprKind::Literal(right)) => left == right,
-        _ => false,
-    }
+/// Whether part of a value is an instance as it is committed.
+pub(super) fn committed(expr: &Expr) -> bool {
+    let mut found = false;
+    expr.walk(&mut |part| found |= matches!(part.kind, ExprKind::Committed(..)));
+    found
 }

@@ -53,6 +53,7 @@ impl Checker {
             .default
             .as_ref()
             .and_then(|literal| self.default(literal, ty, &constraints));
+        let index = self.can_be_indexed(attributes.index, ty, &constraints);
         Some(Field {
             name: field.name.text.clone(),
             docs: field.docs.clone(),
@@ -63,6 +64,7 @@ impl Checker {
             omissible: false,
             tag: attributes.tag,
             immutable: attributes.immutable,
+            index,
             json: attributes.json,
             deprecated: attributes.deprecated,
             span: field.name.span,

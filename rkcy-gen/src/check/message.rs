@@ -32,6 +32,7 @@ impl Checker {
                         self.concern(concern, id);
                     }
                 }
+                Item::Function(function) => self.function(function),
                 _ => {}
             }
         }

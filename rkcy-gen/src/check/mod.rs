@@ -5,14 +5,16 @@
 //! 2 platform      its settings; what imports bring
 //! 3 members       fields, keys, operations: types, attributes, constraints, defaults
 //! 4 shapes        what only all of it together tells: recursion, circles, what may be left out
-//! 5 transactions  statements, expressions, the order of locks
+//! 5 transactions  statements, expressions, the order of locks, bounds, undo
 //! ```
 //!
 //! Every pass goes on after an error. What is not known because of one is marked as such (see
 //! `Schema`), so that it is not reported again by each of its users.
 
 mod attribute;
+mod block;
 mod body;
+mod bounds;
 mod concern;
 mod condition;
 mod constraint;
@@ -21,6 +23,7 @@ mod default;
 mod enumeration;
 mod expr;
 mod field;
+mod function;
 mod message;
 mod names;
 mod naming;
@@ -38,6 +41,7 @@ mod step;
 mod target;
 mod transaction;
 mod types;
+mod undo;
 
 use crate::diagnostic::{Code, Diagnostic, sort};
 use crate::model::Model;
@@ -82,12 +86,13 @@ pub fn check(unit: Unit) -> Checked {
         enums,
         messages,
         concerns,
+        functions,
         transactions,
         ..
     } = checker.schema;
     let model = platform
         .filter(|_| !failed)
-        .map(|platform| Model::new(platform, enums, messages, concerns, transactions));
+        .map(|platform| Model::new(platform, enums, messages, concerns, functions, transactions));
     Checked { model, diagnostics }
 }
 

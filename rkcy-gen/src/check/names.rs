@@ -8,8 +8,8 @@ use super::naming::Namespace;
 use super::schema::{Declared, Kind};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{
-    Concern, ConcernId, Constraints, Enum, EnumId, Field, Message, MessageId, Scalar, Type,
-    ValueType,
+    Builtins, Concern, ConcernId, Constraints, Enum, EnumId, Field, Message, MessageId, Scalar,
+    Type, ValueType,
 };
 use crate::syntax::ast::{File, Ident, Item};
 use crate::syntax::{FileId, ImportEdge};
@@ -50,9 +50,6 @@ impl Checker {
                     self.declare_type(&mut types, &event.0.name, Kind::Unbuilt);
                 }
                 Item::Transaction(transaction) => {
-                    if transaction.is_saga {
-                        self.not_supported(transaction.name.span, "`saga`");
-                    }
                     self.declare_action(
                         &mut actions,
                         &transaction.name,
@@ -64,10 +61,6 @@ impl Checker {
                     );
                 }
                 Item::Function(function) => {
-                    self.not_supported(function.0.name.span, "`function`");
-                    self.schema
-                        .unbuilt_calls
-                        .insert(function.0.name.text.clone());
                     self.declare_action(&mut actions, &function.0.name, "function");
                 }
                 Item::Effect(effect) => {
@@ -145,6 +138,7 @@ fn empty_concern(id: ConcernId, name: &Ident) -> Concern {
         omissible: true,
         tag: None,
         immutable: true,
+        index: false,
         json: None,
         deprecated: None,
         span: name.span,
@@ -153,10 +147,13 @@ fn empty_concern(id: ConcernId, name: &Ident) -> Concern {
         id,
         name: name.text.clone(),
         docs: String::new(),
-        key,
+        parent: None,
+        keys: vec![key],
         fields: Vec::new(),
         commands: Vec::new(),
         queries: Vec::new(),
+        builtins: Builtins::default(),
+        hot: false,
         deprecated: None,
         span: name.span,
     }

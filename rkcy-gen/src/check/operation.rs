@@ -14,9 +14,6 @@ use crate::syntax::operation::{Operation, Param, Refusals as AstRefusals, Result
 
 impl Checker {
     pub(super) fn command(&mut self, operation: &Operation, concern: ConcernId) -> Option<Command> {
-        if let Some((_, span)) = &operation.undo {
-            self.not_supported(*span, "`undo`");
-        }
         let payload = self.payload(&operation.params);
         let result = operation
             .result
@@ -34,6 +31,8 @@ impl Checker {
                 Some(known) => Some(known?),
                 None => None,
             },
+            // Told once all commands are known.
+            undo: None,
             refusals,
             span: operation.name.span,
         })
@@ -86,7 +85,7 @@ impl Checker {
             Param::Named(_) => None,
         });
         let Some((ty, attributes)) = unnamed else {
-            let (fields, complete) = self.named_params(params);
+            let (fields, complete) = self.named_params(params, On::Parameter);
             return match (complete, fields.is_empty()) {
                 (false, _) => None,
                 (true, true) => Some(Payload::Empty),
@@ -94,7 +93,7 @@ impl Checker {
             };
         };
         if params.len() > 1 {
-            self.named_params(params);
+            self.named_params(params, On::Parameter);
             self.report(
                 Diagnostic::new(
                     Code::WrongPayload,
@@ -131,7 +130,7 @@ impl Checker {
     }
 
     /// The parameters that have names, and whether all of these are known.
-    pub(super) fn named_params(&mut self, params: &[Param]) -> (Vec<Field>, bool) {
+    pub(super) fn named_params(&mut self, params: &[Param], on: On) -> (Vec<Field>, bool) {
         let mut names = Namespace::default();
         let mut wire = WireNames::default();
         let mut fields = Vec::new();
@@ -143,7 +142,7 @@ impl Checker {
                 complete = false;
                 continue;
             }
-            match self.field(field, On::Parameter, &mut wire) {
+            match self.field(field, on, &mut wire) {
                 Some(field) => fields.push(field),
                 None => complete = false,
             }

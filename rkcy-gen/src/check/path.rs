@@ -1,27 +1,14 @@
 //! Pass 5, paths: names, and fields of what they stand for.
 
 use super::Checker;
-use super::body::{Body, Bound};
+use super::body::{Body, Bound, rooted};
 use super::schema::Owner;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{
-    Expr, ExprKind, Field, FieldRef, Literal, Many, Number, Path, Root, Scalar, StepId, Type,
-    ValueType,
+    Expr, ExprKind, Field, FieldRef, Literal, Many, Number, Root, Scalar, Type, ValueType,
 };
 use crate::syntax::Span;
 use crate::syntax::ast::Ident;
-
-/// The result of a step.
-pub(super) fn of_step(id: StepId, ty: Type, span: Span) -> Expr {
-    Expr {
-        ty,
-        kind: ExprKind::Path(Path {
-            root: Root::Step(id),
-            fields: Vec::new(),
-        }),
-        span,
-    }
-}
 
 impl Checker {
     pub(super) fn path(
@@ -71,15 +58,9 @@ impl Checker {
                 return None;
             }
             return match bound {
-                Bound::Param(id, ty) => Some(Expr {
-                    ty,
-                    kind: ExprKind::Path(Path {
-                        root: Root::Param(id),
-                        fields: Vec::new(),
-                    }),
-                    span,
-                }),
-                Bound::Step(id, ty) => Some(of_step(id, ty, span)),
+                Bound::Param(id, ty) => Some(rooted(Root::Param(id), ty, span)),
+                Bound::Step(id, ty) => Some(rooted(Root::Step(id), ty, span)),
+                Bound::Local(id, ty) => Some(rooted(Root::Local(id), ty, span)),
                 Bound::Expr(expr, _) => Some(expr),
                 Bound::Lost => None,
                 Bound::TooLarge => {
@@ -100,13 +81,37 @@ impl Checker {
                     span,
                 });
             }
-            "now" | "caller" => {
-                self.unbuilt(span, &format!("`{text}`"), body);
-                return None;
+            "now" => {
+                let ty = Type::one(ValueType::Scalar(Scalar::Timestamp));
+                return Some(rooted(Root::Now, ty, span));
             }
+            "caller" => return self.caller(span, body),
             _ => {}
         }
         self.unknown_name(name, alone.then_some(expected).flatten(), body);
+        None
+    }
+
+    /// Who called, as the platform says it.
+    fn caller(&mut self, span: Span, body: &mut Body<'_>) -> Option<Expr> {
+        match self.schema.caller {
+            Some(Some(message)) => {
+                let ty = Type::one(ValueType::Message(message));
+                return Some(rooted(Root::Caller, ty, span));
+            }
+            Some(None) => {}
+            None => self.report(
+                Diagnostic::new(
+                    Code::UnknownName,
+                    span,
+                    "the platform does not say what `caller` is",
+                )
+                .help(
+                    "name the message that the edge fills in: `platform NAME { caller Session }`",
+                ),
+            ),
+        }
+        body.blurred = true;
         None
     }
 
@@ -142,11 +147,19 @@ impl Checker {
             );
             return;
         }
-        let mut known: Vec<String> = body
-            .bindings
-            .iter()
-            .map(|binding| binding.name.text.clone())
-            .collect();
+        if let Some(inside) = body.bound_inside(text) {
+            self.report(
+                Diagnostic::new(
+                    Code::UsedOutside,
+                    name.span,
+                    format!("`{text}` is known only inside the braces in which it is bound"),
+                )
+                .label(inside, "bound here")
+                .help("give it out of them: `let x = if … { yield … } else { yield … }`, or `for`"),
+            );
+            return;
+        }
+        let mut known = body.known_names();
         let mut finding = Diagnostic::new(
             Code::UnknownName,
             name.span,
@@ -205,15 +218,23 @@ impl Checker {
             Many::One => {}
             Many::Optional => {
                 self.report(
-                    Diagnostic::new(Code::FieldOfOptional, span, format!("this is a `{whole}`, so it may be absent and have no `{text}`"))
-                        .help("`if let` will ask for it; until then a command of the concern can look into it"),
+                    Diagnostic::new(
+                        Code::FieldOfOptional,
+                        span,
+                        format!("this is a `{whole}`, so it may be absent and have no `{text}`"),
+                    )
+                    .help("ask for it: `if let x = … { … }`"),
                 );
                 return None;
             }
             Many::List => {
                 self.report(
-                    Diagnostic::new(Code::NoFields, span, format!("this is a `{whole}`, and a list has no fields"))
-                        .help("`for` will go through it; until then a command of the concern can look into it"),
+                    Diagnostic::new(
+                        Code::NoFields,
+                        span,
+                        format!("this is a `{whole}`, and a list has no fields"),
+                    )
+                    .help("go through it: `for x in … { … }`"),
                 );
                 return None;
             }
@@ -228,14 +249,12 @@ impl Checker {
             }
             ValueType::Concern(id) => {
                 let concern = self.schema.concern(id);
-                if concern.key.name == text && !self.schema.lost_keys.contains(&id) {
-                    Some(FieldRef::Key(id))
-                } else {
-                    concern
-                        .fields
-                        .iter()
-                        .position(|field| field.name == text)
-                        .map(|at| FieldRef::Concern(id, at as u32))
+                let at = |fields: &[Field]| fields.iter().position(|field| field.name == text);
+                let key = at(&concern.keys).filter(|_| !self.schema.lost_keys.contains(&id));
+                match (key, concern.keys.len()) {
+                    (Some(_), 1) => Some(FieldRef::Key(id)),
+                    (Some(part), _) => Some(FieldRef::KeyPart(id, part as u32)),
+                    (None, _) => at(&concern.fields).map(|at| FieldRef::Concern(id, at as u32)),
                 }
             }
             ValueType::Ref(id) | ValueType::IdOf(id) => {
@@ -361,9 +380,10 @@ impl Checker {
         }
     }
 
-    fn field_behind(&self, field: FieldRef) -> &Field {
+    pub(super) fn field_behind(&self, field: FieldRef) -> &Field {
         match field {
-            FieldRef::Key(concern) => &self.schema.concern(concern).key,
+            FieldRef::Key(concern) => &self.schema.concern(concern).keys[0],
+            FieldRef::KeyPart(concern, part) => &self.schema.concern(concern).keys[part as usize],
             FieldRef::Concern(concern, at) => &self.schema.concern(concern).fields[at as usize],
             FieldRef::Message(message, at) => &self.schema.message(message).fields[at as usize],
         }

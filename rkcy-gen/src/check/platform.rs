@@ -6,7 +6,7 @@ use super::Checker;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::Platform;
 use crate::syntax::Span;
-use crate::syntax::ast::{File, Item};
+use crate::syntax::ast::{File, Ident, Item};
 use crate::syntax::field::LiteralKind;
 use crate::syntax::platform as ast;
 
@@ -43,6 +43,7 @@ impl Checker {
             docs: platform.docs.clone(),
             crate_dir: None,
             partitions: None,
+            caller: None,
             span: platform.name.span,
         };
         let mut seen: HashMap<&str, Span> = HashMap::new();
@@ -99,8 +100,13 @@ impl Checker {
                     .help(format!("a whole number from 1 to {MAX_PARTITIONS}")),
                 ),
             },
-            ("caller", LiteralKind::Name(_)) => {
-                self.not_supported(name.span.to(value.span), "`caller`")
+            ("caller", LiteralKind::Name(message)) => {
+                let name = Ident {
+                    text: message.clone(),
+                    span: value.span,
+                };
+                platform.caller = self.record_type(&name);
+                self.schema.caller = Some(platform.caller);
             }
             ("crate" | "partitions" | "caller", _) => {
                 let wanted = match name.text.as_str() {

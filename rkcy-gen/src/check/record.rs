@@ -38,7 +38,7 @@ impl Checker {
         })
     }
 
-    /// `create X { … }`: the key, if it is given, and the other fields.
+    /// `create X { … }`: the parts of the key, where they are given, and the other fields.
     pub(super) fn create_entries<'a>(
         &mut self,
         id: ConcernId,
@@ -46,7 +46,7 @@ impl Checker {
         entries: &'a [Entry],
         span: Span,
         body: &mut Body<'a>,
-    ) -> Option<(Option<Expr>, Vec<Expr>)> {
+    ) -> Option<(Vec<Option<Expr>>, Vec<Expr>)> {
         let fields: Vec<Field> = self.schema.concern(id).all_fields().cloned().collect();
         let lost_key = self.schema.lost_keys.contains(&id);
         let values = self.entries(
@@ -60,9 +60,10 @@ impl Checker {
         if lost_key {
             return None;
         }
+        let count = self.schema.concern(id).keys.len();
         let mut values = values.into_iter();
-        let key = values.next()?;
-        let rest = values.zip(fields.iter().skip(1));
+        let keys = values.by_ref().take(count).collect();
+        let rest = values.zip(fields.iter().skip(count));
         let rest = rest.map(|(value, field)| {
             value.unwrap_or(Expr {
                 ty: field.ty,
@@ -70,7 +71,45 @@ impl Checker {
                 span,
             })
         });
-        Some((key, rest.collect()))
+        Some((keys, rest.collect()))
+    }
+
+    /// `update X[k] { … }`: the fields that are given.
+    pub(super) fn update_entries<'a>(
+        &mut self,
+        id: ConcernId,
+        name: &Ident,
+        entries: &'a [Entry],
+        body: &mut Body<'a>,
+    ) -> Option<Vec<Option<Expr>>> {
+        let fields: Vec<Field> = self.schema.concern(id).all_fields().cloned().collect();
+        for entry in entries {
+            let field = fields.iter().find(|field| field.name == entry.name.text);
+            if let Some(field) = field.filter(|field| field.immutable) {
+                self.never_changes(name, entry, field, body);
+            }
+        }
+        let value = ValueType::Concern(id);
+        let (values, _, complete) = self.given_entries(value, &fields, entries, body);
+        let keys = self.schema.concern(id).keys.len();
+        complete.then(|| values.into_iter().skip(keys).collect())
+    }
+
+    fn never_changes(
+        &mut self,
+        concern: &Ident,
+        entry: &Entry,
+        field: &Field,
+        body: &mut Body<'_>,
+    ) {
+        body.blurred = true;
+        let name = &entry.name;
+        let message = format!("`{}` of `{}` never changes", name.text, concern.text);
+        self.report(
+            Diagnostic::new(Code::UpdateOfImmutable, name.span, message)
+                .label(field.span, "declared here")
+                .help("only `create` sets a key or an `@immutable` field"),
+        );
     }
 
     /// One value for each field, `None` for what may be left out and is.
@@ -83,6 +122,22 @@ impl Checker {
         entries: &'a [Entry],
         body: &mut Body<'a>,
     ) -> Option<Vec<Option<Expr>>> {
+        let (values, given, complete) = self.given_entries(value, fields, entries, body);
+        self.nothing_needed_is_left_out(owner, fields, name, &given);
+        let omitted_well = fields
+            .iter()
+            .all(|field| field.omissible || given.contains_key(field.name.as_str()));
+        (complete && omitted_well).then_some(values)
+    }
+
+    /// One value for each field that is given, where each is given, and whether all are known.
+    fn given_entries<'a>(
+        &mut self,
+        value: ValueType,
+        fields: &[Field],
+        entries: &'a [Entry],
+        body: &mut Body<'a>,
+    ) -> (Vec<Option<Expr>>, HashMap<&'a str, Span>, bool) {
         let mut values: Vec<Option<Expr>> = vec![None; fields.len()];
         let mut given: HashMap<&str, Span> = HashMap::new();
         let mut complete = true;
@@ -116,14 +171,10 @@ impl Checker {
                 _ => complete = false,
             }
         }
-        self.nothing_needed_is_left_out(owner, fields, name, &given);
-        let omitted_well = fields
-            .iter()
-            .all(|field| field.omissible || given.contains_key(field.name.as_str()));
-        (complete && omitted_well).then_some(values)
+        (values, given, complete)
     }
 
-    fn entry_value<'a>(
+    pub(super) fn entry_value<'a>(
         &mut self,
         entry: &'a Entry,
         expected: Option<Type>,
@@ -150,14 +201,18 @@ impl Checker {
         name: &Ident,
         given: &HashMap<&str, Span>,
     ) {
-        let lost_key = matches!(owner, Owner::Concern(id) if self.schema.lost_keys.contains(&id));
+        // Which parts a key has is not known where something about it is wrong.
+        let lost_keys = match owner {
+            Owner::Concern(id) if self.schema.lost_keys.contains(&id) => {
+                self.schema.concern(id).keys.len()
+            }
+            _ => 0,
+        };
         let missing: Vec<&Field> = fields
             .iter()
             .enumerate()
             .filter(|(index, field)| {
-                !(field.omissible
-                    || lost_key && *index == 0
-                    || given.contains_key(field.name.as_str()))
+                !(field.omissible || *index < lost_keys || given.contains_key(field.name.as_str()))
             })
             .map(|(_, field)| field)
             .collect();

@@ -2,7 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::model::{Concern, ConcernId, Enum, EnumId, Message, MessageId, Transaction, ValueType};
+use crate::model::{
+    Concern, ConcernId, Enum, EnumId, Function, FunctionId, Message, MessageId, Transaction,
+    ValueType,
+};
 use crate::syntax::{FileId, Span};
 
 /// What the passes know so far. The lists are those of the model.
@@ -11,10 +14,13 @@ pub(super) struct Schema {
     pub(super) enums: Vec<Enum>,
     pub(super) messages: Vec<Message>,
     pub(super) concerns: Vec<Concern>,
+    pub(super) functions: Vec<Function>,
     pub(super) transactions: Vec<Transaction>,
+    /// The message that `caller` is; `Some(None)` where something is wrong with it.
+    pub(super) caller: Option<Option<MessageId>>,
     /// The types that are declared, by name.
     pub(super) types: HashMap<String, Declared>,
-    /// Functions and effects, which cannot be built yet.
+    /// Effects, which cannot be built yet, and functions that something is wrong with.
     pub(super) unbuilt_calls: HashSet<String>,
     /// Names in declarations that could not be read. What one of them means is not known, but
     /// that has been reported.
@@ -74,6 +80,20 @@ impl Schema {
         &self.messages[id.index()]
     }
 
+    pub(super) fn function(&self, id: FunctionId) -> &Function {
+        &self.functions[id.index()]
+    }
+
+    /// The function with a name, if all about it is right.
+    pub(super) fn function_named(&self, name: &str) -> Option<&Function> {
+        self.functions.iter().find(|function| function.name == name)
+    }
+
+    /// Whether something that can be called has the name, but nothing more is known about it.
+    pub(super) fn is_known_call(&self, name: &str) -> bool {
+        self.unbuilt_calls.contains(name) || self.lost_names.contains(name)
+    }
+
     pub(super) fn enumeration(&self, id: EnumId) -> &Enum {
         &self.enums[id.index()]
     }
@@ -83,14 +103,37 @@ impl Schema {
         self.types.keys().map(String::as_str)
     }
 
+    /// The root of a concern's entity group.
+    pub(super) fn root(&self, concern: ConcernId) -> ConcernId {
+        let mut root = concern;
+        // Concerns that are in each other are an error of their own, reported elsewhere.
+        for _ in 0..self.concerns.len() {
+            match self.concern(root).parent {
+                Some(parent) => root = parent,
+                None => break,
+            }
+        }
+        root
+    }
+
+    /// The place of a concern's instances in the order of locks.
+    pub(super) fn rank(&self, concern: ConcernId) -> (bool, ConcernId) {
+        let root = self.root(concern);
+        (self.concern(root).hot, root)
+    }
+
     /// What a key of a concern is, down to the type that is stored: `ref Y` where the key of X is
-    /// one, then the key of Y, and so on.
+    /// one, then the key of Y, and so on, up to a key of several parts.
     pub(super) fn key_chain(&self, concern: ConcernId) -> Vec<ValueType> {
         let mut chain = Vec::new();
         let mut next = concern;
         // A circle of keys is an error of its own, reported elsewhere.
         while chain.len() <= self.concerns.len() {
-            let key = self.concern(next).key.ty.value;
+            // A key of several parts is stored as such.
+            let Some(key) = self.concern(next).single_key() else {
+                break;
+            };
+            let key = key.ty.value;
             chain.push(key);
             match key {
                 ValueType::Ref(inner) | ValueType::IdOf(inner) => next = inner,

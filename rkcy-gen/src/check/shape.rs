@@ -97,30 +97,43 @@ impl Checker {
         self.keys_end();
     }
 
-    /// A key that is the key of another, and so on, comes to a stored type.
+    /// A key that is made of the key of another, and so on, comes to stored types in the end.
     fn keys_end(&mut self) {
-        for concern in &self.schema.concerns {
-            let chain = self.schema.key_chain(concern.id);
-            let ends = chain
-                .last()
-                .is_some_and(|last| !matches!(last, ValueType::Ref(_) | ValueType::IdOf(_)));
-            if !ends {
-                self.schema.lost_keys.insert(concern.id);
-            }
-        }
-        let lost_through_ids: Vec<ConcernId> = self
+        let target = |key: &Field| match key.ty.value {
+            ValueType::Ref(id) | ValueType::IdOf(id) => Some(id.index()),
+            _ => None,
+        };
+        let edges: Vec<Vec<(usize, usize)>> = self
             .schema
             .concerns
             .iter()
-            .filter(|concern| self.schema.lost_keys.contains(&concern.id) && matches!(concern.key.ty.value, ValueType::IdOf(id) if id == concern.id || self.schema.lost_keys.contains(&id)))
-            .map(|concern| concern.id)
+            .map(|concern| {
+                concern
+                    .keys
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(at, key)| Some((at, target(key)?)))
+                    .collect()
+            })
             .collect();
-        if let Some(first) = lost_through_ids.first() {
-            let key = &self.schema.concern(*first).key;
-            let finding =
-                Diagnostic::new(Code::RequiredCircle, key.span, "this key is made of itself")
-                    .help("a key comes to a `uuid`, a `string`, an integer or an enum in the end");
-            self.report(finding);
+        for circle in circles(&edges) {
+            let mut through_ids = None;
+            for (node, part) in circle {
+                let id = ConcernId::new(node);
+                self.schema.lost_keys.insert(id);
+                let key = &self.schema.concern(id).keys[part];
+                if matches!(key.ty.value, ValueType::IdOf(_)) {
+                    through_ids = through_ids.or(Some(key.span));
+                }
+            }
+            // A circle of required references alone has been reported.
+            if let Some(span) = through_ids {
+                self.report(
+                    Diagnostic::new(Code::RequiredCircle, span, "this key is made of itself").help(
+                        "a key comes to a `uuid`, a `string`, an integer or an enum in the end",
+                    ),
+                );
+            }
         }
     }
 
@@ -154,8 +167,13 @@ impl Checker {
                 let omissible = self.may_omit(&self.schema.concerns[index].fields[at]);
                 self.schema.concerns[index].fields[at].omissible = omissible;
             }
-            let key = &mut self.schema.concerns[index].key;
-            key.omissible = key.ty.value == ValueType::Scalar(Scalar::Uuid);
+            // Two uuids that are derived from one step would be the same.
+            let is_uuid = |key: &Field| key.ty.value == ValueType::Scalar(Scalar::Uuid);
+            let keys = &mut self.schema.concerns[index].keys;
+            let alone = keys.iter().filter(|key| is_uuid(key)).count() == 1;
+            for key in keys {
+                key.omissible = alone && is_uuid(key);
+            }
         }
     }
 

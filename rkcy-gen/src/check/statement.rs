@@ -1,9 +1,10 @@
 //! Pass 5, statements: what each binds, refuses or returns.
 
 use super::Checker;
-use super::body::{Binding, Body, Bound, Given, is_step};
+use super::block::Gives;
+use super::body::{Binding, Body, Bound, BoundBy, Given, is_step, rooted};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Answer, Expr, Require};
+use crate::model::{Answer, Expr, ExprKind, Require, Root, Statement, Type};
 use crate::syntax::Span;
 use crate::syntax::ast::Ident;
 use crate::syntax::expr as ast;
@@ -26,15 +27,11 @@ impl Checker {
         span: Span,
         body: &mut Body<'a>,
     ) {
-        self.member_naming(name);
-        self.hides_nothing(name);
-        let given = self.value(value, body);
+        let tail = std::mem::replace(&mut body.is_tail, false);
+        let given = self.value(value, None, body);
+        body.is_tail = tail;
         let bound = match given {
-            Given::Expr(expr) => {
-                let mut parts = 0;
-                expr.walk(&mut |_| parts += 1);
-                Bound::Expr(expr, parts)
-            }
+            Given::Expr(expr) => bound_to(name, expr, body),
             Given::Step(id, Some(ty)) => {
                 if let Some(step) = body.steps.get_mut(id.index()) {
                     step.binding = Some(name.text.clone());
@@ -65,6 +62,23 @@ impl Checker {
             }
             Given::Lost => Bound::Lost,
         };
+        let until_value = Span {
+            end: start_of(value),
+            ..span
+        };
+        self.bind_new(name, bound, BoundBy::Let(until_value), body);
+    }
+
+    /// Binds a name in the innermost block.
+    pub(super) fn bind_new<'a>(
+        &mut self,
+        name: &'a Ident,
+        value: Bound,
+        place: BoundBy,
+        body: &mut Body<'a>,
+    ) {
+        self.member_naming(name);
+        self.hides_nothing(name);
         if let Some(first) = body.position(&name.text) {
             let finding = Diagnostic::new(
                 Code::BoundTwice,
@@ -76,15 +90,11 @@ impl Checker {
             self.report(finding);
             return;
         }
-        let value_start = start_of(value);
         body.bind(Binding {
             name,
-            value: bound,
+            value,
             used: false,
-            statement: Some(Span {
-                end: value_start,
-                ..span
-            }),
+            place,
         });
     }
 
@@ -101,22 +111,57 @@ impl Checker {
         }
     }
 
-    /// What stands after `let x =` and `return`.
-    fn value<'a>(&mut self, value: &'a Value, body: &mut Body<'a>) -> Given {
-        match value {
-            Value::Expr(expr) if is_step(expr) => self.step(expr, body),
-            Value::Expr(expr) => match self.expr(expr, None, body) {
-                Some(expr) => Given::Expr(expr),
-                None => Given::Lost,
-            },
-            Value::For(looped) => {
-                self.unbuilt(looped.span.first(3), "`for`", body);
-                Given::Lost
+    /// What stands after `let x =`, `return` and `yield`.
+    fn value<'a>(
+        &mut self,
+        value: &'a Value,
+        expected: Option<Type>,
+        body: &mut Body<'a>,
+    ) -> Given {
+        let given = match value {
+            Value::Expr(expr) if is_step(expr) => return self.step(expr, body),
+            // With the type that is expected, names of enum values are known.
+            Value::Expr(expr) => self.expr_alone(expr, expected, body),
+            Value::For(turns) => self.turns(turns, Gives::Value(expected), body),
+            Value::If(branch) => self.branch(branch, Gives::Value(expected), body),
+        };
+        given.map_or(Given::Lost, Given::Expr)
+    }
+
+    /// The value of `return` or `yield`, held against the type that is expected.
+    pub(super) fn value_given<'a>(
+        &mut self,
+        value: &'a Value,
+        expected: Option<Type>,
+        span: Span,
+        body: &mut Body<'a>,
+    ) -> Option<Expr> {
+        let given = match self.value(value, expected, body) {
+            Given::Expr(expr) => expr,
+            Given::Step(id, Some(ty)) => {
+                let span = body.steps.get(id.index()).map_or(span, |step| step.span);
+                rooted(Root::Step(id), ty, span)
             }
-            Value::If(condition) => {
-                self.unbuilt(condition.span.first(2), "`if`", body);
-                Given::Lost
+            Given::Step(_, None) => {
+                self.report(
+                    Diagnostic::new(
+                        Code::NoResult,
+                        span,
+                        "this step gives nothing that could be used as a value",
+                    )
+                    .help("give something else, or let the command give something: `-> T`"),
+                );
+                return None;
             }
+            Given::Lost => return None,
+        };
+        if expected.is_some_and(|expected| !self.fits(&given, expected)) {
+            return None;
+        }
+        if body.is_tail {
+            self.read_committed(given, body)
+        } else {
+            self.nothing_committed(&given, body).then_some(given)
         }
     }
 
@@ -132,13 +177,11 @@ impl Checker {
             return;
         };
         let Some(condition) = condition else { return };
-        let after_steps = body.steps.len() as u32;
-        body.requires.push(Require {
+        body.push(Statement::Require(Require {
             condition,
             refusal: id,
-            after_steps,
             span,
-        });
+        }));
     }
 
     fn declared_refusal(
@@ -207,35 +250,27 @@ impl Checker {
             body.blurred = true;
             return None;
         };
-        let expected = answer.map(|answer| answer.ty);
-        if let Value::Expr(expr) = value
-            && !is_step(expr)
-        {
-            // With the type that is expected, names of enum values are known.
-            return self.expr(expr, expected, body);
-        }
-        match self.value(value, body) {
-            Given::Step(id, Some(ty)) => {
-                let span = body.steps.get(id.index()).map_or(span, |step| step.span);
-                let expr = super::path::of_step(id, ty, span);
-                let expected = expected?;
-                self.fits(&expr, expected).then_some(expr)
-            }
-            Given::Step(_, None) => {
-                self.report(
-                    Diagnostic::new(
-                        Code::NoResult,
-                        span,
-                        "this step gives nothing that could be returned",
-                    )
-                    .help("return something else, or let the command give something: `-> T`"),
-                );
-                None
-            }
-            Given::Expr(expr) => Some(expr),
-            Given::Lost => None,
-        }
+        body.is_tail = true;
+        let value = self.value_given(value, answer.map(|answer| answer.ty), span, body);
+        body.is_tail = false;
+        value
     }
+}
+
+/// What a name stands for that is bound to an expression. What an expression is made of is put in
+/// its place wherever the name is used; what has a place of its own gets the name.
+fn bound_to(name: &Ident, expr: Expr, body: &mut Body<'_>) -> Bound {
+    if let ExprKind::Path(path) = &expr.kind
+        && let (Root::Local(id), true) = (path.root, path.fields.is_empty())
+        && let Some(local) = body.locals.get_mut(id.index())
+        && local.name.is_none()
+    {
+        local.name = Some(name.text.clone());
+        return Bound::Local(id, local.ty);
+    }
+    let mut parts = 0;
+    expr.walk(&mut |_| parts += 1);
+    Bound::Expr(expr, parts)
 }
 
 fn start_of(value: &Value) -> u32 {

@@ -2,15 +2,15 @@
 
 use super::Checker;
 use super::body::{Body, Given};
-use super::concern::BUILTIN_OPERATIONS;
 use super::schema::Owner;
 use crate::diagnostic::{Code, Diagnostic, closest};
 use crate::model::{
-    Argument, ConcernId, Expr, ExprKind, Payload, Step, StepId, StepKind, Type, ValueType,
+    Argument, Builtin, ConcernId, Expr, ExprKind, Field, Many, Payload, Statement, Step, StepId,
+    StepKind, Type, ValueType,
 };
 use crate::syntax::Span;
 use crate::syntax::ast::Ident;
-use crate::syntax::expr::{Access, Expr as AstExpr, ExprKind as Ast, Target};
+use crate::syntax::expr::{Access, Entry, Expr as AstExpr, ExprKind as Ast, Target};
 
 impl Checker {
     /// Checks a step and appends it.
@@ -18,34 +18,38 @@ impl Checker {
         let span = expr.span;
         match &expr.kind {
             Ast::Create(concern, entries) => match self.concern_named(concern) {
-                Some(id) => self.create(id, concern, entries, span, body),
-                None => self.lost(body),
-            },
-            Ast::Get(target) => match self.target(target, body) {
-                Some((concern, key)) => {
-                    let ty = Type::one(ValueType::Concern(concern));
-                    self.append(concern, key, StepKind::Get, Some(ty), span, body)
+                Some(id) => {
+                    self.is_there(id, Builtin::Create, span);
+                    self.create(id, concern, entries, span, StepKind::Create, body)
                 }
                 None => self.lost(body),
             },
-            Ast::Find(_) => self.unbuilt_step(span, "`find`", body),
-            Ast::Ensure(..) => self.unbuilt_step(span, "`ensure`", body),
-            Ast::Update(..) => self.unbuilt_step(span, "`update`", body),
-            Ast::Delete(_) => self.unbuilt_step(span, "`delete`", body),
+            Ast::Ensure(concern, entries) => match self.concern_named(concern) {
+                Some(id) => {
+                    self.is_there(id, Builtin::Create, span);
+                    self.create(id, concern, entries, span, StepKind::Ensure, body)
+                }
+                None => self.lost(body),
+            },
+            Ast::Get(target) => self.whole(target, StepKind::Get, span, body),
+            Ast::Find(target) => self.whole(target, StepKind::Find, span, body),
+            Ast::Delete(target) => self.whole(target, StepKind::Delete, span, body),
+            Ast::Update(target, entries) => self.update(target, entries, span, body),
             Ast::Call(name, _) => {
                 body.blurred = true;
-                if !self.schema.unbuilt_calls.contains(&name.text)
-                    && !self.schema.lost_names.contains(&name.text)
-                {
-                    self.report(
-                        Diagnostic::new(
-                            Code::UnknownName,
-                            name.span,
-                            format!("there is no effect `{}`", name.text),
-                        )
-                        .help("a command names its instance: `Concern[key].command(…)`"),
-                    );
+                if self.schema.is_known_call(&name.text) {
+                    return Given::Lost;
                 }
+                let finding = Diagnostic::new(
+                    Code::UnknownName,
+                    name.span,
+                    format!("there is no effect `{}`", name.text),
+                );
+                self.report(if self.schema.function_named(&name.text).is_some() {
+                    finding.help("a function gives a value, and does nothing: `let x = …`")
+                } else {
+                    finding.help("a command names its instance: `Concern[key].command(…)`")
+                });
                 Given::Lost
             }
             Ast::Chain(base, accesses) => self.chain(base, accesses, span, body),
@@ -53,7 +57,7 @@ impl Checker {
                 body.blurred = true;
                 self.report(
                     Diagnostic::new(Code::Unexpected, span, "this is a value, and nothing is done with it")
-                        .help("a step is `create`, `get`, or a command or query: `Concern[key].command(…)`"),
+                        .help("a step is `create`, `get` and the like, or a command or query: `Concern[key].command(…)`"),
                 );
                 Given::Lost
             }
@@ -66,9 +70,57 @@ impl Checker {
         Given::Lost
     }
 
-    fn unbuilt_step(&mut self, span: Span, what: &str, body: &mut Body<'_>) -> Given {
-        self.unbuilt(span, what, body);
-        Given::Lost
+    /// `get X[k]` and the like: steps on an instance as a whole.
+    fn whole<'a>(
+        &mut self,
+        target: &'a Target,
+        kind: StepKind,
+        span: Span,
+        body: &mut Body<'a>,
+    ) -> Given {
+        let Some((concern, key)) = self.target(target, body) else {
+            return self.lost(body);
+        };
+        let builtin = match kind {
+            StepKind::Delete => Builtin::Delete,
+            _ => Builtin::Get,
+        };
+        self.is_there(concern, builtin, span);
+        let ty = Type::one(ValueType::Concern(concern));
+        let gives = match kind {
+            StepKind::Delete => None,
+            StepKind::Find => Some(Type {
+                many: Many::Optional,
+                ..ty
+            }),
+            _ => Some(ty),
+        };
+        Given::Step(self.append(concern, key, kind, gives, span, body), gives)
+    }
+
+    fn update<'a>(
+        &mut self,
+        target: &'a Target,
+        entries: &'a [Entry],
+        span: Span,
+        body: &mut Body<'a>,
+    ) -> Given {
+        let found = self.target(target, body);
+        let Some((concern, key)) = found else {
+            for entry in entries {
+                self.entry_value(entry, None, body);
+            }
+            return self.lost(body);
+        };
+        self.is_there(concern, Builtin::Update, span);
+        match self.update_entries(concern, &target.concern, entries, body) {
+            Some(values) => {
+                let gives = Some(Type::one(ValueType::Concern(concern)));
+                let kind = StepKind::Update(values);
+                Given::Step(self.append(concern, key, kind, gives, span, body), gives)
+            }
+            None => self.lost(body),
+        }
     }
 
     /// `X[k].operation(…)`, and what is written like it.
@@ -176,7 +228,7 @@ impl Checker {
             (None, Some(id)) => StepKind::Query(id, argument),
             (None, None) => return self.lost(body),
         };
-        self.append(concern, key, kind, result, span, body)
+        Given::Step(self.append(concern, key, kind, result, span, body), result)
     }
 
     fn unknown_operation(&mut self, concern: ConcernId, name: &Ident, target: &Target) {
@@ -196,7 +248,7 @@ impl Checker {
             name.span,
             format!("`{}` has no command or query `{text}`", declared.name),
         );
-        let finding = if BUILTIN_OPERATIONS.contains(&text.as_str()) {
+        let finding = if Builtin::from_word(text).is_some() {
             finding.help(match text.as_str() {
                 "create" => format!("write `create {} {{ … }}`", target.concern.text),
                 "update" => format!("write `update {}[…] {{ … }}`", target.concern.text),
@@ -226,39 +278,14 @@ impl Checker {
             Payload::Message(id) => vec![Type::one(ValueType::Message(*id))],
             Payload::Fields(fields) => fields.iter().map(|field| field.ty).collect(),
         };
-        let mut values = Vec::new();
-        for (index, argument) in arguments.iter().enumerate() {
-            values.push(self.expr(argument, expected.get(index).copied(), body));
-        }
-        if expected.len() != arguments.len() {
-            let text = &name.text;
-            let wanted = match payload {
-                Payload::Empty => "it takes none".to_owned(),
-                Payload::Message(id) => {
-                    format!("it takes one: `{}`", self.schema.message(*id).name)
-                }
-                Payload::Fields(fields) => {
-                    let names: Vec<String> =
-                        fields.iter().map(|field| field.name.clone()).collect();
-                    format!("it takes {}", super::default::list(&names))
-                }
-            };
-            let count = match arguments.len() {
-                0 => "no argument".to_owned(),
-                1 => "1 argument".to_owned(),
-                n => format!("{n} arguments"),
-            };
-            self.report(
-                Diagnostic::new(
-                    Code::WrongArguments,
-                    span,
-                    format!("`{text}` is given {count}"),
-                )
-                .help(wanted),
-            );
-            return None;
-        }
-        let mut values: Vec<Expr> = values.into_iter().collect::<Option<_>>()?;
+        let wanted = match payload {
+            Payload::Empty => "it takes none".to_owned(),
+            Payload::Message(id) => {
+                format!("it takes one: `{}`", self.schema.message(*id).name)
+            }
+            Payload::Fields(fields) => takes(fields),
+        };
+        let mut values = self.arguments(&expected, &wanted, name, arguments, span, body)?;
         Some(match payload {
             Payload::Empty => Argument::Empty,
             Payload::Message(_) => Argument::Message(values.pop()?),
@@ -266,49 +293,109 @@ impl Checker {
         })
     }
 
+    /// As many arguments as are expected, of these types.
+    pub(super) fn arguments<'a>(
+        &mut self,
+        expected: &[Type],
+        wanted: &str,
+        name: &Ident,
+        arguments: &'a [AstExpr],
+        span: Span,
+        body: &mut Body<'a>,
+    ) -> Option<Vec<Expr>> {
+        let mut values = Vec::new();
+        for (index, argument) in arguments.iter().enumerate() {
+            values.push(self.expr(argument, expected.get(index).copied(), body));
+        }
+        if expected.len() == arguments.len() {
+            return values.into_iter().collect();
+        }
+        let count = match arguments.len() {
+            0 => "no argument".to_owned(),
+            1 => "1 argument".to_owned(),
+            n => format!("{n} arguments"),
+        };
+        let message = format!("`{}` is given {count}", name.text);
+        self.report(Diagnostic::new(Code::WrongArguments, span, message).help(wanted));
+        None
+    }
+
     fn create<'a>(
         &mut self,
         concern: ConcernId,
         name: &Ident,
-        entries: &'a [crate::syntax::expr::Entry],
+        entries: &'a [Entry],
         span: Span,
+        kind: fn(Vec<Expr>) -> StepKind,
         body: &mut Body<'a>,
     ) -> Given {
-        let id = StepId::new(body.steps.len());
         let values = self.create_entries(concern, name, entries, span, body);
-        let Some((key, fields)) = values else {
+        let Some((keys, fields)) = values else {
             return self.lost(body);
         };
-        let ty = Type::one(ValueType::IdOf(concern));
-        let key = key.unwrap_or(Expr {
-            ty,
-            kind: ExprKind::DerivedUuid(id),
-            span,
-        });
-        let ty = Type::one(ValueType::Concern(concern));
-        self.append(concern, key, StepKind::Create(fields), Some(ty), span, body)
+        let step = StepId::new(body.steps.len());
+        let key = self.new_key(concern, keys, step, span);
+        let gives = Some(Type::one(ValueType::Concern(concern)));
+        let id = self.append(concern, key, kind(fields), gives, span, body);
+        Given::Step(id, gives)
     }
 
-    fn append(
+    /// The key of a new instance; a uuid that is left out is derived.
+    fn new_key(
+        &self,
+        concern: ConcernId,
+        keys: Vec<Option<Expr>>,
+        step: StepId,
+        span: Span,
+    ) -> Expr {
+        let declared = self.schema.concern(concern);
+        let whole = Type::one(ValueType::IdOf(concern));
+        let single = declared.single_key().is_some();
+        let parts = keys.into_iter().zip(&declared.keys).map(|(given, part)| {
+            given.unwrap_or(Expr {
+                ty: if single { whole } else { part.ty },
+                kind: ExprKind::DerivedUuid(step),
+                span,
+            })
+        });
+        let mut parts: Vec<Expr> = parts.collect();
+        match parts.pop() {
+            Some(key) if single => key,
+            last => Expr {
+                ty: whole,
+                kind: ExprKind::Key(concern, parts.into_iter().chain(last).collect()),
+                span,
+            },
+        }
+    }
+
+    /// Appends a step to the innermost block.
+    pub(super) fn append(
         &mut self,
         concern: ConcernId,
         key: Expr,
         kind: StepKind,
-        result: Option<Type>,
+        gives: Option<Type>,
         span: Span,
         body: &mut Body<'_>,
-    ) -> Given {
+    ) -> StepId {
         let id = StepId::new(body.steps.len());
-        let step = Step {
+        body.steps.push(Step {
             id,
             concern,
             key,
             kind,
+            gives,
             binding: None,
             span,
-        };
-        self.key_comes_in_order(&step, body);
-        body.steps.push(step);
-        Given::Step(id, result)
+        });
+        body.push(Statement::Step(id));
+        id
     }
+}
+
+/// What an operation or a function takes.
+pub(super) fn takes(params: &[Field]) -> String {
+    let names: Vec<String> = params.iter().map(|param| param.name.clone()).collect();
+    format!("it takes {}", super::default::list(&names))
 }

@@ -1,12 +1,13 @@
-//! Pass 5: transactions, statement by statement. What is bound is known to `Body`; statements are
-//! in `statement`, steps in `step`, expressions in `expr`.
+//! Pass 5: transactions and sagas, statement by statement. What is bound is known to `Body`; what
+//! stands in braces is in `block`, statements are in `statement`, steps in `step`, expressions in
+//! `expr`.
 
 use super::Checker;
 use super::attribute::On;
-use super::body::{Body, Bound};
+use super::body::{Body, Bound, BoundBy};
 use super::types::Place;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Answer, Expr, Transaction, TransactionId};
+use crate::model::{Answer, Block, Expr, Mode, Transaction, TransactionId};
 use crate::syntax::Span;
 use crate::syntax::ast::{File, Item};
 use crate::syntax::operation::Param;
@@ -15,9 +16,7 @@ use crate::syntax::transaction::{Statement, Transaction as AstTransaction};
 impl Checker {
     pub(super) fn transactions(&mut self, files: &[File]) {
         for item in files.iter().flat_map(|file| &file.items) {
-            if let Item::Transaction(transaction) = item
-                && !transaction.is_saga
-            {
+            if let Item::Transaction(transaction) = item {
                 self.transaction(transaction);
             }
         }
@@ -26,7 +25,7 @@ impl Checker {
     fn transaction(&mut self, declared: &AstTransaction) {
         let errors = self.diagnostics.len();
         self.params_have_names(&declared.params);
-        let (params, complete) = self.named_params(&declared.params);
+        let (params, complete) = self.named_params(&declared.params, On::Parameter);
         let result = declared
             .result
             .as_ref()
@@ -35,36 +34,48 @@ impl Checker {
         let deprecated = self
             .attributes(&declared.attributes, On::Declaration)
             .deprecated;
-        let mut body = Body::new(&declared.params, &params, &declared.body, refusals);
+        let mode = if declared.is_saga {
+            Mode::Saga
+        } else {
+            Mode::Transaction
+        };
+        let mut body = Body::new(&declared.params, &params, refusals);
         body.blurred = !complete;
         for binding in &body.bindings {
             self.hides_nothing(binding.name);
         }
-        let returns = self.statements(declared, result.as_ref().map(Option::as_ref), &mut body);
+        body.open(&declared.body);
+        let value = self.statements(declared, result.as_ref().map(Option::as_ref), &mut body);
+        let statements = body.close();
         self.has_steps(declared, &body);
         self.unused(declared, &body, errors);
         let Body {
             steps,
-            requires,
+            locals,
             refusals,
             ..
         } = body;
-        self.schema.transactions.push(Transaction {
+        let transaction = Transaction {
             id: TransactionId::new(self.schema.transactions.len()),
+            mode,
             name: declared.name.text.clone(),
             docs: declared.docs.clone(),
             params,
             result: result.flatten(),
             refusals,
             steps,
-            requires,
-            returns,
+            locals,
+            body: Block { statements, value },
             deprecated,
             span: declared.name.span,
-        });
+        };
+        self.keys_come_in_order(&transaction);
+        self.stays_in_bounds(&transaction);
+        self.can_be_undone(&transaction);
+        self.schema.transactions.push(transaction);
     }
 
-    fn params_have_names(&mut self, params: &[Param]) {
+    pub(super) fn params_have_names(&mut self, params: &[Param]) {
         for param in params {
             let Param::Unnamed(ty, _) = param else {
                 continue;
@@ -73,9 +84,9 @@ impl Checker {
                 Diagnostic::new(
                     Code::UnnamedParameter,
                     ty.span,
-                    "a parameter of a transaction has a name",
+                    "this parameter has no name",
                 )
-                .help("write `name: type`, so that the steps can use it")
+                .help("write `name: type`: it is used by its name")
                 .edit(ty.span.before(), "name: "),
             );
         }
@@ -97,13 +108,6 @@ impl Checker {
         let last = last.map_or(0, |index| index + 1);
         for (index, statement) in declared.body.iter().enumerate() {
             match statement {
-                Statement::Let(name, value, span) => self.let_statement(name, value, *span, body),
-                Statement::Step(expr) => {
-                    self.step(expr, body);
-                }
-                Statement::Require(condition, refusal, span) => {
-                    self.require(condition, refusal, *span, body)
-                }
                 Statement::Return(value, span) => {
                     self.return_is_last(
                         *span,
@@ -115,27 +119,7 @@ impl Checker {
                         returns = Some((*span, value));
                     }
                 }
-                Statement::Emit(_, span) => self.unbuilt(*span, "`emit`", body),
-                Statement::For(looped) => {
-                    self.unbuilt(looped.span.first(3), "`for`", body);
-                }
-                Statement::If(condition) => self.unbuilt(condition.span.first(2), "`if`", body),
-                Statement::Yield(_, span) => {
-                    body.blurred = true;
-                    self.report(
-                        Diagnostic::new(
-                            Code::YieldOutsideFor,
-                            *span,
-                            "`yield` gives an element of a `for`, and there is none here",
-                        )
-                        .help("a transaction gives its result with `return`"),
-                    );
-                }
-                Statement::Broken(broken) => {
-                    body.blurred = true;
-                    body.lost_names
-                        .extend(broken.names.iter().map(String::as_str));
-                }
+                _ => self.statement(statement, body),
             }
         }
         if let (Some(_), None, false) = (result, &returns, body.blurred) {
@@ -168,7 +152,7 @@ impl Checker {
                     format!("`{}` has no step, so it does nothing", name.text),
                 )
                 .help(
-                    "a step is `create`, `get`, or a command or query: `Concern[key].command(…)`",
+                    "a step is `create`, `get` and the like, or a command or query: `Concern[key].command(…)`",
                 ),
             );
         }
@@ -184,23 +168,21 @@ impl Checker {
         }
         for binding in body.bindings.iter().filter(|binding| !binding.used) {
             let (name, span) = (&binding.name.text, binding.name.span);
-            let finding = match binding.statement {
-                None => Diagnostic::new(
+            let finding =
+                Diagnostic::new(Code::UnusedBinding, span, format!("`{name}` is not used"));
+            let finding = match (binding.place, &binding.value) {
+                (BoundBy::For, _) => continue,
+                (BoundBy::Parameter, _) => Diagnostic::new(
                     Code::UnusedParameter,
                     span,
                     format!("the parameter `{name}` is not used"),
                 )
                 .help("remove it"),
-                Some(statement) => {
-                    let finding =
-                        Diagnostic::new(Code::UnusedBinding, span, format!("`{name}` is not used"));
-                    match binding.value {
-                        Bound::Step(..) => finding
-                            .help(format!("remove `let {name} =`; the step stays"))
-                            .edit(statement, ""),
-                        _ => finding.help("remove it"),
-                    }
-                }
+                (BoundBy::IfLet, _) => finding.help("ask with `is present`, which binds nothing"),
+                (BoundBy::Let(statement), Bound::Step(..)) => finding
+                    .help(format!("remove `let {name} =`; the step stays"))
+                    .edit(statement, ""),
+                (BoundBy::Let(_), _) => finding.help("remove it"),
             };
             self.report(finding);
         }

@@ -185,8 +185,8 @@ impl Checker {
         None
     }
 
-    /// The concern after `ref` or `id of`.
-    fn referred_concern(&mut self, name: &Ident, word: &str) -> Option<ConcernId> {
+    /// The concern after `ref`, `id of` or `in`.
+    pub(super) fn referred_concern(&mut self, name: &Ident, word: &str) -> Option<ConcernId> {
         let text = &name.text;
         let Some(declared) = self.schema.types.get(text).copied() else {
             if Scalar::from_word(text).is_some() {

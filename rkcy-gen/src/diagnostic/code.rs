@@ -148,10 +148,24 @@ codes! {
     UnusedImport        "0083" Warning "an import that is not used"
     NoSteps             "0084" Error   "a transaction has steps"
     ConcernResult       "0085" Error   "whose instance a result may be"
-    YieldOutsideFor     "0086" Error   "`yield` stands in a `for`"
+    YieldOutsideFor     "0086" Error   "`yield` gives the value of a `for` or an `if`"
     StepOnBinding       "0087" Error   "a step names its concern and key"
     TooLarge            "0088" Error   "values that grow without end"
     QueryWithoutResult  "0089" Error   "a query gives something"
+    // Loops, conditions, functions.
+    UnboundedList       "0100" Error   "a `for` goes through a list with a bound"
+    TooManyVisits       "0101" Error   "a transaction makes a bounded number of visits"
+    YieldNotLast        "0102" Error   "`yield` is last in its braces and stands once"
+    MissingYield        "0103" Error   "a `for` or an `if` that is a value yields one"
+    UsedOutside         "0104" Error   "a name is known inside of its braces"
+    UpdateOfImmutable   "0105" Error   "`update` of what never changes"
+    // Sagas.
+    WrongUndo           "0106" Error   "a command that cannot undo another"
+    MissingUndo         "0107" Error   "what a refusal can come after has an undo"
+    UndoMayBreak        "0108" Warning "an undo that can break a constraint"
+    // What a concern does without.
+    WrongNarrowing      "0110" Error   "`only` and `without` narrow what every concern has"
+    RemovedOperation    "0111" Error   "an operation that its concern does without"
 }
 
 impl Code {

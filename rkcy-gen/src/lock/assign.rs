@@ -164,7 +164,7 @@ impl Scope {
         Ok(())
     }
 
-    fn owner_of(&self, number: u32) -> Option<&str> {
+    pub(super) fn owner_of(&self, number: u32) -> Option<&str> {
         let live = self
             .live
             .iter()

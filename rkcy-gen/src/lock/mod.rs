@@ -117,6 +117,17 @@ impl Lock {
         self.number(Kind::Field, owner, field)
     }
 
+    /// A protobuf number that no field of the owner has or had: the largest such.
+    pub fn spare_field(&self, owner: &str) -> u32 {
+        let scope = self.scopes.get(&(Kind::Field, owner.to_owned()));
+        let is_taken = |number: &u32| scope.is_some_and(|scope| scope.owner_of(*number).is_some());
+        let (first, last) = (Kind::Field.first(), Kind::Field.last());
+        (first..=last)
+            .rev()
+            .find(|it| !is_taken(it))
+            .unwrap_or(last)
+    }
+
     /// The number of a command or a query.
     pub fn op(&self, concern: &str, operation: &str) -> u32 {
         self.number(Kind::Op, concern, operation)

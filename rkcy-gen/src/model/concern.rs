@@ -4,10 +4,11 @@ use serde::Serialize;
 
 use super::field::{Constraints, Field};
 use super::ids::{CommandId, ConcernId, MessageId, QueryId, RefusalId};
+use super::transaction::StepKind;
 use super::types::Type;
 use crate::syntax::Span;
 
-/// A concern: an entity with one key.
+/// A concern: an entity with a key.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Concern {
@@ -17,15 +18,22 @@ pub struct Concern {
     pub name: String,
     /// Documentation; empty if there is none.
     pub docs: String,
-    /// The key: no default, never optional, never a list; `omissible` if it is a uuid, which
-    /// `create` then derives from the transaction's id.
-    pub key: Field,
+    /// The concern that it is `in`: its instances live with those of that one's group.
+    pub parent: Option<ConcernId>,
+    /// The parts of the key, at least one; the first is the reference to the parent, where there is
+    /// one. No default, never optional, never a list; `omissible` if it is the only uuid among them,
+    /// which `create` then derives from the transaction's id.
+    pub keys: Vec<Field>,
     /// The other fields, as declared.
     pub fields: Vec<Field>,
     /// The commands, as declared.
     pub commands: Vec<Command>,
     /// The queries, as declared.
     pub queries: Vec<Query>,
+    /// The operations that it has without being asked.
+    pub builtins: Builtins,
+    /// `@hot`: its instances are visited last.
+    pub hot: bool,
     /// `@deprecated("why")`.
     pub deprecated: Option<String>,
     /// Where its name stands.
@@ -34,9 +42,27 @@ pub struct Concern {
 }
 
 impl Concern {
-    /// The key, then the other fields.
+    /// The parts of the key, then the other fields.
     pub fn all_fields(&self) -> impl Iterator<Item = &Field> {
-        std::iter::once(&self.key).chain(&self.fields)
+        self.keys.iter().chain(&self.fields)
+    }
+
+    /// The key, where it has one part.
+    pub fn single_key(&self) -> Option<&Field> {
+        match self.keys.as_slice() {
+            [key] => Some(key),
+            _ => None,
+        }
+    }
+
+    /// Whether a field is a part of the key.
+    pub fn is_key(&self, field: &Field) -> bool {
+        self.keys.iter().any(|key| std::ptr::eq(key, field))
+    }
+
+    /// The fields that `update` may change, with their place among the fields.
+    pub fn changeable(&self) -> impl Iterator<Item = &Field> {
+        self.fields.iter().filter(|field| !field.immutable)
     }
 
     /// A command of this concern.
@@ -44,9 +70,75 @@ impl Concern {
         &self.commands[id.index()]
     }
 
+    /// What a command or a query of this concern says of its result.
+    pub fn answer(&self, kind: &StepKind) -> Option<&Answer> {
+        match kind {
+            StepKind::Command(id, _) => self.command(*id).result.as_ref(),
+            StepKind::Query(id, _) => Some(&self.query(*id).result),
+            _ => None,
+        }
+    }
+
     /// A query of this concern.
     pub fn query(&self, id: QueryId) -> &Query {
         &self.queries[id.index()]
+    }
+}
+
+/// An operation that a concern has without being asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Builtin {
+    /// A new instance; also what `ensure` needs.
+    Create,
+    /// The instance as it is; also what `find` needs.
+    Get,
+    /// Other values in some fields.
+    Update,
+    /// No instance any more.
+    Delete,
+}
+
+impl Builtin {
+    /// All of them.
+    pub const ALL: [Builtin; 4] = [
+        Builtin::Create,
+        Builtin::Get,
+        Builtin::Update,
+        Builtin::Delete,
+    ];
+
+    /// The word for it in a schema.
+    pub fn word(self) -> &'static str {
+        match self {
+            Builtin::Create => "create",
+            Builtin::Get => "get",
+            Builtin::Update => "update",
+            Builtin::Delete => "delete",
+        }
+    }
+
+    /// The operation that a word names.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|builtin| builtin.word() == word)
+    }
+}
+
+/// The operations that a concern has without being asked, and what `only` or `without` left of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Builtins(pub(crate) Vec<Builtin>);
+
+impl Default for Builtins {
+    fn default() -> Self {
+        Self(Builtin::ALL.to_vec())
+    }
+}
+
+impl Builtins {
+    /// Whether the concern has it.
+    pub fn has(&self, builtin: Builtin) -> bool {
+        self.0.contains(&builtin)
     }
 }
 
@@ -64,6 +156,8 @@ pub struct Command {
     pub payload: Payload,
     /// What it answers. May be the concern itself.
     pub result: Option<Answer>,
+    /// `undo x`: the command that undoes it in a saga. It takes the same payload and refuses nothing.
+    pub undo: Option<CommandId>,
     /// How it may refuse.
     pub refusals: Refusals,
     /// Where its name stands.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::field::Literal;
-use super::ids::{ConcernId, MessageId, ParamId, StepId};
+use super::ids::{ConcernId, FunctionId, LocalId, MessageId, ParamId, StepId};
 use super::types::Type;
 use crate::syntax::Span;
 
@@ -22,23 +22,28 @@ pub struct Expr {
     pub span: Span,
 }
 
-/// What an expression is. `let name = EXPR` leaves no trace: the expression stands wherever the
-/// name was used.
+/// What an expression is. `let name = EXPR` leaves no trace, unless the expression calls a function:
+/// it stands wherever the name was used.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ExprKind {
     /// A literal, or a value of an enum. A zero `duration` is the number 0.
     Literal(Literal),
-    /// A parameter or the result of a step, or a field in one. No field on the way is optional or
+    /// Something that is bound, or a field in it. No field on the way is optional or
     /// a list, only the last may be.
     Path(Path),
     /// `Message { … }`: one expression for every field of the message, in order of declaration.
     Record(MessageId, Vec<Expr>),
+    /// A key of several parts: one expression for each of `Concern::keys`.
+    Key(ConcernId, Vec<Expr>),
     /// `[a, b]`
     List(Vec<Expr>),
-    /// `X[k]` as a value: the instance as the transaction commits it.
+    /// `X[k]` as a value: the instance as the transaction commits it. Only while a transaction is
+    /// checked; in a model it is the path of the step that reads it.
     Committed(ConcernId, Box<Expr>),
+    /// `f(a, b)`; only as the value of a local.
+    Call(FunctionId, Vec<Expr>),
     /// A field that was left out: its declared default, or else absent, empty, zero, or a message
     /// made of such fields. Which field it is, is told by where this stands.
     Default,
@@ -56,32 +61,40 @@ pub enum ExprKind {
     IsAbsent(Box<Expr>),
 }
 
-/// A parameter or a step's result, or a field in it.
+/// Something that is bound, or a field in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Path {
     /// Where it begins.
     pub root: Root,
-    /// The fields to go through; empty for the parameter or the result itself.
+    /// The fields to go through; empty for what is bound itself.
     pub fields: Vec<FieldRef>,
 }
 
 /// Where a path begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Root {
     /// A parameter of the transaction.
     Param(ParamId),
-    /// What an earlier step gave; it is bound by a `let`.
+    /// What an earlier step gave.
     Step(StepId),
+    /// What else is bound.
+    Local(LocalId),
+    /// `now`: the stamp of the submission.
+    Now,
+    /// `caller`: who called.
+    Caller,
 }
 
 /// A field of a concern or of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FieldRef {
-    /// The key of a concern.
+    /// The key of a concern that has one part.
     Key(ConcernId),
+    /// A part of a key of several, by its position in `Concern::keys`.
+    KeyPart(ConcernId, u32),
     /// Another field of a concern, by its position in `Concern::fields`.
     Concern(ConcernId, u32),
     /// A field of a message, by its position in `Message::fields`.
@@ -111,9 +124,10 @@ impl Expr {
     pub fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Expr)) {
         visit(self);
         match &self.kind {
-            ExprKind::Record(_, parts) | ExprKind::List(parts) => {
-                parts.iter().for_each(|part| part.walk(visit))
-            }
+            ExprKind::Record(_, parts)
+            | ExprKind::Key(_, parts)
+            | ExprKind::List(parts)
+            | ExprKind::Call(_, parts) => parts.iter().for_each(|part| part.walk(visit)),
             ExprKind::Committed(_, inner)
             | ExprKind::Not(inner)
             | ExprKind::IsPresent(inner)

@@ -60,3 +60,11 @@ id!(
     /// A refusal of the operation that declares it.
     RefusalId
 );
+id!(
+    /// A local of its transaction.
+    LocalId
+);
+id!(
+    /// A function of the model.
+    FunctionId
+);

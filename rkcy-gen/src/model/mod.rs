@@ -4,8 +4,9 @@
 //! Model ── Platform
 //!   ├── Enum ── EnumValue
 //!   ├── Message ── Field
-//!   ├── Concern ── key, Field, Command, Query
-//!   └── Transaction ── Field (params), Step, Require, Expr
+//!   ├── Concern ── Field (keys and others), Command, Query
+//!   ├── Function ── Field (params)
+//!   └── Transaction ── Field (params), Block ── Statement ── Step, Require, If, For, Expr
 //! ```
 //!
 //! Only `check` makes one, so what works on a model has no error path. Lists are in order of
@@ -15,24 +16,34 @@ mod concern;
 mod enumeration;
 mod expr;
 mod field;
+mod function;
 mod ids;
 mod message;
 mod outline;
+mod place;
 mod platform;
+mod text;
 pub(crate) mod transaction;
 mod types;
 
-pub use concern::{Answer, Command, Concern, Payload, Query, Refusal, Refusals};
+pub use concern::{Answer, Builtin, Builtins, Command, Concern, Payload, Query, Refusal, Refusals};
 pub use enumeration::{Enum, EnumValue};
 pub use expr::{CompareOp, Expr, ExprKind, FieldRef, Path, Root};
 pub use field::{Constraints, Field, Length, Literal, Number};
+pub use function::Function;
 pub use ids::{
-    CommandId, ConcernId, EnumId, MessageId, ParamId, QueryId, RefusalId, StepId, TransactionId,
+    CommandId, ConcernId, EnumId, FunctionId, LocalId, MessageId, ParamId, QueryId, RefusalId,
+    StepId, TransactionId,
 };
 pub use message::Message;
 pub use outline::outline;
+pub use place::Place;
 pub use platform::Platform;
-pub use transaction::{Argument, Require, Step, StepKind, Transaction};
+pub use text::Text;
+pub use transaction::{
+    Argument, Block, For, Head, If, Local, LocalKind, Mode, Require, Statement, Step, StepKind,
+    Transaction,
+};
 pub use types::{Many, Scalar, Type, ValueType};
 
 use serde::Serialize;
@@ -49,6 +60,7 @@ pub struct Model {
     enums: Vec<Enum>,
     messages: Vec<Message>,
     concerns: Vec<Concern>,
+    functions: Vec<Function>,
     transactions: Vec<Transaction>,
 }
 
@@ -58,6 +70,7 @@ impl Model {
         enums: Vec<Enum>,
         messages: Vec<Message>,
         concerns: Vec<Concern>,
+        functions: Vec<Function>,
         transactions: Vec<Transaction>,
     ) -> Self {
         Self {
@@ -66,6 +79,7 @@ impl Model {
             enums,
             messages,
             concerns,
+            functions,
             transactions,
         }
     }
@@ -90,7 +104,12 @@ impl Model {
         &self.concerns
     }
 
-    /// The transactions.
+    /// The functions.
+    pub fn functions(&self) -> &[Function] {
+        &self.functions
+    }
+
+    /// The transactions and sagas.
     pub fn transactions(&self) -> &[Transaction] {
         &self.transactions
     }
@@ -110,6 +129,11 @@ impl Model {
         &self.concerns[id.index()]
     }
 
+    /// A function by its id.
+    pub fn function(&self, id: FunctionId) -> &Function {
+        &self.functions[id.index()]
+    }
+
     /// A transaction by its id.
     pub fn transaction(&self, id: TransactionId) -> &Transaction {
         &self.transactions[id.index()]
@@ -118,20 +142,44 @@ impl Model {
     /// The field that a path goes through.
     pub fn field(&self, field: FieldRef) -> &Field {
         match field {
-            FieldRef::Key(concern) => &self.concern(concern).key,
+            FieldRef::Key(concern) => &self.concern(concern).keys[0],
+            FieldRef::KeyPart(concern, part) => &self.concern(concern).keys[part as usize],
             FieldRef::Concern(concern, index) => &self.concern(concern).fields[index as usize],
             FieldRef::Message(message, index) => &self.message(message).fields[index as usize],
         }
     }
 
-    /// The scalar or enum that a value is stored as: the key's type for `ref` and `id of`.
+    /// What a value is stored as: for `ref` and `id of` the key, down to a scalar or an enum; where a
+    /// key has several parts, the `id of` its concern.
     pub fn stored_as(&self, value: ValueType) -> ValueType {
         match value {
             // Ends: `check` refuses keys that are references in a circle.
-            ValueType::Ref(concern) | ValueType::IdOf(concern) => {
-                self.stored_as(self.concern(concern).key.ty.value)
-            }
+            ValueType::Ref(id) | ValueType::IdOf(id) => match self.concern(id).single_key() {
+                Some(key) => self.stored_as(key.ty.value),
+                None => ValueType::IdOf(id),
+            },
             other => other,
+        }
+    }
+
+    /// The parts of the key that a value is, where it is one of several parts.
+    pub fn key_parts(&self, value: ValueType) -> Option<(&Concern, &[Field])> {
+        match self.stored_as(value) {
+            ValueType::IdOf(id) => {
+                let concern = self.concern(id);
+                Some((concern, &concern.keys))
+            }
+            _ => None,
+        }
+    }
+
+    /// The root of the entity group that a concern's instances are in: the concern itself, unless it
+    /// is `in` another.
+    pub fn root(&self, concern: ConcernId) -> ConcernId {
+        // Ends: `check` refuses concerns that are in each other.
+        match self.concern(concern).parent {
+            Some(parent) => self.root(parent),
+            None => concern,
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Owns the model for people: one line for each thing, as near to the schema as resolved names
 //! allow. For programs there is the JSON.
 
-use super::concern::{Answer, Payload, Refusals};
-use super::expr::{CompareOp, Expr, ExprKind, FieldRef, Root};
+use super::concern::{Answer, Builtin, Builtins, Payload, Refusals};
 use super::field::{Constraints, Field, Literal, Number};
-use super::transaction::{Argument, Step, StepKind, Transaction};
+use super::text::Text;
+use super::transaction::{Block, Statement};
 use super::types::{Many, Type, ValueType};
 use super::{ConcernId, Model};
 
@@ -32,11 +32,35 @@ pub fn outline(model: &Model) -> String {
             .for_each(|field| line(1, show_field(model, field)));
     }
     for concern in model.concerns() {
+        let parent = match concern.parent {
+            Some(parent) => format!(" in {}", model.concern(parent).name),
+            None => String::new(),
+        };
         line(
             0,
-            format!("concern {} (rank {})", concern.name, concern.id.index()),
+            format!(
+                "concern {}{parent} (rank {})",
+                concern.name,
+                concern.id.index()
+            ),
         );
-        line(1, format!("key {}", show_field(model, &concern.key)));
+        let parts: Vec<String> = concern
+            .keys
+            .iter()
+            .map(|part| show_field(model, part))
+            .collect();
+        match parts.as_slice() {
+            [key] => line(1, format!("key {key}")),
+            parts => line(1, format!("key ({})", parts.join(", "))),
+        }
+        if concern.builtins != Builtins::default() {
+            let words: Vec<&str> = Builtin::ALL
+                .into_iter()
+                .filter(|builtin| concern.builtins.has(*builtin))
+                .map(Builtin::word)
+                .collect();
+            line(1, format!("only {}", words.join(", ")));
+        }
         concern
             .fields
             .iter()
@@ -46,11 +70,14 @@ pub fn outline(model: &Model) -> String {
                 .result
                 .as_ref()
                 .map_or(String::new(), |answer| show_answer(model, answer));
+            let undo = command.undo.map_or(String::new(), |id| {
+                format!(" undo {}", concern.command(id).name)
+            });
             let refusals = show_refusals(&command.refusals);
             line(
                 1,
                 format!(
-                    "command {}({}){result}{refusals}",
+                    "command {}({}){result}{undo}{refusals}",
                     command.name,
                     show_payload(model, &command.payload)
                 ),
@@ -71,6 +98,18 @@ pub fn outline(model: &Model) -> String {
             );
         }
     }
+    for function in model.functions() {
+        let params: Vec<String> = function
+            .params
+            .iter()
+            .map(|param| show_field(model, param))
+            .collect();
+        let result = show_answer(model, &function.result);
+        line(
+            0,
+            format!("function {}({}){result}", function.name, params.join(", ")),
+        );
+    }
     for transaction in model.transactions() {
         let params: Vec<String> = transaction
             .params
@@ -85,39 +124,43 @@ pub fn outline(model: &Model) -> String {
         line(
             0,
             format!(
-                "transaction {}({}){result}{refusals}",
+                "{} {}({}){result}{refusals}",
+                transaction.mode.word(),
                 transaction.name,
                 params.join(", ")
             ),
         );
-        for index in 0..=transaction.steps.len() {
-            for require in transaction
-                .requires
-                .iter()
-                .filter(|require| require.after_steps as usize == index)
-            {
-                let refusal = transaction.refusals.named().get(require.refusal.index());
-                let refusal = refusal.map_or("", |refusal| refusal.name.as_str());
-                line(
-                    1,
-                    format!(
-                        "require {} else {refusal}",
-                        show_expr(model, transaction, &require.condition)
-                    ),
-                );
-            }
-            if let Some(step) = transaction.steps.get(index) {
-                line(1, show_step(model, transaction, step));
-            }
-        }
-        if let Some(value) = &transaction.returns {
-            line(
-                1,
-                format!("return {}", show_expr(model, transaction, value)),
-            );
-        }
+        let text = Text::new(model, transaction);
+        block(&text, &transaction.body, 1, "return", &mut line);
     }
     out
+}
+
+/// The statements of a block, and what it gives behind the word for that.
+fn block(
+    text: &Text<'_>,
+    block: &Block,
+    indent: usize,
+    word: &str,
+    line: &mut dyn FnMut(usize, String),
+) {
+    for statement in &block.statements {
+        line(indent, text.statement(statement));
+        match statement {
+            Statement::Step(_) | Statement::Call(_) | Statement::Require(_) => {}
+            Statement::If(branch) => {
+                self::block(text, &branch.then, indent + 1, "yield", line);
+                if let Some(otherwise) = &branch.otherwise {
+                    line(indent, "else".to_owned());
+                    self::block(text, otherwise, indent + 1, "yield", line);
+                }
+            }
+            Statement::For(turns) => self::block(text, &turns.body, indent + 1, "yield", line),
+        }
+    }
+    if let Some(value) = &block.value {
+        line(indent, format!("{word} {}", text.expr(value)));
+    }
 }
 
 fn concern(model: &Model, id: ConcernId) -> &str {
@@ -180,7 +223,7 @@ fn show_number(number: Number) -> String {
     }
 }
 
-fn show_literal(model: &Model, literal: &Literal) -> String {
+pub(super) fn show_literal(model: &Model, literal: &Literal) -> String {
     match literal {
         Literal::Bool(value) => value.to_string(),
         Literal::Number(number) => show_number(*number),
@@ -224,105 +267,5 @@ fn show_refusals(refusals: &Refusals) -> String {
             let names: Vec<&str> = list.iter().map(|refusal| refusal.name.as_str()).collect();
             format!(" refuses {}", names.join(", "))
         }
-    }
-}
-
-fn show_step(model: &Model, transaction: &Transaction, step: &Step) -> String {
-    let show = |expr: &Expr| show_expr(model, transaction, expr);
-    let (declared, key) = (model.concern(step.concern), show(&step.key));
-    let arguments = |argument: &Argument| match argument {
-        Argument::Empty => String::new(),
-        Argument::Message(expr) => show(expr),
-        Argument::Fields(list) => list.iter().map(&show).collect::<Vec<_>>().join(", "),
-    };
-    let text = match &step.kind {
-        StepKind::Create(values) => {
-            let values = declared
-                .fields
-                .iter()
-                .zip(values)
-                .map(|(field, value)| format!("{}: {}", field.name, show(value)));
-            let values: Vec<String> = std::iter::once(format!("{}: {key}", declared.key.name))
-                .chain(values)
-                .collect();
-            format!("create {} {{ {} }}", declared.name, values.join(", "))
-        }
-        StepKind::Get => format!("get {}[{key}]", declared.name),
-        StepKind::Command(id, argument) => format!(
-            "{}[{key}].{}({})",
-            declared.name,
-            declared.command(*id).name,
-            arguments(argument)
-        ),
-        StepKind::Query(id, argument) => format!(
-            "{}[{key}].{}({})",
-            declared.name,
-            declared.query(*id).name,
-            arguments(argument)
-        ),
-    };
-    match &step.binding {
-        Some(name) => format!("let {name} = {text}"),
-        None => text,
-    }
-}
-
-fn show_expr(model: &Model, transaction: &Transaction, expr: &Expr) -> String {
-    let show = |expr: &Expr| show_expr(model, transaction, expr);
-    match &expr.kind {
-        ExprKind::Literal(literal) => show_literal(model, literal),
-        ExprKind::Path(path) => {
-            let root = match path.root {
-                Root::Param(id) => transaction.param(id).name.clone(),
-                Root::Step(id) => transaction
-                    .step(id)
-                    .binding
-                    .clone()
-                    .unwrap_or_else(|| format!("step {}", id.index())),
-            };
-            let names = path
-                .fields
-                .iter()
-                .map(|field: &FieldRef| model.field(*field).name.clone());
-            std::iter::once(root)
-                .chain(names)
-                .collect::<Vec<_>>()
-                .join(".")
-        }
-        ExprKind::Record(id, values) => {
-            let message = model.message(*id);
-            let values = message
-                .fields
-                .iter()
-                .zip(values)
-                .map(|(field, value)| format!("{}: {}", field.name, show(value)));
-            format!(
-                "{} {{ {} }}",
-                message.name,
-                values.collect::<Vec<_>>().join(", ")
-            )
-        }
-        ExprKind::List(values) => format!(
-            "[{}]",
-            values.iter().map(show).collect::<Vec<_>>().join(", ")
-        ),
-        ExprKind::Committed(id, key) => format!("{}[{}]", concern(model, *id), show(key)),
-        ExprKind::Default => "default".to_owned(),
-        ExprKind::Absent => "absent".to_owned(),
-        ExprKind::DerivedUuid(step) => format!("derived({})", step.index()),
-        ExprKind::Not(inner) => format!("!{}", show(inner)),
-        ExprKind::Compare(operator, left, right) => {
-            let operator = match operator {
-                CompareOp::Eq => "==",
-                CompareOp::Ne => "!=",
-                CompareOp::Lt => "<",
-                CompareOp::Le => "<=",
-                CompareOp::Gt => ">",
-                CompareOp::Ge => ">=",
-            };
-            format!("{} {operator} {}", show(left), show(right))
-        }
-        ExprKind::IsPresent(inner) => format!("{} is present", show(inner)),
-        ExprKind::IsAbsent(inner) => format!("{} is absent", show(inner)),
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::ids::MessageId;
 use crate::syntax::Span;
 
 /// The one `platform` of a build.
@@ -17,6 +18,8 @@ pub struct Platform {
     pub crate_dir: Option<String>,
     /// `partitions N`: how many partitions a new platform has, unless the operator says otherwise.
     pub partitions: Option<u32>,
+    /// `caller Session`: what the edge says of who called.
+    pub caller: Option<MessageId>,
     /// Where its name stands.
     #[serde(skip)]
     pub span: Span,

@@ -49,45 +49,90 @@ impl Cx<'_> {
                 let body: String = checks.iter().map(|check| format!("{check}?; ")).collect();
                 vec![format!("if let Some(value) = {source} {{ {body} }}")]
             }
-            Many::List => {
-                let mut checks = Vec::new();
-                if let Some(range) = constraints.length.and_then(length_range) {
-                    checks.push(format!(
-                        "codegen::constraint::length({path}, {value}.len(), {range})?;"
-                    ));
-                }
-                if matches!(ty.value, ValueType::Message(_)) {
-                    checks.push(format!(
-                        "codegen::constraint::each({path}, &{value}, codegen::Value::check)?;"
-                    ));
-                } else {
-                    let item = if self.is_copy(Type::one(ty.value)) {
-                        "*value"
-                    } else {
-                        "value"
-                    };
-                    let by_ref = item == "value";
-                    let inner = self.one(
-                        ty.value,
-                        &Constraints::default(),
-                        "\"\"",
-                        item,
-                        by_ref,
-                        None,
-                    );
-                    if let [check] = inner.as_slice() {
-                        checks.push(format!(
-                            "codegen::constraint::each({path}, &{value}, |value| {check})?;"
-                        ));
-                    }
-                }
-                checks
-            }
+            Many::List => self.list_checks(ty, constraints, path, value, &format!("&{value}")),
         }
     }
 
+    /// The same, of a value that a variable refers to.
+    pub(super) fn reference_checks(
+        &self,
+        ty: Type,
+        constraints: &Constraints,
+        path: &str,
+        name: &str,
+        pattern: Option<&str>,
+    ) -> Vec<String> {
+        let is_copy = self.is_copy(ty);
+        let value = if is_copy {
+            format!("*{name}")
+        } else {
+            name.to_owned()
+        };
+        match ty.many {
+            Many::One => {
+                let checks = self.one(ty.value, constraints, path, &value, !is_copy, pattern);
+                checks
+                    .into_iter()
+                    .map(|check| format!("{check}?;"))
+                    .collect()
+            }
+            Many::Optional => {
+                let checks = self.one(ty.value, constraints, path, "value", !is_copy, pattern);
+                if checks.is_empty() {
+                    return Vec::new();
+                }
+                let body: String = checks.iter().map(|check| format!("{check}?; ")).collect();
+                vec![format!("if let Some(value) = {value} {{ {body} }}")]
+            }
+            Many::List => self.list_checks(ty, constraints, path, name, name),
+        }
+    }
+
+    /// Checks of a list, which is given as a value and as a reference to it.
+    pub(super) fn list_checks(
+        &self,
+        ty: Type,
+        constraints: &Constraints,
+        path: &str,
+        value: &str,
+        reference: &str,
+    ) -> Vec<String> {
+        let mut checks = Vec::new();
+        if let Some(range) = constraints.length.and_then(length_range) {
+            checks.push(format!(
+                "codegen::constraint::length({path}, {value}.len(), {range})?;"
+            ));
+        }
+        if matches!(ty.value, ValueType::Message(_)) {
+            checks.push(format!(
+                "codegen::constraint::each({path}, {reference}, codegen::Value::check)?;"
+            ));
+        } else {
+            let item = if self.is_copy(Type::one(ty.value)) {
+                "*value"
+            } else {
+                "value"
+            };
+            let by_ref = item == "value";
+            let inner = self.one(
+                ty.value,
+                &Constraints::default(),
+                "\"\"",
+                item,
+                by_ref,
+                None,
+            );
+            if let [check] = inner.as_slice() {
+                checks.push(format!(
+                    "codegen::constraint::each({path}, {reference}, |value| {check})?;"
+                ));
+            }
+        }
+        checks
+    }
+
     /// Checks of one value, each an expression that gives a `Result`.
-    fn one(
+    pub(super) fn one(
         &self,
         ty: ValueType,
         constraints: &Constraints,
@@ -137,6 +182,14 @@ impl Cx<'_> {
             }
             ValueType::Message(_) => {
                 checks.push(format!("codegen::constraint::nested({path}, {reference})"))
+            }
+            ValueType::Ref(_) if self.is_message(ty) => {
+                checks.push(format!(
+                    "codegen::constraint::nested({path}, {value}.key())"
+                ));
+            }
+            ValueType::IdOf(_) if self.is_message(ty) => {
+                checks.push(format!("codegen::constraint::nested({path}, {reference})"));
             }
             ValueType::Ref(_) if self.model.stored_as(ty) == ValueType::Scalar(Scalar::String) => {
                 checks.push(format!(

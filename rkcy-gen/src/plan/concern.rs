@@ -3,12 +3,14 @@
 use askama::Template;
 
 use super::field::StructField;
+use super::key::KeyStruct;
 use super::operation::{DescParam, OperationPlan, operations};
+use super::patch::PatchStruct;
 use super::sql::Table;
 use super::types::Imports;
 use super::value::{Shape, ValueStruct};
 use super::{Cx, docs};
-use crate::model::{Concern, Field, Many, Scalar, ValueType};
+use crate::model::{Builtin, Concern, Field, Many, Scalar, Type, ValueType};
 use crate::naming::{self, Claims, Std};
 
 /// clippy takes more parameters for too many.
@@ -32,13 +34,36 @@ pub(super) struct ConcernFile {
     new_fields: Vec<(String, Option<String>)>,
     many_params: bool,
     getters: Vec<Getter>,
+    key: Option<KeyStruct>,
+    patch: Option<PatchStruct>,
     key_type: String,
     key_value: String,
+    /// The root of its group: its rank, the type of its key, and where that is in a key of this one.
+    root: Root,
+    has: Has,
     /// The trait of its handlers.
     handlers: String,
     operations: Vec<OperationPlan>,
     create_params: Vec<DescParam>,
+    update_params: Vec<DescParam>,
     table: Table,
+}
+
+/// The root of a concern's group.
+#[derive(Debug, Clone)]
+struct Root {
+    /// Its module, where it is another.
+    module: Option<String>,
+    key_type: String,
+    key_value: String,
+}
+
+/// The operations that it has without being asked.
+#[derive(Debug, Clone)]
+struct Has {
+    create: bool,
+    get: bool,
+    delete: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -54,7 +79,7 @@ impl Cx<'_> {
         let mut imports = Imports::new();
         let mut functions = Claims::default();
         // Functions of the file itself.
-        for taken in ["run", "to_columns", "from_columns"] {
+        for taken in ["run", "key_columns", "to_columns", "from_columns"] {
             functions.claim(taken.to_owned());
         }
         let name = naming::camel(&concern.name);
@@ -68,9 +93,12 @@ impl Cx<'_> {
                 .map(|field| (field, is_private(concern, field)))
                 .collect(),
             omissible: false,
+            key: false,
             deprecated: concern.deprecated.as_deref(),
         };
         let value = self.value_struct(shape, &mut imports, &mut functions);
+        let key = self.key_struct(concern, &mut imports, &mut functions);
+        let patch = self.patch_struct(concern, value.fields(), &mut imports);
         let operations: Vec<OperationPlan> = operations(concern)
             .iter()
             .map(|operation| self.operation(concern, operation, &mut imports, &mut functions))
@@ -100,7 +128,15 @@ impl Cx<'_> {
             .collect();
         let key_type = self.key_type(concern.id, &mut imports);
         let table = self.table(concern, &mut imports);
+        let root = self.root(concern, &mut imports);
         imports.remove(&name);
+        for own in [
+            self.names.key(&concern.name),
+            self.names.patch(&concern.name),
+        ] {
+            imports.remove(own);
+        }
+        let has = |builtin| concern.builtins.has(builtin);
         let mut facts = self.field_facts(&concern.name, concern.all_fields());
         facts.extend(self.operation_facts(concern));
         ConcernFile {
@@ -115,10 +151,19 @@ impl Cx<'_> {
             new_fields,
             getters,
             key_value: self.key_value(concern),
+            key,
+            patch,
+            root,
+            has: Has {
+                create: has(Builtin::Create),
+                get: has(Builtin::Get),
+                delete: has(Builtin::Delete),
+            },
             key_type,
             handlers: self.names.handlers(&concern.name).to_owned(),
             operations,
             create_params: self.desc_params(concern.all_fields()),
+            update_params: self.desc_params(concern.changeable()),
             table,
             imports,
             value,
@@ -156,20 +201,54 @@ impl Cx<'_> {
 
     /// The key of `self`.
     fn key_value(&self, concern: &Concern) -> String {
-        let place = format!("self.{}", naming::snake(&concern.key.name));
-        let is_copy = self.is_copy(concern.key.ty);
-        match (concern.key.ty.value, is_copy) {
-            (ValueType::Ref(_), true) => format!("*{place}.key()"),
-            (ValueType::Ref(_), false) => format!("{place}.key().clone()"),
-            (_, true) => place,
-            (_, false) => format!("{place}.clone()"),
+        let value = |key: &Field, reference: bool| {
+            let place = format!("self.{}", naming::snake(&key.name));
+            match (reference, self.is_copy(key.ty)) {
+                (true, true) => format!("*{place}.key()"),
+                (true, false) => format!("{place}.key().clone()"),
+                (false, true) => place,
+                (false, false) => format!("{place}.clone()"),
+            }
+        };
+        match concern.single_key() {
+            Some(key) => value(key, matches!(key.ty.value, ValueType::Ref(_))),
+            None => {
+                let parts = concern
+                    .keys
+                    .iter()
+                    .map(|key| format!("{}: {}", naming::snake(&key.name), value(key, false)));
+                let parts: Vec<String> = parts.collect();
+                format!(
+                    "{} {{ {} }}",
+                    self.names.key(&concern.name),
+                    parts.join(", ")
+                )
+            }
+        }
+    }
+
+    fn root(&self, concern: &Concern, imports: &mut Imports) -> Root {
+        let root = self.model.root(concern.id);
+        let key_type = self.key_type(root, imports);
+        let is_copy = self.is_copy(Type::one(ValueType::IdOf(root)));
+        let mut place = "key".to_owned();
+        let mut next = concern;
+        while let Some(parent) = next.parent {
+            place = format!("{place}.{}.key()", naming::snake(&next.keys[0].name));
+            next = self.model.concern(parent);
+        }
+        Root {
+            module: (root != concern.id).then(|| naming::module(&next.name)),
+            key_type,
+            key_value: match is_copy {
+                true => format!("*{place}"),
+                false => format!("{place}.clone()"),
+            },
         }
     }
 }
 
 /// Whether handlers must not change a field: keys, `@immutable` fields and references.
 pub(super) fn is_private(concern: &Concern, field: &Field) -> bool {
-    std::ptr::eq(field, &concern.key)
-        || field.immutable
-        || matches!(field.ty.value, ValueType::Ref(_))
+    concern.is_key(field) || field.immutable || matches!(field.ty.value, ValueType::Ref(_))
 }

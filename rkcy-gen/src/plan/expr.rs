@@ -1,31 +1,54 @@
-//! Owns expressions of transactions in Rust: at submission, out of parameters; later, out of
-//! parameters and results.
+//! Owns expressions of transactions in Rust: what is known at submission as it is, what comes out of
+//! results as a `Later`.
 
 use super::Cx;
+use super::body::Variables;
 use super::types::Imports;
 use crate::model::{
-    CompareOp, ConcernId, Expr, ExprKind, Field, Literal, Many, Path, Root, Scalar, StepId,
-    Transaction, Type, ValueType,
+    CompareOp, ConcernId, Expr, ExprKind, Field, FieldRef, Literal, Many, Path, Root, Scalar,
+    StepId, Transaction, Type, ValueType,
 };
 use crate::naming;
 
-/// When an expression is computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum When {
-    /// By the submitter: parameters are fields of `self`, derived keys are variables.
-    Submission,
-    /// On the way: parameters are fields of `params`, results are variables.
-    Later,
-}
-
-/// The place of expressions: which transaction, when, and what the file has to import.
+/// The place of expressions: which transaction, what is bound, and what the file has to import.
 pub(super) struct Scope<'a> {
     pub(super) cx: &'a Cx<'a>,
     pub(super) transaction: &'a Transaction,
-    pub(super) when: When,
     pub(super) imports: &'a mut Imports,
-    /// Steps that give what is committed of an instance: one for each such expression, in order.
-    pub(super) committed: Vec<u16>,
+    pub(super) variables: &'a Variables,
+}
+
+/// A `Later`.
+pub(super) struct Later {
+    text: String,
+    /// Whether it is a variable, and nothing else.
+    is_variable: bool,
+}
+
+impl Later {
+    /// A reference to it.
+    pub(super) fn borrowed(self) -> String {
+        format!("&{}", self.text)
+    }
+
+    /// The value itself; a variable may be used again, unless this is the last use.
+    pub(super) fn owned(self, is_last: bool) -> String {
+        if self.is_variable && !is_last {
+            format!("{}.clone()", self.text)
+        } else {
+            self.text
+        }
+    }
+}
+
+/// An optional, ready to be asked for what it holds.
+pub(super) struct Opened {
+    /// What stands behind `if let Some(x) =`.
+    pub(super) matched: String,
+    /// The same as an `Option`.
+    pub(super) option: String,
+    /// Whether what is found is a reference.
+    pub(super) is_reference: bool,
 }
 
 /// How Rust holds a value of the schema.
@@ -35,9 +58,166 @@ struct Held {
     reference: bool,
     many: Many,
     is_copy: bool,
+    /// In a `Box`, which ends a message that contains itself.
+    is_boxed: bool,
+    /// The variable is a Rust reference to the value.
+    is_borrowed: bool,
 }
 
 impl Scope<'_> {
+    /// A value as a `Later`.
+    pub(super) fn later(&mut self, expr: &Expr, want: Type) -> Later {
+        let resolved = self.transaction.resolve_key(expr);
+        let names = atoms(self.transaction, &[resolved], self.variables);
+        if names.is_empty() {
+            let value = self.owned(resolved, want);
+            return Later {
+                text: format!("codegen::Later::known({value})"),
+                is_variable: false,
+            };
+        }
+        if let ExprKind::Path(path) = &resolved.kind
+            && path.fields.is_empty()
+        {
+            let (place, held) = self.place(path);
+            let is_same =
+                held.many == want.many && held.reference == matches!(want.value, ValueType::Ref(_));
+            if is_same {
+                return Later {
+                    text: place,
+                    is_variable: true,
+                };
+            }
+        }
+        let (names, value) = (names.join(", "), self.owned(resolved, want));
+        Later {
+            text: format!("codegen::later!({names} => {value})"),
+            is_variable: false,
+        }
+    }
+
+    /// A reference to a value of the type that is wanted.
+    pub(super) fn borrowed(&mut self, expr: &Expr, want: Type) -> String {
+        match &expr.kind {
+            ExprKind::Path(path) => {
+                let (place, held) = self.place(path);
+                borrow(place, held)
+            }
+            _ => format!("&{}", self.owned(expr, want)),
+        }
+    }
+
+    /// An optional that is known, ready to be asked.
+    pub(super) fn opened(&mut self, optional: &Expr) -> Opened {
+        let ExprKind::Path(path) = &optional.kind else {
+            let ty = self.cx.value_type(optional.ty.value, self.imports);
+            let value = format!("None::<{ty}>");
+            return Opened {
+                matched: value.clone(),
+                option: value,
+                is_reference: false,
+            };
+        };
+        let (place, held) = self.place(path);
+        match (held.is_copy, held.is_boxed) {
+            (true, _) => {
+                let value = if held.is_borrowed {
+                    format!("*{place}")
+                } else {
+                    place.clone()
+                };
+                Opened {
+                    matched: value,
+                    option: place,
+                    is_reference: false,
+                }
+            }
+            (false, true) => Opened {
+                matched: format!("{place}.as_deref()"),
+                option: format!("{place}.as_deref()"),
+                is_reference: true,
+            },
+            (false, false) => Opened {
+                option: format!("{place}.as_ref()"),
+                matched: borrow(place, held),
+                is_reference: true,
+            },
+        }
+    }
+
+    /// What a `for` goes through, and whether its elements are references; a list that is written out
+    /// gets a variable first.
+    pub(super) fn elements(&mut self, list: &Expr, lines: &mut Vec<String>) -> (String, bool) {
+        let element = Type::one(list.ty.value);
+        match &list.kind {
+            ExprKind::Path(path) => {
+                let (place, held) = self.place(path);
+                if self.cx.is_copy(element) {
+                    (format!("{place}.iter().copied()"), false)
+                } else {
+                    (borrow(place, held), true)
+                }
+            }
+            ExprKind::List(items) => {
+                let items: Vec<String> =
+                    items.iter().map(|item| self.owned(item, element)).collect();
+                lines.push(format!("let list = [{}];", items.join(", ")));
+                ("list".to_owned(), false)
+            }
+            _ => {
+                let ty = self.cx.value_type(element.value, self.imports);
+                (format!("{}::<{ty}>::new()", self.cx.names.std.vec), false)
+            }
+        }
+    }
+
+    /// An argument of a function, as [`Cx::argument_type`] says its type.
+    pub(super) fn argument(&mut self, expr: &Expr, want: Type) -> String {
+        if self.cx.is_copy(want) {
+            return self.owned(expr, want);
+        }
+        let is_text = self.cx.is_text(want.value);
+        let wants_reference = matches!(want.value, ValueType::Ref(_));
+        let path = match &expr.kind {
+            ExprKind::Path(path) => Some(self.place(path)),
+            _ => None,
+        };
+        let path = path.filter(|(_, held)| held.reference == wants_reference);
+        match (path, want.many) {
+            (Some((place, held)), Many::Optional) => match (held.many, is_text || held.is_boxed) {
+                (Many::Optional, true) => format!("{place}.as_deref()"),
+                (Many::Optional, false) => format!("{place}.as_ref()"),
+                (_, true) if is_text => format!("Some({place}.as_str())"),
+                _ => format!("Some({})", borrow(place, held)),
+            },
+            (Some((place, held)), _) => borrow(place, held),
+            (None, Many::List) => match &expr.kind {
+                ExprKind::List(items) => {
+                    let item = Type::one(want.value);
+                    let items: Vec<String> =
+                        items.iter().map(|part| self.owned(part, item)).collect();
+                    format!("&[{}]", items.join(", "))
+                }
+                ExprKind::Literal(_) => "&[]".to_owned(),
+                _ => format!("&{}", self.owned(expr, want)),
+            },
+            (None, many) => {
+                let value = match &expr.kind {
+                    ExprKind::Absent => return "None".to_owned(),
+                    ExprKind::Literal(Literal::String(text)) => format!("{text:?}"),
+                    _ if expr.ty.is_optional() => {
+                        return format!("{}.as_ref()", self.owned(expr, want));
+                    }
+                    _ => format!("&{}", self.owned(expr, want.present())),
+                };
+                match many {
+                    Many::Optional => format!("Some({value})"),
+                    _ => value,
+                }
+            }
+        }
+    }
+
     /// A value of its own, for a field.
     pub(super) fn for_field(&mut self, expr: &Expr, field: &Field) -> String {
         match expr.kind {
@@ -78,22 +258,32 @@ impl Scope<'_> {
                 record.push('}');
                 (record, Many::One)
             }
+            ExprKind::Key(id, parts) => {
+                let concern = self.cx.model.concern(*id);
+                let name = self.cx.names.key(&concern.name).to_owned();
+                self.imports.insert(name.clone());
+                let parts = parts.iter().zip(&concern.keys).map(|(part, key)| {
+                    format!("{}: {}", naming::snake(&key.name), self.owned(part, key.ty))
+                });
+                let parts: Vec<String> = parts.collect();
+                (
+                    wrap(format!("{name} {{ {} }}", parts.join(", ")), want.value),
+                    Many::One,
+                )
+            }
             ExprKind::List(parts) => {
                 let item = Type::one(want.value);
                 let items: Vec<String> = parts.iter().map(|part| self.owned(part, item)).collect();
                 (format!("vec![{}]", items.join(", ")), Many::List)
-            }
-            ExprKind::Committed(..) => {
-                let step = self.committed.pop().unwrap_or_default();
-                (format!("result_{step}"), Many::One)
             }
             ExprKind::DerivedUuid(step) => {
                 let key = self.derived(*step);
                 (wrap(key, want.value), Many::One)
             }
             ExprKind::Absent => return "None".to_owned(),
-            // Only fields are left out, and those know their default.
-            ExprKind::Default => (
+            // Only fields are left out, and those know their default. Calls and what is committed are
+            // variables.
+            ExprKind::Default | ExprKind::Call(..) | ExprKind::Committed(..) => (
                 format!("{}::default()", self.cx.names.std.default),
                 want.many,
             ),
@@ -109,33 +299,22 @@ impl Scope<'_> {
         }
     }
 
-    /// The key of an instance, borrowed, and what has to be computed for it first.
-    pub(super) fn key(
-        &mut self,
-        key: &Expr,
-        concern: ConcernId,
-        number: u16,
-    ) -> (Option<String>, String) {
+    /// The key of an instance that is known, borrowed.
+    pub(super) fn key(&mut self, key: &Expr, concern: ConcernId) -> String {
         let key = self.transaction.resolve_key(key);
         match &key.kind {
             ExprKind::Path(path) => {
                 let (place, held) = self.place(path);
-                let borrowed = if held.reference {
+                if held.reference {
                     format!("{place}.key()")
                 } else {
-                    format!("&{place}")
-                };
-                (None, borrowed)
+                    borrow(place, held)
+                }
             }
-            ExprKind::DerivedUuid(step) => (None, format!("&{}", self.derived(*step))),
+            ExprKind::DerivedUuid(step) => format!("&{}", self.derived(*step)),
             _ => {
-                let ty = self.cx.key_type(concern, self.imports);
                 let stored = Type::one(self.cx.model.stored_as(ValueType::IdOf(concern)));
-                let value = self.owned(key, stored);
-                (
-                    Some(format!("let key_{number}: {ty} = {value};")),
-                    format!("&key_{number}"),
-                )
+                format!("&{}", self.owned(key, stored))
             }
         }
     }
@@ -149,7 +328,11 @@ impl Scope<'_> {
             ExprKind::IsPresent(inner) => self.presence(inner, !negated),
             ExprKind::IsAbsent(inner) => self.presence(inner, negated),
             ExprKind::Compare(op, left, right) => self.comparison(*op, left, right, negated),
-            ExprKind::Path(path) => format!("{negation}{}", self.place(path).0),
+            ExprKind::Path(path) => {
+                let (place, held) = self.place(path);
+                let deref = if held.is_borrowed { "*" } else { "" };
+                format!("{negation}{deref}{place}")
+            }
             _ => format!("{negation}({})", self.owned(expr, expr.ty)),
         }
     }
@@ -205,6 +388,7 @@ impl Scope<'_> {
                         format!("{place}.as_ref().map(|key| key.key().clone())")
                     }
                     (false, Many::One) if is_text && !equality => format!("{place}.as_str()"),
+                    _ if held.is_borrowed => format!("*{place}"),
                     _ => place,
                 }
             }
@@ -228,10 +412,11 @@ impl Scope<'_> {
     fn owned_path(&mut self, path: &Path, want: Type) -> String {
         let (place, held) = self.place(path);
         let wants_reference = matches!(want.value, ValueType::Ref(_));
-        let copied = if held.is_copy {
-            place.clone()
-        } else {
-            format!("{place}.clone()")
+        let copied = match (held.is_copy, held.is_borrowed) {
+            (true, true) => format!("*{place}"),
+            (true, false) => place.clone(),
+            _ if held.is_boxed => format!("{place}.as_deref().cloned()"),
+            _ => format!("{place}.clone()"),
         };
         let key = |value: &str| {
             if held.is_copy {
@@ -264,42 +449,60 @@ impl Scope<'_> {
 
     /// Where the value of a path stands.
     fn place(&mut self, path: &Path) -> (String, Held) {
+        let mut is_borrowed = false;
         let (mut place, mut ty) = match path.root {
             Root::Param(id) => {
                 let param = self.transaction.param(id);
-                let base = if self.when == When::Submission {
-                    "self"
-                } else {
-                    "params"
-                };
-                (format!("{base}.{}", naming::snake(&param.name)), param.ty)
+                (format!("self.{}", naming::snake(&param.name)), param.ty)
             }
-            Root::Step(id) => (format!("result_{}", id.index()), self.result_type(id)),
+            Root::Step(id) => {
+                is_borrowed = true;
+                let name = self.variables.results.get(&id).cloned();
+                let ty = self.transaction.step(id).gives;
+                // Steps that give nothing are bound to nothing.
+                let ty = ty.unwrap_or(Type::one(ValueType::Scalar(Scalar::Bool)));
+                (name.unwrap_or_default(), ty)
+            }
+            Root::Local(id) => {
+                let local = self.transaction.local(id);
+                let variable = self.variables.locals.get(&id).cloned().unwrap_or_default();
+                is_borrowed = variable.is_reference || !local.needs.is_empty();
+                (variable.name, local.ty)
+            }
+            Root::Now => (
+                "now".to_owned(),
+                Type::one(ValueType::Scalar(Scalar::Timestamp)),
+            ),
+            Root::Caller => {
+                let message = self.cx.model.platform().caller;
+                let ty = message.map_or(ValueType::Scalar(Scalar::Bool), ValueType::Message);
+                ("caller".to_owned(), Type::one(ty))
+            }
         };
+        let mut is_boxed = false;
         for field in &path.fields {
+            let message = match field {
+                FieldRef::Message(message, _) => Some(*message),
+                _ => None,
+            };
             let field = self.cx.model.field(*field);
             place = format!("{place}.{}", naming::snake(&field.name));
             ty = field.ty;
+            is_boxed = self.cx.is_boxed(message, field);
+            is_borrowed = false;
         }
         let held = Held {
             reference: matches!(ty.value, ValueType::Ref(_)),
             many: ty.many,
             is_copy: self.cx.is_copy(ty),
+            is_boxed,
+            is_borrowed,
         };
         (place, held)
     }
 
-    /// The type of what a step gives.
-    pub(super) fn result_type(&self, id: StepId) -> Type {
-        result_type(self.cx, self.transaction, id)
-            .unwrap_or(Type::one(ValueType::Scalar(Scalar::Bool)))
-    }
-
     fn derived(&self, step: StepId) -> String {
-        match self.when {
-            When::Submission => format!("key_{}", step.index()),
-            When::Later => format!("codegen::derived_uuid(txn.id, {}, 0)", step.index()),
-        }
+        self.variables.keys.get(&step).cloned().unwrap_or_default()
     }
 
     fn import(&mut self, ty: Type) {
@@ -309,42 +512,44 @@ impl Scope<'_> {
     }
 }
 
-/// The type of what a step gives; none for a command without a result.
-pub(super) fn result_type(cx: &Cx<'_>, transaction: &Transaction, id: StepId) -> Option<Type> {
-    use crate::model::StepKind;
-    let step = transaction.step(id);
-    let concern = cx.model.concern(step.concern);
-    match &step.kind {
-        StepKind::Create(_) | StepKind::Get => Some(Type::one(ValueType::Concern(step.concern))),
-        StepKind::Command(command, _) => concern
-            .command(*command)
-            .result
-            .as_ref()
-            .map(|result| result.ty),
-        StepKind::Query(query, _) => Some(concern.query(*query).result.ty),
+/// The variables that the values come out of and that are `Later`, in the order in which they appear.
+pub(super) fn atoms(
+    transaction: &Transaction,
+    values: &[&Expr],
+    variables: &Variables,
+) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for value in values {
+        value.walk(&mut |part| {
+            let resolved = transaction.resolve_key(part);
+            let name = match &resolved.kind {
+                ExprKind::Path(path) => match path.root {
+                    Root::Step(id) => variables.results.get(&id).cloned(),
+                    Root::Local(id) if !transaction.local(id).needs.is_empty() => {
+                        variables.locals.get(&id).map(|it| it.name.clone())
+                    }
+                    _ => None,
+                },
+                _ if !std::ptr::eq(resolved, part) => {
+                    names.extend(atoms(transaction, &[resolved], variables));
+                    None
+                }
+                _ => None,
+            };
+            names.extend(name);
+        });
     }
+    let mut seen = std::collections::BTreeSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    names
 }
 
-/// The expressions of what is committed, outermost first.
-pub(super) fn committed(expr: &Expr) -> Vec<(ConcernId, &Expr)> {
-    let mut found = Vec::new();
-    expr.walk(&mut |part| {
-        if let ExprKind::Committed(concern, key) = &part.kind {
-            found.push((*concern, key.as_ref()));
-        }
-    });
-    found
-}
-
-/// The fields of a path, if the expression is one.
-pub(super) fn whole_step(expr: &Expr) -> Option<StepId> {
-    match &expr.kind {
-        ExprKind::Path(Path {
-            root: Root::Step(id),
-            fields,
-            ..
-        }) if fields.is_empty() => Some(*id),
-        _ => None,
+/// A reference to a place.
+fn borrow(place: String, held: Held) -> String {
+    if held.is_borrowed {
+        place
+    } else {
+        format!("&{place}")
     }
 }
 

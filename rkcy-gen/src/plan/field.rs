@@ -99,7 +99,7 @@ impl Cx<'_> {
             };
         }
         match field.ty.many {
-            Many::One if matches!(field.ty.value, ValueType::Message(_)) => {
+            Many::One if self.is_message(field.ty.value) => {
                 format!("Some(codegen::put(&{value}))")
             }
             Many::One => format!("codegen::put(&{value})"),
@@ -121,7 +121,7 @@ impl Cx<'_> {
         }
         let path = &field.name;
         match field.ty.many {
-            Many::One if matches!(field.ty.value, ValueType::Message(_)) => {
+            Many::One if self.is_message(field.ty.value) => {
                 let take = if field.omissible {
                     "take_or_default"
                 } else {

@@ -35,6 +35,7 @@ impl Cx<'_> {
             message: Some(message.id),
             fields: message.fields.iter().map(|field| (field, false)).collect(),
             omissible: message.omissible,
+            key: false,
             deprecated: message.deprecated.as_deref(),
         };
         let value = self.value_struct(shape, &mut imports, &mut Claims::default());

@@ -7,16 +7,18 @@
 //!
 //! The struct of a template stands beside the code that fills it.
 
+mod body;
 mod check;
 mod concern;
 mod docs;
-mod draft;
 mod enumeration;
 mod expr;
 mod field;
+mod function;
+mod key;
 mod message;
 mod operation;
-mod outline;
+mod patch;
 mod platform;
 mod proto;
 mod signature;
@@ -34,7 +36,7 @@ use std::collections::BTreeSet;
 use askama::Template;
 
 use crate::lock::Lock;
-use crate::model::{Concern, Field, Model, ValueType};
+use crate::model::{Builtin, Concern, Field, Model, ValueType};
 use crate::naming::{self, TypeNames};
 use platform::{CargoFile, LibFile, MainFile};
 
@@ -160,7 +162,8 @@ pub fn plan(model: &Model, lock: &Lock, schema: &str) -> Plan {
         let is_key = model
             .concerns()
             .iter()
-            .any(|it| model.stored_as(it.key.ty.value) == ValueType::Enum(declared.id));
+            .flat_map(|concern| &concern.keys)
+            .any(|key| model.stored_as(key.ty.value) == ValueType::Enum(declared.id));
         generated.push(File::new(
             in_source(&declared.name),
             cx.enum_file(declared, is_key),
@@ -179,19 +182,19 @@ pub fn plan(model: &Model, lock: &Lock, schema: &str) -> Plan {
         ));
     }
     if !model.transactions().is_empty() {
-        let files: Vec<_> = model
-            .transactions()
-            .iter()
-            .map(|it| (it.name.clone(), cx.transaction_file(it)))
-            .collect();
         generated.push(File::new(
             "src/generated/txn/mod.rs",
-            cx.transactions_file(&files),
+            cx.transactions_file(),
         ));
-        for (name, file) in files {
-            let path = format!("src/generated/txn/{}.rs", naming::file_stem(&name));
-            generated.push(File::new(path, file));
+        for transaction in model.transactions() {
+            let stem = naming::file_stem(&transaction.name);
+            let path = format!("src/generated/txn/{stem}.rs");
+            generated.push(File::new(path, cx.transaction_file(transaction)));
         }
+    }
+    let has_functions = !model.functions().is_empty();
+    if has_functions {
+        generated.push(File::new("src/generated/functions.rs", cx.functions_file()));
     }
     let columns = cx.migrations(&mut generated);
 
@@ -235,6 +238,11 @@ pub fn plan(model: &Model, lock: &Lock, schema: &str) -> Plan {
                 stub: File::new(path.clone(), stub),
             });
         }
+    }
+    if has_functions {
+        let (path, file) = cx.function_handlers_file();
+        once.push(File::new(path, file));
+        handlers.extend(cx.function_stubs());
     }
     Plan {
         generated,
@@ -311,6 +319,13 @@ impl Cx<'_> {
     /// The same of operations.
     fn operation_facts(&self, concern: &Concern) -> Vec<String> {
         let mut facts = vec![format!("rank {}", self.lock.rank(&concern.name))];
+        if let Some(parent) = concern.parent {
+            facts.push(format!("in {}", self.model.concern(parent).name));
+        }
+        let removed = Builtin::ALL
+            .into_iter()
+            .filter(|it| !concern.builtins.has(*it));
+        facts.extend(removed.map(|builtin| format!("without {}", builtin.word())));
         for operation in operations(concern) {
             let number = self.lock.op(&concern.name, operation.name);
             facts.push(format!("{number} {}", self.operation_signature(&operation)));

@@ -20,6 +20,8 @@ pub struct Operation<'a> {
     pub payload: &'a Payload,
     /// What it answers.
     pub result: Option<&'a Answer>,
+    /// The command that undoes it.
+    pub undo: Option<&'a String>,
     /// How it may refuse.
     pub refusals: &'a Refusals,
     /// Whether it only reads.
@@ -33,6 +35,7 @@ pub fn operations(concern: &Concern) -> Vec<Operation<'_>> {
         docs: &command.docs,
         payload: &command.payload,
         result: command.result.as_ref(),
+        undo: command.undo.map(|undo| &concern.command(undo).name),
         refusals: &command.refusals,
         is_query: false,
     });
@@ -41,6 +44,7 @@ pub fn operations(concern: &Concern) -> Vec<Operation<'_>> {
         docs: &query.docs,
         payload: &query.payload,
         result: Some(&query.result),
+        undo: None,
         refusals: &query.refusals,
         is_query: true,
     });
@@ -219,6 +223,7 @@ impl Cx<'_> {
             message: None,
             fields: fields.iter().map(|field| (field, false)).collect(),
             omissible: false,
+            key: false,
             deprecated: None,
         };
         self.value_struct(shape, imports, functions)

@@ -4,7 +4,6 @@
 use askama::Template;
 
 use super::operation::{OperationPlan, instance_name, operations};
-use super::transaction::TransactionFile;
 use super::types::Imports;
 use super::{Cx, docs};
 use crate::model::{Concern, Model};
@@ -26,6 +25,8 @@ pub(super) struct RootFile {
     modules: Vec<(String, Vec<String>)>,
     concerns: Vec<RootConcern>,
     has_transactions: bool,
+    /// The trait of functions, if there are any.
+    functions: Option<String>,
     /// Traits of handlers.
     traits: Vec<String>,
     all_handlers: String,
@@ -49,24 +50,13 @@ pub(super) struct TransactionsFile {
     transactions: Vec<RootTransaction>,
     /// Modules by number.
     by_number: Vec<String>,
-    late: Vec<LateFunction>,
-    /// Modules of transactions whose result is computed late.
-    late_answers: Vec<String>,
-}
-
-/// A function that passes on to the transactions that compute something late.
-#[derive(Debug, Clone)]
-struct LateFunction {
-    doc: &'static str,
-    name: &'static str,
-    argument: &'static str,
-    result: &'static str,
-    modules: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
 struct RootTransaction {
     module: String,
+    /// The struct of its parameters.
+    name: String,
     gives: Vec<String>,
 }
 
@@ -145,6 +135,7 @@ impl Cx<'_> {
             .concerns()
             .iter()
             .filter(|concern| !operations(concern).is_empty());
+        let functions = (!model.functions().is_empty()).then(|| self.names.functions.clone());
         RootFile {
             header: self.header.clone(),
             std: self.names.std.clone(),
@@ -156,7 +147,9 @@ impl Cx<'_> {
             has_transactions: !model.transactions().is_empty(),
             traits: with_handlers
                 .map(|concern| self.names.handlers(&concern.name).to_owned())
+                .chain(functions.clone())
                 .collect(),
+            functions,
             all_handlers: self.names.all_handlers.clone(),
             logic: self.names.logic.clone(),
         }
@@ -164,7 +157,11 @@ impl Cx<'_> {
 
     /// The types that the file of a concern gives to others.
     fn given(&self, concern: &Concern) -> Vec<String> {
-        let mut names = vec![naming::camel(&concern.name)];
+        let mut names = vec![
+            naming::camel(&concern.name),
+            self.names.key(&concern.name).to_owned(),
+            self.names.patch(&concern.name).to_owned(),
+        ];
         let operations = operations(concern);
         if !operations.is_empty() {
             names.push(self.names.handlers(&concern.name).to_owned());
@@ -178,29 +175,20 @@ impl Cx<'_> {
         names
     }
 
-    pub(super) fn transactions_file(
-        &self,
-        files: &[(String, TransactionFile)],
-    ) -> TransactionsFile {
+    pub(super) fn transactions_file(&self) -> TransactionsFile {
         let module = |name: &String| naming::module(name);
-        let late = |is_late: &dyn Fn(&TransactionFile) -> bool| -> Vec<String> {
-            let late = files.iter().filter(|(_, file)| is_late(file));
-            let mut modules: Vec<String> = late.map(|(name, _)| module(name)).collect();
-            modules.sort();
-            modules
-        };
         let mut transactions: Vec<RootTransaction> = self
             .model
             .transactions()
             .iter()
             .map(|transaction| {
-                let mut gives = vec![
-                    self.names.transaction(&transaction.name).to_owned(),
-                    self.names.refusal("", &transaction.name).to_owned(),
-                ];
+                let name = self.names.transaction(&transaction.name).to_owned();
+                let refusal = self.names.refusal("", &transaction.name).to_owned();
+                let mut gives = vec![name.clone(), refusal];
                 gives.retain(|name| !name.is_empty());
                 RootTransaction {
                     module: module(&transaction.name),
+                    name,
                     gives,
                 }
             })
@@ -218,30 +206,6 @@ impl Cx<'_> {
             std: self.names.std.clone(),
             transactions,
             by_number: by_number.into_iter().map(module).collect(),
-            late: vec![
-                LateFunction {
-                    doc: "The payload of a step that is computed out of results.",
-                    name: "args",
-                    argument: "step",
-                    result: "codegen::Bytes",
-                    modules: late(&|file| !file.late.args.is_empty()),
-                },
-                LateFunction {
-                    doc: "The key of a step that is computed out of results.",
-                    name: "key",
-                    argument: "step",
-                    result: "codegen::Key",
-                    modules: late(&|file| !file.late.keys.is_empty()),
-                },
-                LateFunction {
-                    doc: "A `require` that uses results.",
-                    name: "check",
-                    argument: "number",
-                    result: "()",
-                    modules: late(&|file| !file.late.checks.is_empty()),
-                },
-            ],
-            late_answers: late(&|file| file.late.answer.is_some()),
         }
     }
 
@@ -254,6 +218,9 @@ impl Cx<'_> {
         let mut modules: Vec<String> = with_handlers
             .map(|concern| naming::module(&concern.name))
             .collect();
+        if !self.model.functions().is_empty() {
+            modules.push("functions".to_owned());
+        }
         modules.sort();
         HandlersFile { modules }
     }

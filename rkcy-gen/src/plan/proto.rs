@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::{Cx, docs, operations};
 use crate::lock::Kind;
-use crate::model::{Field, Many, Payload, Scalar, ValueType};
+use crate::model::{Builtin, Concern, Field, Many, Payload, Scalar, ValueType};
 use crate::naming::{self, Claims};
 
 /// The file.
@@ -73,6 +73,16 @@ impl Cx<'_> {
                 &concern.name,
                 concern.all_fields(),
             ));
+            if concern.single_key().is_none() {
+                messages.push(self.proto_message(
+                    vec![format!("The key of a {}.", concern.name)],
+                    self.names.key(&concern.name),
+                    Kind::Field,
+                    &concern.name,
+                    concern.keys.iter(),
+                ));
+            }
+            messages.extend(self.proto_patch(concern));
             for operation in operations(concern) {
                 if let Payload::Fields(fields) = operation.payload {
                     let owner = format!("{}.{}", concern.name, operation.name);
@@ -138,6 +148,33 @@ impl Cx<'_> {
         enums.collect()
     }
 
+    /// What `update` is given: fields that are there change. The numbers of those that become absent
+    /// or empty stand in a list.
+    fn proto_patch(&self, concern: &Concern) -> Option<ProtoMessage> {
+        if !concern.builtins.has(Builtin::Update) {
+            return None;
+        }
+        let doc = vec![format!("What `update` changes in a {}.", concern.name)];
+        let name = self.names.patch(&concern.name);
+        let fields = concern.changeable();
+        let mut message = self.proto_message(doc, name, Kind::Field, &concern.name, fields);
+        for (field, proto) in concern.changeable().zip(&mut message.fields) {
+            if field.ty.many == Many::One {
+                proto.ty = format!("optional {}", proto.ty);
+            }
+        }
+        message
+            .fields
+            .extend(self.cleared(concern).map(|name| ProtoField {
+                docs: Vec::new(),
+                ty: "repeated uint32".to_owned(),
+                name,
+                number: self.lock.spare_field(&concern.name),
+                note: "numbers of fields that become absent or empty".to_owned(),
+            }));
+        Some(message)
+    }
+
     fn proto_message<'f>(
         &self,
         docs: Vec<String>,
@@ -173,8 +210,9 @@ impl Cx<'_> {
             ValueType::Scalar(scalar) => scalar_type(scalar).to_owned(),
             ValueType::Enum(id) => naming::camel(&self.model.enumeration(id).name),
             ValueType::Message(id) => naming::camel(&self.model.message(id).name),
-            ValueType::Concern(id) | ValueType::Ref(id) | ValueType::IdOf(id) => {
-                naming::camel(&self.model.concern(id).name)
+            ValueType::Concern(id) => naming::camel(&self.model.concern(id).name),
+            ValueType::Ref(id) | ValueType::IdOf(id) => {
+                self.names.key(&self.model.concern(id).name).to_owned()
             }
         };
         match field.ty.many {

@@ -29,7 +29,7 @@ impl Cx<'_> {
             .model
             .concerns()
             .iter()
-            .any(|concern| std::ptr::eq(&concern.key, field))
+            .any(|concern| concern.is_key(field))
         {
             return self.key_signature(field);
         }
@@ -37,6 +37,9 @@ impl Cx<'_> {
         text.push_str(&constraints(&field.constraints));
         if field.immutable {
             text.push_str(" @immutable");
+        }
+        if field.index {
+            text.push_str(" @index");
         }
         if let Some(default) = &field.default {
             text.push_str(&format!(" = {}", self.literal(default)));
@@ -68,6 +71,9 @@ impl Cx<'_> {
         };
         let mut text = format!("{word} {}({params})", operation.name);
         text.push_str(&self.result_signature(operation.result));
+        if let Some(undo) = operation.undo {
+            text.push_str(&format!(" undo {undo}"));
+        }
         text.push_str(&refusals(operation.refusals));
         text
     }

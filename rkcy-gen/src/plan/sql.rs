@@ -17,8 +17,12 @@ pub(super) struct Table {
     pub(super) doc: String,
     /// The documentation as SQL text; empty where there is none.
     pub(super) comment: String,
-    pub(super) key: Column,
+    /// Type of the key in Rust.
+    pub(super) key_type: String,
+    /// The columns of the key: the primary key.
+    pub(super) keys: Vec<Column>,
     pub(super) columns: Vec<Column>,
+    pub(super) indexes: Vec<Index>,
     /// The fields of the instance, with the expression that reads each.
     pub(super) from_columns: Vec<(String, String)>,
 }
@@ -36,6 +40,75 @@ pub(super) struct Column {
     pub(super) to_sql: String,
     /// What the lock remembers of it.
     pub(super) fact: String,
+}
+
+/// An index over the columns of one field.
+#[derive(Debug, Clone)]
+pub(super) struct Index {
+    pub(super) name: String,
+    /// The columns, quoted.
+    pub(super) over: String,
+}
+
+/// How generated code gets at a value that goes into columns.
+#[derive(Debug, Clone)]
+enum Held {
+    /// It stands at this place.
+    There(String),
+    /// It stands at the second place inside of what the first gives, an optional borrow called `inner`.
+    Maybe(String, String),
+}
+
+impl Held {
+    fn may_be_absent(&self) -> bool {
+        matches!(self, Held::Maybe(..))
+    }
+
+    /// The place of a value that is there.
+    fn place(&self) -> &str {
+        match self {
+            Held::There(place) | Held::Maybe(_, place) => place,
+        }
+    }
+
+    /// A field of it.
+    fn field(&self, name: &str) -> Held {
+        match self {
+            Held::There(place) => Held::There(format!("{place}.{name}")),
+            Held::Maybe(outer, place) => Held::Maybe(outer.clone(), format!("{place}.{name}")),
+        }
+    }
+
+    /// The key that it is: `reference` where the runtime's reference is around it.
+    fn key(self, reference: bool, optional: bool) -> Held {
+        let inner = || "inner".to_owned();
+        let held = match (self, optional) {
+            (held, false) => held,
+            (Held::There(place), true) => Held::Maybe(format!("{place}.as_ref()"), inner()),
+            (Held::Maybe(outer, place), true) => Held::Maybe(
+                format!("{outer}.and_then(|inner| {place}.as_ref())"),
+                inner(),
+            ),
+        };
+        match held {
+            Held::There(place) if reference => Held::There(format!("{place}.key()")),
+            Held::Maybe(outer, place) if reference => Held::Maybe(outer, format!("{place}.key()")),
+            held => held,
+        }
+    }
+
+    /// What stands in its column.
+    fn leaf(&self, optional: bool) -> String {
+        match self {
+            Held::There(place) => format!("codegen::sql(&{place})"),
+            Held::Maybe(outer, place) if optional => {
+                format!("codegen::sql_optional({outer}.and_then(|inner| {place}.as_ref()))")
+            }
+            Held::Maybe(outer, place) => {
+                format!("codegen::sql_optional({outer}.map(|inner| &{place}))")
+            }
+        }
+    }
 }
 
 /// One migration file.
@@ -80,48 +153,115 @@ enum Target {
 
 impl Cx<'_> {
     pub(super) fn table(&self, concern: &Concern, imports: &mut Imports) -> Table {
-        let mut columns = Vec::new();
-        let key = self.column(
-            &concern.key,
-            naming::sql(&concern.key.name),
-            String::new(),
-            false,
-        );
-        let mut from_columns = vec![(
-            naming::snake(&concern.key.name),
-            format!("columns.take({:?})?", key.name),
-        )];
+        let (mut keys, mut columns, mut from_columns) = (Vec::new(), Vec::new(), Vec::new());
+        for key in &concern.keys {
+            let name = naming::snake(&key.name);
+            // A key of one part is held as what it is made of.
+            let (ty, place) = match concern.single_key() {
+                Some(_) => (Type::one(ValueType::IdOf(concern.id)), "key".to_owned()),
+                None => (key.ty, format!("key.{name}")),
+            };
+            let of_key = Field { ty, ..key.clone() };
+            let column = naming::sql(&key.name);
+            self.leaves(
+                &of_key,
+                column.clone(),
+                Held::There(place),
+                &mut keys,
+                imports,
+            );
+            let read = self.leaves(
+                key,
+                column,
+                Held::There(String::new()),
+                &mut Vec::new(),
+                imports,
+            );
+            from_columns.push((name, read));
+        }
+        let mut indexes = Vec::new();
         for field in &concern.fields {
             let name = naming::snake(&field.name);
             let value = format!("instance.{name}");
+            let first = columns.len();
             let read = match self.flattened(field) {
                 Some(message) => self.flat_columns(field, message, &value, &mut columns, imports),
                 None => {
-                    let column_name = naming::sql(&field.name);
-                    let (to_sql, read) = match self.is_json(field.ty) {
-                        true => (
-                            format!("codegen::sql_json(&{value})?"),
-                            format!("columns.json({column_name:?})?"),
-                        ),
-                        false => (
-                            format!("codegen::sql(&{value})"),
-                            format!("columns.take({column_name:?})?"),
-                        ),
-                    };
-                    columns.push(self.column(field, column_name, to_sql, false));
-                    read
+                    let column = naming::sql(&field.name);
+                    self.leaves(field, column, Held::There(value), &mut columns, imports)
                 }
             };
+            if field.index {
+                let over = columns[first..].iter().map(|column| ident(&column.name));
+                indexes.push(Index {
+                    name: naming::sql_index(&concern.name, &field.name),
+                    over: over.collect::<Vec<_>>().join(", "),
+                });
+            }
             from_columns.push((name, read));
         }
         Table {
             name: naming::sql(&concern.name),
             doc: docs::first_paragraph(&concern.docs),
             comment: comment(&concern.docs),
-            key,
+            key_type: self.key_type(concern.id, imports),
+            keys,
             columns,
+            indexes,
             from_columns,
         }
+    }
+
+    /// The columns of a field, and the expression that reads them: one, unless it is a key of several
+    /// parts, which has one for each.
+    fn leaves(
+        &self,
+        field: &Field,
+        name: String,
+        held: Held,
+        columns: &mut Vec<Column>,
+        imports: &mut Imports,
+    ) -> String {
+        if self.is_json(field.ty) {
+            let to_sql = format!("codegen::sql_json(&{})?", held.place());
+            let read = format!("columns.json({name:?})?");
+            columns.push(self.column(field, name, to_sql, held.may_be_absent()));
+            return read;
+        }
+        let Some((concern, parts)) = self.model.key_parts(field.ty.value) else {
+            let to_sql = held.leaf(field.ty.is_optional());
+            let read = format!("columns.take({name:?})?");
+            columns.push(self.column(field, name, to_sql, held.may_be_absent()));
+            return read;
+        };
+        let is_reference = matches!(field.ty.value, ValueType::Ref(_));
+        let optional = field.ty.is_optional();
+        let held = held.key(is_reference, optional);
+        let first = columns.len();
+        let rust = self.names.key(&concern.name).to_owned();
+        imports.insert(rust.clone());
+        let mut read = format!("{rust} {{");
+        for part in parts {
+            let column = naming::sql_path(&name, &part.name);
+            let inner = held.field(&naming::snake(&part.name));
+            // What a part is, is said where its key is.
+            let bare = Field {
+                docs: String::new(),
+                ..part.clone()
+            };
+            let part_read = self.leaves(&bare, column, inner, columns, imports);
+            read.push_str(&format!(" {}: {part_read},", naming::snake(&part.name)));
+        }
+        read.push_str(" }");
+        if is_reference {
+            read = format!("codegen::Ref::new({read})");
+        }
+        if optional {
+            let count = columns.len() - first;
+            read =
+                format!("if columns.absent({name:?}, {count})? {{ None }} else {{ Some({read}) }}");
+        }
+        read
     }
 
     /// The columns of a message whose fields are columns of the concern, and the expression that
@@ -147,27 +287,23 @@ impl Cx<'_> {
                 fact: "bool".to_owned(),
             });
         }
+        let held = match optional {
+            true => Held::Maybe(format!("{value}.as_ref()"), "inner".to_owned()),
+            false => Held::There(value.to_owned()),
+        };
         let rust = naming::camel(&message.name);
         imports.insert(rust.clone());
+        let first = columns.len();
         let mut read = format!("{rust} {{");
         for inner in &message.fields {
-            let column_name = naming::sql_path(&field.name, &inner.name);
+            let column = naming::sql_path(&field.name, &inner.name);
             let name = naming::snake(&inner.name);
-            let to_sql = if optional && inner.ty.is_optional() {
-                format!(
-                    "codegen::sql_optional({value}.as_ref().and_then(|inner| inner.{name}.as_ref()))"
-                )
-            } else if optional {
-                format!("codegen::sql_optional({value}.as_ref().map(|inner| &inner.{name}))")
-            } else {
-                format!("codegen::sql(&{value}.{name})")
-            };
-            read.push_str(&format!(" {name}: columns.take({column_name:?})?,"));
-            columns.push(self.column(inner, column_name, to_sql, optional));
+            let inner_read = self.leaves(inner, column, held.field(&name), columns, imports);
+            read.push_str(&format!(" {name}: {inner_read},"));
         }
         read.push_str(" }");
         if optional {
-            let count = message.fields.len();
+            let count = columns.len() - first;
             read = format!(
                 "if columns.present({presence:?}, {count})? {{ Some({read}) }} else {{ None }}"
             );
@@ -385,7 +521,8 @@ pub(super) fn text(text: &str) -> String {
 impl Table {
     /// What the lock remembers of it.
     pub(super) fn facts(&self) -> impl Iterator<Item = String> {
-        std::iter::once(&self.key)
+        self.keys
+            .iter()
             .chain(&self.columns)
             .map(|column| format!("{}.{} {}", self.name, column.name, column.fact))
     }

@@ -23,7 +23,14 @@ impl Cx<'_> {
             ValueType::Message(id) => import(&self.model.message(id).name),
             ValueType::Concern(id) => import(&self.model.concern(id).name),
             ValueType::Ref(id) => format!("codegen::Ref<{}>", import(&self.model.concern(id).name)),
-            ValueType::IdOf(_) => self.value_type(self.model.stored_as(value), imports),
+            ValueType::IdOf(_) => match self.model.key_parts(value) {
+                Some((concern, _)) => {
+                    let name = self.names.key(&concern.name).to_owned();
+                    imports.insert(name.clone());
+                    name
+                }
+                None => self.value_type(self.model.stored_as(value), imports),
+            },
         }
     }
 
@@ -54,6 +61,30 @@ impl Cx<'_> {
         }
     }
 
+    /// A type as a parameter of a function: by value where that is a copy, else by reference.
+    pub(super) fn argument_type(&self, ty: Type, imports: &mut Imports) -> String {
+        if self.is_copy(ty) {
+            return self.rust_type(ty, imports);
+        }
+        let value = if self.is_text(ty.value) {
+            "str".to_owned()
+        } else {
+            self.value_type(ty.value, imports)
+        };
+        match ty.many {
+            Many::One => format!("&{value}"),
+            Many::Optional => format!("{}<&{value}>", self.names.std.option),
+            Many::List if self.is_text(ty.value) => format!("&[{}]", self.names.std.string),
+            Many::List => format!("&[{value}]"),
+        }
+    }
+
+    /// Whether a value is a `String` in Rust.
+    pub(super) fn is_text(&self, value: ValueType) -> bool {
+        !matches!(value, ValueType::Ref(_))
+            && self.model.stored_as(value) == ValueType::Scalar(Scalar::String)
+    }
+
     /// The type of a concern's key.
     pub(super) fn key_type(&self, concern: ConcernId, imports: &mut Imports) -> String {
         self.value_type(self.model.stored_as(ValueType::IdOf(concern)), imports)
@@ -67,6 +98,10 @@ impl Cx<'_> {
         match self.model.stored_as(ty.value) {
             ValueType::Scalar(scalar) => !matches!(scalar, Scalar::String | Scalar::Bytes),
             ValueType::Enum(_) => true,
+            ValueType::IdOf(id) => {
+                let keys = &self.model.concern(id).keys;
+                keys.iter().all(|part| self.is_copy(part.ty))
+            }
             _ => false,
         }
     }
@@ -115,9 +150,15 @@ impl Cx<'_> {
             })
     }
 
+    /// Whether the protobuf field holds a message, which may be missing.
+    pub(super) fn is_message(&self, value: ValueType) -> bool {
+        matches!(value, ValueType::Message(_)) || self.model.key_parts(value).is_some()
+    }
+
     /// Whether the protobuf field holds the value as it is.
     pub(super) fn is_plain(&self, value: ValueType) -> bool {
         match value {
+            ValueType::IdOf(_) if self.is_message(value) => false,
             ValueType::IdOf(_) => self.is_plain(self.model.stored_as(value)),
             ValueType::Scalar(scalar) => !matches!(
                 scalar,

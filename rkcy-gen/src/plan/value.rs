@@ -35,6 +35,8 @@ pub(super) struct Shape<'a> {
     pub(super) fields: Vec<(&'a Field, bool)>,
     /// Whether it may be left out as a whole.
     pub(super) omissible: bool,
+    /// Whether it is a key, which is compared, sorted and looked up.
+    pub(super) key: bool,
     pub(super) deprecated: Option<&'a str>,
 }
 
@@ -65,6 +67,12 @@ impl Cx<'_> {
         derives.push("PartialEq");
         if is_eq {
             derives.push("Eq");
+        }
+        if shape.key {
+            derives.extend(["PartialOrd", "Ord", "Hash"]);
+            if shape.fields.iter().all(|(field, _)| self.is_copy(field.ty)) {
+                derives.insert(1, "Copy");
+            }
         }
         ValueStruct {
             std: self.names.std.clone(),

@@ -6,16 +6,19 @@ use std::collections::BTreeMap;
 use rkcy_core::id::TxnId;
 use rkcy_core::key::Key;
 use rkcy_core::plan::{Partitions, extend};
-use rkcy_core::txn::{Access, Answer, Args, Mode, ReplyTo, Step as CoreStep, Txn, Unplanned};
+use rkcy_core::txn::{
+    Access, Args, Mode as CoreMode, Place as CorePlace, Step as CoreStep, Txn, Unplanned,
+};
 use serde::Serialize;
 
 use super::Cx;
-use super::transaction::Planned;
 use crate::lock::Lock;
-use crate::model::{Model, StepKind, Transaction};
+use crate::model::{
+    Block, Mode, Model, Place, Statement, Step, StepId, StepKind, Text, Transaction,
+};
 
 /// Version of the document that `show plan --format json` prints.
-const DOCUMENT_VERSION: u32 = 1;
+const DOCUMENT_VERSION: u32 = 2;
 
 /// The plans of all transactions.
 #[derive(Debug, Clone, Serialize)]
@@ -29,15 +32,22 @@ pub struct VisitsDocument {
 /// The plan of a transaction.
 #[derive(Debug, Clone, Serialize)]
 pub struct TransactionPlan {
+    /// `transaction` or `saga`.
+    pub mode: &'static str,
     /// Name in the schema.
     pub name: String,
+    /// Whether the numbers are those of the worst case: of the longest lists, and with all conditions
+    /// true.
+    pub at_most: bool,
     /// Its visits. Those of one concern whose keys are all known are made in the order of their
     /// partitions and keys, which only a call tells.
     pub visits: Vec<VisitPlan>,
+    /// How many visits that are, with the turns of loops.
+    pub count: u64,
     /// Envelopes in command logs, of a call that is not refused.
-    pub records: usize,
+    pub records: u64,
     /// Messages that a caller waits for, one after the other.
-    pub legs: usize,
+    pub legs: u64,
 }
 
 /// A visit.
@@ -47,12 +57,14 @@ pub struct VisitPlan {
     pub instance: String,
     /// Whether others may read it meanwhile.
     pub access: &'static str,
+    /// How many such visits there are at most, where it stands in loops.
+    pub times: u64,
     /// What is done; nothing where it is only locked.
     pub steps: Vec<VisitStep>,
     /// Whether it is planned when a result has told its key.
     pub late: bool,
     /// For how many hops the instance stays locked behind this visit.
-    pub locked_hops: usize,
+    pub locked_hops: u64,
 }
 
 /// A step in a visit.
@@ -62,6 +74,10 @@ pub struct VisitStep {
     pub number: u16,
     /// As the schema writes it.
     pub text: String,
+    /// The loops and conditions around it, outermost first.
+    pub within: Vec<String>,
+    /// What undoes it, in a saga.
+    pub undo: Option<String>,
 }
 
 /// One partition for each concern: the shape of a plan does not depend on their number.
@@ -89,153 +105,244 @@ pub fn visits(model: &Model, lock: &Lock) -> VisitsDocument {
 
 impl Cx<'_> {
     fn visit_plan(&self, transaction: &Transaction) -> TransactionPlan {
-        let steps = self.planned(transaction);
-        // Instances by what their keys are called; the place in the list stands for the key.
-        let mut instances: Vec<String> = Vec::new();
-        let mut place_of: BTreeMap<u16, u64> = BTreeMap::new();
-        for step in &steps {
-            let name = format!(
-                "{}[{}]",
-                step.concern.name,
-                self.show(transaction, transaction.resolve_key(step.key))
-            );
-            let place = instances
-                .iter()
-                .position(|known| *known == name)
-                .unwrap_or_else(|| {
-                    instances.push(name);
-                    instances.len() - 1
-                });
-            place_of.insert(step.number, place as u64);
-        }
-        let unplanned = steps
+        let places = transaction.places();
+        let instances = Instances::new(self.model, transaction, &places);
+        let unplanned = transaction
+            .steps
             .iter()
-            .map(|step| self.unplanned(step, place_of[&step.number]))
+            .map(|step| self.unplanned(transaction, step, &places, &instances))
             .collect();
-        let mut txn = empty_txn(unplanned);
+        let mut txn = Txn {
+            mode: match transaction.mode {
+                Mode::Transaction => CoreMode::Transaction,
+                Mode::Saga => CoreMode::Saga,
+            },
+            unplanned,
+            ..Txn::new(TxnId([0; 16]), 1, 0)
+        };
         let mut late_from = usize::MAX;
+        extend(&mut txn, &One);
         // Refused by the checker: a plan that is stuck. Then the rest is left out.
-        while extend(&mut txn, &One).is_ok() && !txn.unplanned.is_empty() {
+        while !txn.unplanned.is_empty() {
             late_from = late_from.min(txn.visits.len());
             txn.next = txn.visits.len() as u16;
+            let open: Vec<u16> = txn.unplanned.iter().map(|it| it.step.number).collect();
             let mut learned = false;
-            let open: Vec<u16> = txn
-                .unplanned
-                .iter()
-                .map(|waiting| waiting.step.number)
-                .collect();
             for waiting in &mut txn.unplanned {
                 let is_told = waiting.after.iter().all(|number| !open.contains(number));
-                if waiting.key.is_none() && is_told {
-                    waiting.key = Some(Key::of(&place_of[&waiting.step.number]));
+                if waiting.group.is_none() && is_told {
+                    waiting.group = Some(instances.key_of(waiting.step.number));
                     learned = true;
                 }
             }
             if !learned {
                 break;
             }
+            extend(&mut txn, &One);
         }
-        let texts: Vec<String> = steps
-            .iter()
-            .map(|step| self.step_text(transaction, step))
-            .collect();
-        let count = txn.visits.len();
+        let shown = self.shown_steps(transaction);
+        let times = |key: &Key| instances.find(key).map_or(1, |instance| instance.times);
+        let count: u64 = txn.visits.iter().map(|visit| times(&visit.group.key)).sum();
         let groups: std::collections::BTreeSet<_> =
             txn.visits.iter().map(|visit| &visit.group).collect();
+        let releases: u64 = groups.iter().map(|group| times(&group.key)).sum();
         let last_is_elsewhere =
             txn.visits.first().map(|it| &it.group) != txn.visits.last().map(|it| &it.group);
-        let visits = txn
-            .visits
-            .iter()
-            .enumerate()
-            .map(|(index, visit)| VisitPlan {
-                instance: instance_of(&visit.group.key, &instances),
-                access: if visit.access == Access::Shared {
-                    "shared"
-                } else {
-                    "exclusive"
+        let is_saga = transaction.mode == Mode::Saga;
+        let mut before: u64 = 0;
+        let mut visits = Vec::new();
+        for (index, visit) in txn.visits.iter().enumerate() {
+            let instance = instances.find(&visit.group.key);
+            visits.push(VisitPlan {
+                instance: instance.map_or_else(String::new, |it| it.name.clone()),
+                access: match visit.access {
+                    Access::Shared => "shared",
+                    Access::Exclusive => "exclusive",
+                    Access::Delete => "delete",
                 },
+                times: times(&visit.group.key),
                 steps: visit
                     .steps
                     .iter()
-                    .map(|step| VisitStep {
-                        number: step.number,
-                        text: texts[usize::from(step.number)].clone(),
-                    })
+                    .map(|step| shown[usize::from(step.number)].clone())
                     .collect(),
                 late: index >= late_from,
-                locked_hops: count - 1 - index,
+                locked_hops: if is_saga {
+                    0
+                } else {
+                    count.saturating_sub(before + 1)
+                },
             });
+            before += times(&visit.group.key);
+        }
+        // Each visit; a release for each instance but the last, where they are locked; the outcome for
+        // the first partition, unless the last visit is there. (Each instance in a partition of its own.)
+        let releases = if is_saga {
+            0
+        } else {
+            releases.saturating_sub(1)
+        };
         TransactionPlan {
+            mode: transaction.mode.word(),
             name: transaction.name.clone(),
-            visits: visits.collect(),
-            // Each visit; a release for each instance but the last; the outcome for the first
-            // partition, unless the last visit is there. (Each instance in a partition of its own.)
-            records: count + groups.len().saturating_sub(1) + usize::from(last_is_elsewhere),
+            at_most: shown.iter().any(|step| !step.within.is_empty()),
+            visits,
+            count,
+            records: count + releases + u64::from(last_is_elsewhere),
             legs: count + 1,
         }
     }
 
-    fn step_text(&self, transaction: &Transaction, step: &Planned<'_>) -> String {
-        match step.step {
-            Some(written) => self.show_step(transaction, written),
-            None => format!(
-                "read what is committed of {}[{}]",
-                step.concern.name,
-                self.show(transaction, step.key)
-            ),
+    /// The steps as they are shown, by their ids.
+    fn shown_steps(&self, transaction: &Transaction) -> Vec<VisitStep> {
+        let text = Text::new(self.model, transaction);
+        let mut shown: Vec<VisitStep> = transaction
+            .steps
+            .iter()
+            .map(|step| VisitStep {
+                number: number(step.id),
+                text: text.step(step),
+                within: Vec::new(),
+                undo: self.undo_of(transaction, step),
+            })
+            .collect();
+        note_surroundings(&text, &transaction.body, &mut Vec::new(), &mut shown);
+        shown
+    }
+
+    /// The operation that undoes a step of a saga.
+    fn undo_of(&self, transaction: &Transaction, step: &Step) -> Option<String> {
+        if transaction.mode != Mode::Saga {
+            return None;
+        }
+        let concern = self.model.concern(step.concern);
+        match &step.kind {
+            StepKind::Create(_) => Some("delete".to_owned()),
+            StepKind::Command(id, _) => {
+                let undo = concern.command(*id).undo?;
+                Some(concern.command(undo).name.clone())
+            }
+            _ => None,
         }
     }
 
-    fn unplanned(&self, step: &Planned<'_>, place: u64) -> Unplanned {
-        let reads_only = step
-            .step
-            .is_none_or(|step| matches!(step.kind, StepKind::Get | StepKind::Query(..)));
+    fn unplanned(
+        &self,
+        transaction: &Transaction,
+        step: &Step,
+        places: &[Place],
+        instances: &Instances,
+    ) -> Unplanned {
+        let place = &places[step.id.index()];
+        let mut after = transaction.step_needs(step);
+        after.extend(&place.guards);
+        let root = self.model.concern(self.model.root(step.concern));
+        let (_, key) = transaction.group(self.model.concerns(), step);
+        let is_known = transaction.known_at_submission(key);
         Unplanned {
             step: CoreStep {
-                number: step.number,
+                number: number(step.id),
+                place: CorePlace::Root,
                 op: 0,
                 args: Args::Late,
-                keep: step.kept,
+                keep: true,
+                sure: place.guards.is_empty(),
+                undo: None,
             },
-            concern: rkcy_core::id::ConcernId(self.lock.rank(&step.concern.name) as u16),
-            key: step.key_known.then(|| Key::of(&place)),
-            access: if reads_only {
-                Access::Shared
-            } else {
-                Access::Exclusive
+            root: rkcy_core::id::ConcernId(self.lock.rank(&root.name) as u16),
+            group: is_known.then(|| instances.key_of(number(step.id))),
+            access: match step.kind {
+                StepKind::Delete => Access::Delete,
+                _ if step.reads_only() => Access::Shared,
+                _ => Access::Exclusive,
             },
-            after: step.after.iter().copied().collect(),
+            after: after.into_iter().map(number).collect(),
         }
     }
 }
 
-fn instance_of(key: &Key, instances: &[String]) -> String {
-    let place = instances
-        .iter()
-        .enumerate()
-        .find(|(place, _)| Key::of(&(*place as u64)) == *key);
-    place.map_or_else(String::new, |(_, name)| name.clone())
+/// Notes for each step of a block which loops and conditions are around it.
+fn note_surroundings(
+    text: &Text<'_>,
+    block: &Block,
+    around: &mut Vec<String>,
+    shown: &mut [VisitStep],
+) {
+    for statement in &block.statements {
+        match statement {
+            Statement::Step(id) => shown[id.index()].within.clone_from(around),
+            Statement::Call(_) | Statement::Require(_) => {}
+            Statement::If(branch) => {
+                around.push(text.branch(branch));
+                note_surroundings(text, &branch.then, around, shown);
+                around.pop();
+                if let Some(otherwise) = &branch.otherwise {
+                    around.push(format!("else of {}", text.branch(branch)));
+                    note_surroundings(text, otherwise, around, shown);
+                    around.pop();
+                }
+            }
+            Statement::For(turns) => {
+                around.push(format!("{}, up to {}", text.turns(turns), turns.bound));
+                note_surroundings(text, &turns.body, around, shown);
+                around.pop();
+            }
+        }
+    }
 }
 
-fn empty_txn(unplanned: Vec<Unplanned>) -> Txn {
-    Txn {
-        id: TxnId([0; 16]),
-        kind: 1,
-        schema: 0,
-        mode: Mode::Transaction,
-        budget: 0,
-        reply: ReplyTo(0),
-        trace: Default::default(),
-        caller: Default::default(),
-        params: Default::default(),
-        visits: Vec::new(),
-        next: 0,
-        unplanned,
-        checks: Vec::new(),
-        results: Vec::new(),
-        answer: Answer::Empty,
+/// The groups of a transaction by what their keys are called; the place in the list stands for the
+/// key.
+struct Instances {
+    list: Vec<Instance>,
+    of_step: BTreeMap<u16, usize>,
+}
+
+struct Instance {
+    name: String,
+    /// How many such instances there are at most.
+    times: u64,
+}
+
+impl Instances {
+    fn new(model: &Model, transaction: &Transaction, places: &[Place]) -> Self {
+        let text = Text::new(model, transaction);
+        let mut list: Vec<Instance> = Vec::new();
+        let mut of_step = BTreeMap::new();
+        for step in &transaction.steps {
+            let (group, key) = transaction.group(model.concerns(), step);
+            let name = format!("{}[{}]", model.concern(group).name, text.expr(key));
+            let times = transaction.instances(key, &places[step.id.index()], places);
+            let place = match list.iter_mut().position(|known| known.name == name) {
+                Some(place) => {
+                    list[place].times = list[place].times.max(times);
+                    place
+                }
+                None => {
+                    list.push(Instance { name, times });
+                    list.len() - 1
+                }
+            };
+            of_step.insert(number(step.id), place);
+        }
+        Self { list, of_step }
     }
+
+    fn key_of(&self, step: u16) -> Key {
+        let place = self.of_step.get(&step).copied().unwrap_or_default();
+        Key::of(&(place as u64))
+    }
+
+    fn find(&self, key: &Key) -> Option<&Instance> {
+        let mut list = self.list.iter().enumerate();
+        list.find(|(place, _)| Key::of(&(*place as u64)) == *key)
+            .map(|(_, instance)| instance)
+    }
+}
+
+/// The number of a step in a plan; in a log, turns of loops come in between.
+fn number(id: StepId) -> u16 {
+    id.index() as u16
 }
 
 impl VisitsDocument {
@@ -246,37 +353,40 @@ impl VisitsDocument {
             if index > 0 {
                 text.push('\n');
             }
-            let count = |number: usize, what: &str| {
+            let count = |number: u64, what: &str| {
                 format!("{number} {what}{}", if number == 1 { "" } else { "s" })
             };
+            let at_most = if plan.at_most { "at most " } else { "" };
             text.push_str(&format!(
-                "transaction {}: {}, {}, {}\n",
+                "{} {}: {at_most}{}, {}, {}\n",
+                plan.mode,
                 plan.name,
-                count(plan.visits.len(), "visit"),
+                count(plan.count, "visit"),
                 count(plan.records, "record"),
                 count(plan.legs, "leg"),
             ));
             for (number, visit) in plan.visits.iter().enumerate() {
-                let late = if visit.late {
-                    ", once its key is known"
-                } else {
-                    ""
-                };
-                let locked = match visit.locked_hops {
-                    0 => String::new(),
-                    hops => format!(", locked for {}", count(hops, "hop")),
-                };
-                text.push_str(&format!(
-                    "  {}. {} ({}{locked}{late})\n",
-                    number + 1,
-                    visit.instance,
-                    visit.access
-                ));
+                let mut notes = visit.access.to_owned();
+                if visit.times > 1 {
+                    notes.push_str(&format!(", up to {} of them", visit.times));
+                }
+                if visit.locked_hops > 0 {
+                    notes.push_str(&format!(", locked for {}", count(visit.locked_hops, "hop")));
+                }
+                if visit.late {
+                    notes.push_str(", once its key is known");
+                }
+                text.push_str(&format!("  {}. {} ({notes})\n", number + 1, visit.instance));
                 if visit.steps.is_empty() {
                     text.push_str("       only its lock\n");
                 }
                 for step in &visit.steps {
-                    text.push_str(&format!("     {:>2}: {}\n", step.number, step.text));
+                    let undo = step.undo.as_ref();
+                    let undo = undo.map_or_else(String::new, |undo| format!(", undone by {undo}"));
+                    text.push_str(&format!("     {:>2}: {}{undo}\n", step.number, step.text));
+                    for around in &step.within {
+                        text.push_str(&format!("         {around}\n"));
+                    }
                 }
             }
         }

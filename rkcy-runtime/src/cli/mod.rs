@@ -13,6 +13,7 @@
 
 mod args;
 mod decode;
+mod inspect;
 mod migrate;
 mod read;
 mod run;

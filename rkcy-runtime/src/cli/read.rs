@@ -2,7 +2,7 @@
 
 use super::args;
 use super::session::{Session, runtime};
-use super::txn::operation;
+use super::txn::{operation, rows};
 use crate::codegen::{ConcernDesc, Key, op};
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::txn::Access;
@@ -82,8 +82,11 @@ fn ask(
 ) -> Result<crate::codegen::Bytes, Fault> {
     let running = session.start()?;
     let client = running.client();
-    let answer = client
-        .single(concern.id, key, op, Access::Shared, args)
+    let answer = rows(concern, key)
+        .and_then(|(group, row)| {
+            let id = crate::driver::Client::new_id();
+            client.single(id, group, row, op, Access::Shared, args)
+        })
         .and_then(|planned| runtime()?.block_on(client.submit(planned)));
     drop(client);
     running.stop()?;

@@ -2,6 +2,7 @@
 
 use super::session::{Session, runtime};
 use super::term::{Format, Ink};
+use crate::driver::Options;
 use clap::ValueEnum;
 use rkcy_core::fault::{Class, Fault};
 use std::process::ExitCode;
@@ -20,6 +21,10 @@ pub(crate) struct Run {
     /// What to run; the embedded log wants both in one process
     #[arg(long, value_delimiter = ',', value_name = "ROLE")]
     roles: Vec<Role>,
+    /// Set the partitions' clocks to this machine's, also backwards, where the log was written by a
+    /// clock that was ahead. Once; asserts that no caller still repeats ids made meanwhile
+    #[arg(long)]
+    accept_clock: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -40,7 +45,11 @@ impl Run {
         // Before the start, so that a signal in the middle of it is not lost.
         let mut signals = runtime.block_on(async { Signals::listen() })?;
         let begun = Instant::now();
-        let running = session.start()?;
+        let options = Options {
+            accept_clock: self.accept_clock,
+            ..settings.options()
+        };
+        let running = session.start_with(&options)?;
         match term.format {
             Format::Json => term.print_json(&serde_json::json!({
                 "event": "ready",

@@ -3,7 +3,7 @@
 use super::settings::Settings;
 use super::term::Term;
 use crate::codegen::{ConcernDesc, Platform, Uuid};
-use crate::driver::Running;
+use crate::driver::{Options, Running};
 use crate::simulate::Workload;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Loaded, Store};
@@ -63,8 +63,16 @@ impl Session {
     /// # Errors
     /// Where it does not start: another process has it, a file is damaged, the disk is full.
     pub fn start(&self) -> Result<Running, Fault> {
+        self.start_with(&self.settings.options())
+    }
+
+    /// The same with options that are not settings.
+    ///
+    /// # Errors
+    /// As [`Session::start`].
+    pub fn start_with(&self, options: &Options) -> Result<Running, Fault> {
         outlive_file_limit();
-        let running = Running::start(&self.platform, &self.settings.options())?;
+        let running = Running::start(&self.platform, options)?;
         if let Some(recovered) = running.recovered() {
             self.term.warn(&format!(
                 "a crash had cut short the last write: {} bytes of {} from byte {} on were dropped; \

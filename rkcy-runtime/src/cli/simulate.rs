@@ -30,8 +30,8 @@ pub(crate) struct Simulate {
     /// Print what happens, step by step
     #[arg(long, requires = "seed")]
     trace: bool,
-    /// Faults that may happen: all, none, or names
-    #[arg(long, value_name = "all|NAME,…", default_value = "all")]
+    /// Faults that may happen: all, none, or names; `NAME=0.2` says how likely one is once it is drawn
+    #[arg(long, value_name = "all|none|NAME[=P],…", default_value = "all")]
     faults: String,
     /// Transactions of a run
     #[arg(long, value_name = "N", default_value_t = 200)]
@@ -92,7 +92,13 @@ impl Simulate {
             many(session, workload, &options, range)
         };
         let seconds = begun.elapsed().as_secs_f64();
-        self.told(session, &report, found.as_ref(), seconds);
+        self.told(
+            session,
+            (workload, &options),
+            &report,
+            found.as_ref(),
+            seconds,
+        );
         Ok(ExitCode::from(u8::from(found.is_some())))
     }
 
@@ -123,12 +129,19 @@ impl Simulate {
     fn told(
         &self,
         session: &Session,
+        (workload, options): (&dyn Workload, &Options),
         report: &Report,
         found: Option<&(u64, Violation)>,
         seconds: f64,
     ) {
         let (term, name) = (session.term, session.platform.desc.name);
-        let replay = found.map(|(seed, _)| self.replay(name, *seed));
+        let replay = found.map(|(seed, _)| {
+            let breaks = |options: &Options| {
+                let run = one(session, workload, options, *seed, false);
+                run.violation.is_some()
+            };
+            self.replay(name, *seed, &simulate::shrink(options, breaks))
+        });
         if term.format == Format::Json {
             term.print_json(&json!({
                 "runs": report.runs,
@@ -168,19 +181,35 @@ impl Simulate {
         }
     }
 
-    /// The command that shows the run in which something broke.
-    fn replay(&self, name: &str, seed: u64) -> String {
+    /// The command that shows a run in which something broke.
+    fn replay(&self, name: &str, seed: u64, options: &Options) -> String {
         let mut command = format!("{name} simulate --seed {seed} --trace");
-        if self.faults != "all" {
-            command += &format!(" --faults {}", self.faults);
+        let usual = Options::default();
+        if options.faults != usual.faults {
+            command += &format!(" --faults {}", names(&options.faults));
         }
-        if self.transactions != Options::default().transactions {
-            command += &format!(" --transactions {}", self.transactions);
+        if options.transactions != usual.transactions {
+            command += &format!(" --transactions {}", options.transactions);
+        }
+        if options.partitions != usual.partitions {
+            command += &format!(" --partitions {}", options.partitions);
         }
         if let Some(bug) = &self.bug {
             command += &format!(" --bug {bug}");
         }
         command
+    }
+}
+
+/// Faults as the command line takes them.
+fn names(faults: &BTreeMap<Injected, f64>) -> String {
+    let name = |(fault, likelihood): (&Injected, &f64)| match *likelihood == fault.usual() {
+        true => fault.name().to_owned(),
+        false => format!("{}={likelihood}", fault.name()),
+    };
+    match faults.is_empty() {
+        true => "none".to_owned(),
+        false => faults.iter().map(name).collect::<Vec<_>>().join(","),
     }
 }
 

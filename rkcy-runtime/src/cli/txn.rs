@@ -1,12 +1,15 @@
-//! `txn`: submits one transaction, or one command of a concern.
+//! `txn`: submits one transaction, or one command of a concern; what is asked and done about others is
+//! [`super::inspect`]'s.
 
 use super::args;
+use super::inspect::About;
 use super::session::{Session, runtime, txn_id};
 use super::term::{Format, Ink, Term, fault_json};
 use crate::codegen::{Bytes, ConcernDesc, OpDesc, op};
 use crate::driver::Client;
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::id::TxnId;
+use rkcy_core::key::{Key, RowKey};
 use rkcy_core::txn::{self, Access, Outcome};
 use serde_json::{Map, Value as Json, json};
 use std::process::ExitCode;
@@ -17,10 +20,16 @@ use std::process::ExitCode;
   {bin} txn sign_up username=anna fullname='Anna of Green Gables'
   {bin} txn fund to=<ID> amount.gold=5
   {bin} txn fund --json '{\"to\":\"<ID>\",\"amount\":{\"gold\":5}}'
-  {bin} txn Character.rename <ID> fullname=Bob")]
+  {bin} txn Character.rename <ID> fullname=Bob
+  {bin} txn show <ID>
+  {bin} txn list --state parked")]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Txn {
+    #[command(subcommand)]
+    about: Option<About>,
     /// A transaction of the schema, or `Concern.command` followed by a key
-    name: String,
+    #[arg(required = true)]
+    name: Option<String>,
     /// Arguments: a value is JSON if that fits, else text; `amount.gold=5` names a field inside
     #[arg(value_name = "ARG=VALUE")]
     args: Vec<String>,
@@ -33,6 +42,9 @@ pub(crate) struct Txn {
     /// Print the id as soon as the transaction is in the log
     #[arg(long)]
     no_wait: bool,
+    /// Milliseconds that it may wait for others; then it is refused
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..))]
+    deadline: Option<u32>,
 }
 
 /// Shows a result.
@@ -40,6 +52,9 @@ type Show = fn(&Bytes) -> Result<Json, Fault>;
 
 impl Txn {
     pub(crate) fn run(&self, session: &Session) -> Result<ExitCode, Fault> {
+        if let Some(about) = &self.about {
+            return about.run(session);
+        }
         let id = self.id.as_deref().map_or(Ok(Client::new_id()), txn_id)?;
         // What is wrong with the input is said before anything is started.
         let logic = (session.platform.logic)(session.platform.desc.partitions);
@@ -47,7 +62,8 @@ impl Txn {
         self.prepare(session, &Client::detached(logic), id, json)?;
         let running = session.start()?;
         let (client, runtime) = (running.client(), runtime()?);
-        let (planned, show) = self.prepare(session, &client, id, json)?;
+        let (mut planned, show) = self.prepare(session, &client, id, json)?;
+        planned.budget = self.deadline.unwrap_or(0);
         let term = session.term;
         let outcome = if self.no_wait {
             runtime.block_on(client.enqueue(planned)).map(|()| None)
@@ -64,6 +80,7 @@ impl Txn {
             }
             Some(Outcome::Refused(fault)) => refused(term, id, "refused", &fault),
             Some(Outcome::NotTaken(fault)) => refused(term, id, "unknown", &fault),
+            Some(Outcome::Parked(fault)) => refused(term, id, "parked", &fault),
         };
         stopped.map(|()| code)
     }
@@ -76,27 +93,37 @@ impl Txn {
         json: &Map<String, Json>,
     ) -> Result<(txn::Txn, Show), Fault> {
         let desc = session.platform.desc;
-        if let Some((concern, command)) = self.name.split_once('.') {
+        let name = self.name.as_deref().unwrap_or_default();
+        if let Some((concern, command)) = name.split_once('.') {
             let concern = session.concern(concern)?;
             let op = operation(concern, command, "command", |op| {
                 op.access == Access::Exclusive
             })?;
             let (key, words) = key_and_words(concern, op, &self.args)?;
             let args = args::read(json, words, op.params, op.args_from_json)?;
-            let planned = client.single_as(id, concern.id, key, op.number, op.access, args)?;
+            let (group, row) = rows(concern, key)?;
+            let planned = client.single(id, group, row, op.number, op.access, args)?;
             return Ok((planned, op.result_to_json));
         }
-        let Some(transaction) = desc.transaction(&self.name) else {
+        let Some(transaction) = desc.transaction(name) else {
             let known: Vec<&str> = (desc.transactions.iter()).map(|txn| txn.name).collect();
-            return Err(args::unknown("transaction", &self.name, &known));
+            return Err(args::unknown("transaction", name, &known));
         };
         let planned = args::read(json, &self.args, transaction.params, |json| {
-            let mut draft = client.draft(id, transaction.number);
-            (transaction.draft_from_json)(json, &mut draft)?;
-            client.finish(draft)
+            (transaction.from_json)(json, client.origin(id, &Bytes::new()))
         })?;
         Ok((planned, transaction.result_to_json))
     }
+}
+
+/// The group and the row of an instance.
+pub(super) fn rows(concern: &ConcernDesc, key: Key) -> Result<(RowKey, RowKey), Fault> {
+    let group = (concern.root)(&key).ok_or_else(|| {
+        let message = format!("this is no key of a {}", concern.name);
+        Fault::new(Class::Invalid, "wrong_key", message)
+    })?;
+    let concern = concern.id;
+    Ok((group, RowKey { concern, key }))
 }
 
 /// An operation of a concern by name.
@@ -125,7 +152,7 @@ fn key_and_words<'a>(
     concern: &ConcernDesc,
     op: &OpDesc,
     words: &'a [String],
-) -> Result<(crate::codegen::Key, &'a [String]), Fault> {
+) -> Result<(Key, &'a [String]), Fault> {
     let Some((key, rest)) = words.split_first() else {
         let message = format!(
             "the key of a {} is missing: {}.{} KEY {}",
@@ -139,7 +166,7 @@ fn key_and_words<'a>(
     Ok(((concern.key_from_text)(key)?, rest))
 }
 
-fn said(term: Term, id: TxnId, outcome: &str, result: Option<Json>) -> ExitCode {
+pub(super) fn said(term: Term, id: TxnId, outcome: &str, result: Option<Json>) -> ExitCode {
     match term.format {
         Format::Json => term.print_json(&json!({
             "id": id.to_string(),
@@ -156,7 +183,7 @@ fn said(term: Term, id: TxnId, outcome: &str, result: Option<Json>) -> ExitCode 
     ExitCode::SUCCESS
 }
 
-fn refused(term: Term, id: TxnId, outcome: &str, fault: &Fault) -> ExitCode {
+pub(super) fn refused(term: Term, id: TxnId, outcome: &str, fault: &Fault) -> ExitCode {
     term.error(fault);
     match term.format {
         Format::Json => term.print_json(&json!({

@@ -1,282 +1,663 @@
-//! The draft of a transaction: what a generated constructor fills in.
+//! The draft of a transaction: what its body fills in.
 //!
-//! Owns the way from typed parameters to a [`Txn`] whose first visits are planned. Everything that is
-//! known at submission is decided here, on the caller's thread.
+//! Owns the way from typed parameters to a [`Txn`] whose first visits are planned, and the second way: the
+//! body run again with the results so far. The body is a pure function, so it names the same steps by the
+//! same numbers every time; what it could not tell before, it tells now.
 
+use super::later::{After, Later, unite};
 use super::op;
-use super::platform::Concern;
-use super::value::{Value, check, encode};
+use super::platform::{Concern, Transaction};
+use super::time::Timestamp;
+use super::value::{Value, Violation, check, decode, encode};
 use bytes::Bytes;
 use rkcy_core::fault::{Class, Fault};
-use rkcy_core::id::{ConcernId, TxnId};
-use rkcy_core::key::{Key, KeyPart};
+use rkcy_core::id::TxnId;
+use rkcy_core::key::{Key, KeyPart, RowKey};
 use rkcy_core::plan::{self, Partitions};
-use rkcy_core::txn::{Access, Answer, Args, Check, Mode, ReplyTo, Step, Txn, Unplanned};
+use rkcy_core::txn::{Access, Answer, Args, Check, Mode, Place, Rest, Step, Txn, Unplanned};
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use uuid::Uuid;
 
-/// One step of a draft.
-#[derive(Debug)]
-pub struct Spec {
-    /// Concern of the instance.
-    pub concern: ConcernId,
-    /// Key of the instance; `None` where it comes out of a result.
-    pub key: Option<Key>,
-    /// Number of the operation.
-    pub op: u16,
-    /// Whether it may change the instance.
-    pub access: Access,
-    /// Its payload.
-    pub args: Args,
-    /// Whether its result is used.
-    pub keep: bool,
-    /// Numbers of the steps whose results its key or payload uses.
-    pub after: Vec<u16>,
+/// A payload, whatever its type.
+trait Payload {
+    fn check(&self) -> Result<(), Fault>;
+    fn encode(&self) -> Bytes;
 }
 
-impl Spec {
-    /// `create`.
+impl<V: Value> Payload for V {
+    fn check(&self) -> Result<(), Fault> {
+        check(self)
+    }
+    fn encode(&self) -> Bytes {
+        encode(self)
+    }
+}
+
+/// One step of a body, on an instance of `C`.
+pub struct Spec<'a, C> {
+    op: u16,
+    access: Access,
+    group: Option<Key>,
+    key: Option<Key>,
+    payload: Option<&'a dyn Payload>,
+    /// There is a payload, and it is not known yet.
+    waits: bool,
+    after: After,
+    undo: Option<u16>,
+    concern: PhantomData<fn() -> C>,
+}
+
+impl<C> std::fmt::Debug for Spec<'_, C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Spec")
+            .field("op", &self.op)
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a, C: Concern> Spec<'a, C> {
+    /// `create`: the payload is the instance.
     #[must_use]
-    pub fn create<C: Concern>() -> Spec {
-        Spec::new::<C>(op::CREATE, Access::Exclusive)
+    pub fn create() -> Self {
+        Spec::new(op::CREATE, Access::Exclusive)
+    }
+
+    /// `ensure`: the payload is the instance that there is to be.
+    #[must_use]
+    pub fn ensure() -> Self {
+        Spec::new(op::ENSURE, Access::Exclusive)
     }
 
     /// `get`.
     #[must_use]
-    pub fn get<C: Concern>() -> Spec {
-        Spec::new::<C>(op::GET, Access::Shared)
+    pub fn get() -> Self {
+        Spec::new(op::GET, Access::Shared)
+    }
+
+    /// `find`.
+    #[must_use]
+    pub fn find() -> Self {
+        Spec::new(op::FIND, Access::Shared)
+    }
+
+    /// `update`: the payload is the patch.
+    #[must_use]
+    pub fn update() -> Self {
+        Spec::new(op::UPDATE, Access::Exclusive)
+    }
+
+    /// `delete`.
+    #[must_use]
+    pub fn delete() -> Self {
+        Spec::new(op::DELETE, Access::Delete)
     }
 
     /// A command.
     #[must_use]
-    pub fn command<C: Concern>(op: u16) -> Spec {
-        Spec::new::<C>(op, Access::Exclusive)
+    pub fn command(op: u16) -> Self {
+        Spec::new(op, Access::Exclusive)
     }
 
     /// A query.
     #[must_use]
-    pub fn query<C: Concern>(op: u16) -> Spec {
-        Spec::new::<C>(op, Access::Shared)
+    pub fn query(op: u16) -> Self {
+        Spec::new(op, Access::Shared)
     }
 
-    /// Without a key, which then comes out of a result; without a payload; its result is not used.
-    fn new<C: Concern>(op: u16, access: Access) -> Spec {
+    fn new(op: u16, access: Access) -> Self {
         Spec {
-            concern: C::ID,
-            key: None,
             op,
             access,
-            args: Args::Ready(Bytes::new()),
-            keep: false,
-            after: Vec::new(),
+            group: None,
+            key: None,
+            payload: None,
+            waits: false,
+            after: After::new(),
+            undo: None,
+            concern: PhantomData,
         }
     }
 
     /// On the instance with this key.
     #[must_use]
-    pub fn on(self, key: &impl KeyPart) -> Spec {
+    pub fn on(self, key: &C::Key) -> Self {
         Spec {
+            group: Some(Key::of(&C::root_key(key))),
             key: Some(Key::of(key)),
             ..self
+        }
+    }
+
+    /// On the instance whose key comes out of results.
+    #[must_use]
+    pub fn on_later(mut self, key: &Later<C::Key>) -> Self {
+        unite(&mut self.after, key.steps());
+        match key.get() {
+            Some(key) => self.on(key),
+            None => self,
+        }
+    }
+
+    /// In the group of this root, whatever the rest of the key.
+    #[must_use]
+    pub fn within(self, root: &C::RootKey) -> Self {
+        Spec {
+            group: Some(Key::of(root)),
+            ..self
+        }
+    }
+
+    /// In the group of a root that comes out of results.
+    #[must_use]
+    pub fn within_later(self, root: &Later<C::RootKey>) -> Self {
+        match root.get() {
+            Some(root) => self.within(root),
+            None => self,
         }
     }
 
     /// With this payload.
     #[must_use]
-    pub fn with(self, payload: &impl Value) -> Spec {
+    pub fn with<P: Value>(self, payload: &'a P) -> Self {
         Spec {
-            args: Args::Ready(encode(payload)),
+            payload: Some(payload),
             ..self
         }
     }
 
-    /// With a payload that is computed out of results.
+    /// With a payload that comes out of results.
     #[must_use]
-    pub fn with_late_payload(self) -> Spec {
+    pub fn with_later<P: Value>(mut self, payload: &'a Later<P>) -> Self {
+        unite(&mut self.after, payload.steps());
+        self.payload = payload.get().map(|payload| payload as &dyn Payload);
+        self.waits = self.payload.is_none();
+        self
+    }
+
+    /// In a saga: undone by this operation.
+    #[must_use]
+    pub fn undo(self, op: u16) -> Self {
         Spec {
-            args: Args::Late,
+            undo: Some(op),
             ..self
         }
     }
+}
 
-    /// Its key or its payload uses the results of these steps.
-    #[must_use]
-    pub fn after(self, steps: &[u16]) -> Spec {
-        Spec {
-            after: steps.to_vec(),
-            ..self
-        }
-    }
+/// How often a loop over a list out of a result may turn, and how many steps each turn may have.
+#[derive(Clone, Copy, Debug)]
+pub struct Turns {
+    /// The most elements that the list may have.
+    pub bound: u16,
+    /// The most numbers of steps that one turn uses.
+    pub width: u16,
+}
 
-    /// Its result is used.
-    #[must_use]
-    pub fn kept(self) -> Spec {
-        Spec { keep: true, ..self }
-    }
+/// Whether the steps that a body names now are to be made.
+#[derive(Clone, Debug)]
+enum Guard {
+    Made,
+    /// A condition is not known yet.
+    Unknown,
+    PassedOver,
 }
 
 /// A transaction in the making.
 #[derive(Debug)]
-pub struct Draft {
-    txn: Txn,
+pub struct Draft<'a> {
+    id: TxnId,
+    caller: &'a Bytes,
+    /// How far it has come, where the body is run again.
+    so_far: Option<&'a Txn>,
+    next: u32,
+    guard: Guard,
+    /// Steps whose results tell the guard.
+    guarded_by: After,
+    steps: Vec<Unplanned>,
+    checks: Vec<Check>,
 }
 
-impl Draft {
-    /// An empty transaction of `kind`, the number of a transaction in the schema.
-    #[must_use]
-    pub fn new(id: TxnId, kind: u32, schema: u64) -> Draft {
+impl<'a> Draft<'a> {
+    fn new(id: TxnId, caller: &'a Bytes, so_far: Option<&'a Txn>) -> Draft<'a> {
         Draft {
-            txn: Txn {
-                id,
-                kind,
-                schema,
-                mode: Mode::Transaction,
-                budget: 0,
-                reply: ReplyTo(0),
-                trace: Bytes::new(),
-                caller: Bytes::new(),
-                params: Bytes::new(),
-                visits: Vec::new(),
-                next: 0,
-                unplanned: Vec::new(),
-                checks: Vec::new(),
-                results: Vec::new(),
-                answer: Answer::Empty,
-            },
+            id,
+            caller,
+            so_far,
+            next: 0,
+            guard: Guard::Made,
+            guarded_by: After::new(),
+            steps: Vec::new(),
+            checks: Vec::new(),
         }
-    }
-
-    /// A single operation, called alone; one that only reads is not remembered.
-    ///
-    /// # Errors
-    /// Where the draft cannot be finished.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "all that one step is made of; front ends call it in one place"
-    )]
-    pub fn single(
-        id: TxnId,
-        schema: u64,
-        concern: ConcernId,
-        key: Key,
-        op: u16,
-        access: Access,
-        args: Bytes,
-        partitions: &(impl Partitions + ?Sized),
-    ) -> Result<Txn, Fault> {
-        let mut draft = Draft::new(id, 0, schema);
-        if access == Access::Shared {
-            draft.txn.mode = Mode::Read;
-        }
-        let args = Args::Ready(args);
-        let step = draft.step(Spec {
-            concern,
-            key: Some(key),
-            op,
-            access,
-            args,
-            keep: true,
-            after: Vec::new(),
-        });
-        draft.answer(Answer::Step(step));
-        draft.finish(partitions)
     }
 
     /// The transaction's id.
     #[must_use]
     pub fn id(&self) -> TxnId {
-        self.txn.id
+        self.id
     }
 
-    /// Number that the next step will have.
+    /// The stamp of the submission: one instant for the whole transaction.
     #[must_use]
-    pub fn next_step(&self) -> u16 {
-        u16::try_from(self.txn.unplanned.len()).unwrap_or(u16::MAX)
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.id.stamp())
     }
 
-    /// A key that is derived from the transaction's id, a step and an index: known at submission, and
-    /// the same when the transaction is submitted again.
-    #[must_use]
-    pub fn derived_uuid(&self, step: u16, index: u16) -> Uuid {
-        super::late::derived_uuid(self.txn.id, step, index)
-    }
-
-    /// Adds a step; its number counts from 0.
-    pub fn step(&mut self, spec: Spec) -> u16 {
-        let number = self.next_step();
-        self.txn.unplanned.push(Unplanned {
-            step: Step {
-                number,
-                op: spec.op,
-                args: spec.args,
-                keep: spec.keep,
-            },
-            concern: spec.concern,
-            key: spec.key,
-            access: spec.access,
-            after: spec.after,
-        });
-        number
-    }
-
-    /// Adds the `create` of an instance that is known at submission.
+    /// Who called, as the edge verified it.
     ///
     /// # Errors
-    /// [`Class::Invalid`] where it breaks a constraint.
-    pub fn create<C: Concern>(&mut self, instance: &C, keep: bool) -> Result<u16, Fault> {
-        check(instance)?;
-        Ok(self.step(Spec {
-            concern: C::ID,
-            key: Some(instance.key_bytes()),
-            op: op::CREATE,
-            access: Access::Exclusive,
-            args: Args::Ready(encode(instance)),
-            keep,
-            after: Vec::new(),
-        }))
-    }
-
-    /// Adds a `get` with a key that is known at submission; its result is kept.
-    pub fn get<C: Concern>(&mut self, key: &C::Key) -> u16 {
-        self.step(Spec {
-            concern: C::ID,
-            key: Some(Key::of(key)),
-            op: op::GET,
-            access: Access::Shared,
-            args: Args::Ready(Bytes::new()),
-            keep: true,
-            after: Vec::new(),
+    /// Where nobody said so.
+    pub fn caller<V: Value>(&self) -> Result<V, Fault> {
+        decode(self.caller).map_err(|_| {
+            Fault::new(
+                Class::Invalid,
+                "no_caller",
+                "this transaction asks who calls, and nobody has said so",
+            )
         })
     }
 
-    /// Adds a `require` that uses the results of the steps `after`.
-    pub fn check(&mut self, number: u16, after: Vec<u16>) {
-        self.txn.checks.push(Check { number, after });
+    /// The key of the next step, where `create` leaves it out: derived from the transaction's id and the
+    /// number of the step, so it is known at submission and the same when it is submitted again.
+    #[must_use]
+    pub fn derived_uuid(&self) -> Uuid {
+        super::late::derived_uuid(self.id, u16::try_from(self.next).unwrap_or(u16::MAX), 0)
     }
 
-    /// Lets the parameters travel, since something is computed late.
-    pub fn carry<V: Value>(&mut self, params: &V) {
-        self.txn.params = encode(params);
-    }
-
-    /// Says where the result of the whole comes from.
-    pub fn answer(&mut self, answer: Answer) {
-        self.txn.answer = answer;
-    }
-
-    /// Plans the visits.
+    /// A step whose result nobody uses.
     ///
     /// # Errors
-    /// [`Class::Invalid`] where there is no step, or none that can be the first.
-    pub fn finish(mut self, partitions: &(impl Partitions + ?Sized)) -> Result<Txn, Fault> {
-        plan::extend(&mut self.txn, partitions)
-            .map_err(|stuck| Fault::new(Class::Invalid, "no_plan", stuck.to_string()))?;
-        if self.txn.visits.is_empty() {
-            return Err(Fault::new(
-                Class::Invalid,
-                "no_steps",
-                "a transaction has at least one step",
-            ));
-        }
-        Ok(self.txn)
+    /// [`Class::Invalid`] where its payload breaks a constraint.
+    pub fn step<C: Concern>(&mut self, spec: Spec<'_, C>) -> Result<(), Fault> {
+        self.add(spec, false).map(drop)
     }
+
+    /// A step whose result is used.
+    ///
+    /// # Errors
+    /// As [`Draft::step`]; or a result that cannot be read.
+    pub fn kept<C: Concern, V: Value>(&mut self, spec: Spec<'_, C>) -> Result<Later<V>, Fault> {
+        let Some(number) = self.add(spec, true)? else {
+            return Ok(Later::after(None, After::new()));
+        };
+        let bytes = self.so_far.and_then(|txn| txn.result(number));
+        Ok(Later::of_step(bytes.map(decode).transpose()?, number))
+    }
+
+    /// Adds a step, unless it is passed over; gives its number.
+    fn add<C: Concern>(&mut self, spec: Spec<'_, C>, keep: bool) -> Result<Option<u16>, Fault> {
+        let number = u16::try_from(self.next).map_err(|_| {
+            let message = format!("a transaction has at most {} steps", u16::MAX);
+            Fault::new(Class::Bound, "too_many_steps", message)
+        })?;
+        self.next += 1;
+        if matches!(self.guard, Guard::PassedOver) {
+            return Ok(None);
+        }
+        let sure = matches!(self.guard, Guard::Made);
+        let is_done = (self.so_far).is_some_and(|txn| txn.done.binary_search(&number).is_ok());
+        let args = match spec.payload {
+            _ if is_done => Args::Ready(Bytes::new()),
+            None if spec.waits => Args::Late,
+            None => Args::Ready(Bytes::new()),
+            Some(payload) => {
+                if sure {
+                    payload.check()?;
+                }
+                Args::Ready(payload.encode())
+            }
+        };
+        let place = match spec.key {
+            _ if C::ROOT == C::ID => Place::Root,
+            Some(key) => Place::Member(RowKey {
+                concern: C::ID,
+                key,
+            }),
+            None => Place::Late(C::ID),
+        };
+        let mut after = spec.after;
+        unite(&mut after, &self.guarded_by);
+        self.steps.push(Unplanned {
+            step: Step {
+                number,
+                place,
+                op: spec.op,
+                args,
+                keep,
+                sure,
+                undo: spec.undo,
+            },
+            root: C::ROOT,
+            group: spec.group,
+            access: spec.access,
+            after: after.to_vec(),
+        });
+        Ok(Some(number))
+    }
+
+    /// `require`: refuses where the condition is known to be false; asks again where it is not known yet.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn require(
+        &mut self,
+        condition: &Later<bool>,
+        refusal: impl Into<Fault>,
+    ) -> Result<(), Fault> {
+        let broken = condition.map(|holds| if *holds { Ok(()) } else { Err(refusal.into()) });
+        self.asks(broken)
+    }
+
+    /// A check of a value: refuses where it is known to break a constraint; asks again where it is not
+    /// known yet.
+    ///
+    /// # Errors
+    /// What is broken.
+    pub fn check<T>(
+        &mut self,
+        value: &Later<T>,
+        check: impl FnOnce(&T) -> Result<(), Violation>,
+    ) -> Result<(), Fault> {
+        self.asks(value.map(|value| check(value).map_err(Fault::from)))
+    }
+
+    /// Gives what a question came to, where it counts; else asks it again.
+    fn asks(&mut self, answer: Later<Result<(), Fault>>) -> Result<(), Fault> {
+        match (&self.guard, answer.get()) {
+            (Guard::PassedOver, _) => Ok(()),
+            (Guard::Made, Some(told)) => told.clone(),
+            (Guard::Unknown, _) | (Guard::Made, None) => {
+                let mut after = answer.steps().clone();
+                unite(&mut after, &self.guarded_by);
+                self.checks.push(Check {
+                    after: after.to_vec(),
+                });
+                Ok(())
+            }
+        }
+    }
+
+    /// `if`.
+    ///
+    /// # Errors
+    /// Those of the branch.
+    pub fn when(
+        &mut self,
+        condition: &Later<bool>,
+        then: impl FnOnce(&mut Self) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        self.guarded(condition.get().copied(), condition.steps(), then)
+    }
+
+    /// `if … else …`, with its value.
+    ///
+    /// # Errors
+    /// Those of the branches.
+    pub fn branch<T>(
+        &mut self,
+        condition: &Later<bool>,
+        then: impl FnOnce(&mut Self) -> Result<Later<T>, Fault>,
+        otherwise: impl FnOnce(&mut Self) -> Result<Later<T>, Fault>,
+    ) -> Result<Later<T>, Fault> {
+        let (known, steps) = (condition.get().copied(), condition.steps());
+        let yes = self.guarded(known, steps, then)?;
+        let no = self.guarded(known.map(|known| !known), steps, otherwise)?;
+        Ok(match known {
+            Some(true) => yes.also_after(steps),
+            Some(false) => no.also_after(steps),
+            None => {
+                let mut after = steps.clone();
+                unite(&mut after, yes.steps());
+                unite(&mut after, no.steps());
+                Later::after(None, after)
+            }
+        })
+    }
+
+    /// `if let`.
+    ///
+    /// # Errors
+    /// Those of the branch.
+    pub fn when_some<T: Clone>(
+        &mut self,
+        value: &Later<Option<T>>,
+        then: impl FnOnce(&mut Self, Later<T>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let (is_some, inner) = opened(value);
+        self.when(&is_some, |draft| then(draft, inner))
+    }
+
+    /// `if let … else …`, with its value.
+    ///
+    /// # Errors
+    /// Those of the branches.
+    pub fn branch_some<T: Clone, U>(
+        &mut self,
+        value: &Later<Option<T>>,
+        then: impl FnOnce(&mut Self, Later<T>) -> Result<Later<U>, Fault>,
+        otherwise: impl FnOnce(&mut Self) -> Result<Later<U>, Fault>,
+    ) -> Result<Later<U>, Fault> {
+        let (is_some, inner) = opened(value);
+        self.branch(&is_some, |draft| then(draft, inner), otherwise)
+    }
+
+    /// `for` over a list that comes out of results, with the list of its values.
+    ///
+    /// # Errors
+    /// Those of a turn; a list with more elements than were allowed for.
+    pub fn each<T: Clone, U>(
+        &mut self,
+        list: &Later<Vec<T>>,
+        turns: Turns,
+        mut turn: impl FnMut(&mut Self, Later<T>) -> Result<Later<U>, Fault>,
+    ) -> Result<Later<Vec<U>>, Fault> {
+        let (first, width) = (self.next, u32::from(turns.width));
+        let values = match list.get() {
+            Some(elements) if elements.len() > usize::from(turns.bound) => {
+                let message = format!("a loop turns at most {} times", turns.bound);
+                return Err(Fault::refusal("too_many_turns", message));
+            }
+            Some(elements) => {
+                let mut values = Vec::with_capacity(elements.len());
+                for (nth, element) in (0_u32..).zip(elements) {
+                    self.next = first + nth * width;
+                    let element = Later::after(Some(element.clone()), list.steps().clone());
+                    values.push(turn(self, element)?);
+                }
+                Later::all(values).also_after(list.steps())
+            }
+            // The first turn stands for all.
+            None => {
+                let value = self.guarded(None, list.steps(), |draft| {
+                    turn(draft, Later::after(None, list.steps().clone()))
+                })?;
+                Later::after(None, value.steps().clone()).also_after(list.steps())
+            }
+        };
+        self.next = first + u32::from(turns.bound) * width;
+        Ok(values)
+    }
+
+    /// Runs a part of the body whose steps are made only where `known` turns out to be true.
+    fn guarded<T>(
+        &mut self,
+        known: Option<bool>,
+        steps: &[u16],
+        run: impl FnOnce(&mut Self) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let outer = (self.guard.clone(), self.guarded_by.clone());
+        self.guard = match (&outer.0, known) {
+            (Guard::PassedOver, _) | (_, Some(false)) => Guard::PassedOver,
+            (_, None) => Guard::Unknown,
+            (outer, Some(true)) => outer.clone(),
+        };
+        unite(&mut self.guarded_by, steps);
+        let done = run(self);
+        (self.guard, self.guarded_by) = outer;
+        done
+    }
+}
+
+/// Whether an optional value is there, and the value.
+fn opened<T: Clone>(value: &Later<Option<T>>) -> (Later<bool>, Later<T>) {
+    let inner = value.get().cloned().flatten();
+    (
+        value.map(Option::is_some),
+        Later::after(inner, value.steps().clone()),
+    )
+}
+
+/// What is told at a submission, beside the parameters.
+#[derive(Clone, Copy)]
+pub struct Origin<'a> {
+    /// The id that the transaction will have.
+    pub id: TxnId,
+    /// Hash of the schema.
+    pub schema: u64,
+    /// Who calls, as the edge verified it: the encoded `caller` message, or empty.
+    pub caller: &'a Bytes,
+    /// Numbers of partitions.
+    pub partitions: &'a dyn Partitions,
+}
+
+impl std::fmt::Debug for Origin<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Origin")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A transaction with its first visits planned.
+///
+/// # Errors
+/// An invalid parameter, a `require` that fails, a body that panics, or no step at all.
+pub fn transaction<T: Transaction>(params: &T, origin: Origin<'_>) -> Result<Txn, Fault> {
+    check(params)?;
+    let mut draft = Draft::new(origin.id, origin.caller, None);
+    let answer = unpanicked(|| params.body(&mut draft))?;
+    let mut txn = Txn {
+        mode: T::MODE,
+        caller: origin.caller.clone(),
+        unplanned: draft.steps,
+        checks: draft.checks,
+        ..Txn::new(origin.id, T::NUMBER, origin.schema)
+    };
+    txn.answer = match (answer.step(), answer.get().map(encode)) {
+        (Some(step), _) => Answer::Step(step),
+        (None, Some(bytes)) if bytes.is_empty() => Answer::Empty,
+        (None, _) => Answer::Late,
+    };
+    let is_late = |waiting: &Unplanned| waiting.group.is_none() || !waiting.step.is_complete();
+    txn.late =
+        txn.answer == Answer::Late || !txn.checks.is_empty() || txn.unplanned.iter().any(is_late);
+    if txn.late {
+        txn.params = encode(params);
+    }
+    planned(txn, origin.partitions)
+}
+
+/// A single operation, called alone; one that only reads is not remembered.
+///
+/// # Errors
+/// Where the key is none of the concern's.
+pub fn single(
+    origin: Origin<'_>,
+    group: RowKey,
+    row: RowKey,
+    op: u16,
+    access: Access,
+    args: Bytes,
+) -> Result<Txn, Fault> {
+    let root = group.concern;
+    let mut txn = Txn {
+        caller: origin.caller.clone(),
+        answer: Answer::Step(0),
+        ..Txn::new(origin.id, 0, origin.schema)
+    };
+    if access == Access::Shared {
+        txn.mode = Mode::Read;
+    }
+    txn.unplanned.push(Unplanned {
+        step: Step {
+            number: 0,
+            place: if row == group {
+                Place::Root
+            } else {
+                Place::Member(row)
+            },
+            op,
+            args: Args::Ready(args),
+            keep: true,
+            sure: true,
+            undo: None,
+        },
+        root,
+        group: Some(group.key),
+        access,
+        after: Vec::new(),
+    });
+    planned(txn, origin.partitions)
+}
+
+fn planned(mut txn: Txn, partitions: &dyn Partitions) -> Result<Txn, Fault> {
+    plan::extend(&mut txn, partitions);
+    plan::check(&txn).map_err(|stuck| Fault::new(Class::Invalid, "no_plan", stuck.to_string()))?;
+    if txn.visits.is_empty() {
+        return Err(Fault::new(
+            Class::Invalid,
+            "no_steps",
+            "with these parameters the transaction has no step",
+        ));
+    }
+    Ok(txn)
+}
+
+/// What is left of a transaction, as its body tells with the results so far. The engine catches panics.
+///
+/// # Errors
+/// The refusal of a `require`, or parameters or results that cannot be read.
+pub fn resume<T: Transaction>(txn: &Txn) -> Result<Rest, Fault> {
+    let params: T = decode(&txn.params)?;
+    let mut draft = Draft::new(txn.id, &txn.caller, Some(txn));
+    let answer = params.body(&mut draft)?;
+    let answer = match (txn.answer, answer.get()) {
+        (Answer::Late, Some(value)) => {
+            Value::check(value).map_err(|broken| broken.within("result"))?;
+            Some(encode(value))
+        }
+        _ => None,
+    };
+    Ok(Rest {
+        steps: draft.steps,
+        checks: draft.checks,
+        answer,
+    })
+}
+
+/// At submission a panic of the user's functions is a refusal, as it is in the engine.
+fn unpanicked<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    // The draft is dropped with the refusal.
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        let text = text.unwrap_or_else(|| "no message".to_owned());
+        Err(Fault::refusal("panicked", format!("a function panicked: {text}")).cut())
+    })
+}
+
+/// Where an instance lives: the group of a canonical key.
+///
+/// # Errors
+/// `None` where the bytes are no key of `C`.
+#[must_use]
+pub fn root_of<C: Concern>(key: &Key) -> Option<RowKey> {
+    let mut rest = key.as_bytes();
+    let key = C::Key::decode_key(&mut rest).filter(|_| rest.is_empty())?;
+    Some(RowKey {
+        concern: C::ROOT,
+        key: Key::of(&C::root_key(&key)),
+    })
 }

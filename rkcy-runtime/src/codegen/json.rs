@@ -2,12 +2,12 @@
 //!
 //! Owns how a fault in a JSON argument is told: the path of the field and what was expected there.
 
-use super::draft::Draft;
-use super::platform::{Concern, Transaction};
+use super::draft::{Origin, transaction};
+use super::platform::Transaction;
 use super::value::{Value, check, decode, encode};
 use bytes::Bytes;
 use rkcy_core::fault::{Class, Fault};
-use rkcy_core::key::{Key, KeyPart};
+use rkcy_core::txn::Txn;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
@@ -86,40 +86,13 @@ pub fn args_from_json<V: Value + DeserializeOwned>(json: Json) -> Result<Bytes, 
     Ok(encode(&value))
 }
 
-/// Reads the parameters of a transaction, checks them and adds its steps.
+/// Reads the parameters of a transaction, checks them and plans its visits.
 ///
 /// # Errors
 /// [`Class::Invalid`] with the path of the parameter, or a `require` that fails.
-pub fn draft_from_json<T: Transaction + DeserializeOwned>(
+pub fn transaction_from_json<T: Transaction + DeserializeOwned>(
     json: Json,
-    draft: &mut Draft,
-) -> Result<(), Fault> {
-    from_json::<T>(json)?.draft(draft)
-}
-
-/// Reads a key as a person writes it.
-///
-/// # Errors
-/// [`Class::Invalid`] where it is none.
-pub fn key_from_text<C: Concern>(text: &str) -> Result<Key, Fault> {
-    let as_text = serde_json::from_value::<C::Key>(Json::String(text.to_owned()));
-    let key = as_text.or_else(|error| {
-        // Numbers are written as they are.
-        serde_json::from_str::<C::Key>(text).map_err(|_| {
-            let message = format!("`{text}` is no key of {}: {error}", C::NAME);
-            Fault::new(Class::Invalid, "wrong_key", message)
-        })
-    })?;
-    Ok(Key::of(&key))
-}
-
-/// Shows a key as a person writes it; one that cannot be read is shown as bytes.
-#[must_use]
-pub fn key_to_text<C: Concern>(key: &Key) -> String {
-    let part = C::Key::decode_key(&mut key.as_bytes());
-    match part.and_then(|part| serde_json::to_value(part).ok()) {
-        Some(Json::String(text)) => text,
-        Some(other) => other.to_string(),
-        None => format!("{key:?}"),
-    }
+    origin: Origin<'_>,
+) -> Result<Txn, Fault> {
+    transaction(&from_json::<T>(json)?, origin)
 }

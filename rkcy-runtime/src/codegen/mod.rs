@@ -10,8 +10,11 @@ pub mod constraint;
 mod draft;
 mod field;
 mod json;
+mod key;
 mod late;
+mod later;
 mod many;
+mod patch;
 mod platform;
 mod run;
 mod sql;
@@ -19,29 +22,32 @@ mod time;
 mod value;
 
 /// Version of this contract. Generated code asserts it at compile time.
-pub const CONTRACT: u32 = 1;
+pub const CONTRACT: u32 = 2;
 
+pub use crate::__later as later;
 pub use blob::Blob;
 pub use constraint::Pattern;
-pub use draft::{Draft, Spec};
+pub use draft::{Draft, Origin, Spec, Turns, resume, root_of, single, transaction};
 pub use field::{
     put, put_list, put_optional, take, take_list, take_optional, take_or_default, take_required,
     unknown_number,
 };
-pub use json::{
-    Empty, args_from_json, draft_from_json, from_json, key_from_text, key_to_text, to_json,
-};
-pub use late::{
-    derived_uuid, not_late, params, result, schema, unknown_concern, unknown_transaction,
-};
+pub use json::{Empty, args_from_json, from_json, to_json, transaction_from_json};
+pub use key::{KeyParts, KeyText, decode_key, key_from_text, key_of_text, key_text, key_to_text};
+pub use late::{derived_uuid, schema, unknown_concern, unknown_transaction};
+pub use later::Later;
+#[doc(hidden)]
+pub use later::Union;
 pub use many::Many;
+pub use patch::{Patch, cleared, given, put_change, take_change, take_list_change};
 pub use platform::{
     Concern, ConcernDesc, OpDesc, ParamDesc, Platform, PlatformDesc, Transaction, TransactionDesc,
 };
 pub use run::{
-    command, command_without_payload, create, get, query, query_without_payload, unknown_op,
+    command, command_without_payload, create, delete, ensure, find, get, query,
+    query_without_payload, unknown_op, update,
 };
-pub use sql::{Column, Columns, key_columns, sql, sql_json, sql_optional};
+pub use sql::{Column, Columns, sql, sql_json, sql_optional};
 pub use time::{Duration, Timestamp};
 pub use value::{Ref, Text, Value, Violation, check, decode, decode_slice, encode};
 
@@ -55,7 +61,7 @@ pub use rkcy_core::id::{ConcernId, TxnId};
 pub use rkcy_core::key::{Key, KeyPart, RowKey};
 pub use rkcy_core::logic::{Call, Context, Logic, Row};
 pub use rkcy_core::plan::Partitions;
-pub use rkcy_core::txn::{Access, Answer, Args, Outcome, Txn};
+pub use rkcy_core::txn::{Access, Args, Mode, Outcome, Rest, Txn};
 pub use serde;
 pub use serde_json;
 pub use uuid::Uuid;
@@ -75,6 +81,10 @@ pub mod op {
     pub const UPDATE: u16 = 3;
     /// `delete`.
     pub const DELETE: u16 = 4;
+    /// `ensure`: creates, unless there is one.
+    pub const ENSURE: u16 = 5;
+    /// `find`: reads, also that there is none.
+    pub const FIND: u16 = 6;
     /// First number of the commands and queries of the schema.
     pub const FIRST_OWN: u16 = 16;
 }

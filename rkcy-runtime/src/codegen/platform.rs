@@ -3,16 +3,19 @@
 //! Owns the typed traits that concerns and transactions implement, and the tables by which the command
 //! line and other front ends reach them by name. All tables are `static` in generated code.
 
-use super::draft::Draft;
+use super::draft::{Draft, Origin};
+use super::key::KeyText;
+use super::later::Later;
+use super::patch::Patch;
 use super::value::Value;
 use super::{json, op};
 use crate::store::{Migration, TableDesc};
 use bytes::Bytes;
 use rkcy_core::fault::Fault;
 use rkcy_core::id::ConcernId;
-use rkcy_core::key::{Key, KeyPart};
+use rkcy_core::key::{Key, KeyPart, RowKey};
 use rkcy_core::logic::Logic;
-use rkcy_core::txn::Access;
+use rkcy_core::txn::{Access, Mode, Txn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
@@ -22,6 +25,7 @@ use std::sync::Arc;
 pub trait Concern: Value + Clone {
     /// Type of its key.
     type Key: KeyPart
+        + KeyText
         + Clone
         + Eq
         + Ord
@@ -30,10 +34,17 @@ pub trait Concern: Value + Clone {
         + for<'de> serde::Deserialize<'de>
         + Send
         + Sync;
+    /// Type of the key of the root of its group: its own key's, where it is in no group.
+    type RootKey: KeyPart;
     /// Its rank.
     const ID: ConcernId;
+    /// Rank of the root of its group: its own, where it is in no group.
+    const ROOT: ConcernId = Self::ID;
     /// Its name in the schema.
     const NAME: &'static str;
+
+    /// The root's part of a key.
+    fn root_key(key: &Self::Key) -> Self::RootKey;
 
     /// The key of this instance.
     fn key(&self) -> Self::Key;
@@ -52,12 +63,14 @@ pub trait Transaction: Value {
     const NUMBER: u32;
     /// Its name in the schema.
     const NAME: &'static str;
+    /// How it is kept apart from the others.
+    const MODE: Mode;
 
-    /// Adds the steps to a draft. Checks what can be checked on parameters alone.
+    /// Names the steps, and tells the result: a pure function, run again whenever results have told more.
     ///
     /// # Errors
-    /// A `require` that fails, or an invalid parameter.
-    fn draft(&self, draft: &mut Draft) -> Result<(), Fault>;
+    /// A `require` that fails, or an invalid payload.
+    fn body(&self, t: &mut Draft<'_>) -> Result<Later<Self::Output>, Fault>;
 }
 
 /// A named parameter, for help and messages.
@@ -136,6 +149,35 @@ impl OpDesc {
         }
     }
 
+    /// `update`, with the fields that may change as parameters.
+    #[must_use]
+    pub const fn update<C, P>(params: &'static [ParamDesc]) -> OpDesc
+    where
+        C: Concern + Serialize,
+        P: Patch<C> + Serialize + DeserializeOwned,
+    {
+        OpDesc {
+            number: op::UPDATE,
+            name: "update",
+            access: Access::Exclusive,
+            params,
+            refusals: &["not_found"],
+            ..OpDesc::of::<P, C>()
+        }
+    }
+
+    /// `delete`.
+    #[must_use]
+    pub const fn delete() -> OpDesc {
+        OpDesc {
+            number: op::DELETE,
+            name: "delete",
+            access: Access::Exclusive,
+            refusals: &["not_found"],
+            ..OpDesc::of::<json::Empty, ()>()
+        }
+    }
+
     /// `get`.
     #[must_use]
     pub const fn get<C: Concern + Serialize>() -> OpDesc {
@@ -163,6 +205,10 @@ pub struct ConcernDesc {
     pub key_from_text: fn(&str) -> Result<Key, Fault>,
     /// Shows a key as a person writes it.
     pub key_to_text: fn(&Key) -> String,
+    /// The root of its group: itself, where it is in no group.
+    pub group: ConcernId,
+    /// The group that an instance is in, by its key.
+    pub root: fn(&Key) -> Option<RowKey>,
     /// Shows an encoded instance as JSON.
     pub to_json: fn(&Bytes) -> Result<Json, Fault>,
     /// How it is stored.
@@ -182,8 +228,8 @@ pub struct TransactionDesc {
     pub params: &'static [ParamDesc],
     /// Names of its refusals.
     pub refusals: &'static [&'static str],
-    /// Adds the steps for parameters given as a JSON object.
-    pub draft_from_json: fn(Json, &mut Draft) -> Result<(), Fault>,
+    /// The transaction with the parameters of a JSON object.
+    pub from_json: fn(Json, Origin<'_>) -> Result<Txn, Fault>,
     /// Shows its result as JSON.
     pub result_to_json: fn(&Bytes) -> Result<Json, Fault>,
 }
@@ -199,7 +245,7 @@ pub struct PlatformDesc {
     pub schema: u64,
     /// Partitions of a root concern, unless told otherwise.
     pub partitions: u16,
-    /// Concerns, by rank.
+    /// Concerns, by rank; those in groups too.
     pub concerns: &'static [ConcernDesc],
     /// Transactions, by number.
     pub transactions: &'static [TransactionDesc],
@@ -231,6 +277,20 @@ impl PlatformDesc {
     #[must_use]
     pub fn concern(&self, name: &str) -> Option<&'static ConcernDesc> {
         self.concerns.iter().find(|concern| concern.name == name)
+    }
+
+    /// The concerns that are the roots of groups: those with partitions.
+    pub fn roots(&self) -> impl Iterator<Item = &'static ConcernDesc> {
+        self.concerns
+            .iter()
+            .filter(|concern| concern.group == concern.id)
+    }
+
+    /// The group that a row is in; `None` where its key cannot be read.
+    #[must_use]
+    pub fn group_of(&self, row: &RowKey) -> Option<RowKey> {
+        let concern = self.concerns.iter().find(|it| it.id == row.concern)?;
+        (concern.root)(&row.key)
     }
 
     /// The name of a concern, for messages.

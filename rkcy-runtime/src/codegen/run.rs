@@ -1,5 +1,6 @@
 //! One operation on one row: what every concern's dispatch comes down to.
 
+use super::patch::Patch;
 use super::platform::Concern;
 use super::value::{Value, check, decode, encode};
 use bytes::Bytes;
@@ -17,6 +18,55 @@ pub fn create<C: Concern>(call: &Call<'_>, row: &mut Row) -> Result<Bytes, Fault
             format!("this {} exists", C::NAME),
         ));
     }
+    put_new::<C>(call, row)
+}
+
+/// `ensure`: the payload is the new instance, if there is none; the result is the one there is then.
+///
+/// # Errors
+/// A broken constraint.
+pub fn ensure<C: Concern>(call: &Call<'_>, row: &mut Row) -> Result<Bytes, Fault> {
+    match row.value() {
+        Some(bytes) => Ok(bytes.clone()),
+        None => put_new::<C>(call, row),
+    }
+}
+
+/// `find`: the result is the instance, if there is one.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn find<C: Concern>(_: &Call<'_>, row: &mut Row) -> Result<Bytes, Fault> {
+    let found: Option<C> = row.value().map(decode).transpose()?;
+    Ok(encode(&found))
+}
+
+/// `update`: the payload is what changes; the result is the instance after it.
+///
+/// # Errors
+/// `not_found`, or a broken constraint.
+pub fn update<C: Concern, P: Patch<C>>(call: &Call<'_>, row: &mut Row) -> Result<Bytes, Fault> {
+    let patch: P = decode(call.args)?;
+    check(&patch)?;
+    let mut instance: C = read(row)?;
+    patch.apply(&mut instance);
+    instance.check()?;
+    let bytes = encode(&instance);
+    row.set(Some(bytes.clone()));
+    Ok(bytes)
+}
+
+/// `delete`: there is no instance any more.
+///
+/// # Errors
+/// `not_found`.
+pub fn delete<C: Concern>(_: &Call<'_>, row: &mut Row) -> Result<Bytes, Fault> {
+    row.value().ok_or_else(not_found::<C>)?;
+    row.set(None);
+    Ok(Bytes::new())
+}
+
+fn put_new<C: Concern>(call: &Call<'_>, row: &mut Row) -> Result<Bytes, Fault> {
     let instance: C = decode(call.args)?;
     check(&instance)?;
     if instance.key_bytes() != call.row.key {

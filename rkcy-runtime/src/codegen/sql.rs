@@ -11,7 +11,6 @@ use super::value::Ref;
 use crate::store::SqlValue;
 use bytes::Bytes;
 use rkcy_core::fault::{Class, Fault};
-use rkcy_core::key::KeyPart;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -43,22 +42,6 @@ pub fn sql_json<T: Serialize>(value: &T) -> Result<SqlValue, Fault> {
         Ok(text) if text == "null" => Ok(SqlValue::Null),
         Ok(text) => Ok(SqlValue::Text(text)),
         Err(error) => Err(Fault::new(Class::Corrupt, "unreadable", error.to_string())),
-    }
-}
-
-/// Key columns of a concern whose key is one column.
-///
-/// # Errors
-/// Where the bytes are no key.
-pub fn key_columns<C: Concern<Key: Column>>(key: &[u8]) -> Result<Vec<SqlValue>, Fault> {
-    let mut rest = key;
-    match C::Key::decode_key(&mut rest) {
-        Some(part) if rest.is_empty() => Ok(vec![part.to_sql()]),
-        _ => Err(Fault::new(
-            Class::Corrupt,
-            "unreadable",
-            format!("bytes that are no key of {}", C::NAME),
-        )),
     }
 }
 
@@ -114,6 +97,25 @@ impl<'a> Columns<'a> {
             }
         }
         Ok(present)
+    }
+
+    /// Whether an optional value of `count` columns, which are all there or all absent, is absent; then
+    /// they are passed over.
+    ///
+    /// # Errors
+    /// Where there are no such columns.
+    pub fn absent(&mut self, name: &str, count: usize) -> Result<bool, Fault> {
+        let first = self.values.as_slice().first();
+        let absent = match first {
+            Some(value) => *value == SqlValue::Null,
+            None => return Err(self.wrong(name, "is missing")),
+        };
+        if absent {
+            for _ in 0..count {
+                self.next(name)?;
+            }
+        }
+        Ok(absent)
     }
 
     fn next(&mut self, name: &str) -> Result<&'a SqlValue, Fault> {

@@ -10,6 +10,7 @@ use rkcy_core::fault::{Class, Fault};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 /// A type of the schema: in Rust a type that holds only valid values, on the wire a protobuf message.
 pub trait Value: Sized {
@@ -192,6 +193,11 @@ impl<C: Concern> Ord for Ref<C> {
         self.0.cmp(&other.0)
     }
 }
+impl<C: Concern<Key: Hash>> Hash for Ref<C> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
 impl<C: Concern> fmt::Debug for Ref<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}[{:?}]", C::NAME, self.0)
@@ -205,6 +211,9 @@ impl<C: Concern<Key: Value>> Value for Ref<C> {
     }
     fn from_proto(proto: Self::Proto) -> Result<Self, Fault> {
         C::Key::from_proto(proto).map(Ref)
+    }
+    fn check(&self) -> Result<(), Violation> {
+        self.0.check()
     }
 }
 

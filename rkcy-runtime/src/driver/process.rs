@@ -5,16 +5,17 @@
 
 use super::answers::Answers;
 use super::batch::{self, Cut};
-use crate::log::{Done, Log, LogError, StreamId, wall_clock};
+use crate::log::{Clock, Done, Log, LogError, StreamId};
 use crate::store::{Loaded, Store, StoreError};
 use crossbeam_channel::{Receiver, Sender};
-use rkcy_core::frame::Reply;
+use rkcy_core::frame::{Body, Envelope, Frame, Kind, Reply};
 use rkcy_core::id::{PartitionId, Position};
 use rkcy_core::key::RowKey;
 use rkcy_core::worker::{Progress, Stop, Worker};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// What a worker thread hears.
 pub(crate) enum Event {
@@ -28,6 +29,8 @@ pub(crate) enum Event {
     Stored(PartitionId, Position),
     /// Stop in good order.
     Drain,
+    /// Stop at once, as a crash would: what is not in the log is not done.
+    Halt,
 }
 
 /// Why a worker thread ended.
@@ -69,12 +72,17 @@ struct Slot {
     change_bytes: usize,
     snapshot_bytes: usize,
     said_full: bool,
+    /// A Tick is on its way for what was due then, in milliseconds.
+    ticked: Option<u64>,
 }
 
 /// A worker thread.
 pub(crate) struct Process {
     slots: Vec<Slot>,
     log: Arc<dyn Log>,
+    clock: Clock,
+    /// Who hears when every partition of this thread has come to its own Open.
+    ready: Option<oneshot::Sender<()>>,
     store: Arc<dyn Store>,
     tokio: tokio::runtime::Handle,
     answers: Arc<Answers>,
@@ -83,16 +91,19 @@ pub(crate) struct Process {
     woken: Arc<AtomicBool>,
     /// Told to stop in good order.
     draining: bool,
+    /// Told to stop at once.
+    halted: bool,
 }
 
 impl Process {
     /// A thread for `workers`, each of which has been opened.
     pub(crate) fn new(
         workers: Vec<Worker>,
-        log: Arc<dyn Log>,
+        (log, clock): (Arc<dyn Log>, Clock),
         store: Arc<dyn Store>,
         tokio: tokio::runtime::Handle,
         answers: Arc<Answers>,
+        ready: oneshot::Sender<()>,
         (sender, events): (Sender<Event>, Receiver<Event>),
     ) -> Process {
         let slots = workers.into_iter().map(|worker| Slot {
@@ -105,11 +116,14 @@ impl Process {
             change_bytes: 0,
             snapshot_bytes: 0,
             said_full: false,
+            ticked: None,
         });
         let slots: Vec<Slot> = slots.collect();
         Process {
             slots,
             log,
+            clock,
+            ready: Some(ready),
             store,
             tokio,
             answers,
@@ -117,6 +131,7 @@ impl Process {
             sender,
             woken: Arc::default(),
             draining: false,
+            halted: false,
         }
     }
 
@@ -141,7 +156,10 @@ impl Process {
             let event = match busy {
                 true => self.events.try_recv().ok(),
                 // This thread holds a sender itself, so the channel never closes.
-                false => self.events.recv().ok(),
+                false => match self.until_due() {
+                    Some(pause) => self.events.recv_timeout(pause).ok(),
+                    None => self.events.recv().ok(),
+                },
             };
             if let Some(event) = event {
                 self.hear(event)?;
@@ -151,12 +169,44 @@ impl Process {
             }
             // What is appended from here on is noticed: by this round, or by the wake after it.
             self.woken.swap(false, Ordering::AcqRel);
+            if self.halted {
+                return Ok(());
+            }
             busy = false;
             for nth in 0..self.slots.len() {
                 busy |= self.turn(nth)?;
             }
+            if self.ready.is_some() && self.slots.iter().all(|slot| slot.worker.owns()) {
+                // Who started this may have given up.
+                let _ = self.ready.take().map(|ready| ready.send(()));
+            }
         }
         Ok(())
+    }
+
+    /// How long until the first visit that waits has waited for long enough, where there is one that no Tick
+    /// is on its way for.
+    fn until_due(&self) -> Option<Duration> {
+        let due = (self.slots.iter())
+            .filter_map(|slot| slot.worker.due().filter(|due| slot.ticked != Some(*due)))
+            .min()?;
+        Some(Duration::from_millis(due.saturating_sub((self.clock)())))
+    }
+
+    /// Where a visit has waited for long enough, time is to pass in the log as well: a partition's clock
+    /// stands still while nothing comes.
+    fn tick(&mut self, nth: usize) {
+        let slot = &mut self.slots[nth];
+        let due = slot.worker.due().filter(|due| *due <= (self.clock)());
+        if due.is_none() || slot.ticked == due {
+            return;
+        }
+        slot.ticked = due;
+        let id = slot.id;
+        let tick = Envelope::control(Kind::Tick, &Body::Tick);
+        let frame = Frame::encode(None, [tick].iter());
+        let done = self.or_report();
+        self.log.append(vec![(StreamId::commands(id), frame)], done);
     }
 
     /// Wakes this thread; calls merge until it has looked.
@@ -189,6 +239,7 @@ impl Process {
                     slot.worker.loaded(loaded.position, &loaded.rows)?;
                 }
             }
+            Event::Halt => self.halted = true,
             Event::Drain => {
                 self.draining = true;
                 for nth in 0..self.slots.len() {
@@ -238,7 +289,7 @@ impl Process {
                 slot.worker.next_offset(),
                 READ_BYTES,
             )?;
-            let now = wall_clock();
+            let now = (self.clock)();
             read_all = records.is_empty();
             for record in records {
                 slot.worker
@@ -270,6 +321,7 @@ impl Process {
         };
         self.append(nth);
         self.seal(nth);
+        self.tick(nth);
         if let Progress::Cold(rows) = progress {
             self.load(nth, rows);
         }

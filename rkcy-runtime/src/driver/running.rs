@@ -10,6 +10,7 @@ use crate::log::{Log, LogError, StreamId};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
 use bytes::Bytes;
+use crossbeam_channel::RecvTimeoutError;
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::id::PartitionId;
 use rkcy_core::logic::Logic;
@@ -20,8 +21,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread::JoinHandle;
-use std::time::Instant;
-use tokio::sync::Notify;
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, oneshot};
 
 /// How a platform is run in one process.
 #[derive(Clone, Debug)]
@@ -38,6 +39,10 @@ pub struct Options {
     pub fsync: Fsync,
     /// Bounds that decide outcomes.
     pub settings: Settings,
+    /// Set the clocks of the partitions to the machine's, also backwards, for a log that was written
+    /// while the machine's clock was ahead. It asserts that no caller still repeats ids made meanwhile:
+    /// once the clock comes to their stamps, they would be taken anew. Not for every start.
+    pub accept_clock: bool,
     /// Bound of the rows in memory, for all partitions together. Bytes.
     pub cache_bytes: usize,
     /// Worker threads.
@@ -54,6 +59,7 @@ impl Default for Options {
             partitions: None,
             fsync: Fsync::Always,
             settings: Settings::default(),
+            accept_clock: false,
             cache_bytes: 256 << 20,
             // The log's two threads and storage want a core as well.
             threads: cores.div_ceil(2),
@@ -67,22 +73,46 @@ const RECORD_BYTES: usize = 4 << 20;
 /// Why a platform did not start. It is the project's one layout of errors.
 pub type StartError = Fault;
 
-/// A platform at work. Dropping it stops it in disorder, as a crash would; see [`Running::stop`].
+/// A platform at work.
+///
+/// [`Running::stop`] ends it in good order. Dropping it instead ends it as a crash would, but for its
+/// threads and files: it waits for its threads, which finish the application, and the write to the database,
+/// that they are at; who still waits for an answer hears that the outcome is unknown; what was
+/// handed to the log is written, and the directory may be opened again. Nothing is sealed, and the
+/// database may be behind: the next start goes on from the log.
 pub struct Running {
     client: Client,
     recovered: Option<Recovered>,
     partitions: u16,
-    processes: Vec<(JoinHandle<()>, crossbeam_channel::Sender<Event>)>,
-    submitter: JoinHandle<()>,
-    storage: tokio::task::JoinHandle<Result<(), StorageError>>,
-    finish: Arc<AtomicBool>,
-    wake: Arc<Notify>,
     rows_stored: Arc<AtomicU64>,
     failure: Arc<Failure>,
     store: Arc<SqliteStore>,
+    /// What is at work; taken out when it ends.
+    engine: Option<Engine>,
+}
+
+/// The threads of a platform, and what they work with.
+struct Engine {
+    processes: Vec<Thread>,
+    submitter: JoinHandle<()>,
+    storage: tokio::task::JoinHandle<Result<(), StorageError>>,
+    /// Closed when the storage task is gone, however it ended.
+    storage_ended: crossbeam_channel::Receiver<()>,
+    finish: Arc<AtomicBool>,
+    halt: Arc<AtomicBool>,
+    wake: Arc<Notify>,
     log: Arc<EmbeddedLog>,
     runtime: tokio::runtime::Runtime,
 }
+
+/// A worker thread, and how it is told.
+type Thread = (JoinHandle<()>, crossbeam_channel::Sender<Event>);
+
+/// What a platform that is dropped waits at most for its storage: a write to a database that hangs is
+/// given up.
+const LAST_WRITE: Duration = Duration::from_secs(10);
+/// Pause between two looks at threads that are to end.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// The first thing that failed.
 struct Failure {
@@ -113,11 +143,25 @@ impl Drop for Watched {
 }
 
 impl Running {
-    /// Opens log and database, brings the database's schema up, takes over every partition.
+    /// Opens log and database, brings the database's schema up, takes over every partition, and waits
+    /// until each has applied what the log holds for it.
     ///
     /// # Errors
     /// A fault that says what, where, and what to do.
     pub fn start(platform: &Platform, options: &Options) -> Result<Running, StartError> {
+        Running::start_on(platform, options, embedded::Options::default())
+    }
+
+    /// The same on a log with these options, but for `fsync`, which `options` say; its clock is also that
+    /// of the workers. Tests bring a disk or a clock of their own.
+    ///
+    /// # Errors
+    /// As [`Running::start`].
+    pub fn start_on(
+        platform: &Platform,
+        options: &Options,
+        log_options: embedded::Options,
+    ) -> Result<Running, StartError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("storage")
@@ -126,8 +170,9 @@ impl Running {
             .map_err(|error| Fault::new(Class::Unavailable, "no_threads", error.to_string()))?;
         let log_options = embedded::Options {
             fsync: options.fsync,
-            ..embedded::Options::default()
+            ..log_options
         };
+        let clock = Arc::clone(&log_options.clock);
         let (log, recovered) = EmbeddedLog::open(&options.log, log_options).map_err(log_fault)?;
         let log = Arc::new(log);
         let Description { partitions, log_id } = describe(&*log, platform.desc, options)?;
@@ -140,7 +185,7 @@ impl Running {
             answers: answers.clone(),
         });
 
-        let ids: Vec<PartitionId> = (platform.desc.concerns.iter())
+        let ids: Vec<PartitionId> = (platform.desc.roots())
             .flat_map(|concern| {
                 (0..partitions).map(|index| PartitionId {
                     concern: concern.id,
@@ -163,6 +208,7 @@ impl Running {
                 owner: uuid::Uuid::new_v4().as_u64_pair().0,
                 build: platform.desc.schema,
                 atomic: log.is_atomic(),
+                accept_clock: options.accept_clock,
                 settings: options.settings.clone(),
                 cache_bytes: cache,
                 record_bytes: RECORD_BYTES,
@@ -178,16 +224,20 @@ impl Running {
         }
         open_all(&*log, groups.iter_mut().flatten())?;
 
+        let mut ready = Vec::new();
         let processes = (groups.into_iter().zip(channels))
             .map(|(workers, channel)| {
                 let sender = channel.0.clone();
+                let (owning, owns) = oneshot::channel();
+                ready.push(owns);
                 let handle = runtime.handle().clone();
                 let process = Process::new(
                     workers,
-                    log.clone(),
+                    (log.clone(), Arc::clone(&clock)),
                     store.clone(),
                     handle,
                     answers.clone(),
+                    owning,
                     channel,
                 );
                 let failure = Arc::clone(&failure);
@@ -201,7 +251,8 @@ impl Running {
             })
             .collect::<Result<Vec<_>, Fault>>()?;
 
-        let (wake, finish) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
+        let wake = Arc::new(Notify::new());
+        let (finish, halt) = <(Arc<AtomicBool>, Arc<AtomicBool>)>::default();
         let rows_stored = Arc::new(AtomicU64::new(0));
         let task = StorageTask {
             written: vec![Instant::now(); stored.len()],
@@ -210,10 +261,14 @@ impl Running {
             store: store.clone(),
             wake: wake.clone(),
             finish: finish.clone(),
+            halt: halt.clone(),
             rows: rows_stored.clone(),
         };
         let storage_failure = Arc::clone(&failure);
+        let (alive, storage_ended) = crossbeam_channel::bounded(0);
         let storage = runtime.spawn(async move {
+            // The first here, so the last to go.
+            let _alive: crossbeam_channel::Sender<()> = alive;
             let _watched = Watched(Arc::clone(&storage_failure));
             let ended = task.run().await;
             if let Err(error) = &ended {
@@ -223,7 +278,7 @@ impl Running {
         });
 
         let (sender, submissions) = crossbeam_channel::unbounded();
-        let client = Client::new(logic, Arc::clone(&answers), sender);
+        let client = Client::new(logic, Arc::clone(&answers), sender, &ids);
         let submit_log = Arc::clone(&log);
         let submit_failure = Arc::clone(&failure);
         let submitter = spawn("submitter", move || {
@@ -232,20 +287,47 @@ impl Running {
                 Arc::new(move |error| submit_failure.set(log_fault(error)));
             submit::run(&submissions, &*submit_log, &answers, RECORD_BYTES, &failed);
         })?;
-        Ok(Running {
+        let running = Running {
             client,
             recovered,
             partitions,
-            processes,
-            submitter,
-            storage,
-            finish,
-            wake,
             rows_stored,
             failure,
             store,
-            log,
-            runtime,
+            engine: Some(Engine {
+                processes,
+                submitter,
+                storage,
+                storage_ended,
+                finish,
+                halt,
+                wake,
+                log,
+                runtime,
+            }),
+        };
+        running.opened(ready)?;
+        Ok(running)
+    }
+
+    /// Waits until every worker thread has come to the Opens of its partitions.
+    fn opened(&self, ready: Vec<oneshot::Receiver<()>>) -> Result<(), Fault> {
+        let all = async {
+            for thread in ready {
+                if thread.await.is_err() {
+                    // It has failed, and is about to say so.
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        let Some(engine) = &self.engine else {
+            return Ok(());
+        };
+        engine.runtime.block_on(async {
+            tokio::select! {
+                fault = self.failed() => Err(fault),
+                () = all => Ok(()),
+            }
         })
     }
 
@@ -298,36 +380,94 @@ impl Running {
         }
     }
 
-    /// Stops in good order: seals and applies what is in the log, writes everything to the database.
+    /// Stops in good order: seals and applies what is in the log, writes everything to the database. Where
+    /// a part of it has failed, the others still do.
     ///
     /// # Errors
-    /// What failed on the way, or before.
-    pub fn stop(self) -> Result<(), Fault> {
+    /// What failed first, on the way or before.
+    pub fn stop(mut self) -> Result<(), Fault> {
+        let Some(engine) = self.engine.take() else {
+            return Ok(());
+        };
         // Whatever was submitted until now stands before the Seals; who comes later hears that it is over.
         self.client.close();
-        join(self.submitter)?;
-        for (thread, sender) in self.processes {
+        let mut ended = join(engine.submitter);
+        for (_, sender) in &engine.processes {
+            // A thread that has ended needs no telling.
             let _ = sender.send(Event::Drain);
-            join(thread)?;
         }
-        self.finish.store(true, Ordering::Release);
-        self.wake.notify_one();
-        let ended = self.runtime.block_on(self.storage);
-        self.runtime.block_on(self.store.close());
-        self.failure.answers.give_up("the platform has stopped");
-        if let Some(fault) = self.failure.first.get().cloned() {
-            return Err(fault);
-        }
-        drop(self.log);
-        match ended {
+        ended = ended.and(drained(engine.processes, &engine.storage));
+        engine.finish.store(true, Ordering::Release);
+        engine.wake.notify_one();
+        let stored = engine.runtime.block_on(engine.storage);
+        ended = ended.and(match stored {
             Ok(result) => result.map_err(|error| storage_fault(&error)),
             Err(error) => Err(Fault::new(
                 Class::Unavailable,
                 "storage_failed",
                 error.to_string(),
             )),
+        });
+        engine.runtime.block_on(self.store.close());
+        self.failure.answers.give_up("the platform has stopped");
+        // Nobody else has it any more: this closes it, and gives up its directory.
+        drop(engine.log);
+        match self.failure() {
+            Some(first) => Err(first),
+            None => ended,
         }
     }
+
+    /// Ends what is at work, now.
+    fn halt(&self, engine: Engine) {
+        self.client.close();
+        engine.halt.store(true, Ordering::Release);
+        engine.finish.store(true, Ordering::Release);
+        engine.wake.notify_one();
+        for (_, sender) in &engine.processes {
+            let _ = sender.send(Event::Halt);
+        }
+        let processes = engine.processes.into_iter().map(|(thread, _)| thread);
+        for thread in processes.chain([engine.submitter]) {
+            // A panic in there was reported.
+            let _ = thread.join();
+        }
+        self.failure.answers.give_up("the platform has stopped");
+        if let Err(RecvTimeoutError::Timeout) = engine.storage_ended.recv_timeout(LAST_WRITE) {
+            engine.storage.abort();
+        }
+        // Allowed also where one must not wait: in another runtime's task.
+        engine.runtime.shutdown_background();
+        drop(engine.log);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(engine) = self.engine.take() {
+            self.halt(engine);
+        }
+    }
+}
+
+/// Waits for worker threads that were told to drain. One whose rows are at their bound waits for storage,
+/// and would for ever if that has ended.
+fn drained(
+    threads: Vec<Thread>,
+    storage: &tokio::task::JoinHandle<Result<(), StorageError>>,
+) -> Result<(), Fault> {
+    let mut ended = Ok(());
+    for (thread, sender) in threads {
+        while !thread.is_finished() {
+            if storage.is_finished() {
+                let _ = sender.send(Event::Halt);
+                break;
+            }
+            std::thread::sleep(LOOK);
+        }
+        ended = ended.and(join(thread));
+    }
+    ended
 }
 
 impl std::fmt::Debug for Running {
@@ -383,6 +523,8 @@ fn describe(log: &dyn Log, desc: &PlatformDesc, options: &Options) -> Result<Des
             log,
             vec![(StreamId::PLATFORM, Bytes::from(record.to_string()))],
         )?;
+        // The database will know this log by its id.
+        persist(log)?;
         return Ok(Description { partitions, log_id });
     };
     let foreign = |what: String| {
@@ -492,6 +634,15 @@ fn append(log: &dyn Log, batch: Vec<(StreamId, Bytes)>) -> Result<Vec<u64>, Faul
     }
 }
 
+/// Waits until all that can be read now survives a power loss.
+fn persist(log: &dyn Log) -> Result<(), Fault> {
+    let (sender, persisted) = mpsc::channel();
+    // This function waits for it.
+    log.persist(Box::new(move |result| drop(sender.send(result))));
+    let result = persisted.recv().unwrap_or(Err(LogError::Closed));
+    result.map_err(log_fault)
+}
+
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Fault> {
     std::thread::Builder::new()
         .name(name.to_owned())
@@ -520,7 +671,7 @@ pub(crate) fn log_fault(error: LogError) -> Fault {
 fn stop_fault(stop: Stop) -> Fault {
     let (class, code) = match &stop {
         Stop::ForeignBuild { .. } => (Class::Unavailable, "foreign_build"),
-        Stop::ClockAhead { .. } => (Class::Unavailable, "clock_ahead"),
+        Stop::ClockAhead { .. } | Stop::ClockRefused { .. } => (Class::Unavailable, "clock_ahead"),
         Stop::Overtaken { .. } => (Class::Unavailable, "overtaken"),
         Stop::Sealed { .. } => (Class::Unavailable, "sealed"),
         Stop::Unreadable { .. } => (Class::Corrupt, "unreadable"),

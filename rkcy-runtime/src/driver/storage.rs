@@ -8,16 +8,20 @@ use crate::log::{Log, LogError, StreamId};
 use crate::store::{Store, StoreError};
 use crossbeam_channel::Sender;
 use rkcy_core::id::PartitionId;
-use rkcy_core::storage::{Storage, StorageStop};
+use rkcy_core::storage::{Batch, Storage, StorageStop};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 /// Bytes of change records read at a time, per partition.
 const READ_BYTES: usize = 4 << 20;
-/// Rows after which a batch is written at once.
+/// Rows after which a batch is written at once,
 const BATCH_ROWS: usize = 20_000;
+/// or bytes of them,
+const BATCH_BYTES: usize = 16 << 20;
+/// or bytes of the batches of all partitions together; what was read beyond is at most one read.
+const PENDING_BYTES: usize = 64 << 20;
 /// Otherwise a partition's rows are written this often. A row that changes all the time is written once
 /// per batch, and each batch costs a sync of the database: larger ones leave more of the machine to the
 /// workers.
@@ -47,6 +51,8 @@ pub(crate) struct StorageTask {
     pub(crate) wake: Arc<Notify>,
     /// Set: write what there is, then end.
     pub(crate) finish: Arc<AtomicBool>,
+    /// Set: end once the write under way is through.
+    pub(crate) halt: Arc<AtomicBool>,
     /// Rows written since the start.
     pub(crate) rows: Arc<AtomicU64>,
     /// When the last batch of each partition was written.
@@ -68,11 +74,24 @@ impl StorageTask {
         let watcher: crate::log::Wake = Arc::new(move || wake.notify_one());
         self.log.watch(&streams, Arc::clone(&watcher));
         loop {
+            if self.halt.load(Ordering::Acquire) {
+                return Ok(());
+            }
             let finish = self.finish.load(Ordering::Acquire);
             let mut progress = false;
             for nth in 0..self.partitions.len() {
                 progress |= self.read(nth)?;
-                progress |= self.write(nth, finish).await?;
+            }
+            let partitions = 0..self.partitions.len();
+            let due: Vec<usize> = partitions.filter(|nth| self.is_due(*nth, finish)).collect();
+            if !due.is_empty() {
+                // All that was read, of every partition: the database syncs what it writes, and must not
+                // know of records that a power loss may take from the log.
+                persist(&*self.log).await?;
+                for nth in due {
+                    self.write(nth).await?;
+                }
+                progress = true;
             }
             let waiting = self
                 .partitions
@@ -92,9 +111,9 @@ impl StorageTask {
 
     /// Reads what has come to the changelog of one partition; `false` where nothing has.
     fn read(&mut self, nth: usize) -> Result<bool, StorageError> {
-        let (id, storage, _) = &mut self.partitions[nth];
         let mut progress = false;
-        while storage.pending_rows() < BATCH_ROWS {
+        while !is_large(&self.partitions[nth].1) && self.pending_bytes() < PENDING_BYTES {
+            let (id, storage, _) = &mut self.partitions[nth];
             let records =
                 self.log
                     .read(StreamId::changes(*id), storage.next_offset(), READ_BYTES)?;
@@ -109,26 +128,54 @@ impl StorageTask {
         Ok(progress)
     }
 
-    /// Writes the batch of one partition, where it is due.
-    async fn write(&mut self, nth: usize, now: bool) -> Result<bool, StorageError> {
-        let (id, storage, worker) = &mut self.partitions[nth];
-        let id = *id;
+    /// Whether the batch of one partition is to be written: now, or because of its age or size.
+    fn is_due(&self, nth: usize, now: bool) -> bool {
+        let (_, storage, _) = &self.partitions[nth];
         let due = now
             || self.written[nth].elapsed() >= BATCH_TIME
-            || storage.pending_rows() >= BATCH_ROWS;
-        let Some(batch) = due.then(|| storage.take_batch()).flatten() else {
-            return Ok(false);
+            || is_large(storage)
+            || self.pending_bytes() >= PENDING_BYTES;
+        due && storage.has_batch()
+    }
+
+    /// Bytes of rows that wait to be written.
+    fn pending_bytes(&self) -> usize {
+        let partitions = self.partitions.iter();
+        partitions
+            .map(|(_, storage, _)| storage.pending_bytes())
+            .sum()
+    }
+
+    /// Writes the batch of one partition.
+    async fn write(&mut self, nth: usize) -> Result<(), StorageError> {
+        let (id, storage, worker) = &mut self.partitions[nth];
+        let id = *id;
+        let Some(batch) = storage.take_batch() else {
+            return Ok(());
         };
         let (rows, new) = (batch.rows.len() as u64, batch.new);
-        write(&*self.store, id, batch, &self.finish).await?;
+        write(&*self.store, id, Arc::new(batch), &self.finish).await?;
         self.written[nth] = Instant::now();
         self.rows.fetch_add(rows, Ordering::Relaxed);
         let _ = worker.send(Event::Stored(id, new.position));
         let (changelog, commands) = new.needed();
         self.log.trim(StreamId::changes(id), changelog)?;
         self.log.trim(StreamId::commands(id), commands)?;
-        Ok(true)
+        Ok(())
     }
+}
+
+/// Whether a batch is written before its time.
+fn is_large(storage: &Storage) -> bool {
+    storage.pending_rows() >= BATCH_ROWS || storage.pending_bytes() >= BATCH_BYTES
+}
+
+/// Waits until all that can be read now survives a power loss.
+async fn persist(log: &dyn Log) -> Result<(), LogError> {
+    let (sender, persisted) = oneshot::channel();
+    // Nobody waits any more only where this task is gone.
+    log.persist(Box::new(move |result| drop(sender.send(result))));
+    persisted.await.unwrap_or(Err(LogError::Closed))
 }
 
 /// Writes a batch; what may pass is tried again, ever less often, and said. Who is to stop does not wait
@@ -136,12 +183,12 @@ impl StorageTask {
 async fn write(
     store: &dyn Store,
     id: PartitionId,
-    batch: rkcy_core::storage::Batch,
+    batch: Arc<Batch>,
     finish: &AtomicBool,
 ) -> Result<(), StoreError> {
     let mut pause = LONGEST_PAUSE / 100;
     loop {
-        match store.write(id, batch.clone()).await {
+        match store.write(id, Arc::clone(&batch)).await {
             Ok(()) => return Ok(()),
             // An earlier try whose answer was lost.
             Err(StoreError::Conflict { found, .. }) if found == batch.new => return Ok(()),

@@ -4,15 +4,17 @@
 //! one partition goes into one record.
 
 use super::answers::{Answers, unknown};
-use crate::codegen::{Bytes, Concern, Draft, Fault, Transaction, TxnId, decode};
+use crate::codegen::{self, Bytes, Concern, Fault, Origin, Transaction, TxnId, decode};
 use crate::log::{Log, LogError, StreamId, wall_clock};
 use crossbeam_channel::{Receiver, Sender};
 use rkcy_core::fault::Class;
-use rkcy_core::frame::{Envelope, Frame, Reply};
-use rkcy_core::id::{ConcernId, PartitionId};
-use rkcy_core::key::Key;
+use rkcy_core::frame::{Body, Envelope, Frame, Kind, Reply};
+use rkcy_core::id::PartitionId;
+use rkcy_core::key::{Key, RowKey};
 use rkcy_core::logic::Logic;
+use rkcy_core::status::{Ask, Status};
 use rkcy_core::txn::{Access, Outcome, ReplyTo, Txn};
+use rkcy_core::wire::Wire;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,11 +22,17 @@ use tokio::sync::oneshot;
 
 /// Transactions that one process may have under way; beyond, callers hear `too_many_in_flight`.
 const IN_FLIGHT: usize = 100_000;
+/// Bytes of them, encoded; beyond, the same.
+const IN_FLIGHT_BYTES: usize = 256 << 20;
+/// What a transaction under way takes beside its body. Bytes.
+const PLACE_COST: usize = 256;
 
 /// A submission on its way to a frame.
 pub(crate) struct Submission {
     to: PartitionId,
     envelope: Envelope,
+    /// Its place among those under way, until the log has it.
+    place: Arc<Place>,
     /// Hears when the log has it, or that it has not.
     taken: Option<oneshot::Sender<Result<(), Fault>>>,
 }
@@ -35,8 +43,12 @@ pub struct Client {
     logic: Arc<dyn Logic>,
     answers: Arc<Answers>,
     submissions: Sender<Option<Submission>>,
-    in_flight: Arc<AtomicUsize>,
+    in_flight: Arc<InFlight>,
+    partitions: Arc<[PartitionId]>,
 }
+
+/// The id of a question that is about no transaction in particular.
+const NOBODY: TxnId = TxnId([0; 16]);
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -49,8 +61,10 @@ impl Client {
         logic: Arc<dyn Logic>,
         answers: Arc<Answers>,
         submissions: Sender<Option<Submission>>,
+        partitions: &[PartitionId],
     ) -> Client {
         Client {
+            partitions: partitions.into(),
             logic,
             answers,
             submissions,
@@ -61,7 +75,7 @@ impl Client {
     /// A client of no platform: it plans, and whatever it submits is not taken.
     pub(crate) fn detached(logic: Arc<dyn Logic>) -> Client {
         let (submissions, _) = crossbeam_channel::bounded(0);
-        Client::new(logic, Arc::new(Answers::new()), submissions)
+        Client::new(logic, Arc::new(Answers::new()), submissions, &[])
     }
 
     /// No client submits any more: what was submitted until now goes to the log, and its thread ends.
@@ -89,10 +103,15 @@ impl Client {
     /// # Errors
     /// As [`Client::call`].
     pub async fn call_as<T: Transaction>(&self, id: TxnId, params: &T) -> Result<T::Output, Fault> {
-        let mut draft = self.draft(id, T::NUMBER);
-        params.draft(&mut draft)?;
-        let result = self.submit(draft.finish(&*self.logic)?).await?;
-        decode(&result)
+        decode(&self.submit(self.plan(id, params)?).await?)
+    }
+
+    /// A transaction with its first visits planned, ready to submit.
+    ///
+    /// # Errors
+    /// An invalid parameter, a `require` that fails, or no step at all.
+    pub fn plan<T: Transaction>(&self, id: TxnId, params: &T) -> Result<Txn, Fault> {
+        codegen::transaction(params, self.origin(id, &Bytes::new()))
     }
 
     /// Reads an instance; waits for transactions that hold it.
@@ -100,48 +119,139 @@ impl Client {
     /// # Errors
     /// `not_found`, or as [`Client::call`].
     pub async fn get<C: Concern>(&self, key: &C::Key) -> Result<C, Fault> {
-        let op = crate::codegen::op::GET;
-        let txn = self.single(C::ID, Key::of(key), op, Access::Shared, Bytes::new())?;
+        let group = RowKey {
+            concern: C::ROOT,
+            key: Key::of(&C::root_key(key)),
+        };
+        let row = RowKey {
+            concern: C::ID,
+            key: Key::of(key),
+        };
+        let (id, op) = (Client::new_id(), codegen::op::GET);
+        let txn = self.single(id, group, row, op, Access::Shared, Bytes::new())?;
         decode(&self.submit(txn).await?)
     }
 
-    /// A draft with this id.
+    /// What a transaction of this platform is told beside its parameters; `caller` is the encoded message
+    /// that says who calls, or empty.
     #[must_use]
-    pub fn draft(&self, id: TxnId, kind: u32) -> Draft {
-        Draft::new(id, kind, self.logic.schema())
+    pub fn origin<'a>(&'a self, id: TxnId, caller: &'a Bytes) -> Origin<'a> {
+        Origin {
+            id,
+            schema: self.logic.schema(),
+            caller,
+            partitions: &*self.logic,
+        }
     }
 
-    /// A single operation, ready to submit.
+    /// A single operation on `row`, which is in `group`, ready to submit. One that changes something runs
+    /// once, however often it is submitted with this id.
     ///
     /// # Errors
     /// Where it cannot be planned.
     pub fn single(
         &self,
-        concern: ConcernId,
-        key: Key,
+        id: TxnId,
+        group: RowKey,
+        row: RowKey,
         op: u16,
         access: Access,
         args: Bytes,
     ) -> Result<Txn, Fault> {
-        self.single_as(Client::new_id(), concern, key, op, access, args)
+        let caller = Bytes::new();
+        codegen::single(self.origin(id, &caller), group, row, op, access, args)
     }
 
-    /// The same with an id of the caller's: one that changes something runs once, however often it is
-    /// submitted.
+    /// Asks every partition where transactions are.
     ///
     /// # Errors
-    /// Where it cannot be planned.
-    pub fn single_as(
-        &self,
-        id: TxnId,
-        concern: ConcernId,
-        key: Key,
-        op: u16,
-        access: Access,
-        args: Bytes,
-    ) -> Result<Txn, Fault> {
-        let schema = self.logic.schema();
-        Draft::single(id, schema, concern, key, op, access, args, &*self.logic)
+    /// Where one of them does not answer.
+    pub async fn ask(&self, ask: Ask) -> Result<Vec<(PartitionId, Status)>, Fault> {
+        let about = match ask {
+            Ask::One(id) => id,
+            Ask::Running(_) | Ask::Parked(_) => NOBODY,
+        };
+        let mut all = Vec::new();
+        for (partition, told) in self.request(Kind::Ask, about, &Body::Ask(ask)).await {
+            match told {
+                Outcome::Committed(told) => {
+                    let told = Vec::<Status>::from_wire(told.unwrap_or_default())?;
+                    all.extend(told.into_iter().map(|status| (partition, status)));
+                }
+                Outcome::Refused(fault) | Outcome::NotTaken(fault) | Outcome::Parked(fault) => {
+                    return Err(fault);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Wants a transaction to end, and waits for how it does: refused as `cancelled`, or as it would have
+    /// ended anyway, where it had come too far.
+    pub async fn cancel(&self, id: TxnId) -> Outcome {
+        let told = self.request(Kind::Cancel, id, &Body::Cancel).await;
+        let mut outcomes = told.into_iter().map(|(_, outcome)| outcome);
+        // Only the partition where it began knows of it.
+        let knows = |outcome: &Outcome| !matches!(outcome, Outcome::NotTaken(fault) if fault.code == "unknown_id");
+        outcomes.find(knows).unwrap_or_else(|| {
+            let message = "no transaction with this id is known: it never was, or ended long ago";
+            Outcome::NotTaken(Fault::new(Class::Bound, "unknown_id", message))
+        })
+    }
+
+    /// Lets a parked saga go on, once: `attempt` is the number that [`Fact::Parked`] tells.
+    ///
+    /// [`Fact::Parked`]: rkcy_core::status::Fact::Parked
+    ///
+    /// # Errors
+    /// `not_parked`, where no partition has parked this attempt of it.
+    pub async fn resume(&self, id: TxnId, attempt: u32) -> Result<(), Fault> {
+        let told = self.request(Kind::Resume, id, &Body::Resume(attempt)).await;
+        let mut refused = Fault::refusal("not_parked", "this saga is not parked");
+        for (_, outcome) in told {
+            match outcome {
+                Outcome::Committed(_) => return Ok(()),
+                Outcome::Refused(fault) | Outcome::NotTaken(fault) | Outcome::Parked(fault) => {
+                    refused = fault;
+                }
+            }
+        }
+        Err(refused)
+    }
+
+    /// Sends one request to every partition, and waits for all answers.
+    async fn request(&self, kind: Kind, about: TxnId, body: &Body) -> Vec<(PartitionId, Outcome)> {
+        let mut waiting = Vec::new();
+        for to in self.partitions.iter().copied() {
+            let (reply, answer) = self.answers.expect();
+            let held = Waiting {
+                answers: &self.answers,
+                reply,
+            };
+            let envelope = Envelope::request(kind, about, reply, body);
+            let place = self.in_flight.take(envelope.body.len());
+            let taken = place.and_then(|place| {
+                let submission = Submission {
+                    to,
+                    envelope,
+                    taken: None,
+                    place: Arc::new(place),
+                };
+                let sent = !self.answers.is_closed();
+                let sent = sent && self.submissions.send(Some(submission)).is_ok();
+                sent.then_some(answer).ok_or_else(stopped)
+            });
+            waiting.push((to, taken, held));
+        }
+        let mut told = Vec::new();
+        for (from, answer, _held) in waiting {
+            let outcome = match answer {
+                Ok(answer) => answer.await.map_err(|_| stopped()),
+                Err(fault) => Err(fault),
+            };
+            told.push((from, outcome.unwrap_or_else(Outcome::NotTaken)));
+        }
+        told
     }
 
     /// Submits a planned transaction and waits until the log has it, not for how it ends.
@@ -157,9 +267,12 @@ impl Client {
         if self.answers.is_closed() {
             return Err(stopped());
         }
+        let envelope = Envelope::submit(txn);
+        let place = self.in_flight.take(envelope.body.len())?;
         let submission = Submission {
             to,
-            envelope: Envelope::submit(txn),
+            envelope,
+            place: Arc::new(place),
             taken: Some(taken),
         };
         self.submissions
@@ -168,14 +281,6 @@ impl Client {
         answer
             .await
             .unwrap_or_else(|_| Err(unknown("the platform has stopped")))
-    }
-
-    /// Plans the visits of a draft.
-    ///
-    /// # Errors
-    /// Where there is no plan.
-    pub fn finish(&self, draft: Draft) -> Result<Txn, Fault> {
-        draft.finish(&*self.logic)
     }
 
     /// Submits a planned transaction and waits for its encoded result.
@@ -191,7 +296,9 @@ impl Client {
                     "it is committed; its result was too long to remember: read it",
                 )
             }),
-            Outcome::Refused(fault) | Outcome::NotTaken(fault) => Err(fault),
+            Outcome::Refused(fault) | Outcome::NotTaken(fault) | Outcome::Parked(fault) => {
+                Err(fault)
+            }
         }
     }
 
@@ -199,11 +306,6 @@ impl Client {
     pub async fn outcome(&self, mut txn: Txn) -> Outcome {
         let Some(to) = txn.home() else {
             return Outcome::Refused(no_steps());
-        };
-        let Some(_place) = Place::take(&self.in_flight) else {
-            let message =
-                format!("{IN_FLIGHT} transactions of this process are under way: try again");
-            return Outcome::NotTaken(Fault::new(Class::Bound, "too_many_in_flight", message));
         };
         let (reply, answer) = self.answers.expect();
         txn.reply = reply;
@@ -215,17 +317,25 @@ impl Client {
         if self.answers.is_closed() {
             return Outcome::NotTaken(stopped());
         }
+        let envelope = Envelope::submit(txn);
+        // Given back when the answer is there *and* the log has the bytes: who stops waiting has not
+        // freed them.
+        let place = match self.in_flight.take(envelope.body.len()) {
+            Ok(place) => Arc::new(place),
+            Err(fault) => return Outcome::NotTaken(fault),
+        };
         let submission = Submission {
             to,
-            envelope: Envelope::submit(txn),
+            envelope,
+            place: Arc::clone(&place),
             taken: None,
         };
         if self.submissions.send(Some(submission)).is_err() {
             return Outcome::NotTaken(stopped());
         }
-        answer
-            .await
-            .unwrap_or_else(|_| Outcome::NotTaken(unknown("the platform has stopped")))
+        let outcome = answer.await;
+        drop(place);
+        outcome.unwrap_or_else(|_| Outcome::NotTaken(unknown("the platform has stopped")))
     }
 }
 
@@ -238,20 +348,47 @@ fn stopped() -> Fault {
     Fault::new(Class::Unavailable, "stopped", message)
 }
 
-/// A place among the transactions under way.
-struct Place<'a>(&'a AtomicUsize);
+/// The transactions under way.
+#[derive(Default)]
+struct InFlight {
+    count: AtomicUsize,
+    bytes: AtomicUsize,
+}
 
-impl Place<'_> {
-    fn take(in_flight: &AtomicUsize) -> Option<Place<'_>> {
-        let before = in_flight.fetch_add(1, Ordering::Relaxed);
-        let place = Place(in_flight);
-        (before < IN_FLIGHT).then_some(place)
+impl InFlight {
+    /// A place for a transaction with a body of so many bytes.
+    ///
+    /// # Errors
+    /// `too_many_in_flight`.
+    fn take(self: &Arc<InFlight>, body: usize) -> Result<Place, Fault> {
+        let bytes = body + PLACE_COST;
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let place = Place {
+            of: Arc::clone(self),
+            bytes,
+        };
+        // One that is larger than the bound is for the log to refuse.
+        if count < IN_FLIGHT && (before == 0 || before + bytes <= IN_FLIGHT_BYTES) {
+            return Ok(place);
+        }
+        let message = format!(
+            "{count} transactions of this process, {before} bytes, are under way: try again"
+        );
+        Err(Fault::new(Class::Bound, "too_many_in_flight", message))
     }
 }
 
-impl Drop for Place<'_> {
+/// A place among the transactions under way; given back when the last owner drops it.
+struct Place {
+    of: Arc<InFlight>,
+    bytes: usize,
+}
+
+impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.of.count.fetch_sub(1, Ordering::Relaxed);
+        self.of.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -282,7 +419,7 @@ pub(crate) fn run(
 ) {
     let mut closed = false;
     while !closed && let Ok(first) = submissions.recv() {
-        let mut by_partition: BTreeMap<PartitionId, Vec<Envelope>> = BTreeMap::new();
+        let mut by_partition: BTreeMap<PartitionId, Vec<Submission>> = BTreeMap::new();
         let mut taken = Some(first);
         for _ in 0..BATCH {
             let Some(Some(submission)) = taken else { break };
@@ -295,8 +432,8 @@ pub(crate) fn run(
             Some(None) => closed = true,
             None => {}
         }
-        for (partition, envelopes) in by_partition {
-            for part in split(&envelopes, record_bytes) {
+        for (partition, submissions) in by_partition {
+            for part in split(&submissions, record_bytes) {
                 append(log, answers, partition, part, failed);
             }
         }
@@ -317,22 +454,20 @@ fn not_taken(error: LogError, failed: &Failed) -> Fault {
 /// Puts a submission to those of its partition; one whose submitter waits for the log goes there alone.
 fn sort(
     submission: Submission,
-    by_partition: &mut BTreeMap<PartitionId, Vec<Envelope>>,
+    by_partition: &mut BTreeMap<PartitionId, Vec<Submission>>,
     log: &dyn Log,
     failed: &Failed,
 ) {
-    let Submission {
-        to,
-        envelope,
-        taken,
-    } = submission;
-    let Some(taken) = taken else {
-        by_partition.entry(to).or_default().push(envelope);
+    let to = submission.to;
+    let Some(taken) = submission.taken else {
+        by_partition.entry(to).or_default().push(submission);
         return;
     };
-    let frame = Frame::encode(None, std::iter::once(&envelope));
+    let frame = Frame::encode(None, std::iter::once(&submission.envelope));
+    let place = submission.place;
     let failed = Arc::clone(failed);
     let done = move |result: Result<Vec<u64>, LogError>| {
+        drop(place);
         let result = result.map(drop).map_err(|error| not_taken(error, &failed));
         // The submitter may have stopped waiting.
         let _ = taken.send(result);
@@ -340,12 +475,13 @@ fn sort(
     log.append(vec![(StreamId::commands(to), frame)], Box::new(done));
 }
 
-/// Runs of envelopes that fit a record.
-fn split(envelopes: &[Envelope], record_bytes: usize) -> impl Iterator<Item = &[Envelope]> {
+/// Runs of submissions that fit a record.
+fn split(submissions: &[Submission], record_bytes: usize) -> impl Iterator<Item = &[Submission]> {
     let mut bytes = 0;
-    envelopes.chunk_by(move |before, next| {
-        bytes += before.body.len() + 128;
-        let fits = bytes + next.body.len() + 128 <= record_bytes;
+    let cost = |submission: &Submission| submission.envelope.body.len() + 128;
+    submissions.chunk_by(move |before, next| {
+        bytes += cost(before);
+        let fits = bytes + cost(next) <= record_bytes;
         if !fits {
             bytes = 0;
         }
@@ -357,13 +493,16 @@ fn append(
     log: &dyn Log,
     answers: &Arc<Answers>,
     partition: PartitionId,
-    envelopes: &[Envelope],
+    submissions: &[Submission],
     failed: &Failed,
 ) {
-    let frame = Frame::encode(None, envelopes.iter());
-    let told: Vec<(ReplyTo, TxnId)> = envelopes
-        .iter()
-        .map(|envelope| (envelope.head.reply, envelope.head.txn))
+    let envelopes = submissions.iter().map(|submission| &submission.envelope);
+    let frame = Frame::encode(None, envelopes);
+    let told: Vec<(ReplyTo, TxnId, Arc<Place>)> = (submissions.iter())
+        .map(|submission| {
+            let head = &submission.envelope.head;
+            (head.reply, head.txn, Arc::clone(&submission.place))
+        })
         .collect();
     let (answers, failed) = (Arc::clone(answers), Arc::clone(failed));
     log.append(
@@ -371,7 +510,7 @@ fn append(
         Box::new(move |result| {
             if let Err(error) = result {
                 let fault = not_taken(error, &failed);
-                for (to, txn) in told {
+                for (to, txn, _) in told {
                     let outcome = Outcome::NotTaken(fault.clone());
                     answers.give(Reply { to, txn, outcome });
                 }
@@ -383,7 +522,7 @@ fn append(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::{Done, Record, Wake};
+    use crate::log::{Done, Persisted, Record, Wake};
     use rkcy_core::frame::{Head, Kind};
     use std::ops::Range;
     use std::sync::Mutex;
@@ -405,6 +544,9 @@ mod tests {
             Err(LogError::Closed)
         }
         fn watch(&self, _: &[StreamId], _: Wake) {}
+        fn persist(&self, done: Persisted) {
+            done(Err(LogError::Closed));
+        }
         fn trim(&self, _: StreamId, _: u64) -> Result<(), LogError> {
             Err(LogError::Closed)
         }
@@ -417,6 +559,7 @@ mod tests {
         let answers = Arc::new(Answers::new());
         let (reply, mut answer) = answers.expect();
         let (taken, mut enqueued) = oneshot::channel();
+        let in_flight = Arc::<InFlight>::default();
         for (reply, taken) in [(reply, None), (ReplyTo(0), Some(taken))] {
             let head = Head {
                 reply,
@@ -424,13 +567,14 @@ mod tests {
             };
             let submission = Submission {
                 to: PartitionId {
-                    concern: ConcernId(1),
+                    concern: rkcy_core::id::ConcernId(1),
                     index: 0,
                 },
                 envelope: Envelope {
                     head,
                     body: Bytes::new(),
                 },
+                place: Arc::new(in_flight.take(0).unwrap()),
                 taken,
             };
             sender.send(Some(submission)).unwrap();
@@ -444,5 +588,69 @@ mod tests {
         assert_eq!(*failures.lock().unwrap(), 2);
         assert!(matches!(answer.try_recv(), Ok(Outcome::NotTaken(_))));
         assert!(matches!(enqueued.try_recv(), Ok(Err(_))));
+        assert_eq!(in_flight.count.load(Ordering::Relaxed), 0);
+    }
+
+    /// A caller that stops waiting has not taken its bytes with it.
+    #[test]
+    fn a_place_is_kept_until_the_log_has_the_bytes() {
+        let (sender, submissions) = crossbeam_channel::unbounded();
+        let client = Client::new(Arc::new(NoLogic), Arc::new(Answers::new()), sender);
+        let size = 64 << 20;
+        let submit = || {
+            let op = Access::Exclusive;
+            let args = Bytes::from(vec![0; size]);
+            let txn = client.single(ConcernId(1), Key::of(&1_u64), 1, op, args);
+            let mut future = Box::pin(client.outcome(txn.unwrap()));
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            // Dropped at the end of this: nobody waits for it.
+            future.as_mut().poll(&mut context)
+        };
+        for _ in 0..3 {
+            assert!(submit().is_pending());
+        }
+        let std::task::Poll::Ready(Outcome::NotTaken(fault)) = submit() else {
+            panic!("256 MiB are under way");
+        };
+        assert_eq!(fault.code, "too_many_in_flight");
+        drop(submissions.recv());
+        assert!(submit().is_pending());
+    }
+
+    /// Keys that are there, and one partition.
+    struct NoLogic;
+
+    impl rkcy_core::plan::Partitions for NoLogic {
+        fn partitions(&self, _: ConcernId) -> u16 {
+            1
+        }
+    }
+
+    impl Logic for NoLogic {
+        fn schema(&self) -> u64 {
+            1
+        }
+        fn run(
+            &self,
+            _: &rkcy_core::logic::Call<'_>,
+            _: &mut rkcy_core::logic::Row,
+        ) -> Result<Bytes, Fault> {
+            Ok(Bytes::new())
+        }
+        fn args(&self, _: &Txn, _: u16) -> Result<Bytes, Fault> {
+            Ok(Bytes::new())
+        }
+        fn key(&self, _: &Txn, _: u16) -> Result<Key, Fault> {
+            Ok(Key::default())
+        }
+        fn check(&self, _: &Txn, _: u16) -> Result<(), Fault> {
+            Ok(())
+        }
+        fn answer(&self, _: &Txn) -> Result<Bytes, Fault> {
+            Ok(Bytes::new())
+        }
+        fn concern_name(&self, _: ConcernId) -> &str {
+            "None"
+        }
     }
 }

@@ -29,7 +29,7 @@ mod writer;
 pub use disk::{Disk, RealDisk};
 pub use recover::Recovered;
 
-use super::{Done, Log, LogError, Record, StreamId, Wake, wall_clock};
+use super::{Clock, Done, Log, LogError, Persisted, Record, StreamId, Wake, wall_clock};
 use bytes::Bytes;
 use home::Home;
 use recover::Base;
@@ -37,6 +37,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -67,8 +68,8 @@ pub struct Options {
     pub memory_bytes: usize,
     /// Bytes that may wait to be written; then `append` waits.
     pub queue_bytes: usize,
-    /// Milliseconds since the Unix epoch; stamps never go back even if this does.
-    pub clock: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// Milliseconds since the Unix epoch. Records are stamped with what it says, also where it goes back.
+    pub clock: Clock,
     /// The disk; tests put a broken one here.
     pub disk: Arc<dyn Disk>,
 }
@@ -123,6 +124,10 @@ struct Shared {
     queue_limit: usize,
     memory_limit: usize,
     streams: RwLock<hashbrown::HashMap<StreamId, Arc<Stream>>>,
+    /// Sequence of the last block of which readers may have seen something,
+    readable: AtomicU64,
+    /// and of the last one that is known to be on the disk.
+    durable: AtomicU64,
     segments: Mutex<BTreeMap<u64, Base>>,
 }
 
@@ -155,7 +160,7 @@ impl Shared {
     /// Adds an item and sees that the writer notices.
     fn enqueue(&self, item: Item, bytes: usize) {
         let mut queue = self.queue();
-        while queue.bytes > self.queue_limit && !is_log_thread() {
+        while bytes > 0 && queue.bytes > self.queue_limit && !is_log_thread() {
             queue = self
                 .room
                 .wait(queue)
@@ -258,6 +263,8 @@ impl EmbeddedLog {
             queue_limit: options.queue_bytes,
             memory_limit: options.memory_bytes,
             streams: RwLock::default(),
+            readable: AtomicU64::new(state.sequence),
+            durable: AtomicU64::new(state.sequence),
             segments: Mutex::new(state.segments.clone()),
         });
         for (id, held) in &mut state.streams {
@@ -364,6 +371,15 @@ impl Log for EmbeddedLog {
         let watcher = Watcher::new(wake);
         for stream in streams {
             self.shared.stream(*stream).watch(Arc::clone(&watcher));
+        }
+    }
+
+    fn persist(&self, done: Persisted) {
+        let readable = self.shared.readable.load(Ordering::Acquire);
+        if self.shared.durable.load(Ordering::Acquire) >= readable {
+            done(Ok(()));
+        } else {
+            self.shared.enqueue(Item::Persist(done), 0);
         }
     }
 

@@ -2,7 +2,9 @@
 //!
 //! Owns the trait that the drivers are written against. The implementations stand beside it:
 //! [`embedded`], files of one process, and [`simulated`], memory that fails on demand. A record that can be read is durable (rule 6 of the engine),
-//! so a driver can act on what it reads without asking anything further.
+//! so a driver can act on what it reads without asking anything further. Where a log is told to take less for durable
+//! than what survives a power loss, whoever writes to another disk what it has read asks for that first:
+//! [`Log::persist`].
 
 pub mod embedded;
 mod error;
@@ -79,11 +81,15 @@ impl StreamId {
 pub struct Record {
     /// Its place in the stream, dense from 0.
     pub offset: u64,
-    /// When the log took it, in milliseconds since the Unix epoch. No order is read from it.
+    /// When the log took it, in milliseconds since the Unix epoch. It goes back where the machine's clock
+    /// does; no order is read from it.
     pub stamp: u64,
     /// What was appended. It may share memory with what the appender still holds.
     pub payload: Bytes,
 }
+
+/// Tells the time, in milliseconds since the Unix epoch.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// Milliseconds since the Unix epoch, as this machine has them.
 pub(crate) fn wall_clock() -> u64 {
@@ -96,6 +102,9 @@ pub(crate) fn wall_clock() -> u64 {
 /// Called once, from a thread of the log, when an append is durable (with the offset of each of its
 /// records, in order) or has failed. It must not block.
 pub type Done = Box<dyn FnOnce(Result<Vec<u64>, LogError>) + Send>;
+
+/// Called once, when what was asked for is done or has failed. It must not block.
+pub type Persisted = Box<dyn FnOnce(Result<(), LogError>) + Send>;
 
 /// Called whenever a watched stream has new durable records. It must not block; calls may merge.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
@@ -127,6 +136,11 @@ pub trait Log: Send + Sync + 'static {
     /// Calls `wake` whenever one of `streams` has grown. Replaces nothing: each call adds a watcher,
     /// which goes when `wake` has no other owner.
     fn watch(&self, streams: &[StreamId], wake: Wake);
+
+    /// Calls `done` once everything that could be read when this was called survives a power loss: at once,
+    /// on this thread, where it does already, else from a thread of the log. One sync serves all who wait.
+    /// Does not wait. What is written behind the log, in a database, must not get ahead of that (rule 3).
+    fn persist(&self, done: Persisted);
 
     /// Records of `stream` before `before` are no longer needed; space may be freed. Does not wait:
     /// the bounds follow no later than the next append that this caller makes. A crash may forget it.

@@ -4,7 +4,7 @@
 //! behind the trait that the drivers are written against. Time is virtual, and a record becomes durable
 //! when the test says so.
 
-use super::{Done, Log, LogError, Record, StreamId, Wake};
+use super::{Done, Log, LogError, Persisted, Record, StreamId, Wake};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -223,6 +223,11 @@ impl Log for SimulatedLog {
         let wake = Arc::downgrade(&wake);
         let streams = streams.to_vec();
         self.lock().watchers.push(Watcher { streams, wake });
+    }
+
+    /// What is not durable cannot be read here.
+    fn persist(&self, done: Persisted) {
+        done(Ok(()));
     }
 
     fn trim(&self, stream: StreamId, before: u64) -> Result<(), LogError> {

@@ -6,13 +6,15 @@
 
 use super::draw::{Draw, pick};
 use super::faults::Fault;
+use super::inject::Jump;
 use super::logs::Logs;
 use super::member::{Ended, Member, Packet, Round};
 use super::observe::{Observer, Violation};
 use super::parts::Database;
 use super::rules::Rules;
+use super::words::Words;
 use super::workload::{Request, Workload};
-use crate::codegen::TxnId;
+use crate::codegen::{PlatformDesc, TxnId};
 use crate::log::{StreamId, StreamKind};
 use bytes::Bytes;
 use rand::RngExt;
@@ -24,7 +26,7 @@ use rkcy_core::id::{ConcernId, PartitionId};
 use rkcy_core::key::{Key, RowKey};
 use rkcy_core::logic::Logic;
 use rkcy_core::storage::Storage;
-use rkcy_core::txn::{Mode, ReplyTo, Txn};
+use rkcy_core::txn::{ReplyTo, Txn};
 use rkcy_core::worker::Config;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -52,6 +54,7 @@ pub(super) struct Cluster<'a> {
     pub(super) draw: Draw,
     /// Faults of this run: a subset of those that may happen.
     pub(super) faults: BTreeMap<Fault, f64>,
+    pub(super) desc: &'static PlatformDesc,
     logic: Arc<dyn Logic>,
     workload: &'a dyn Workload,
     /// Virtual time in milliseconds since the Unix epoch.
@@ -64,6 +67,8 @@ pub(super) struct Cluster<'a> {
     /// What dead workers had sent and may still arrive.
     pub(super) orphans: Vec<(PartitionId, StreamId, VecDeque<Packet>)>,
     serial: u64,
+    /// Processes that have ended, of an atomic log.
+    pub(super) processes: u64,
     /// The newest build; others may still be at work.
     pub(super) build: u64,
     /// Partitions that only an older build can go on with, until it has sealed.
@@ -73,8 +78,9 @@ pub(super) struct Cluster<'a> {
     pub(super) unframed: BTreeMap<PartitionId, Vec<Envelope>>,
     asked: u64,
     pub(super) skew: BTreeMap<PartitionId, i64>,
-    /// Partitions where nobody can work before the clock comes near this stamp.
-    pub(super) ahead: BTreeMap<PartitionId, u64>,
+    pub(super) jump: Jump,
+    /// Partitions whose next worker is told to accept the clock.
+    accept_clock: BTreeSet<PartitionId>,
     pub(super) slow: BTreeSet<(PartitionId, StreamId)>,
     pub(super) observer: Observer,
 }
@@ -82,16 +88,15 @@ pub(super) struct Cluster<'a> {
 impl<'a> Cluster<'a> {
     pub(super) fn new(
         plan: &'a Plan,
-        concerns: &[ConcernId],
+        desc: &'static PlatformDesc,
         logic: Arc<dyn Logic>,
         workload: &'a dyn Workload,
     ) -> Cluster<'a> {
         let mut rng = ChaCha8Rng::seed_from_u64(plan.seed);
-        let of = |concern: &ConcernId| {
-            let concern = *concern;
+        let of = |concern: ConcernId| {
             (0..plan.partitions).map(move |index| PartitionId { concern, index })
         };
-        let partitions: Vec<PartitionId> = concerns.iter().flat_map(of).collect();
+        let partitions: Vec<PartitionId> = desc.roots().flat_map(|root| of(root.id)).collect();
         let draw = Draw::new(&mut rng);
         // A subset of the faults a run.
         let faults = (plan.faults.iter())
@@ -103,6 +108,7 @@ impl<'a> Cluster<'a> {
         let mut cluster = Cluster {
             plan,
             faults,
+            desc,
             now: 1_700_000_000_000,
             logs: Logs::new(&partitions, draw.atomic),
             databases: BTreeMap::new(),
@@ -110,15 +116,17 @@ impl<'a> Cluster<'a> {
             members: Vec::new(),
             orphans: Vec::new(),
             serial: 0,
+            processes: 0,
             build: 1,
             needed: BTreeMap::new(),
             keys: BTreeMap::new(),
             unframed: BTreeMap::new(),
             asked: 0,
             skew: BTreeMap::new(),
-            ahead: BTreeMap::new(),
+            jump: Jump::default(),
+            accept_clock: BTreeSet::new(),
             slow: BTreeSet::new(),
-            observer: Observer::new(plan.trace, logic.clone(), draw.atomic, rules),
+            observer: Observer::new(plan.trace, Words(desc), draw.atomic, rules),
             draw,
             logic,
             workload,
@@ -275,20 +283,11 @@ impl<'a> Cluster<'a> {
 
     // ---- workers
 
-    /// Starts a worker, unless it cannot work yet.
+    /// Starts a worker.
     pub(super) fn start(&mut self, id: PartitionId) -> Result<(), Violation> {
-        let now = self.now;
-        self.ahead
-            .retain(|_, stamp| *stamp > now.saturating_add(super::draw::WINDOW / 2));
-        let stopped = match self.draw.atomic {
-            true => !self.ahead.is_empty(),
-            false => self.ahead.contains_key(&id),
-        };
-        if stopped {
-            return Ok(());
-        }
         let build = self.needed.remove(&id).unwrap_or(self.build);
-        let mut member = self.take_over(id, build)?;
+        let accept_clock = self.accept_clock.remove(&id);
+        let mut member = self.take_over(id, build, accept_clock)?;
         if member.must_wait() && !self.draw.atomic {
             // It does not open before the Seal, but for some that do not care: their Open must not count.
             // The build before is started once more, so that it can seal.
@@ -296,7 +295,7 @@ impl<'a> Cluster<'a> {
                 self.observer.count("opened without a Seal");
             } else {
                 let owner = member.worker.partition().state().scalars.build;
-                member = self.take_over(id, owner)?;
+                member = self.take_over(id, owner, accept_clock)?;
             }
         }
         self.members.push(member);
@@ -306,7 +305,12 @@ impl<'a> Cluster<'a> {
         Ok(())
     }
 
-    fn take_over(&mut self, id: PartitionId, build: u64) -> Result<Member, Violation> {
+    fn take_over(
+        &mut self,
+        id: PartitionId,
+        build: u64,
+        accept_clock: bool,
+    ) -> Result<Member, Violation> {
         self.serial += 1;
         let config = Config {
             partition: id,
@@ -314,6 +318,7 @@ impl<'a> Cluster<'a> {
             owner: self.serial,
             build,
             atomic: self.draw.atomic,
+            accept_clock,
             settings: pick(&mut self.rng, &self.draw.settings).clone(),
             cache_bytes: self.draw.cache_bytes,
             record_bytes: self.draw.record_bytes,
@@ -346,9 +351,9 @@ impl<'a> Cluster<'a> {
         if self.draw.atomic {
             progress |= self.append_batch(nth);
         }
-        match ended {
+        match &ended {
             Ended::Working => {}
-            Ended::Cold(rows) => self.ask_database(nth, &rows),
+            Ended::Cold(rows) => self.ask_database(nth, rows),
             Ended::Sealed if self.draw.atomic => {}
             Ended::Sealed => self.kill(nth, true),
             Ended::Overtaken if self.draw.atomic => {
@@ -358,16 +363,22 @@ impl<'a> Cluster<'a> {
             }
             Ended::Foreign(owner) => {
                 self.observer.count("stopped for another build");
-                self.needed.insert(partition, owner);
+                self.needed.insert(partition, *owner);
                 self.kill(nth, true);
             }
             Ended::Overtaken => {
                 self.observer.count("overtaken");
                 self.kill(nth, true);
             }
-            Ended::ClockAhead(stamp) => {
-                self.observer.count("clock ahead");
-                self.ahead.insert(partition, stamp);
+            Ended::ClockAhead | Ended::ClockRefused => {
+                let refused = ended == Ended::ClockRefused;
+                self.observer.count(match refused {
+                    true => "clock refused",
+                    false => "clock ahead",
+                });
+                if refused {
+                    self.accept_clock.insert(partition);
+                }
                 match self.draw.atomic {
                     true => self.end_process(),
                     false => self.kill(nth, true),
@@ -432,8 +443,11 @@ impl<'a> Cluster<'a> {
     /// A worker is gone; a prefix of each of its queues may still arrive.
     pub(super) fn kill(&mut self, nth: usize, may_arrive: bool) {
         let member = self.members.remove(nth);
-        self.observer
-            .note(|| format!("worker {} of {} is gone", member.serial, member.partition));
+        let words = self.observer.words;
+        self.observer.note(|| {
+            let of = words.partition(member.partition);
+            format!("worker {} of {of} is gone", member.serial)
+        });
         let partition = member.partition;
         for (target, mut queue) in member.into_queues() {
             queue.truncate(match may_arrive {
@@ -455,6 +469,7 @@ impl<'a> Cluster<'a> {
 
     /// The process that is all of the platform ends; its log keeps a prefix of what it had appended.
     pub(super) fn end_process(&mut self) {
+        self.processes += 1;
         self.kill_all(false);
         let kept = self.rng.random_range(0..=self.logs.undurable());
         self.logs.sync_appends(kept);
@@ -529,9 +544,4 @@ impl<'a> Cluster<'a> {
         }
         Ok(true)
     }
-}
-
-/// Whether a transaction is one whose id is remembered.
-pub(super) fn is_remembered(txn: &Txn) -> bool {
-    txn.mode == Mode::Transaction
 }

@@ -128,6 +128,10 @@ fn bounds(rng: &mut ChaCha8Rng, usual: Settings) -> Settings {
             window: WINDOW * rng.random_range(2..4),
             ..usual
         },
+        9 => Settings {
+            running: rng.random_range(2..10),
+            ..usual
+        },
         8 => Settings {
             window: WINDOW / 2,
             ..usual

@@ -25,10 +25,11 @@ pub enum Fault {
     LateDuplicate,
     /// The stamps of a log step back or ahead.
     ClockStep,
+    /// The machine's clock jumps days ahead, and back when much was stamped so; workers are then started
+    /// with an accepted clock.
+    ClockJump,
     /// The body of a transaction in flight cannot be read.
     Unreadable,
-    /// The clock of a log, or of the whole process, is a day wrong until somebody sets it right.
-    ClockJump,
     /// Rows are evicted at once.
     Eviction,
     /// Storage dies and goes on from its position.
@@ -63,8 +64,8 @@ impl Fault {
     pub fn usual(self) -> f64 {
         match self {
             Fault::PowerLoss => 0.03,
-            Fault::Failover | Fault::ClockJump => 0.05,
-            Fault::Deploy => 0.1,
+            Fault::Failover => 0.05,
+            Fault::Deploy | Fault::ClockJump => 0.1,
             Fault::Crash | Fault::LostSend => 0.25,
             Fault::Unreadable => 0.02,
             Fault::StaleReplica => 0.3,

@@ -7,8 +7,19 @@ use crate::log::StreamId;
 use rand::RngExt;
 use rand_chacha::rand_core::Rng;
 
-/// Milliseconds by which a clock that is wrong is wrong: far more than the window.
-const DAY: i64 = 86_400_000;
+/// Milliseconds that the clock jumps ahead for the first time.
+const DAY: u64 = 86_400_000;
+
+/// How the clock has jumped.
+#[derive(Debug, Default)]
+pub(super) struct Jump {
+    /// Jumps ahead so far; each is a day longer than the one before, so that no stamp comes up again.
+    count: u64,
+    /// Milliseconds that the clock is ahead,
+    pub(super) ahead: u64,
+    /// and when it came to be so, as it says.
+    since: u64,
+}
 
 impl Cluster<'_> {
     /// Channels that are slow for the whole run.
@@ -65,12 +76,9 @@ impl Cluster<'_> {
                 self.skew.insert(id, step);
             }
             Fault::ClockJump => {
-                let ahead = self.rng.random_bool(0.5);
-                let step = if ahead { DAY } else { -DAY };
-                // One process has one clock.
-                let all = self.partitions().to_vec();
-                let whose = if self.draw.atomic { all } else { vec![id] };
-                self.skew.extend(whose.into_iter().map(|id| (id, step)));
+                if !self.jump_clock() {
+                    return Ok(());
+                }
             }
             Fault::Eviction => self.members[member].evict_all(),
             Fault::Deploy => self.build += 1,
@@ -83,18 +91,30 @@ impl Cluster<'_> {
         Ok(())
     }
 
-    /// Sooner or later a clock that is a day off is set right. Where it was ahead, work goes on only when
-    /// everybody's clock has come as far.
-    pub(super) fn repair_clocks(&mut self) {
-        let off = |step: &i64| step.abs() == DAY;
-        if !self.skew.values().any(off) || !self.rng.random_bool(0.02) {
-            return;
+    /// The clock goes ahead, or back; `false` where it is too early for that. A caller's clock may be ahead
+    /// of a log's by as much as [`Fault::ClockStep`] says: only after that is every id of before too old.
+    fn jump_clock(&mut self) -> bool {
+        const LEAST: u64 = 100;
+        self.observer.rules.clock_jumps();
+        if self.jump.ahead == 0 {
+            self.jump.count += 1;
+            self.jump.ahead = self.jump.count * DAY;
+            self.now += self.jump.ahead;
+            self.jump.since = self.now;
+            return true;
         }
-        self.observer.note(|| "the clocks are set right".to_owned());
-        if self.skew.values().any(|step| *step == DAY) {
-            self.now = self.now.saturating_add_signed(DAY);
+        if self.now < self.jump.since + LEAST {
+            return false;
         }
-        self.skew.retain(|_, step| !off(step));
+        self.now -= std::mem::take(&mut self.jump.ahead);
+        // What is to accept the clock is started anew, sooner or later.
+        if self.draw.atomic {
+            self.end_process();
+        }
+        while self.rng.random_bool(0.9) && !self.members.is_empty() {
+            self.kill(0, true);
+        }
+        true
     }
 
     fn submit_again(&mut self) {

@@ -119,10 +119,4 @@ impl Logs {
         let trimmed = self.trimmed.get(&id).into_iter().flatten().cloned();
         trimmed.chain(kept)
     }
-
-    /// The highest stamp in any command log.
-    pub(super) fn latest(&self, ids: &[PartitionId]) -> u64 {
-        let stamps = ids.iter().flat_map(|id| self.commands(*id));
-        stamps.map(|(stamp, _)| stamp).max().unwrap_or(0)
-    }
 }

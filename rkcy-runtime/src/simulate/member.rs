@@ -48,7 +48,9 @@ pub(super) enum Ended {
     /// It has applied its own Seal.
     Sealed,
     /// It stops at a record that is stamped too far ahead of its own clock.
-    ClockAhead(u64),
+    ClockAhead,
+    /// It stops since the partition's clock is too far ahead of its own; the next one is to accept its own.
+    ClockRefused,
 }
 
 /// What a round of work may do.
@@ -80,7 +82,7 @@ pub(super) struct Member {
     queues: BTreeMap<StreamId, VecDeque<Packet>>,
     /// Landed and not durable: target, offset, numbers; no numbers for its Open.
     landed: Vec<(PartitionId, u64, Option<RangeInclusive<u64>>)>,
-    opened: bool,
+    opened: Option<u64>,
     load: Option<(Position, Vec<(RowKey, StoredRow)>)>,
     measures: Measures,
     /// Answers in the worker that the observer has seen.
@@ -125,9 +127,11 @@ impl Member {
             )));
         }
         let at = worker.partition().state().position;
+        let words = observer.words;
         observer.note(|| {
             format!(
-                "worker {serial} takes over {partition} at {at}, storage has {}",
+                "worker {serial} takes over {} at {at}, storage has {}",
+                words.partition(partition),
                 stored.position
             )
         });
@@ -147,7 +151,7 @@ impl Member {
             worker,
             queues: BTreeMap::from([(StreamId::commands(partition), VecDeque::from([open]))]),
             landed: Vec::new(),
-            opened: false,
+            opened: None,
             load: None,
             decided: 0,
             atomic,
@@ -170,7 +174,7 @@ impl Member {
         observer: &mut Observer,
     ) -> Result<(Ended, bool), Violation> {
         let mut progress = false;
-        if !self.opened || self.sealed {
+        if self.opened.is_none() || self.sealed {
             return Ok((Ended::Working, false));
         }
         let commands = logs.stream(StreamId::commands(self.partition));
@@ -186,6 +190,8 @@ impl Member {
             };
             match self.worker.feed(offset, stamp, bytes, round.now) {
                 Ok(()) if observer.rules.may_be_taken(stamp, round.now) => {}
+                // What stands before its own Open may be of a clock that was wrong.
+                Ok(()) if Some(offset) <= self.opened => {}
                 Ok(()) => {
                     return Err(Violation(format!(
                         "{}: a record is taken that is stamped {} ms ahead",
@@ -194,7 +200,7 @@ impl Member {
                     )));
                 }
                 Err(Stop::ClockAhead { .. }) if observer.rules.may_stop_for(stamp, round.now) => {
-                    return Ok((Ended::ClockAhead(stamp), true));
+                    return Ok((Ended::ClockAhead, true));
                 }
                 Err(stop) => return Err(Violation(stop.to_string())),
             }
@@ -232,6 +238,7 @@ impl Member {
                     return Ok((Ended::Foreign(owner), progress));
                 }
                 Err(Stop::Sealed { .. }) => return Ok((Ended::Sealed, progress)),
+                Err(Stop::ClockRefused { .. }) => return Ok((Ended::ClockRefused, progress)),
                 Err(stop) => return Err(Violation(stop.to_string())),
             }
         }
@@ -291,11 +298,10 @@ impl Member {
     /// Puts what is to be sent into the queues, one frame per target.
     pub(super) fn send_frames(&mut self, observer: &mut Observer) {
         for Outgoing { to, numbers, frame } in self.worker.take_frames() {
+            let words = observer.words;
             observer.note(|| {
-                format!(
-                    "worker {} of {} sends {numbers:?} to {to}",
-                    self.serial, self.partition
-                )
+                let (of, to) = (words.partition(self.partition), words.partition(to));
+                format!("worker {} of {of} sends {numbers:?} to {to}", self.serial)
             });
             let kind = PacketKind::Frame(numbers);
             self.push(StreamId::commands(to), frame, kind);
@@ -388,7 +394,7 @@ impl Member {
                 Some(numbers) => worker.acknowledged(*to, numbers.clone()),
                 None => {
                     worker.opened(*offset);
-                    *opened = true;
+                    *opened = Some(*offset);
                 }
             }
             !durable

@@ -24,11 +24,14 @@ mod rules;
 mod schedule;
 mod serial;
 mod settle;
+mod shrink;
 mod verify;
+mod words;
 mod workload;
 
 pub use faults::Fault;
 pub use observe::Violation;
+pub use shrink::shrink;
 pub use workload::{Request, Workload, World, payload};
 
 use crate::codegen::Platform;
@@ -143,13 +146,7 @@ pub fn run(
         trace,
     };
     let logic = workload::logic_of(platform, options.partitions);
-    let concerns: Vec<_> = platform
-        .desc
-        .concerns
-        .iter()
-        .map(|concern| concern.id)
-        .collect();
-    let mut cluster = Cluster::new(&plan, &concerns, logic, workload);
+    let mut cluster = Cluster::new(&plan, platform.desc, logic, workload);
     let violation = cluster.run().err();
     let observer = &mut cluster.observer;
     Run {

@@ -1,20 +1,18 @@
 //! What callers were told, and what workers did: the checks that are made while a run goes on.
 
-use super::cluster::is_remembered;
 use super::faults::Fault;
 use super::rules::{Measures, Rules};
+use super::words::Words;
 use super::workload::agree;
 use crate::codegen::op;
 use bytes::Bytes;
 use rkcy_core::frame::Reply;
 use rkcy_core::id::{ConcernId, PartitionId, Position, TxnId};
 use rkcy_core::key::Key;
-use rkcy_core::logic::Logic;
 use rkcy_core::state::State;
-use rkcy_core::txn::{Outcome, ReplyTo, Txn, Visit};
+use rkcy_core::txn::{Outcome, ReplyTo, Txn};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// A promise that was broken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,7 +53,7 @@ pub(super) struct Applied {
 pub(super) struct Observer {
     pub(super) step: u64,
     trace: bool,
-    logic: Arc<dyn Logic>,
+    pub(super) words: Words,
     lines: Vec<String>,
     submissions: BTreeMap<TxnId, Submission>,
     order: Vec<TxnId>,
@@ -78,11 +76,11 @@ pub(super) struct Observer {
 }
 
 impl Observer {
-    pub(super) fn new(trace: bool, logic: Arc<dyn Logic>, atomic: bool, rules: Rules) -> Observer {
+    pub(super) fn new(trace: bool, words: Words, atomic: bool, rules: Rules) -> Observer {
         Observer {
             step: 0,
             trace,
-            logic,
+            words,
             lines: Vec::new(),
             submissions: BTreeMap::new(),
             order: Vec::new(),
@@ -132,24 +130,8 @@ impl Observer {
     }
 
     pub(super) fn submitted(&mut self, txn: &Txn) {
-        let logic = self.logic.clone();
-        self.note(|| {
-            let visits: Vec<String> = (txn.visits.iter())
-                .map(|visit| {
-                    format!(
-                        "{}[{:?}]",
-                        logic.concern_name(visit.group.concern),
-                        visit.group.key
-                    )
-                })
-                .collect();
-            format!(
-                "caller submits {} (kind {}): {}",
-                txn.id,
-                txn.kind,
-                visits.join(" -> ")
-            )
-        });
+        let words = self.words;
+        self.note(|| format!("caller submits {}, {}", txn.id, words.txn(txn)));
         self.order.push(txn.id);
         self.submissions.insert(
             txn.id,
@@ -200,7 +182,9 @@ impl Observer {
             digest,
         } = applied;
         let known = self.digests.insert((partition, at), (digest, build));
+        let words = self.words;
         self.note(|| {
+            let partition = words.partition(partition);
             let again = if known.is_some() { " again" } else { "" };
             format!("worker {serial} of {partition} applies {at}{again}")
         });
@@ -234,7 +218,7 @@ impl Observer {
                 reply.txn
             )));
         };
-        let remembered = is_remembered(&submission.txn);
+        let remembered = submission.txn.is_remembered();
         let known = &submission.decided;
         if remembered
             && let Some(known) = known
@@ -243,8 +227,8 @@ impl Observer {
             return Err(Violation(format!(
                 "{} was told two things: {} and {}",
                 reply.txn,
-                describe(known),
-                describe(&reply.outcome)
+                self.words.outcome(Some(&submission.txn), known),
+                self.words.outcome(Some(&submission.txn), &reply.outcome)
             )));
         }
         // The first answer of a transaction is given at its commit point; later ones repeat it. A read
@@ -253,13 +237,12 @@ impl Observer {
             true => known.is_none(),
             false => !self.read.contains(&(reply.txn, reply.to)),
         };
-        let taken = !matches!(reply.outcome, Outcome::NotTaken(_));
+        let taken = !matches!(reply.outcome, Outcome::NotTaken(_) | Outcome::Parked(_));
         if taken && (known.is_none() || !remembered) {
             submission.decided = Some(reply.outcome.clone());
-            let (partition, _, state) = from;
-            submission
-                .decided_at
-                .get_or_insert((partition, state.position));
+            let (partition, before, state) = from;
+            let at = self.rules.decided_at(before, state);
+            submission.decided_at.get_or_insert((partition, at));
         }
         match &reply.outcome {
             Outcome::NotTaken(fault) => {
@@ -284,30 +267,37 @@ impl Observer {
 
     /// A caller hears it.
     pub(super) fn told(&mut self, partition: PartitionId, reply: Reply) {
-        self.note(|| format!("  answer to {}: {}", reply.txn, describe(&reply.outcome)));
+        if self.trace {
+            let txn = self.submissions.get(&reply.txn).map(|one| &one.txn);
+            let told = self.words.outcome(txn, &reply.outcome);
+            self.note(|| format!("  answer to {}: {told}", reply.txn));
+        }
         match &reply.outcome {
             Outcome::Committed(_) => self.count("committed"),
             Outcome::Refused(fault) => self.count(format!("refused: {}", fault.code)),
             Outcome::NotTaken(fault) => self.count(format!("not taken: {}", fault.code)),
+            Outcome::Parked(_) => self.count("parked"),
         }
         let Some(submission) = self.submissions.get_mut(&reply.txn) else {
             return;
         };
-        let taken = !matches!(reply.outcome, Outcome::NotTaken(_));
+        let taken = !matches!(reply.outcome, Outcome::NotTaken(_) | Outcome::Parked(_));
         // A read may be answered twice, and what is remembered may be repeated.
         if let Some((decided, at)) = submission.decided_at
             && self.atomic
             && decided == partition
-            && is_remembered(&submission.txn)
+            && submission.txn.is_remembered()
         {
             let heard = self.heard.entry(partition).or_insert(at);
             *heard = at.max(*heard);
         }
         if submission.told.is_none() && matches!(reply.outcome, Outcome::Committed(_)) {
-            let creates = |visit: &&Visit| visit.steps.iter().any(|step| step.op == op::CREATE);
-            let created = submission.txn.visits.iter().filter(creates);
-            self.created
-                .extend(created.map(|visit| (visit.group.concern, visit.group.key.clone())));
+            for visit in &submission.txn.visits {
+                let created = visit.steps.iter().filter(|step| step.op == op::CREATE);
+                let rows = created.filter_map(|step| step.row(&visit.group));
+                self.created
+                    .extend(rows.map(|row| (row.concern, row.key.clone())));
+            }
         }
         if taken || submission.told.is_none() {
             submission.told = Some(reply.outcome);
@@ -336,13 +326,5 @@ impl Observer {
             text.extend_from_slice(format!("{partition} {at} {digest} ").as_bytes());
         }
         u64::from(crc32c::crc32c(&text))
-    }
-}
-
-fn describe(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Committed(Some(result)) => format!("committed, {} bytes", result.len()),
-        Outcome::Committed(None) => "committed, read it".to_owned(),
-        Outcome::Refused(fault) | Outcome::NotTaken(fault) => fault.to_string(),
     }
 }

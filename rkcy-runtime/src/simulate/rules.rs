@@ -47,6 +47,8 @@ pub(super) struct Rules {
     longest: BTreeMap<PartitionId, u64>,
     /// Transactions that were damaged on their way.
     damaged: BTreeSet<TxnId>,
+    /// The clock has jumped: partitions may have accepted one that goes back.
+    jumped: bool,
 }
 
 impl Rules {
@@ -63,6 +65,8 @@ impl Rules {
                 visits: of(|s| u64::from(s.visits)) as u16,
                 row_bytes: of(|s| u64::from(s.row_bytes)) as u32,
                 txn_bytes: of(|s| u64::from(s.txn_bytes)) as u32,
+                running: of(|s| u64::from(s.running)) as u32,
+                ..Settings::default()
             }
         };
         // Before the first Open the usual ones hold.
@@ -75,12 +79,18 @@ impl Rules {
             at_a_time,
             longest: BTreeMap::new(),
             damaged: BTreeSet::new(),
+            jumped: false,
         }
     }
 
     /// A frame with this transaction cannot be read any more.
     pub(super) fn damaged(&mut self, txn: TxnId) {
         self.damaged.insert(txn);
+    }
+
+    /// The clock jumps.
+    pub(super) fn clock_jumps(&mut self) {
+        self.jumped = true;
     }
 
     /// Whether a record may be stamped `stamp` and be taken when the worker's clock says `now`.
@@ -127,7 +137,7 @@ impl Rules {
         let scalars = &state.scalars;
         let oldest = scalars.clock.saturating_sub(self.least.window + 1);
         let forgets = self.least.id_bytes < Settings::default().id_bytes;
-        if scalars.floor > oldest && !forgets {
+        if scalars.floor > oldest && !forgets && !self.jumped {
             return Err(Violation(format!(
                 "{partition}: stamps up to {} count as too old, {oldest} is the highest that may",
                 scalars.floor
@@ -168,16 +178,21 @@ impl Rules {
                 self.least.queue < usual.queue && (!exact || longest >= u64::from(self.least.queue))
             }
             (Class::Bound, "ids_exhausted") => {
-                // A caller that asks again takes less; what it would take is not told apart here.
-                let full = state.ids.bytes() + Settings::ID_COST > scalars.settings.id_bytes
-                    && state.ids.oldest_ended().is_none();
+                // Within the application others may have ended, before or behind.
+                let most = state.ids.bytes().max(before.id_bytes);
+                let full = most + Settings::ID_COST > scalars.settings.id_bytes;
                 self.least.id_bytes < usual.id_bytes && (!exact || full)
             }
-            (Class::Bound, "too_old") => !taken && txn.id.stamp() <= scalars.floor,
+            (Class::Bound, "too_old") => {
+                // Within several applications an accepted clock may have gone back.
+                let unseen = self.jumped && !exact;
+                !taken && (txn.id.stamp() <= scalars.floor || unseen)
+            }
             (Class::Bound, "ahead") => {
                 !taken && txn.id.stamp() > before.clock.saturating_add(self.least.window)
             }
             (Class::Bound, "deadline") => txn.budget != 0,
+            (Class::Bound, "too_many_running") => self.least.running < usual.running,
             (Class::Bound, "too_many_visits") => self.least.visits < usual.visits,
             (Class::Bound, "instance_too_large") => self.least.row_bytes < usual.row_bytes,
             (Class::Bound, "transaction_too_large") => self.least.txn_bytes < usual.txn_bytes,

@@ -32,7 +32,6 @@ impl Cluster<'_> {
             self.sync();
             self.staff()?;
             self.event()?;
-            self.repair_clocks();
             // However the dice fall, every run has its share of faults.
             if step.is_multiple_of(173) {
                 self.forced_fault()?;

@@ -1,11 +1,11 @@
 //! The reference: one transaction at a time, without locks, logs or partitions.
 
-use crate::codegen::Fault;
+use crate::codegen::{Class, Fault};
 use bytes::Bytes;
 use rkcy_core::key::RowKey;
 use rkcy_core::logic::{Call, Context, Logic, Row};
 use rkcy_core::plan;
-use rkcy_core::txn::{Answer, Args, Txn};
+use rkcy_core::txn::{Answer, Args, Step, Txn};
 use std::collections::BTreeMap;
 
 /// Executes a transaction as if alone.
@@ -18,60 +18,39 @@ pub(super) fn execute(
     mut txn: Txn,
 ) -> Result<Bytes, Fault> {
     let mut changed: BTreeMap<RowKey, Option<Bytes>> = BTreeMap::new();
-    while txn.visit().is_some() || !txn.unplanned.is_empty() {
-        if txn.visit().is_none() {
-            plan_rest(logic, &mut txn)?;
-        }
-        let Some(visit) = txn.visit().cloned() else {
-            break;
-        };
-        for step in &visit.steps {
-            let group = &visit.group;
+    while let Some(group) = txn.visit().map(|visit| visit.group.clone()) {
+        let at = usize::from(txn.next);
+        while let Some(step) = next_step(logic, &mut txn, at)? {
+            let row = step.row(&group).cloned().unwrap_or_else(|| group.clone());
             let value = changed
-                .get(group)
+                .get(&row)
                 .cloned()
-                .unwrap_or_else(|| rows.get(group).cloned());
-            let mut row = Row::new(value);
-            let late;
-            let args = match &step.args {
-                Args::Ready(args) => args,
-                Args::Late => {
-                    late = logic.args(&txn, step.number)?;
-                    &late
-                }
+                .unwrap_or_else(|| rows.get(&row).cloned());
+            let mut copy = Row::new(value);
+            let Args::Ready(args) = &step.args else {
+                return Err(Fault::new(Class::Corrupt, "incomplete_step", "no payload"));
             };
-            let context = Context::new(txn.id, step.number, &txn.caller);
-            let result = logic.run(
-                &Call {
-                    row: group,
-                    op: step.op,
-                    args,
-                    context,
-                },
-                &mut row,
-            )?;
-            if row.is_changed() {
-                changed.insert(group.clone(), row.into_value());
+            let call = Call {
+                row: &row,
+                op: step.op,
+                args,
+                context: Context::new(txn.id, step.number, &txn.caller),
+            };
+            let result = logic.run(&call, &mut copy)?;
+            if copy.is_changed() {
+                changed.insert(row, copy.into_value());
             }
+            txn.note_done(step.number);
             txn.keep(step.number, result);
-            let ready = |after: &Vec<u16>| after.iter().all(|step| txn.result(*step).is_some());
-            let due: Vec<_> = txn
-                .checks
-                .iter()
-                .filter(|check| ready(&check.after))
-                .map(|c| c.number)
-                .collect();
-            for number in due {
-                logic.check(&txn, number)?;
-                txn.checks.retain(|check| check.number != number);
-            }
         }
         txn.next += 1;
+        plan::check(&txn)
+            .map_err(|stuck| Fault::new(Class::Invalid, "no_plan", stuck.to_string()))?;
     }
     let result = match txn.answer {
         Answer::Empty => Bytes::new(),
         Answer::Step(number) => txn.result(number).cloned().unwrap_or_default(),
-        Answer::Late => logic.answer(&txn)?,
+        Answer::Late => logic.resume(&txn)?.answer.unwrap_or_default(),
     };
     for (key, value) in changed {
         match value {
@@ -82,14 +61,12 @@ pub(super) fn execute(
     Ok(result)
 }
 
-fn plan_rest(logic: &dyn Logic, txn: &mut Txn) -> Result<(), Fault> {
-    for nth in 0..txn.unplanned.len() {
-        let waiting = &txn.unplanned[nth];
-        if waiting.key.is_none() && waiting.after.iter().all(|step| txn.result(*step).is_some()) {
-            let key = logic.key(txn, waiting.step.number)?;
-            txn.unplanned[nth].key = Some(key);
-        }
+/// The next step of the visit `at`. Where anything is late, the body is asked before every step.
+fn next_step(logic: &dyn Logic, txn: &mut Txn, at: usize) -> Result<Option<Step>, Fault> {
+    if txn.late {
+        let rest = logic.resume(txn)?;
+        plan::revise(txn, rest, logic);
     }
-    plan::extend(txn, logic)
-        .map_err(|stuck| Fault::new(crate::codegen::Class::Invalid, "no_plan", stuck.to_string()))
+    let steps = &mut txn.visits[at].steps;
+    Ok((!steps.is_empty()).then(|| steps.remove(0)))
 }

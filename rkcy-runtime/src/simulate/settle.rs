@@ -25,18 +25,17 @@ impl Cluster<'_> {
         while !self.orphans.is_empty() {
             self.land_orphan(0);
         }
-        // Nobody waits for a clock any more.
-        let latest = self.logs.latest(self.partitions());
-        self.now = self.now.max(latest);
-        let mut visits = 0;
-        for txn in self.observer.unanswered() {
-            visits += txn.visits.len() + txn.unplanned.len();
-            self.queue_submission(txn);
-        }
-        self.frame_submissions();
+        self.now -= std::mem::take(&mut self.jump.ahead);
+        let visits = self.ask_again();
+        let mut asked = self.processes;
         let rounds = ROUNDS + visits * ROUNDS_OF_A_VISIT;
         for round in 0..rounds {
-            if !self.settle_round()? {
+            let progress = self.settle_round()?;
+            if asked != self.processes {
+                // What it had to answer died with the process.
+                asked = self.processes;
+                self.ask_again();
+            } else if !progress {
                 self.observer.rounds = (100 * round / rounds) as u64;
                 return verify::verify(self);
             }
@@ -44,6 +43,17 @@ impl Cluster<'_> {
         Err(Violation(format!(
             "no rest: {rounds} rounds after the faults have stopped something still goes on"
         )))
+    }
+
+    /// Who waits for an answer asks again; gives back how many visits that makes.
+    fn ask_again(&mut self) -> usize {
+        let mut visits = 0;
+        for txn in self.observer.unanswered() {
+            visits += txn.visits.len() + txn.unplanned.len();
+            self.queue_submission(txn);
+        }
+        self.frame_submissions();
+        visits
     }
 
     fn settle_round(&mut self) -> Result<bool, Violation> {

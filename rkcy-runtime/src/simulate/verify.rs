@@ -209,7 +209,12 @@ fn check_database(cluster: &Cluster<'_>, id: PartitionId, world: &World) -> Resu
         .filter_map(|(key, row)| row.value.as_ref().map(|value| (key, value)))
         .collect();
     let serial: BTreeMap<&RowKey, &Bytes> = (world.rows.iter())
-        .filter(|(row, _)| partition_of(row.concern, &row.key, cluster.plan.partitions) == id)
+        .filter(|(row, _)| {
+            let group = cluster.desc.group_of(row);
+            let of =
+                |group: RowKey| partition_of(group.concern, &group.key, cluster.plan.partitions);
+            group.is_some_and(|group| of(group) == id)
+        })
         .collect();
     for (row, value) in &serial {
         if stored.get(row) != Some(value) {

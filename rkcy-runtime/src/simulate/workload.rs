@@ -1,6 +1,6 @@
 //! What the simulated callers do, and what must hold whatever happens.
 
-use crate::codegen::{Concern, Draft, Fault, Platform, TxnId, Value, decode};
+use crate::codegen::{self, Concern, Fault, Origin, Platform, TxnId, Value, decode};
 use bytes::Bytes;
 use rand_chacha::ChaCha8Rng;
 use rkcy_core::id::ConcernId;
@@ -41,33 +41,38 @@ impl Request<'_> {
     /// # Errors
     /// Where the parameters are refused.
     pub fn transaction<T: crate::codegen::Transaction>(&self, params: &T) -> Result<Txn, Fault> {
-        let mut draft = Draft::new(self.id, T::NUMBER, self.logic.schema());
-        params.draft(&mut draft)?;
-        draft.finish(self.logic)
+        codegen::transaction(params, self.origin())
     }
 
-    /// A single operation.
+    /// A single operation on an instance.
     ///
     /// # Errors
     /// Where it cannot be planned.
-    pub fn single(
+    pub fn single<C: Concern>(
         &self,
-        concern: ConcernId,
-        key: Key,
+        key: &C::Key,
         op: u16,
         access: Access,
         args: Bytes,
     ) -> Result<Txn, Fault> {
-        Draft::single(
-            self.id,
-            self.logic.schema(),
-            concern,
-            key,
-            op,
-            access,
-            args,
-            self.logic,
-        )
+        let group = RowKey {
+            concern: C::ROOT,
+            key: Key::of(&C::root_key(key)),
+        };
+        let row = RowKey {
+            concern: C::ID,
+            key: Key::of(key),
+        };
+        codegen::single(self.origin(), group, row, op, access, args)
+    }
+
+    fn origin(&self) -> Origin<'_> {
+        Origin {
+            id: self.id,
+            schema: self.logic.schema(),
+            caller: &NOBODY,
+            partitions: self.logic,
+        }
     }
 
     /// One of the keys of a concern, where there is any.
@@ -79,6 +84,9 @@ impl Request<'_> {
         C::Key::decode_key(&mut key.as_bytes())
     }
 }
+
+/// The caller of simulated transactions.
+static NOBODY: Bytes = Bytes::new();
 
 /// The committed state at the end of a run, and what callers were told.
 #[derive(Debug, Default)]
@@ -133,7 +141,8 @@ pub(super) fn logic_of(platform: &Platform, partitions: u16) -> std::sync::Arc<d
 /// Whether two answers to one transaction may both have been given.
 pub(super) fn agree(one: &Outcome, other: &Outcome) -> bool {
     match (one, other) {
-        (Outcome::NotTaken(_), _) | (_, Outcome::NotTaken(_)) => true,
+        (Outcome::NotTaken(_) | Outcome::Parked(_), _)
+        | (_, Outcome::NotTaken(_) | Outcome::Parked(_)) => true,
         (Outcome::Committed(None), Outcome::Committed(_))
         | (Outcome::Committed(_), Outcome::Committed(None)) => true,
         (one, other) => one == other,

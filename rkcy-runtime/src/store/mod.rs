@@ -20,6 +20,7 @@ use rkcy_core::key::RowKey;
 use rkcy_core::rows::StoredRow;
 use rkcy_core::storage::{Batch, StoredPosition};
 use std::pin::Pin;
+use std::sync::Arc;
 
 /// What a store is asked for, on its way: boxed, so that the trait can be an object.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -50,7 +51,7 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Conflict`] where another position stands there: a second storage worker is at work.
     /// Nothing was written then; after another error the batch may have been.
-    fn write(&self, partition: PartitionId, batch: Batch) -> Pending<'_, ()>;
+    fn write(&self, partition: PartitionId, batch: Arc<Batch>) -> Pending<'_, ()>;
 
     /// Reads rows of a partition and its position out of one snapshot.
     ///

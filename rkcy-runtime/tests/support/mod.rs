@@ -1,6 +1,9 @@
 //! What the tests of logs share: streams, and appends that one waits for.
 #![allow(dead_code, reason = "each test target uses its part")]
 
+pub(crate) mod blobs;
+pub(crate) mod power;
+
 use bytes::Bytes;
 use rkcy_core::id::{ConcernId, PartitionId};
 use rkcy_runtime::log::{Log, LogError, Record, StreamId, StreamKind};
@@ -72,6 +75,13 @@ pub(crate) fn payloads(log: &dyn Log, stream: StreamId) -> Vec<Vec<u8>> {
         .iter()
         .map(|record| record.payload.to_vec())
         .collect()
+}
+
+/// Waits until all that can be read now survives a power loss.
+pub(crate) fn persist(log: &dyn Log) -> Result<(), LogError> {
+    let (sender, receiver) = mpsc::channel();
+    log.persist(Box::new(move |result| drop(sender.send(result))));
+    receiver.recv().expect("the log answers")
 }
 
 /// A directory for many small files: in memory where the system has such a place.

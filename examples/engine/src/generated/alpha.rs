@@ -74,11 +74,90 @@ impl Alpha {
 
 impl codegen::Concern for Alpha {
     type Key = codegen::Uuid;
+    type RootKey = codegen::Uuid;
     const ID: codegen::ConcernId = codegen::ConcernId(RANK);
     const NAME: &'static str = "Alpha";
 
+    fn root_key(key: &codegen::Uuid) -> codegen::Uuid {
+        *key
+    }
+
     fn key(&self) -> codegen::Uuid {
         self.id
+    }
+}
+
+/// What `update` changes in a `Alpha`: what is absent stays as it is.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
+)]
+#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+pub struct AlphaPatch {
+    /// `n: i64 @min(0)`
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub n: Option<i64>,
+    /// An instance that a transaction can follow.
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub next: Option<codegen::Uuid>,
+    /// `log: [i64] @length(..=64)`
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub log: Option<Vec<i64>>,
+}
+
+impl codegen::Value for AlphaPatch {
+    type Proto = proto::AlphaPatch;
+
+    fn to_proto(&self) -> proto::AlphaPatch {
+        proto::AlphaPatch {
+            n: codegen::put_optional(self.n.as_ref()),
+            next: codegen::put_optional(self.next.as_ref()),
+            log: codegen::put_list(self.log.as_deref().unwrap_or_default()),
+            cleared: codegen::cleared(&[(
+                4,
+                self.log.as_ref().is_some_and(|list| list.is_empty()),
+            )]),
+        }
+    }
+
+    fn from_proto(proto: proto::AlphaPatch) -> Result<Self, codegen::Fault> {
+        Ok(AlphaPatch {
+            n: codegen::take_optional("n", proto.n)?,
+            next: codegen::take_optional("next", proto.next)?,
+            log: codegen::take_list_change("log", proto.log, proto.cleared.contains(&4))?,
+        })
+    }
+
+    fn check(&self) -> Result<(), codegen::Violation> {
+        if let Some(value) = self.n {
+            codegen::constraint::number("n", value, 0..)?;
+        }
+        if let Some(value) = &self.log {
+            codegen::constraint::length("log", value.len(), ..=64)?;
+        }
+        Ok(())
+    }
+}
+
+impl codegen::Patch<Alpha> for AlphaPatch {
+    fn apply(self, instance: &mut Alpha) {
+        if let Some(value) = self.n {
+            instance.n = value;
+        }
+        if let Some(value) = self.next {
+            instance.next = value;
+        }
+        if let Some(value) = self.log {
+            instance.log = value;
+        }
     }
 }
 
@@ -246,7 +325,11 @@ pub(super) fn run<H: AlphaHandlers>(
 ) -> Result<codegen::Bytes, codegen::Fault> {
     match call.op {
         codegen::op::CREATE => codegen::create::<Alpha>(call, row),
+        codegen::op::ENSURE => codegen::ensure::<Alpha>(call, row),
         codegen::op::GET => codegen::get::<Alpha>(call, row),
+        codegen::op::FIND => codegen::find::<Alpha>(call, row),
+        codegen::op::UPDATE => codegen::update::<Alpha, AlphaPatch>(call, row),
+        codegen::op::DELETE => codegen::delete::<Alpha>(call, row),
         op::ADD => codegen::command::<Alpha, AlphaAdd, _>(call, row, |instance, payload, cx| {
             H::add(instance, payload, cx).map_err(codegen::Fault::from)
         }),
@@ -282,6 +365,12 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             codegen::ParamDesc::new("log", "[i64]"),
         ]),
         codegen::OpDesc::get::<Alpha>(),
+        codegen::OpDesc::update::<Alpha, AlphaPatch>(&[
+            codegen::ParamDesc::new("n", "i64"),
+            codegen::ParamDesc::new("next", "id of Beta"),
+            codegen::ParamDesc::new("log", "[i64]"),
+        ]),
+        codegen::OpDesc::delete(),
         codegen::OpDesc {
             number: op::ADD,
             name: "add",
@@ -330,6 +419,8 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     ],
     key_from_text: codegen::key_from_text::<Alpha>,
     key_to_text: codegen::key_to_text::<Alpha>,
+    group: <Alpha as codegen::Concern>::ROOT,
+    root: codegen::root_of::<Alpha>,
     to_json: codegen::to_json::<Alpha>,
     table: &TABLE,
 };
@@ -340,10 +431,15 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
     name: "alpha",
     key_columns: &["id"],
     value_columns: &["n", "next", "log"],
-    key: codegen::key_columns::<Alpha>,
+    key: key_columns,
     to_columns,
     from_columns,
 };
+
+fn key_columns(bytes: &[u8]) -> Result<Vec<codegen::SqlValue>, codegen::Fault> {
+    let key: codegen::Uuid = codegen::decode_key::<Alpha>(bytes)?;
+    Ok(vec![codegen::sql(&key)])
+}
 
 fn to_columns(bytes: &[u8]) -> Result<Vec<codegen::SqlValue>, codegen::Fault> {
     let instance: Alpha = codegen::decode_slice(bytes)?;

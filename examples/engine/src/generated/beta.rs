@@ -74,11 +74,90 @@ impl Beta {
 
 impl codegen::Concern for Beta {
     type Key = codegen::Uuid;
+    type RootKey = codegen::Uuid;
     const ID: codegen::ConcernId = codegen::ConcernId(RANK);
     const NAME: &'static str = "Beta";
 
+    fn root_key(key: &codegen::Uuid) -> codegen::Uuid {
+        *key
+    }
+
     fn key(&self) -> codegen::Uuid {
         self.id
+    }
+}
+
+/// What `update` changes in a `Beta`: what is absent stays as it is.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
+)]
+#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+pub struct BetaPatch {
+    /// `n: i64 @min(0)`
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub n: Option<i64>,
+    /// `next: id of Gamma?`
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub next: Option<Option<codegen::Uuid>>,
+    /// `log: [i64] @length(..=64)`
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub log: Option<Vec<i64>>,
+}
+
+impl codegen::Value for BetaPatch {
+    type Proto = proto::BetaPatch;
+
+    fn to_proto(&self) -> proto::BetaPatch {
+        proto::BetaPatch {
+            n: codegen::put_optional(self.n.as_ref()),
+            next: codegen::put_change(self.next.as_ref()),
+            log: codegen::put_list(self.log.as_deref().unwrap_or_default()),
+            cleared: codegen::cleared(&[
+                (3, matches!(self.next, Some(None))),
+                (4, self.log.as_ref().is_some_and(|list| list.is_empty())),
+            ]),
+        }
+    }
+
+    fn from_proto(proto: proto::BetaPatch) -> Result<Self, codegen::Fault> {
+        Ok(BetaPatch {
+            n: codegen::take_optional("n", proto.n)?,
+            next: codegen::take_change("next", proto.next, proto.cleared.contains(&3))?,
+            log: codegen::take_list_change("log", proto.log, proto.cleared.contains(&4))?,
+        })
+    }
+
+    fn check(&self) -> Result<(), codegen::Violation> {
+        if let Some(value) = self.n {
+            codegen::constraint::number("n", value, 0..)?;
+        }
+        if let Some(value) = &self.log {
+            codegen::constraint::length("log", value.len(), ..=64)?;
+        }
+        Ok(())
+    }
+}
+
+impl codegen::Patch<Beta> for BetaPatch {
+    fn apply(self, instance: &mut Beta) {
+        if let Some(value) = self.n {
+            instance.n = value;
+        }
+        if let Some(value) = self.next {
+            instance.next = value;
+        }
+        if let Some(value) = self.log {
+            instance.log = value;
+        }
     }
 }
 
@@ -253,7 +332,11 @@ pub(super) fn run<H: BetaHandlers>(
 ) -> Result<codegen::Bytes, codegen::Fault> {
     match call.op {
         codegen::op::CREATE => codegen::create::<Beta>(call, row),
+        codegen::op::ENSURE => codegen::ensure::<Beta>(call, row),
         codegen::op::GET => codegen::get::<Beta>(call, row),
+        codegen::op::FIND => codegen::find::<Beta>(call, row),
+        codegen::op::UPDATE => codegen::update::<Beta, BetaPatch>(call, row),
+        codegen::op::DELETE => codegen::delete::<Beta>(call, row),
         op::ADD => codegen::command::<Beta, BetaAdd, _>(call, row, |instance, payload, cx| {
             H::add(instance, payload, cx).map_err(codegen::Fault::from)
         }),
@@ -288,6 +371,12 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             codegen::ParamDesc::new("log", "[i64]"),
         ]),
         codegen::OpDesc::get::<Beta>(),
+        codegen::OpDesc::update::<Beta, BetaPatch>(&[
+            codegen::ParamDesc::new("n", "i64"),
+            codegen::ParamDesc::new("next", "id of Gamma?"),
+            codegen::ParamDesc::new("log", "[i64]"),
+        ]),
+        codegen::OpDesc::delete(),
         codegen::OpDesc {
             number: op::ADD,
             name: "add",
@@ -336,6 +425,8 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     ],
     key_from_text: codegen::key_from_text::<Beta>,
     key_to_text: codegen::key_to_text::<Beta>,
+    group: <Beta as codegen::Concern>::ROOT,
+    root: codegen::root_of::<Beta>,
     to_json: codegen::to_json::<Beta>,
     table: &TABLE,
 };
@@ -346,10 +437,15 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
     name: "beta",
     key_columns: &["id"],
     value_columns: &["n", "next", "log"],
-    key: codegen::key_columns::<Beta>,
+    key: key_columns,
     to_columns,
     from_columns,
 };
+
+fn key_columns(bytes: &[u8]) -> Result<Vec<codegen::SqlValue>, codegen::Fault> {
+    let key: codegen::Uuid = codegen::decode_key::<Beta>(bytes)?;
+    Ok(vec![codegen::sql(&key)])
+}
 
 fn to_columns(bytes: &[u8]) -> Result<Vec<codegen::SqlValue>, codegen::Fault> {
     let instance: Beta = codegen::decode_slice(bytes)?;

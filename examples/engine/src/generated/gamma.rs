@@ -69,11 +69,79 @@ impl Gamma {
 
 impl codegen::Concern for Gamma {
     type Key = codegen::Uuid;
+    type RootKey = codegen::Uuid;
     const ID: codegen::ConcernId = codegen::ConcernId(RANK);
     const NAME: &'static str = "Gamma";
 
+    fn root_key(key: &codegen::Uuid) -> codegen::Uuid {
+        *key
+    }
+
     fn key(&self) -> codegen::Uuid {
         self.id
+    }
+}
+
+/// What `update` changes in a `Gamma`: what is absent stays as it is.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
+)]
+#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+pub struct GammaPatch {
+    /// `n: i64 @min(0)`
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub n: Option<i64>,
+    /// `log: [i64] @length(..=64)`
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub log: Option<Vec<i64>>,
+}
+
+impl codegen::Value for GammaPatch {
+    type Proto = proto::GammaPatch;
+
+    fn to_proto(&self) -> proto::GammaPatch {
+        proto::GammaPatch {
+            n: codegen::put_optional(self.n.as_ref()),
+            log: codegen::put_list(self.log.as_deref().unwrap_or_default()),
+            cleared: codegen::cleared(&[(
+                3,
+                self.log.as_ref().is_some_and(|list| list.is_empty()),
+            )]),
+        }
+    }
+
+    fn from_proto(proto: proto::GammaPatch) -> Result<Self, codegen::Fault> {
+        Ok(GammaPatch {
+            n: codegen::take_optional("n", proto.n)?,
+            log: codegen::take_list_change("log", proto.log, proto.cleared.contains(&3))?,
+        })
+    }
+
+    fn check(&self) -> Result<(), codegen::Violation> {
+        if let Some(value) = self.n {
+            codegen::constraint::number("n", value, 0..)?;
+        }
+        if let Some(value) = &self.log {
+            codegen::constraint::length("log", value.len(), ..=64)?;
+        }
+        Ok(())
+    }
+}
+
+impl codegen::Patch<Gamma> for GammaPatch {
+    fn apply(self, instance: &mut Gamma) {
+        if let Some(value) = self.n {
+            instance.n = value;
+        }
+        if let Some(value) = self.log {
+            instance.log = value;
+        }
     }
 }
 
@@ -212,7 +280,11 @@ pub(super) fn run<H: GammaHandlers>(
 ) -> Result<codegen::Bytes, codegen::Fault> {
     match call.op {
         codegen::op::CREATE => codegen::create::<Gamma>(call, row),
+        codegen::op::ENSURE => codegen::ensure::<Gamma>(call, row),
         codegen::op::GET => codegen::get::<Gamma>(call, row),
+        codegen::op::FIND => codegen::find::<Gamma>(call, row),
+        codegen::op::UPDATE => codegen::update::<Gamma, GammaPatch>(call, row),
+        codegen::op::DELETE => codegen::delete::<Gamma>(call, row),
         op::ADD => codegen::command::<Gamma, GammaAdd, _>(call, row, |instance, payload, cx| {
             H::add(instance, payload, cx).map_err(codegen::Fault::from)
         }),
@@ -241,6 +313,11 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             codegen::ParamDesc::new("log", "[i64]"),
         ]),
         codegen::OpDesc::get::<Gamma>(),
+        codegen::OpDesc::update::<Gamma, GammaPatch>(&[
+            codegen::ParamDesc::new("n", "i64"),
+            codegen::ParamDesc::new("log", "[i64]"),
+        ]),
+        codegen::OpDesc::delete(),
         codegen::OpDesc {
             number: op::ADD,
             name: "add",
@@ -280,6 +357,8 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     ],
     key_from_text: codegen::key_from_text::<Gamma>,
     key_to_text: codegen::key_to_text::<Gamma>,
+    group: <Gamma as codegen::Concern>::ROOT,
+    root: codegen::root_of::<Gamma>,
     to_json: codegen::to_json::<Gamma>,
     table: &TABLE,
 };
@@ -290,10 +369,15 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
     name: "gamma",
     key_columns: &["id"],
     value_columns: &["n", "log"],
-    key: codegen::key_columns::<Gamma>,
+    key: key_columns,
     to_columns,
     from_columns,
 };
+
+fn key_columns(bytes: &[u8]) -> Result<Vec<codegen::SqlValue>, codegen::Fault> {
+    let key: codegen::Uuid = codegen::decode_key::<Gamma>(bytes)?;
+    Ok(vec![codegen::sql(&key)])
+}
 
 fn to_columns(bytes: &[u8]) -> Result<Vec<codegen::SqlValue>, codegen::Fault> {
     let instance: Gamma = codegen::decode_slice(bytes)?;

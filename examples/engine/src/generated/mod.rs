@@ -10,15 +10,17 @@ mod note;
 mod proto;
 pub mod txn;
 
-pub use alpha::{Alpha, AlphaAdd, AlphaHandlers, AlphaPoint, AlphaTake, AlphaTakeRefusal};
-pub use beta::{Beta, BetaAdd, BetaDescribe, BetaHandlers, BetaTake, BetaTakeRefusal};
-pub use gamma::{Gamma, GammaAdd, GammaHandlers, GammaTake, GammaTakeRefusal};
+pub use alpha::{
+    Alpha, AlphaAdd, AlphaHandlers, AlphaPatch, AlphaPoint, AlphaTake, AlphaTakeRefusal,
+};
+pub use beta::{Beta, BetaAdd, BetaDescribe, BetaHandlers, BetaPatch, BetaTake, BetaTakeRefusal};
+pub use gamma::{Gamma, GammaAdd, GammaHandlers, GammaPatch, GammaTake, GammaTakeRefusal};
 pub use note::Note;
 
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 1,
+    codegen::CONTRACT == 2,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -105,20 +107,8 @@ impl<H: Handlers> codegen::Logic for Logic<H> {
         }
     }
 
-    fn args(&self, txn: &codegen::Txn, step: u16) -> Result<codegen::Bytes, codegen::Fault> {
-        txn::args(txn, step)
-    }
-
-    fn key(&self, txn: &codegen::Txn, step: u16) -> Result<codegen::Key, codegen::Fault> {
-        txn::key(txn, step)
-    }
-
-    fn check(&self, txn: &codegen::Txn, number: u16) -> Result<(), codegen::Fault> {
-        txn::check(txn, number)
-    }
-
-    fn answer(&self, txn: &codegen::Txn) -> Result<codegen::Bytes, codegen::Fault> {
-        txn::answer(txn)
+    fn resume(&self, txn: &codegen::Txn) -> Result<codegen::Rest, codegen::Fault> {
+        txn::resume(txn)
     }
 
     fn concern_name(&self, concern: codegen::ConcernId) -> &str {

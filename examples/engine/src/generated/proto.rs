@@ -22,6 +22,18 @@ pub struct Alpha {
     #[prost(int64, repeated, tag = "4")]
     pub log: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<i64>,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct AlphaPatch {
+    #[prost(int64, optional, tag = "2")]
+    pub n: ::core::option::Option<i64>,
+    #[prost(bytes = "bytes", optional, tag = "3")]
+    pub next: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
+    #[prost(int64, repeated, tag = "4")]
+    pub log: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<i64>,
+    #[prost(uint32, repeated, tag = "536870911")]
+    pub cleared: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<u32>,
+}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct AlphaAdd {
@@ -52,6 +64,18 @@ pub struct Beta {
     #[prost(int64, repeated, tag = "4")]
     pub log: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<i64>,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct BetaPatch {
+    #[prost(int64, optional, tag = "2")]
+    pub n: ::core::option::Option<i64>,
+    #[prost(bytes = "bytes", optional, tag = "3")]
+    pub next: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
+    #[prost(int64, repeated, tag = "4")]
+    pub log: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<i64>,
+    #[prost(uint32, repeated, tag = "536870911")]
+    pub cleared: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<u32>,
+}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct BetaAdd {
@@ -79,6 +103,16 @@ pub struct Gamma {
     pub n: i64,
     #[prost(int64, repeated, tag = "3")]
     pub log: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<i64>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct GammaPatch {
+    #[prost(int64, optional, tag = "2")]
+    pub n: ::core::option::Option<i64>,
+    #[prost(int64, repeated, tag = "3")]
+    pub log: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<i64>,
+    #[prost(uint32, repeated, tag = "536870911")]
+    pub cleared: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<u32>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]

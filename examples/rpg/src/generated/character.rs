@@ -106,11 +106,127 @@ impl Character {
 
 impl codegen::Concern for Character {
     type Key = codegen::Uuid;
+    type RootKey = codegen::Uuid;
     const ID: codegen::ConcernId = codegen::ConcernId(RANK);
     const NAME: &'static str = "Character";
 
+    fn root_key(key: &codegen::Uuid) -> codegen::Uuid {
+        *key
+    }
+
     fn key(&self) -> codegen::Uuid {
         self.id
+    }
+}
+
+/// What `update` changes in a `Character`: what is absent stays as it is.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
+)]
+#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+pub struct CharacterPatch {
+    /// `player: ref Player`
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub player: Option<codegen::Ref<Player>>,
+    /// `fullname: string @length(2..=64)`
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub fullname: Option<String>,
+    /// `class: Class = warrior`
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub class: Option<Class>,
+    /// `active: bool = true`
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub active: Option<bool>,
+    /// `currency: Currency`
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub currency: Option<Currency>,
+    /// `items: [Item] @length(..=200)`
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub items: Option<Vec<Item>>,
+}
+
+impl codegen::Value for CharacterPatch {
+    type Proto = proto::CharacterPatch;
+
+    fn to_proto(&self) -> proto::CharacterPatch {
+        proto::CharacterPatch {
+            player: codegen::put_optional(self.player.as_ref()),
+            fullname: codegen::put_optional(self.fullname.as_ref()),
+            class: codegen::put_optional(self.class.as_ref()),
+            active: codegen::put_optional(self.active.as_ref()),
+            currency: codegen::put_optional(self.currency.as_ref()),
+            items: codegen::put_list(self.items.as_deref().unwrap_or_default()),
+            cleared: codegen::cleared(&[(
+                7,
+                self.items.as_ref().is_some_and(|list| list.is_empty()),
+            )]),
+        }
+    }
+
+    fn from_proto(proto: proto::CharacterPatch) -> Result<Self, codegen::Fault> {
+        Ok(CharacterPatch {
+            player: codegen::take_optional("player", proto.player)?,
+            fullname: codegen::take_optional("fullname", proto.fullname)?,
+            class: codegen::take_optional("class", proto.class)?,
+            active: codegen::take_optional("active", proto.active)?,
+            currency: codegen::take_optional("currency", proto.currency)?,
+            items: codegen::take_list_change("items", proto.items, proto.cleared.contains(&7))?,
+        })
+    }
+
+    fn check(&self) -> Result<(), codegen::Violation> {
+        if let Some(value) = &self.fullname {
+            codegen::constraint::text("fullname", value, 2..=64)?;
+        }
+        if let Some(value) = &self.currency {
+            codegen::constraint::nested("currency", value)?;
+        }
+        if let Some(value) = &self.items {
+            codegen::constraint::length("items", value.len(), ..=200)?;
+            codegen::constraint::each("items", value, codegen::Value::check)?;
+        }
+        Ok(())
+    }
+}
+
+impl codegen::Patch<Character> for CharacterPatch {
+    fn apply(self, instance: &mut Character) {
+        if let Some(value) = self.player {
+            instance.player = value;
+        }
+        if let Some(value) = self.fullname {
+            instance.fullname = value;
+        }
+        if let Some(value) = self.class {
+            instance.class = value;
+        }
+        if let Some(value) = self.active {
+            instance.active = value;
+        }
+        if let Some(value) = self.currency {
+            instance.currency = value;
+        }
+        if let Some(value) = self.items {
+            instance.items = value;
+        }
     }
 }
 
@@ -232,7 +348,11 @@ pub(super) fn run<H: CharacterHandlers>(
 ) -> Result<codegen::Bytes, codegen::Fault> {
     match call.op {
         codegen::op::CREATE => codegen::create::<Character>(call, row),
+        codegen::op::ENSURE => codegen::ensure::<Character>(call, row),
         codegen::op::GET => codegen::get::<Character>(call, row),
+        codegen::op::FIND => codegen::find::<Character>(call, row),
+        codegen::op::UPDATE => codegen::update::<Character, CharacterPatch>(call, row),
+        codegen::op::DELETE => codegen::delete::<Character>(call, row),
         op::FUND => {
             codegen::command::<Character, Currency, _>(call, row, |instance, payload, cx| {
                 H::fund(instance, payload, cx).map_err(codegen::Fault::from)
@@ -276,6 +396,15 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             codegen::ParamDesc::new("items", "[Item]"),
         ]),
         codegen::OpDesc::get::<Character>(),
+        codegen::OpDesc::update::<Character, CharacterPatch>(&[
+            codegen::ParamDesc::new("player", "ref Player"),
+            codegen::ParamDesc::new("fullname", "string"),
+            codegen::ParamDesc::new("class", "Class"),
+            codegen::ParamDesc::new("active", "bool"),
+            codegen::ParamDesc::new("currency", "Currency"),
+            codegen::ParamDesc::new("items", "[Item]"),
+        ]),
+        codegen::OpDesc::delete(),
         codegen::OpDesc {
             number: op::FUND,
             name: "fund",
@@ -324,6 +453,8 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     ],
     key_from_text: codegen::key_from_text::<Character>,
     key_to_text: codegen::key_to_text::<Character>,
+    group: <Character as codegen::Concern>::ROOT,
+    root: codegen::root_of::<Character>,
     to_json: codegen::to_json::<Character>,
     table: &TABLE,
 };
@@ -344,10 +475,15 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         "currency_faction_2",
         "items",
     ],
-    key: codegen::key_columns::<Character>,
+    key: key_columns,
     to_columns,
     from_columns,
 };
+
+fn key_columns(bytes: &[u8]) -> Result<Vec<codegen::SqlValue>, codegen::Fault> {
+    let key: codegen::Uuid = codegen::decode_key::<Character>(bytes)?;
+    Ok(vec![codegen::sql(&key)])
+}
 
 fn to_columns(bytes: &[u8]) -> Result<Vec<codegen::SqlValue>, codegen::Fault> {
     let instance: Character = codegen::decode_slice(bytes)?;

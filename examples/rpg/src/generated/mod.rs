@@ -12,17 +12,21 @@ mod player;
 mod proto;
 pub mod txn;
 
-pub use character::{Character, CharacterDebitRefusal, CharacterHandlers, CharacterRename};
+pub use character::{
+    Character, CharacterDebitRefusal, CharacterHandlers, CharacterPatch, CharacterRename,
+};
 pub use class::Class;
 pub use currency::Currency;
 pub use item::Item;
 pub use offer::Offer;
-pub use player::{Player, PlayerAddCharacterRefusal, PlayerDeactivateRefusal, PlayerHandlers};
+pub use player::{
+    Player, PlayerAddCharacterRefusal, PlayerDeactivateRefusal, PlayerHandlers, PlayerPatch,
+};
 
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 1,
+    codegen::CONTRACT == 2,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -110,20 +114,8 @@ impl<H: Handlers> codegen::Logic for Logic<H> {
         }
     }
 
-    fn args(&self, txn: &codegen::Txn, step: u16) -> Result<codegen::Bytes, codegen::Fault> {
-        txn::args(txn, step)
-    }
-
-    fn key(&self, txn: &codegen::Txn, step: u16) -> Result<codegen::Key, codegen::Fault> {
-        txn::key(txn, step)
-    }
-
-    fn check(&self, txn: &codegen::Txn, number: u16) -> Result<(), codegen::Fault> {
-        txn::check(txn, number)
-    }
-
-    fn answer(&self, txn: &codegen::Txn) -> Result<codegen::Bytes, codegen::Fault> {
-        txn::answer(txn)
+    fn resume(&self, txn: &codegen::Txn) -> Result<codegen::Rest, codegen::Fault> {
+        txn::resume(txn)
     }
 
     fn concern_name(&self, concern: codegen::ConcernId) -> &str {

@@ -82,11 +82,65 @@ impl Player {
 
 impl codegen::Concern for Player {
     type Key = codegen::Uuid;
+    type RootKey = codegen::Uuid;
     const ID: codegen::ConcernId = codegen::ConcernId(RANK);
     const NAME: &'static str = "Player";
 
+    fn root_key(key: &codegen::Uuid) -> codegen::Uuid {
+        *key
+    }
+
     fn key(&self) -> codegen::Uuid {
         self.id
+    }
+}
+
+/// What `update` changes in a `Player`: what is absent stays as it is.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
+)]
+#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+pub struct PlayerPatch {
+    /// `active: bool = true`
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub active: Option<bool>,
+    /// How many characters the player has.
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub count: Option<u32>,
+}
+
+impl codegen::Value for PlayerPatch {
+    type Proto = proto::PlayerPatch;
+
+    fn to_proto(&self) -> proto::PlayerPatch {
+        proto::PlayerPatch {
+            active: codegen::put_optional(self.active.as_ref()),
+            count: codegen::put_optional(self.count.as_ref()),
+        }
+    }
+
+    fn from_proto(proto: proto::PlayerPatch) -> Result<Self, codegen::Fault> {
+        Ok(PlayerPatch {
+            active: codegen::take_optional("active", proto.active)?,
+            count: codegen::take_optional("count", proto.count)?,
+        })
+    }
+}
+
+impl codegen::Patch<Player> for PlayerPatch {
+    fn apply(self, instance: &mut Player) {
+        if let Some(value) = self.active {
+            instance.active = value;
+        }
+        if let Some(value) = self.count {
+            instance.count = value;
+        }
     }
 }
 
@@ -164,7 +218,11 @@ pub(super) fn run<H: PlayerHandlers>(
 ) -> Result<codegen::Bytes, codegen::Fault> {
     match call.op {
         codegen::op::CREATE => codegen::create::<Player>(call, row),
+        codegen::op::ENSURE => codegen::ensure::<Player>(call, row),
         codegen::op::GET => codegen::get::<Player>(call, row),
+        codegen::op::FIND => codegen::find::<Player>(call, row),
+        codegen::op::UPDATE => codegen::update::<Player, PlayerPatch>(call, row),
+        codegen::op::DELETE => codegen::delete::<Player>(call, row),
         op::ADD_CHARACTER => {
             codegen::command_without_payload::<Player, _>(call, row, |instance, cx| {
                 H::add_character(instance, cx).map_err(codegen::Fault::from)
@@ -192,6 +250,11 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             codegen::ParamDesc::new("count", "u32"),
         ]),
         codegen::OpDesc::get::<Player>(),
+        codegen::OpDesc::update::<Player, PlayerPatch>(&[
+            codegen::ParamDesc::new("active", "bool"),
+            codegen::ParamDesc::new("count", "u32"),
+        ]),
+        codegen::OpDesc::delete(),
         codegen::OpDesc {
             number: op::ADD_CHARACTER,
             name: "add_character",
@@ -213,6 +276,8 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     ],
     key_from_text: codegen::key_from_text::<Player>,
     key_to_text: codegen::key_to_text::<Player>,
+    group: <Player as codegen::Concern>::ROOT,
+    root: codegen::root_of::<Player>,
     to_json: codegen::to_json::<Player>,
     table: &TABLE,
 };
@@ -223,10 +288,15 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
     name: "player",
     key_columns: &["id"],
     value_columns: &["username", "active", "count"],
-    key: codegen::key_columns::<Player>,
+    key: key_columns,
     to_columns,
     from_columns,
 };
+
+fn key_columns(bytes: &[u8]) -> Result<Vec<codegen::SqlValue>, codegen::Fault> {
+    let key: codegen::Uuid = codegen::decode_key::<Player>(bytes)?;
+    Ok(vec![codegen::sql(&key)])
+}
 
 fn to_columns(bytes: &[u8]) -> Result<Vec<codegen::SqlValue>, codegen::Fault> {
     let instance: Player = codegen::decode_slice(bytes)?;

@@ -42,6 +42,14 @@ pub struct Player {
     #[prost(uint32, tag = "4")]
     pub count: u32,
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct PlayerPatch {
+    #[prost(bool, optional, tag = "3")]
+    pub active: ::core::option::Option<bool>,
+    #[prost(uint32, optional, tag = "4")]
+    pub count: ::core::option::Option<u32>,
+}
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct Character {
@@ -59,6 +67,24 @@ pub struct Character {
     pub currency: ::core::option::Option<Currency>,
     #[prost(message, repeated, tag = "7")]
     pub items: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<Item>,
+}
+#[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct CharacterPatch {
+    #[prost(bytes = "bytes", optional, tag = "2")]
+    pub player: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
+    #[prost(string, optional, tag = "3")]
+    pub fullname: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
+    #[prost(int32, optional, tag = "4")]
+    pub class: ::core::option::Option<i32>,
+    #[prost(bool, optional, tag = "5")]
+    pub active: ::core::option::Option<bool>,
+    #[prost(message, optional, tag = "6")]
+    pub currency: ::core::option::Option<Currency>,
+    #[prost(message, repeated, tag = "7")]
+    pub items: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<Item>,
+    #[prost(uint32, repeated, tag = "536870911")]
+    pub cleared: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<u32>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]

@@ -96,9 +96,7 @@ impl Action {
 }
 
 fn plan<T: Transaction>(client: &Client, id: TxnId, params: &T) -> Result<Txn, Fault> {
-    let mut draft = client.draft(id, T::NUMBER);
-    params.draft(&mut draft)?;
-    client.finish(draft)
+    client.plan(id, params)
 }
 
 /// A fault of the journal's contents.

@@ -178,7 +178,7 @@ pub(crate) async fn submit(client: &Client, id: TxnId, action: &Action) -> Told 
         match client.outcome(txn).await {
             Outcome::Committed(_) => return Told::Committed,
             Outcome::Refused(fault) => return Told::Refused(fault.code.into_owned()),
-            Outcome::NotTaken(fault) => code = fault.code.into_owned(),
+            Outcome::NotTaken(fault) | Outcome::Parked(fault) => code = fault.code.into_owned(),
         }
         if matches!(code.as_str(), "too_old" | "stopped") {
             break;

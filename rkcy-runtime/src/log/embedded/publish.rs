@@ -6,7 +6,7 @@
 
 use super::Shared;
 use super::stream::{Stream, Watcher};
-use crate::log::{Done, LogError, Record};
+use crate::log::{Done, LogError, Persisted, Record};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -18,6 +18,8 @@ pub(super) struct Group {
     /// Where the block stands.
     pub(super) segment: u64,
     pub(super) position: u64,
+    /// Sequence of the block; 0 where nothing was written.
+    pub(super) sequence: u64,
     /// Bytes of memory that its records take, about.
     pub(super) memory: usize,
     /// Bytes that leave the queue with it.
@@ -25,11 +27,16 @@ pub(super) struct Group {
     pub(super) records: Vec<(Arc<Stream>, Vec<Record>)>,
     pub(super) trims: Vec<(Arc<Stream>, u64)>,
     pub(super) done: Vec<(Done, Result<Vec<u64>, LogError>)>,
+    /// Who waits until everything up to here is on the disk.
+    pub(super) persisted: Vec<Persisted>,
+    /// Why nothing of the group may count.
+    failed: Option<LogError>,
 }
 
 impl Group {
     /// Nothing of the group became durable, as far as one knows.
     pub(super) fn fail(&mut self, error: &LogError) {
+        self.failed = Some(error.clone());
         self.records.clear();
         self.trims.clear();
         for (_, result) in &mut self.done {
@@ -59,6 +66,11 @@ struct Publisher {
 impl Publisher {
     fn publish(&mut self, mut group: Group) {
         let mut counts = Vec::with_capacity(group.records.len());
+        // Before anybody can read of it: who asks whether all that is readable is durable must not be
+        // told too early.
+        self.shared
+            .readable
+            .fetch_max(group.sequence, Ordering::Release);
         for (stream, records) in &mut group.records {
             counts.push((Arc::clone(stream), records.len()));
             stream.publish(records, group.segment, group.position, &mut self.wake);
@@ -69,6 +81,9 @@ impl Publisher {
         self.publications += 1;
         for (done, result) in group.done.drain(..) {
             done(result);
+        }
+        for done in group.persisted.drain(..) {
+            done(group.failed.clone().map_or(Ok(()), Err));
         }
         for watcher in self.wake.drain(..) {
             watcher.call(self.publications);

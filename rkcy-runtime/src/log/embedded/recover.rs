@@ -52,8 +52,6 @@ pub(super) struct State {
     pub(super) segments: BTreeMap<u64, Base>,
     /// Sequence of the last block; it is durable.
     pub(super) sequence: u64,
-    /// Highest stamp.
-    pub(super) stamp: u64,
     /// The last segment.
     pub(super) file: File,
     /// Where its next block goes.
@@ -159,7 +157,6 @@ impl Scan<'_> {
             streams: self.streams,
             segments: self.segments,
             sequence: self.sequence,
-            stamp: self.stamp,
             file,
             position,
             dropped,

@@ -11,10 +11,11 @@ use super::publish::{Completer, Group};
 use super::recover::State;
 use super::stream::Stream;
 use super::{Fsync, Shared};
-use crate::log::{Done, LogError, Record, StreamId};
+use crate::log::{Clock, Done, LogError, Persisted, Record, StreamId};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::fs::File;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
@@ -30,6 +31,8 @@ pub(super) enum Item {
     Append(Vec<(StreamId, Bytes)>, Done),
     /// Records of the stream before the offset are not needed.
     Trim(StreamId, u64),
+    /// Whom to tell that everything before is on the disk.
+    Persist(Persisted),
 }
 
 /// Bytes that an append takes in a block.
@@ -55,7 +58,7 @@ pub(super) struct Writer {
     disk: Arc<dyn Disk>,
     fsync: Fsync,
     segment_bytes: u64,
-    clock: Arc<dyn Fn() -> u64 + Send + Sync>,
+    clock: Clock,
     shared: Arc<Shared>,
     completer: Completer,
     slots: Vec<Slot>,
@@ -102,7 +105,7 @@ impl Writer {
             sequence: state.sequence,
             durable: state.sequence,
             synced_at: Instant::now(),
-            stamp: state.stamp,
+            stamp: (options.clock)(),
             buffer: Vec::new(),
             backlog: VecDeque::new(),
             poison: None,
@@ -171,17 +174,18 @@ impl Writer {
     /// Takes one group off the backlog, makes it durable and passes it on.
     fn group(&mut self) {
         let mut group = Group::default();
-        self.stamp = self.stamp.max((self.clock)());
+        self.stamp = (self.clock)();
         block::begin(&mut self.buffer, self.stamp);
         let empty = self.buffer.len();
         while let Some(item) = self.backlog.pop_front() {
             match item {
                 Item::Append(batch, done) => self.take(batch, done, &mut group),
                 Item::Trim(stream, start) => self.take_trim(stream, start, &mut group),
+                Item::Persist(done) => group.persisted.push(done),
             }
             let next = self.backlog.front().map_or(0, |item| match item {
                 Item::Append(batch, _) => encoded_len(batch),
-                Item::Trim(..) => 0,
+                Item::Trim(..) | Item::Persist(_) => 0,
             });
             if self.buffer.len() + next > GROUP_BYTES {
                 break;
@@ -191,9 +195,8 @@ impl Writer {
             Some(cause) => Err(LogError::Poisoned {
                 cause: Arc::new(cause.clone()),
             }),
-            None if self.buffer.len() == empty => Ok(()),
             None => self
-                .commit(&mut group)
+                .commit(&mut group, empty)
                 .inspect_err(|error| self.poison = Some(error.clone())),
         };
         let slots = &mut self.slots;
@@ -274,8 +277,13 @@ impl Writer {
         at
     }
 
-    /// Writes the block in the buffer and syncs as the settings say.
-    fn commit(&mut self, group: &mut Group) -> Result<(), LogError> {
+    /// Writes the block in the buffer, if it holds more than its first `empty` bytes, and syncs as the
+    /// settings say.
+    fn commit(&mut self, group: &mut Group, empty: usize) -> Result<(), LogError> {
+        if self.buffer.len() == empty {
+            let is_due = !group.persisted.is_empty() && self.durable < self.sequence;
+            return if is_due { self.sync() } else { Ok(()) };
+        }
         let room = self
             .segment_bytes
             .saturating_sub(self.position + SEAL_BYTES as u64);
@@ -286,13 +294,14 @@ impl Writer {
         group.position = self.position;
         group.memory = self.buffer.len();
         self.write()?;
+        group.sequence = self.sequence;
         let is_due = match self.fsync {
             Fsync::Always => true,
             Fsync::Interval(interval) => self.synced_at.elapsed() >= interval,
             Fsync::Os => false,
         };
         // A segment may be removed for a trim, so the trim must not be what a power loss takes.
-        if is_due || !group.trims.is_empty() {
+        if is_due || !group.trims.is_empty() || !group.persisted.is_empty() {
             self.sync()?;
         }
         Ok(())
@@ -316,6 +325,7 @@ impl Writer {
     fn sync(&mut self) -> Result<(), LogError> {
         self.disk.sync(&self.file).map_err(|e| self.io("sync", e))?;
         self.durable = self.sequence;
+        self.shared.durable.store(self.durable, Ordering::Release);
         self.synced_at = Instant::now();
         Ok(())
     }
@@ -371,6 +381,7 @@ impl Writer {
         self.position = position;
         self.sequence += 1;
         self.durable = self.sequence;
+        self.shared.durable.store(self.durable, Ordering::Release);
         self.buffer = kept;
         Ok(())
     }

@@ -24,6 +24,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
 use statements::{Statements, rows_per_statement};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Reads that can run at once. They are cold reads, rare and short; more would only queue at the disk.
@@ -186,7 +187,7 @@ impl SqliteStore {
         })
     }
 
-    async fn write_batch(&self, partition: PartitionId, batch: Batch) -> Result<(), StoreError> {
+    async fn write_batch(&self, partition: PartitionId, batch: &Batch) -> Result<(), StoreError> {
         let acquired = self.writer.acquire().await;
         let mut connection = acquired.map_err(|e| self.name.error(e))?;
         let written = self.write_with(&mut connection, partition, batch).await;
@@ -205,14 +206,14 @@ impl SqliteStore {
         &self,
         connection: &mut SqliteConnection,
         partition: PartitionId,
-        batch: Batch,
+        batch: &Batch,
     ) -> Result<(), StoreError> {
         let Batch {
             expected,
             new,
             rows,
         } = batch;
-        let mut by_table: BTreeMap<ConcernId, Vec<(RowKey, StoredRow)>> = BTreeMap::new();
+        let mut by_table: BTreeMap<ConcernId, Vec<(&RowKey, &StoredRow)>> = BTreeMap::new();
         for (key, row) in rows {
             by_table.entry(key.concern).or_default().push((key, row));
         }
@@ -223,12 +224,12 @@ impl SqliteStore {
             .await
             .map_err(wrap)?;
         let found = self.read_position(&mut transaction, partition).await?;
-        if found != expected {
+        if found != *expected {
             let store = self.name.get();
             return Err(StoreError::Conflict {
                 store,
                 partition,
-                expected,
+                expected: *expected,
                 found,
             });
         }
@@ -263,7 +264,7 @@ impl SqliteStore {
     async fn write_rows(
         &self,
         table: &Statements,
-        rows: Vec<(RowKey, StoredRow)>,
+        rows: Vec<(&RowKey, &StoredRow)>,
         connection: &mut SqliteConnection,
     ) -> Result<(), StoreError> {
         let (kept, gone): (Vec<_>, Vec<_>) =
@@ -375,8 +376,8 @@ impl Store for SqliteStore {
         })
     }
 
-    fn write(&self, partition: PartitionId, batch: Batch) -> Pending<'_, ()> {
-        Box::pin(self.write_batch(partition, batch))
+    fn write(&self, partition: PartitionId, batch: Arc<Batch>) -> Pending<'_, ()> {
+        Box::pin(async move { self.write_batch(partition, &batch).await })
     }
 
     fn load(&self, partition: PartitionId, keys: Vec<RowKey>) -> Pending<'_, Loaded> {

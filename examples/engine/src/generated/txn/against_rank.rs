@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 3;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x8246_845c_85d7_5c45;
+pub(super) const SCHEMA: u64 = 0x7bc3_926f_2629_370c;
 
 /// The same against the order of ranks, so that a visit that only locks comes first.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -52,41 +52,25 @@ impl codegen::Transaction for AgainstRank {
     type Output = i64;
     const NUMBER: u32 = NUMBER;
     const NAME: &'static str = "against_rank";
+    const MODE: codegen::Mode = codegen::Mode::Transaction;
 
-    fn draft(&self, draft: &mut codegen::Draft) -> Result<(), codegen::Fault> {
-        codegen::check(self)?;
-        // Step 0: Beta[y].take(amount)
-        let payload = BetaTake {
-            amount: self.amount,
-        };
-        codegen::check(&payload)?;
-        draft.step(
-            codegen::Spec::command::<Beta>(beta::op::TAKE)
+    fn body(&self, t: &mut codegen::Draft<'_>) -> Result<codegen::Later<i64>, codegen::Fault> {
+        // let left = Beta[y].take(amount)
+        let left: codegen::Later<i64> = t.kept(
+            codegen::Spec::<Beta>::command(beta::op::TAKE)
                 .on(self.y.key())
-                .with(&payload)
-                .kept(),
-        );
-        // Step 1: Alpha[x].add(left)
-        draft.step(
-            codegen::Spec::command::<Alpha>(alpha::op::ADD)
+                .with(&BetaTake {
+                    amount: self.amount,
+                }),
+        )?;
+        // let got = Alpha[x].add(left)
+        let got: codegen::Later<i64> = t.kept(
+            codegen::Spec::<Alpha>::command(alpha::op::ADD)
                 .on(self.x.key())
-                .with_late_payload()
-                .after(&[0])
-                .kept(),
-        );
-        draft.answer(codegen::Answer::Step(1));
-        Ok(())
-    }
-}
-
-/// The payload of a step that is computed out of results.
-pub(super) fn args(txn: &codegen::Txn, step: u16) -> Result<codegen::Bytes, codegen::Fault> {
-    match step {
-        1 => {
-            let result_0: i64 = codegen::result(txn, 0)?;
-            Ok(codegen::encode(&AlphaAdd { amount: result_0 }))
-        }
-        _ => Err(codegen::not_late("against_rank", "payload of step", step)),
+                .with_later(&codegen::later!(left => AlphaAdd { amount: *left })),
+        )?;
+        // return got
+        Ok(got)
     }
 }
 
@@ -101,6 +85,6 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
         codegen::ParamDesc::new("amount", "i64"),
     ],
     refusals: &["too_little"],
-    draft_from_json: codegen::draft_from_json::<AgainstRank>,
+    from_json: codegen::transaction_from_json::<AgainstRank>,
     result_to_json: codegen::to_json::<i64>,
 };

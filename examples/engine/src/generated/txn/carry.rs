@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 5;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x6ddf_125c_e003_42f6;
+pub(super) const SCHEMA: u64 = 0x6f20_e01c_aae5_0f2e;
 
 /// A message out of a result as the payload of another step.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -47,55 +47,30 @@ impl codegen::Transaction for Carry {
     type Output = ();
     const NUMBER: u32 = NUMBER;
     const NAME: &'static str = "carry";
+    const MODE: codegen::Mode = codegen::Mode::Transaction;
 
-    fn draft(&self, draft: &mut codegen::Draft) -> Result<(), codegen::Fault> {
-        codegen::check(self)?;
-        // Step 0: Beta[y].describe(factor)
-        let payload = BetaDescribe {
-            factor: self.factor,
-        };
-        codegen::check(&payload)?;
-        draft.step(
-            codegen::Spec::query::<Beta>(beta::op::DESCRIBE)
+    fn body(&self, t: &mut codegen::Draft<'_>) -> Result<codegen::Later<()>, codegen::Fault> {
+        // let note = Beta[y].describe(factor)
+        let note: codegen::Later<Note> = t.kept(
+            codegen::Spec::<Beta>::query(beta::op::DESCRIBE)
                 .on(self.y.key())
-                .with(&payload)
-                .kept(),
-        );
-        // Step 1: Gamma[z].note(note)
-        draft.step(
-            codegen::Spec::command::<Gamma>(gamma::op::NOTE)
+                .with(&BetaDescribe {
+                    factor: self.factor,
+                }),
+        )?;
+        // Gamma[z].note(note)
+        t.step(
+            codegen::Spec::<Gamma>::command(gamma::op::NOTE)
                 .on(self.z.key())
-                .with_late_payload()
-                .after(&[0]),
-        );
-        // Step 2: Gamma[z].note(Note { from: y, n: note.n })
-        draft.step(
-            codegen::Spec::command::<Gamma>(gamma::op::NOTE)
+                .with_later(&note),
+        )?;
+        // Gamma[z].note(Note { from: y, n: note.n })
+        t.step(
+            codegen::Spec::<Gamma>::command(gamma::op::NOTE)
                 .on(self.z.key())
-                .with_late_payload()
-                .after(&[0]),
-        );
-        draft.carry(self);
-        Ok(())
-    }
-}
-
-/// The payload of a step that is computed out of results.
-pub(super) fn args(txn: &codegen::Txn, step: u16) -> Result<codegen::Bytes, codegen::Fault> {
-    match step {
-        1 => {
-            let result_0: Note = codegen::result(txn, 0)?;
-            Ok(codegen::encode(&result_0))
-        }
-        2 => {
-            let params: Carry = codegen::params(txn)?;
-            let result_0: Note = codegen::result(txn, 0)?;
-            Ok(codegen::encode(&Note {
-                from: *params.y.key(),
-                n: result_0.n,
-            }))
-        }
-        _ => Err(codegen::not_late("carry", "payload of step", step)),
+                .with_later(&codegen::later!(note => Note { from: *self.y.key(), n: note.n, })),
+        )?;
+        Ok(codegen::Later::known(()))
     }
 }
 
@@ -110,6 +85,6 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
         codegen::ParamDesc::new("factor", "i64"),
     ],
     refusals: &[],
-    draft_from_json: codegen::draft_from_json::<Carry>,
+    from_json: codegen::transaction_from_json::<Carry>,
     result_to_json: codegen::to_json::<()>,
 };

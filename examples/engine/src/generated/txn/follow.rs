@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 6;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x5b7c_9aac_8ee8_48c7;
+pub(super) const SCHEMA: u64 = 0xccab_0d7f_f79b_de50;
 
 /// The key of the second step comes out of the first.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -48,40 +48,24 @@ impl codegen::Transaction for Follow {
     type Output = Beta;
     const NUMBER: u32 = NUMBER;
     const NAME: &'static str = "follow";
+    const MODE: codegen::Mode = codegen::Mode::Transaction;
 
-    fn draft(&self, draft: &mut codegen::Draft) -> Result<(), codegen::Fault> {
-        codegen::check(self)?;
-        // Step 0: get Alpha[x]
-        draft.step(codegen::Spec::get::<Alpha>().on(self.x.key()).kept());
-        // Step 1: Beta[a.next].add(amount)
-        let payload = BetaAdd {
-            amount: self.amount,
-        };
-        codegen::check(&payload)?;
-        draft.step(
-            codegen::Spec::command::<Beta>(beta::op::ADD)
-                .with(&payload)
-                .after(&[0]),
-        );
-        // Step 2: what is committed of Beta[a.next]
-        draft.step(codegen::Spec::get::<Beta>().after(&[0]).kept());
-        draft.answer(codegen::Answer::Step(2));
-        Ok(())
-    }
-}
-
-/// The key of a step that is computed out of results.
-pub(super) fn key(txn: &codegen::Txn, step: u16) -> Result<codegen::Key, codegen::Fault> {
-    match step {
-        1 => {
-            let result_0: Alpha = codegen::result(txn, 0)?;
-            Ok(codegen::Key::of(&result_0.next))
-        }
-        2 => {
-            let result_0: Alpha = codegen::result(txn, 0)?;
-            Ok(codegen::Key::of(&result_0.next))
-        }
-        _ => Err(codegen::not_late("follow", "key of step", step)),
+    fn body(&self, t: &mut codegen::Draft<'_>) -> Result<codegen::Later<Beta>, codegen::Fault> {
+        // let a = get Alpha[x]
+        let a: codegen::Later<Alpha> = t.kept(codegen::Spec::<Alpha>::get().on(self.x.key()))?;
+        // Beta[a.next].add(amount)
+        t.step(
+            codegen::Spec::<Beta>::command(beta::op::ADD)
+                .on_later(&codegen::later!(a => a.next))
+                .with(&BetaAdd {
+                    amount: self.amount,
+                }),
+        )?;
+        // read Beta[a.next] as it is committed
+        let committed: codegen::Later<Beta> =
+            t.kept(codegen::Spec::<Beta>::get().on_later(&codegen::later!(a => a.next)))?;
+        // return Beta[a.next]
+        Ok(committed)
     }
 }
 
@@ -95,6 +79,6 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
         codegen::ParamDesc::new("amount", "i64"),
     ],
     refusals: &[],
-    draft_from_json: codegen::draft_from_json::<Follow>,
+    from_json: codegen::transaction_from_json::<Follow>,
     result_to_json: codegen::to_json::<Beta>,
 };

@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 11;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x4c5c_a56a_d5ed_e043;
+pub(super) const SCHEMA: u64 = 0xa7fc_7e94_9e21_8d88;
 
 /// Refuses on what a step found.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -63,38 +63,23 @@ impl codegen::Transaction for Guarded {
     type Output = ();
     const NUMBER: u32 = NUMBER;
     const NAME: &'static str = "guarded";
+    const MODE: codegen::Mode = codegen::Mode::Transaction;
 
-    fn draft(&self, draft: &mut codegen::Draft) -> Result<(), codegen::Fault> {
-        codegen::check(self)?;
-        // Step 0: get Alpha[x]
-        draft.step(codegen::Spec::get::<Alpha>().on(self.x.key()).kept());
-        // require a.n >= least
-        draft.check(0, vec![0]);
-        // Step 1: Beta[y].add(least)
-        let payload = BetaAdd { amount: self.least };
-        codegen::check(&payload)?;
-        draft.step(
-            codegen::Spec::command::<Beta>(beta::op::ADD)
+    fn body(&self, t: &mut codegen::Draft<'_>) -> Result<codegen::Later<()>, codegen::Fault> {
+        // let a = get Alpha[x]
+        let a: codegen::Later<Alpha> = t.kept(codegen::Spec::<Alpha>::get().on(self.x.key()))?;
+        // require a.n >= least else too_poor
+        t.require(
+            &codegen::later!(a => a.n >= self.least),
+            GuardedRefusal::TooPoor,
+        )?;
+        // Beta[y].add(least)
+        t.step(
+            codegen::Spec::<Beta>::command(beta::op::ADD)
                 .on(self.y.key())
-                .with(&payload),
-        );
-        draft.carry(self);
-        Ok(())
-    }
-}
-
-/// A `require` that uses results.
-pub(super) fn check(txn: &codegen::Txn, number: u16) -> Result<(), codegen::Fault> {
-    match number {
-        0 => {
-            let params: Guarded = codegen::params(txn)?;
-            let result_0: Alpha = codegen::result(txn, 0)?;
-            if result_0.n < params.least {
-                return Err(GuardedRefusal::TooPoor.into());
-            }
-            Ok(())
-        }
-        _ => Err(codegen::not_late("guarded", "condition", number)),
+                .with(&BetaAdd { amount: self.least }),
+        )?;
+        Ok(codegen::Later::known(()))
     }
 }
 
@@ -109,6 +94,6 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
         codegen::ParamDesc::new("least", "i64"),
     ],
     refusals: &["too_poor"],
-    draft_from_json: codegen::draft_from_json::<Guarded>,
+    from_json: codegen::transaction_from_json::<Guarded>,
     result_to_json: codegen::to_json::<()>,
 };

@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 7;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xcc58_48b4_fa2e_d343;
+pub(super) const SCHEMA: u64 = 0xef69_e92e_368d_b673;
 
 /// Reads several instances as they are at one instant.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -51,27 +51,20 @@ impl codegen::Transaction for Look {
     type Output = i64;
     const NUMBER: u32 = NUMBER;
     const NAME: &'static str = "look";
+    const MODE: codegen::Mode = codegen::Mode::Transaction;
 
-    fn draft(&self, draft: &mut codegen::Draft) -> Result<(), codegen::Fault> {
-        codegen::check(self)?;
-        // Step 0: get Alpha[x]
-        draft.step(codegen::Spec::get::<Alpha>().on(self.x.key()).kept());
-        // Step 1: Alpha[other].total()
-        draft.step(codegen::Spec::query::<Alpha>(alpha::op::TOTAL).on(self.other.key()));
-        // Step 2: Beta[y].total()
-        draft.step(codegen::Spec::query::<Beta>(beta::op::TOTAL).on(self.y.key()));
-        // Step 3: get Gamma[z]
-        draft.step(codegen::Spec::get::<Gamma>().on(self.z.key()));
-        draft.answer(codegen::Answer::Late);
-        Ok(())
+    fn body(&self, t: &mut codegen::Draft<'_>) -> Result<codegen::Later<i64>, codegen::Fault> {
+        // let a = get Alpha[x]
+        let a: codegen::Later<Alpha> = t.kept(codegen::Spec::<Alpha>::get().on(self.x.key()))?;
+        // Alpha[other].total()
+        t.step(codegen::Spec::<Alpha>::query(alpha::op::TOTAL).on(self.other.key()))?;
+        // Beta[y].total()
+        t.step(codegen::Spec::<Beta>::query(beta::op::TOTAL).on(self.y.key()))?;
+        // get Gamma[z]
+        t.step(codegen::Spec::<Gamma>::get().on(self.z.key()))?;
+        // return a.n
+        Ok(codegen::later!(a => a.n))
     }
-}
-
-/// The result, computed out of those of steps.
-pub(super) fn answer(txn: &codegen::Txn) -> Result<codegen::Bytes, codegen::Fault> {
-    let result_0: Alpha = codegen::result(txn, 0)?;
-    let result: i64 = result_0.n;
-    Ok(codegen::encode(&result))
 }
 
 /// How front ends reach the transaction.
@@ -86,6 +79,6 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
         codegen::ParamDesc::new("z", "ref Gamma"),
     ],
     refusals: &[],
-    draft_from_json: codegen::draft_from_json::<Look>,
+    from_json: codegen::transaction_from_json::<Look>,
     result_to_json: codegen::to_json::<i64>,
 };

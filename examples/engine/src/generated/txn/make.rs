@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 8;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xb41b_540d_902e_8486;
+pub(super) const SCHEMA: u64 = 0x5bf3_c876_79ac_f4a5;
 
 /// Makes one of each, in an order that depends on nothing.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -40,42 +40,36 @@ impl codegen::Transaction for Make {
     type Output = Alpha;
     const NUMBER: u32 = NUMBER;
     const NAME: &'static str = "make";
+    const MODE: codegen::Mode = codegen::Mode::Transaction;
 
-    fn draft(&self, draft: &mut codegen::Draft) -> Result<(), codegen::Fault> {
-        codegen::check(self)?;
-        // Step 0: create Gamma { … }
-        let key_0 = draft.derived_uuid(0, 0);
-        let payload = Gamma {
-            id: key_0,
+    fn body(&self, t: &mut codegen::Draft<'_>) -> Result<codegen::Later<Alpha>, codegen::Fault> {
+        // let c = create Gamma { n }
+        let c_key = t.derived_uuid();
+        t.step(codegen::Spec::<Gamma>::create().on(&c_key).with(&Gamma {
+            id: c_key,
             n: self.n,
             log: Vec::new(),
-        };
-        codegen::check(&payload)?;
-        draft.step(codegen::Spec::create::<Gamma>().on(&key_0).with(&payload));
-        // Step 1: create Beta { … }
-        let key_1 = draft.derived_uuid(1, 0);
-        let payload = Beta {
-            id: key_1,
+        }))?;
+        // let b = create Beta { n, next: c.id }
+        let b_key = t.derived_uuid();
+        t.step(codegen::Spec::<Beta>::create().on(&b_key).with(&Beta {
+            id: b_key,
             n: self.n,
-            next: Some(key_0),
+            next: Some(c_key),
             log: Vec::new(),
-        };
-        codegen::check(&payload)?;
-        draft.step(codegen::Spec::create::<Beta>().on(&key_1).with(&payload));
-        // Step 2: create Alpha { … }
-        let key_2 = draft.derived_uuid(2, 0);
-        let payload = Alpha {
-            id: key_2,
+        }))?;
+        // let a = create Alpha { n, next: b.id }
+        let a_key = t.derived_uuid();
+        t.step(codegen::Spec::<Alpha>::create().on(&a_key).with(&Alpha {
+            id: a_key,
             n: self.n,
-            next: key_1,
+            next: b_key,
             log: Vec::new(),
-        };
-        codegen::check(&payload)?;
-        draft.step(codegen::Spec::create::<Alpha>().on(&key_2).with(&payload));
-        // Step 3: what is committed of Alpha[a.id]
-        draft.step(codegen::Spec::get::<Alpha>().on(&key_2).kept());
-        draft.answer(codegen::Answer::Step(3));
-        Ok(())
+        }))?;
+        // read Alpha[a.id] as it is committed
+        let committed: codegen::Later<Alpha> = t.kept(codegen::Spec::<Alpha>::get().on(&a_key))?;
+        // return Alpha[a.id]
+        Ok(committed)
     }
 }
 
@@ -86,6 +80,6 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     doc: "Makes one of each, in an order that depends on nothing.",
     params: &[codegen::ParamDesc::new("n", "i64")],
     refusals: &[],
-    draft_from_json: codegen::draft_from_json::<Make>,
+    from_json: codegen::transaction_from_json::<Make>,
     result_to_json: codegen::to_json::<Alpha>,
 };

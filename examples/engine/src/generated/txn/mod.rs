@@ -58,36 +58,20 @@ pub(super) const ALL: &[codegen::TransactionDesc] = &[
     guarded::DESC,
 ];
 
-/// The payload of a step that is computed out of results.
-pub(super) fn args(txn: &codegen::Txn, step: u16) -> Result<codegen::Bytes, codegen::Fault> {
+/// What is left of a transaction, as its body tells with the results so far.
+pub(super) fn resume(txn: &codegen::Txn) -> Result<codegen::Rest, codegen::Fault> {
     match txn.kind {
-        against_rank::NUMBER => against_rank::args(txn, step),
-        carry::NUMBER => carry::args(txn, step),
-        there_and_back::NUMBER => there_and_back::args(txn, step),
-        unknown => Err(codegen::unknown_transaction(unknown)),
-    }
-}
-
-/// The key of a step that is computed out of results.
-pub(super) fn key(txn: &codegen::Txn, step: u16) -> Result<codegen::Key, codegen::Fault> {
-    match txn.kind {
-        follow::NUMBER => follow::key(txn, step),
-        unknown => Err(codegen::unknown_transaction(unknown)),
-    }
-}
-
-/// A `require` that uses results.
-pub(super) fn check(txn: &codegen::Txn, number: u16) -> Result<(), codegen::Fault> {
-    match txn.kind {
-        guarded::NUMBER => guarded::check(txn, number),
-        unknown => Err(codegen::unknown_transaction(unknown)),
-    }
-}
-
-/// A result that is computed out of those of steps.
-pub(super) fn answer(txn: &codegen::Txn) -> Result<codegen::Bytes, codegen::Fault> {
-    match txn.kind {
-        look::NUMBER => look::answer(txn),
+        against_rank::NUMBER => codegen::resume::<AgainstRank>(txn),
+        carry::NUMBER => codegen::resume::<Carry>(txn),
+        follow::NUMBER => codegen::resume::<Follow>(txn),
+        guarded::NUMBER => codegen::resume::<Guarded>(txn),
+        look::NUMBER => codegen::resume::<Look>(txn),
+        make::NUMBER => codegen::resume::<Make>(txn),
+        move_within::NUMBER => codegen::resume::<MoveWithin>(txn),
+        one_step::NUMBER => codegen::resume::<OneStep>(txn),
+        refused::NUMBER => codegen::resume::<Refused>(txn),
+        there_and_back::NUMBER => codegen::resume::<ThereAndBack>(txn),
+        two_concerns::NUMBER => codegen::resume::<TwoConcerns>(txn),
         unknown => Err(codegen::unknown_transaction(unknown)),
     }
 }

@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 9;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xd490_1502_abfc_9265;
+pub(super) const SCHEMA: u64 = 0x63fb_d97f_e6c1_b0d5;
 
 /// Moves between two instances of one concern; refused without a step when they are one.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -71,38 +71,34 @@ impl codegen::Transaction for MoveWithin {
     type Output = ();
     const NUMBER: u32 = NUMBER;
     const NAME: &'static str = "move_within";
+    const MODE: codegen::Mode = codegen::Mode::Transaction;
 
-    fn draft(&self, draft: &mut codegen::Draft) -> Result<(), codegen::Fault> {
-        codegen::check(self)?;
-        // require from != to
+    fn body(&self, t: &mut codegen::Draft<'_>) -> Result<codegen::Later<()>, codegen::Fault> {
+        // require from != to else same
         if self.from == self.to {
             return Err(MoveWithinRefusal::Same.into());
         }
-        // require amount > 0
+        // require amount > 0 else nothing_to_move
         if self.amount <= 0 {
             return Err(MoveWithinRefusal::NothingToMove.into());
         }
-        // Step 0: Alpha[from].take(amount)
-        let payload = AlphaTake {
-            amount: self.amount,
-        };
-        codegen::check(&payload)?;
-        draft.step(
-            codegen::Spec::command::<Alpha>(alpha::op::TAKE)
+        // Alpha[from].take(amount)
+        t.step(
+            codegen::Spec::<Alpha>::command(alpha::op::TAKE)
                 .on(self.from.key())
-                .with(&payload),
-        );
-        // Step 1: Alpha[to].add(amount)
-        let payload = AlphaAdd {
-            amount: self.amount,
-        };
-        codegen::check(&payload)?;
-        draft.step(
-            codegen::Spec::command::<Alpha>(alpha::op::ADD)
+                .with(&AlphaTake {
+                    amount: self.amount,
+                }),
+        )?;
+        // Alpha[to].add(amount)
+        t.step(
+            codegen::Spec::<Alpha>::command(alpha::op::ADD)
                 .on(self.to.key())
-                .with(&payload),
-        );
-        Ok(())
+                .with(&AlphaAdd {
+                    amount: self.amount,
+                }),
+        )?;
+        Ok(codegen::Later::known(()))
     }
 }
 
@@ -117,6 +113,6 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
         codegen::ParamDesc::new("amount", "i64"),
     ],
     refusals: &["same", "nothing_to_move", "too_little"],
-    draft_from_json: codegen::draft_from_json::<MoveWithin>,
+    from_json: codegen::transaction_from_json::<MoveWithin>,
     result_to_json: codegen::to_json::<()>,
 };

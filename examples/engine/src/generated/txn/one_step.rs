@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 1;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xbc8f_0275_a21a_bdef;
+pub(super) const SCHEMA: u64 = 0x38a0_57e0_2aee_dc80;
 
 /// One visit.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -48,23 +48,22 @@ impl codegen::Transaction for OneStep {
     type Output = Alpha;
     const NUMBER: u32 = NUMBER;
     const NAME: &'static str = "one_step";
+    const MODE: codegen::Mode = codegen::Mode::Transaction;
 
-    fn draft(&self, draft: &mut codegen::Draft) -> Result<(), codegen::Fault> {
-        codegen::check(self)?;
-        // Step 0: Alpha[x].add(amount)
-        let payload = AlphaAdd {
-            amount: self.amount,
-        };
-        codegen::check(&payload)?;
-        draft.step(
-            codegen::Spec::command::<Alpha>(alpha::op::ADD)
+    fn body(&self, t: &mut codegen::Draft<'_>) -> Result<codegen::Later<Alpha>, codegen::Fault> {
+        // Alpha[x].add(amount)
+        t.step(
+            codegen::Spec::<Alpha>::command(alpha::op::ADD)
                 .on(self.x.key())
-                .with(&payload),
-        );
-        // Step 1: what is committed of Alpha[x]
-        draft.step(codegen::Spec::get::<Alpha>().on(self.x.key()).kept());
-        draft.answer(codegen::Answer::Step(1));
-        Ok(())
+                .with(&AlphaAdd {
+                    amount: self.amount,
+                }),
+        )?;
+        // read Alpha[x] as it is committed
+        let committed: codegen::Later<Alpha> =
+            t.kept(codegen::Spec::<Alpha>::get().on(self.x.key()))?;
+        // return Alpha[x]
+        Ok(committed)
     }
 }
 
@@ -78,6 +77,6 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
         codegen::ParamDesc::new("amount", "i64"),
     ],
     refusals: &[],
-    draft_from_json: codegen::draft_from_json::<OneStep>,
+    from_json: codegen::transaction_from_json::<OneStep>,
     result_to_json: codegen::to_json::<Alpha>,
 };

@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 10;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x7093_ea6d_00a5_ed7e;
+pub(super) const SCHEMA: u64 = 0xa5b9_2cc7_1d0c_0299;
 
 /// Takes what was given and one more, so that the last visit refuses and nothing stays.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -52,40 +52,34 @@ impl codegen::Transaction for Refused {
     type Output = ();
     const NUMBER: u32 = NUMBER;
     const NAME: &'static str = "refused";
+    const MODE: codegen::Mode = codegen::Mode::Transaction;
 
-    fn draft(&self, draft: &mut codegen::Draft) -> Result<(), codegen::Fault> {
-        codegen::check(self)?;
-        // Step 0: Alpha[x].add(amount)
-        let payload = AlphaAdd {
-            amount: self.amount,
-        };
-        codegen::check(&payload)?;
-        draft.step(
-            codegen::Spec::command::<Alpha>(alpha::op::ADD)
+    fn body(&self, t: &mut codegen::Draft<'_>) -> Result<codegen::Later<()>, codegen::Fault> {
+        // Alpha[x].add(amount)
+        t.step(
+            codegen::Spec::<Alpha>::command(alpha::op::ADD)
                 .on(self.x.key())
-                .with(&payload),
-        );
-        // Step 1: Beta[y].take(amount)
-        let payload = BetaTake {
-            amount: self.amount,
-        };
-        codegen::check(&payload)?;
-        draft.step(
-            codegen::Spec::command::<Beta>(beta::op::TAKE)
+                .with(&AlphaAdd {
+                    amount: self.amount,
+                }),
+        )?;
+        // Beta[y].take(amount)
+        t.step(
+            codegen::Spec::<Beta>::command(beta::op::TAKE)
                 .on(self.y.key())
-                .with(&payload),
-        );
-        // Step 2: Beta[y].take(9223372036854775807)
-        let payload = BetaTake {
-            amount: 9223372036854775807,
-        };
-        codegen::check(&payload)?;
-        draft.step(
-            codegen::Spec::command::<Beta>(beta::op::TAKE)
+                .with(&BetaTake {
+                    amount: self.amount,
+                }),
+        )?;
+        // Beta[y].take(9223372036854775807)
+        t.step(
+            codegen::Spec::<Beta>::command(beta::op::TAKE)
                 .on(self.y.key())
-                .with(&payload),
-        );
-        Ok(())
+                .with(&BetaTake {
+                    amount: 9223372036854775807,
+                }),
+        )?;
+        Ok(codegen::Later::known(()))
     }
 }
 
@@ -100,6 +94,6 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
         codegen::ParamDesc::new("amount", "i64"),
     ],
     refusals: &["too_little"],
-    draft_from_json: codegen::draft_from_json::<Refused>,
+    from_json: codegen::transaction_from_json::<Refused>,
     result_to_json: codegen::to_json::<()>,
 };

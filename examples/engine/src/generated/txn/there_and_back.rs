@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 4;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x383a_6ba7_1781_bc92;
+pub(super) const SCHEMA: u64 = 0xde62_a43e_053c_b5da;
 
 /// A, then B, then the same A again with what B said.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -52,52 +52,36 @@ impl codegen::Transaction for ThereAndBack {
     type Output = Alpha;
     const NUMBER: u32 = NUMBER;
     const NAME: &'static str = "there_and_back";
+    const MODE: codegen::Mode = codegen::Mode::Transaction;
 
-    fn draft(&self, draft: &mut codegen::Draft) -> Result<(), codegen::Fault> {
-        codegen::check(self)?;
-        // Step 0: Alpha[x].take(amount)
-        let payload = AlphaTake {
-            amount: self.amount,
-        };
-        codegen::check(&payload)?;
-        draft.step(
-            codegen::Spec::command::<Alpha>(alpha::op::TAKE)
+    fn body(&self, t: &mut codegen::Draft<'_>) -> Result<codegen::Later<Alpha>, codegen::Fault> {
+        // Alpha[x].take(amount)
+        t.step(
+            codegen::Spec::<Alpha>::command(alpha::op::TAKE)
                 .on(self.x.key())
-                .with(&payload),
-        );
-        // Step 1: Beta[y].add(amount)
-        let payload = BetaAdd {
-            amount: self.amount,
-        };
-        codegen::check(&payload)?;
-        draft.step(
-            codegen::Spec::command::<Beta>(beta::op::ADD)
+                .with(&AlphaTake {
+                    amount: self.amount,
+                }),
+        )?;
+        // let total = Beta[y].add(amount)
+        let total: codegen::Later<i64> = t.kept(
+            codegen::Spec::<Beta>::command(beta::op::ADD)
                 .on(self.y.key())
-                .with(&payload)
-                .kept(),
-        );
-        // Step 2: Alpha[x].add(total)
-        draft.step(
-            codegen::Spec::command::<Alpha>(alpha::op::ADD)
+                .with(&BetaAdd {
+                    amount: self.amount,
+                }),
+        )?;
+        // Alpha[x].add(total)
+        t.step(
+            codegen::Spec::<Alpha>::command(alpha::op::ADD)
                 .on(self.x.key())
-                .with_late_payload()
-                .after(&[1]),
-        );
-        // Step 3: what is committed of Alpha[x]
-        draft.step(codegen::Spec::get::<Alpha>().on(self.x.key()).kept());
-        draft.answer(codegen::Answer::Step(3));
-        Ok(())
-    }
-}
-
-/// The payload of a step that is computed out of results.
-pub(super) fn args(txn: &codegen::Txn, step: u16) -> Result<codegen::Bytes, codegen::Fault> {
-    match step {
-        2 => {
-            let result_1: i64 = codegen::result(txn, 1)?;
-            Ok(codegen::encode(&AlphaAdd { amount: result_1 }))
-        }
-        _ => Err(codegen::not_late("there_and_back", "payload of step", step)),
+                .with_later(&codegen::later!(total => AlphaAdd { amount: *total })),
+        )?;
+        // read Alpha[x] as it is committed
+        let committed: codegen::Later<Alpha> =
+            t.kept(codegen::Spec::<Alpha>::get().on(self.x.key()))?;
+        // return Alpha[x]
+        Ok(committed)
     }
 }
 
@@ -112,6 +96,6 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
         codegen::ParamDesc::new("amount", "i64"),
     ],
     refusals: &["too_little"],
-    draft_from_json: codegen::draft_from_json::<ThereAndBack>,
+    from_json: codegen::transaction_from_json::<ThereAndBack>,
     result_to_json: codegen::to_json::<Alpha>,
 };

@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 2;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xb3ee_7617_941f_3e29;
+pub(super) const SCHEMA: u64 = 0x3124_06d1_1084_be12;
 
 /// Two visits that do not depend on each other.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -52,30 +52,26 @@ impl codegen::Transaction for TwoConcerns {
     type Output = ();
     const NUMBER: u32 = NUMBER;
     const NAME: &'static str = "two_concerns";
+    const MODE: codegen::Mode = codegen::Mode::Transaction;
 
-    fn draft(&self, draft: &mut codegen::Draft) -> Result<(), codegen::Fault> {
-        codegen::check(self)?;
-        // Step 0: Alpha[x].take(amount)
-        let payload = AlphaTake {
-            amount: self.amount,
-        };
-        codegen::check(&payload)?;
-        draft.step(
-            codegen::Spec::command::<Alpha>(alpha::op::TAKE)
+    fn body(&self, t: &mut codegen::Draft<'_>) -> Result<codegen::Later<()>, codegen::Fault> {
+        // Alpha[x].take(amount)
+        t.step(
+            codegen::Spec::<Alpha>::command(alpha::op::TAKE)
                 .on(self.x.key())
-                .with(&payload),
-        );
-        // Step 1: Beta[y].add(amount)
-        let payload = BetaAdd {
-            amount: self.amount,
-        };
-        codegen::check(&payload)?;
-        draft.step(
-            codegen::Spec::command::<Beta>(beta::op::ADD)
+                .with(&AlphaTake {
+                    amount: self.amount,
+                }),
+        )?;
+        // Beta[y].add(amount)
+        t.step(
+            codegen::Spec::<Beta>::command(beta::op::ADD)
                 .on(self.y.key())
-                .with(&payload),
-        );
-        Ok(())
+                .with(&BetaAdd {
+                    amount: self.amount,
+                }),
+        )?;
+        Ok(codegen::Later::known(()))
     }
 }
 
@@ -90,6 +86,6 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
         codegen::ParamDesc::new("amount", "i64"),
     ],
     refusals: &["too_little"],
-    draft_from_json: codegen::draft_from_json::<TwoConcerns>,
+    from_json: codegen::transaction_from_json::<TwoConcerns>,
     result_to_json: codegen::to_json::<()>,
 };

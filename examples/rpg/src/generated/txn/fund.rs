@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 1;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xe6a4_958a_9bc5_f1c9;
+pub(super) const SCHEMA: u64 = 0xa87c_89de_09fd_2e88;
 
 /// Money that enters the game.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -48,19 +48,23 @@ impl codegen::Transaction for Fund {
     type Output = Character;
     const NUMBER: u32 = NUMBER;
     const NAME: &'static str = "fund";
+    const MODE: codegen::Mode = codegen::Mode::Transaction;
 
-    fn draft(&self, draft: &mut codegen::Draft) -> Result<(), codegen::Fault> {
-        codegen::check(self)?;
-        // Step 0: Character[to].fund(amount)
-        draft.step(
-            codegen::Spec::command::<Character>(character::op::FUND)
+    fn body(
+        &self,
+        t: &mut codegen::Draft<'_>,
+    ) -> Result<codegen::Later<Character>, codegen::Fault> {
+        // Character[to].fund(amount)
+        t.step(
+            codegen::Spec::<Character>::command(character::op::FUND)
                 .on(self.to.key())
                 .with(&self.amount),
-        );
-        // Step 1: what is committed of Character[to]
-        draft.step(codegen::Spec::get::<Character>().on(self.to.key()).kept());
-        draft.answer(codegen::Answer::Step(1));
-        Ok(())
+        )?;
+        // read Character[to] as it is committed
+        let committed: codegen::Later<Character> =
+            t.kept(codegen::Spec::<Character>::get().on(self.to.key()))?;
+        // return Character[to]
+        Ok(committed)
     }
 }
 
@@ -74,6 +78,6 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
         codegen::ParamDesc::new("amount", "Currency"),
     ],
     refusals: &[],
-    draft_from_json: codegen::draft_from_json::<Fund>,
+    from_json: codegen::transaction_from_json::<Fund>,
     result_to_json: codegen::to_json::<Character>,
 };

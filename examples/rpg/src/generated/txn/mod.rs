@@ -18,22 +18,12 @@ pub(super) const SCHEMA: u64 = codegen::schema(&[fund::SCHEMA, sign_up::SCHEMA, 
 /// By number.
 pub(super) const ALL: &[codegen::TransactionDesc] = &[fund::DESC, trade::DESC, sign_up::DESC];
 
-/// The payload of a step that is computed out of results.
-pub(super) fn args(txn: &codegen::Txn, _: u16) -> Result<codegen::Bytes, codegen::Fault> {
-    Err(codegen::unknown_transaction(txn.kind))
-}
-
-/// The key of a step that is computed out of results.
-pub(super) fn key(txn: &codegen::Txn, _: u16) -> Result<codegen::Key, codegen::Fault> {
-    Err(codegen::unknown_transaction(txn.kind))
-}
-
-/// A `require` that uses results.
-pub(super) fn check(txn: &codegen::Txn, _: u16) -> Result<(), codegen::Fault> {
-    Err(codegen::unknown_transaction(txn.kind))
-}
-
-/// A result that is computed out of those of steps.
-pub(super) fn answer(txn: &codegen::Txn) -> Result<codegen::Bytes, codegen::Fault> {
-    Err(codegen::unknown_transaction(txn.kind))
+/// What is left of a transaction, as its body tells with the results so far.
+pub(super) fn resume(txn: &codegen::Txn) -> Result<codegen::Rest, codegen::Fault> {
+    match txn.kind {
+        fund::NUMBER => codegen::resume::<Fund>(txn),
+        sign_up::NUMBER => codegen::resume::<SignUp>(txn),
+        trade::NUMBER => codegen::resume::<Trade>(txn),
+        unknown => Err(codegen::unknown_transaction(unknown)),
+    }
 }

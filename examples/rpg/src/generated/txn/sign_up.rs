@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 3;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x0539_7d59_158c_4c1d;
+pub(super) const SCHEMA: u64 = 0xc681_ce13_4696_1dad;
 
 /// A new player with a first character.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -49,42 +49,43 @@ impl codegen::Transaction for SignUp {
     type Output = Player;
     const NUMBER: u32 = NUMBER;
     const NAME: &'static str = "sign_up";
+    const MODE: codegen::Mode = codegen::Mode::Transaction;
 
-    fn draft(&self, draft: &mut codegen::Draft) -> Result<(), codegen::Fault> {
-        codegen::check(self)?;
-        // Step 0: create Player { … }
-        let key_0 = draft.derived_uuid(0, 0);
-        let payload = Player {
-            id: key_0,
-            username: self.username.clone(),
-            active: true,
-            count: 0,
-        };
-        codegen::check(&payload)?;
-        draft.step(codegen::Spec::create::<Player>().on(&key_0).with(&payload));
-        // Step 1: Player[player.id].add_character()
-        draft.step(codegen::Spec::command::<Player>(player::op::ADD_CHARACTER).on(&key_0));
-        // Step 2: create Character { … }
-        let key_2 = draft.derived_uuid(2, 0);
-        let payload = Character {
-            id: key_2,
-            player: codegen::Ref::new(key_0),
-            fullname: self.fullname.clone(),
-            class: Class::Warrior,
-            active: true,
-            currency: Currency::default(),
-            items: Vec::new(),
-        };
-        codegen::check(&payload)?;
-        draft.step(
-            codegen::Spec::create::<Character>()
-                .on(&key_2)
-                .with(&payload),
-        );
-        // Step 3: what is committed of Player[player.id]
-        draft.step(codegen::Spec::get::<Player>().on(&key_0).kept());
-        draft.answer(codegen::Answer::Step(3));
-        Ok(())
+    fn body(&self, t: &mut codegen::Draft<'_>) -> Result<codegen::Later<Player>, codegen::Fault> {
+        // let player = create Player { username }
+        let player_key = t.derived_uuid();
+        t.step(
+            codegen::Spec::<Player>::create()
+                .on(&player_key)
+                .with(&Player {
+                    id: player_key,
+                    username: self.username.clone(),
+                    active: true,
+                    count: 0,
+                }),
+        )?;
+        // Player[player.id].add_character()
+        t.step(codegen::Spec::<Player>::command(player::op::ADD_CHARACTER).on(&player_key))?;
+        // create Character { player: player.id, fullname }
+        let key = t.derived_uuid();
+        t.step(
+            codegen::Spec::<Character>::create()
+                .on(&key)
+                .with(&Character {
+                    id: key,
+                    player: codegen::Ref::new(player_key),
+                    fullname: self.fullname.clone(),
+                    class: Class::Warrior,
+                    active: true,
+                    currency: Currency::default(),
+                    items: Vec::new(),
+                }),
+        )?;
+        // read Player[player.id] as it is committed
+        let committed: codegen::Later<Player> =
+            t.kept(codegen::Spec::<Player>::get().on(&player_key))?;
+        // return Player[player.id]
+        Ok(committed)
     }
 }
 
@@ -98,6 +99,6 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
         codegen::ParamDesc::new("fullname", "string"),
     ],
     refusals: &["not_active", "too_many_characters"],
-    draft_from_json: codegen::draft_from_json::<SignUp>,
+    from_json: codegen::transaction_from_json::<SignUp>,
     result_to_json: codegen::to_json::<Player>,
 };

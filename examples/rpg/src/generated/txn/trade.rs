@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 2;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xc41b_50fc_f667_fc94;
+pub(super) const SCHEMA: u64 = 0x861b_9446_9f41_8c97;
 
 /// Both sides pay, then both sides are paid; or nobody is.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -65,38 +65,38 @@ impl codegen::Transaction for Trade {
     type Output = ();
     const NUMBER: u32 = NUMBER;
     const NAME: &'static str = "trade";
+    const MODE: codegen::Mode = codegen::Mode::Transaction;
 
-    fn draft(&self, draft: &mut codegen::Draft) -> Result<(), codegen::Fault> {
-        codegen::check(self)?;
-        // require lhs.character != rhs.character
+    fn body(&self, t: &mut codegen::Draft<'_>) -> Result<codegen::Later<()>, codegen::Fault> {
+        // require lhs.character != rhs.character else same_character
         if self.lhs.character == self.rhs.character {
             return Err(TradeRefusal::SameCharacter.into());
         }
-        // Step 0: Character[lhs.character].debit(lhs.currency)
-        draft.step(
-            codegen::Spec::command::<Character>(character::op::DEBIT)
+        // Character[lhs.character].debit(lhs.currency)
+        t.step(
+            codegen::Spec::<Character>::command(character::op::DEBIT)
                 .on(self.lhs.character.key())
                 .with(&self.lhs.currency),
-        );
-        // Step 1: Character[rhs.character].debit(rhs.currency)
-        draft.step(
-            codegen::Spec::command::<Character>(character::op::DEBIT)
+        )?;
+        // Character[rhs.character].debit(rhs.currency)
+        t.step(
+            codegen::Spec::<Character>::command(character::op::DEBIT)
                 .on(self.rhs.character.key())
                 .with(&self.rhs.currency),
-        );
-        // Step 2: Character[lhs.character].credit(rhs.currency)
-        draft.step(
-            codegen::Spec::command::<Character>(character::op::CREDIT)
+        )?;
+        // Character[lhs.character].credit(rhs.currency)
+        t.step(
+            codegen::Spec::<Character>::command(character::op::CREDIT)
                 .on(self.lhs.character.key())
                 .with(&self.rhs.currency),
-        );
-        // Step 3: Character[rhs.character].credit(lhs.currency)
-        draft.step(
-            codegen::Spec::command::<Character>(character::op::CREDIT)
+        )?;
+        // Character[rhs.character].credit(lhs.currency)
+        t.step(
+            codegen::Spec::<Character>::command(character::op::CREDIT)
                 .on(self.rhs.character.key())
                 .with(&self.lhs.currency),
-        );
-        Ok(())
+        )?;
+        Ok(codegen::Later::known(()))
     }
 }
 
@@ -110,6 +110,6 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
         codegen::ParamDesc::new("rhs", "Offer"),
     ],
     refusals: &["same_character", "insufficient_funds"],
-    draft_from_json: codegen::draft_from_json::<Trade>,
+    from_json: codegen::transaction_from_json::<Trade>,
     result_to_json: codegen::to_json::<()>,
 };

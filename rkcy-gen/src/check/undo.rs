@@ -1,0 +1,292 @@
+//! Undo: the command that undoes another (pass 3), and whether all of a saga that may have to be
+//! undone can be (pass 5).
+
+use super::Checker;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::{
+    Block, Command, CommandId, Concern, ConcernId, Field, MessageId, Mode, Payload, Refusals,
+    Statement, Step, StepKind, Transaction, ValueType,
+};
+use crate::syntax::Span;
+use crate::syntax::ast::Ident;
+use crate::syntax::concern as ast;
+
+impl Checker {
+    /// Pass 3: `undo x` on the commands of a concern, once all are known.
+    pub(super) fn undos(&mut self, declared: &ast::Concern, id: ConcernId) {
+        for member in &declared.members {
+            let ast::Member::Command(operation) = member else {
+                continue;
+            };
+            let Some((undo, _)) = &operation.undo else {
+                continue;
+            };
+            let commands = &self.schema.concern(id).commands;
+            let own = commands
+                .iter()
+                .find(|command| command.name == operation.name.text);
+            let Some(own) = own.map(|command| command.id) else {
+                continue;
+            };
+            if let Some(undo) = self.undo_of(own, undo, id) {
+                self.schema.concerns[id.index()].commands[own.index()].undo = Some(undo);
+            }
+        }
+    }
+
+    fn undo_of(&mut self, own: CommandId, undo: &Ident, id: ConcernId) -> Option<CommandId> {
+        let concern = self.schema.concern(id);
+        let text = &undo.text;
+        let Some(other) = concern.commands.iter().find(|it| it.name == *text) else {
+            self.no_such_command(undo, id);
+            return None;
+        };
+        let command = concern.command(own);
+        let wrong = |message: String| Diagnostic::new(Code::WrongUndo, undo.span, message);
+        let finding = if other.id == own {
+            wrong("a command does not undo itself".to_owned())
+                .help("declare another one, with the same payload, that takes back what this does")
+        } else if !same_payload(command, other) {
+            wrong(format!(
+                "`{text}` takes another payload than `{}`",
+                command.name
+            ))
+            .label(other.span, "declared here")
+            .help("what is undone is told by the payload, so both have the same")
+        } else if !matches!(other.refusals, Refusals::Nothing) {
+            wrong(format!("`{text}` can refuse, and then nothing would undo"))
+                .label(other.span, "declared here")
+                .help(format!(
+                    "say that it cannot: `command {text}(…) refuses nothing`"
+                ))
+        } else {
+            return Some(other.id);
+        };
+        self.report(finding);
+        None
+    }
+
+    fn no_such_command(&mut self, undo: &Ident, id: ConcernId) {
+        let text = &undo.text;
+        if self.schema.is_lost(super::schema::Owner::Concern(id), text) {
+            return;
+        }
+        let concern = self.schema.concern(id);
+        let finding = if concern.queries.iter().any(|query| query.name == *text) {
+            Diagnostic::new(
+                Code::WrongUndo,
+                undo.span,
+                format!("`{text}` is a query, which changes nothing"),
+            )
+            .help("name a command that takes back what this one does")
+        } else {
+            let known: Vec<&str> = concern.commands.iter().map(|it| it.name.as_str()).collect();
+            Diagnostic::new(
+                Code::UnknownOperation,
+                undo.span,
+                format!("`{}` has no command `{text}`", concern.name),
+            )
+            .help("declare it, with the same payload and `refuses nothing`")
+            .did_you_mean(undo.span, text, known)
+        };
+        self.report(finding);
+    }
+
+    /// Pass 5: whatever a refusal can come after has an undo.
+    pub(super) fn can_be_undone(&mut self, transaction: &Transaction) {
+        if transaction.mode == Mode::Saga {
+            let constrained = transaction.result.as_ref().is_some_and(|result| {
+                !result.constraints.is_empty() && transaction.body.value.is_some()
+            });
+            let after = constrained.then_some(transaction.span);
+            self.undone_before(transaction, &transaction.body, after, false);
+        }
+    }
+
+    /// Goes through a block from its end. `refusal` is one that can come behind it; gives one that
+    /// can come behind what stands before the block.
+    fn undone_before(
+        &mut self,
+        saga: &Transaction,
+        block: &Block,
+        refusal: Option<Span>,
+        guarded: bool,
+    ) -> Option<Span> {
+        let mut refusal = refusal;
+        for statement in block.statements.iter().rev() {
+            refusal = match statement {
+                Statement::Step(id) => {
+                    let step = saga.step(*id);
+                    if let Some(refusal) = refusal {
+                        self.has_undo(step, refusal);
+                    }
+                    self.can_refuse(step).or(refusal)
+                }
+                // What is known at submission refuses before anything is done.
+                Statement::Call(id) => {
+                    let local = saga.local(*id);
+                    let call = local.call().map(|call| call.span);
+                    call.filter(|_| guarded || !local.needs.is_empty())
+                        .or(refusal)
+                }
+                Statement::Require(require) => {
+                    let is_late = guarded || !saga.known_at_submission(&require.condition);
+                    is_late.then_some(require.span).or(refusal)
+                }
+                Statement::If(branch) => {
+                    let inner = guarded || !saga.known_at_submission(branch.head.expr());
+                    let then = self.undone_before(saga, &branch.then, refusal, inner);
+                    let otherwise = match &branch.otherwise {
+                        Some(block) => self.undone_before(saga, block, refusal, inner),
+                        None => refusal,
+                    };
+                    then.or(otherwise)
+                }
+                Statement::For(turns) => {
+                    let inner = guarded || !saga.known_at_submission(&turns.list);
+                    // What refuses in one turn comes behind all of the turn before.
+                    let again = self.refusal_in(saga, &turns.body, inner).or(refusal);
+                    self.undone_before(saga, &turns.body, again, inner)
+                }
+            };
+        }
+        refusal
+    }
+
+    /// A refusal that can come out of a block.
+    fn refusal_in(&self, saga: &Transaction, block: &Block, guarded: bool) -> Option<Span> {
+        block
+            .statements
+            .iter()
+            .find_map(|statement| match statement {
+                Statement::Step(id) => self.can_refuse(saga.step(*id)),
+                Statement::Call(id) => {
+                    let local = saga.local(*id);
+                    let is_late = guarded || !local.needs.is_empty();
+                    local.call().filter(|_| is_late).map(|call| call.span)
+                }
+                Statement::Require(require) => {
+                    let is_late = guarded || !saga.known_at_submission(&require.condition);
+                    is_late.then_some(require.span)
+                }
+                Statement::If(branch) => {
+                    let inner = guarded || !saga.known_at_submission(branch.head.expr());
+                    let blocks = std::iter::once(&branch.then).chain(&branch.otherwise);
+                    blocks
+                        .into_iter()
+                        .find_map(|block| self.refusal_in(saga, block, inner))
+                }
+                Statement::For(turns) => {
+                    let inner = guarded || !saga.known_at_submission(&turns.list);
+                    self.refusal_in(saga, &turns.body, inner)
+                }
+            })
+    }
+
+    /// Where a step stands, if it can refuse.
+    fn can_refuse(&self, step: &Step) -> Option<Span> {
+        let concern = self.schema.concern(step.concern);
+        let refusals = match &step.kind {
+            StepKind::Command(id, _) => &concern.command(*id).refusals,
+            StepKind::Query(id, _) => &concern.query(*id).refusals,
+            StepKind::Find => return None,
+            _ => return Some(step.span),
+        };
+        (!matches!(refusals, Refusals::Nothing)).then_some(step.span)
+    }
+
+    /// Whether a step that a refusal can come after can be undone.
+    fn has_undo(&mut self, step: &Step, refusal: Span) {
+        let concern = self.schema.concern(step.concern);
+        let (message, help) = match &step.kind {
+            StepKind::Create(_) => return,
+            StepKind::Command(id, _) => {
+                let command = concern.command(*id);
+                match command.undo {
+                    Some(undo) => {
+                        let undo = concern.command(undo).name.clone();
+                        return self.undo_may_break(step, &undo);
+                    }
+                    None => (
+                        format!("nothing undoes `{}`", command.name),
+                        format!(
+                            "say what does: `command {}(…) undo …`; or move the step behind all that can refuse",
+                            command.name
+                        ),
+                    ),
+                }
+            }
+            StepKind::Update(_) | StepKind::Delete | StepKind::Ensure(_) => {
+                let word = step.kind.word();
+                (
+                    format!("nothing undoes `{word}`"),
+                    "move the step behind all that can refuse, or use a command that has an `undo`"
+                        .to_owned(),
+                )
+            }
+            StepKind::Get | StepKind::Find | StepKind::Query(..) | StepKind::Committed => return,
+        };
+        self.report(
+            Diagnostic::new(Code::MissingUndo, step.span, message)
+                .label(refusal, "this can refuse afterwards")
+                .help(help),
+        );
+    }
+
+    /// Others may change an instance before the undo does.
+    fn undo_may_break(&mut self, step: &Step, undo: &str) {
+        let concern = self.schema.concern(step.concern);
+        let Some(field) = constrained_field(concern, &|id| &self.schema.message(id).fields) else {
+            return;
+        };
+        let message = format!("`{undo}` may break the constraint of `{field}` when it undoes this");
+        self.report(
+            Diagnostic::new(Code::UndoMayBreak, step.span, message).help(
+                "others may have changed the instance by then, and an undo that breaks a constraint stops the saga until an operator resumes it: make this the last step, or see to it that the undo always fits",
+            ),
+        );
+    }
+}
+
+fn same_payload(left: &Command, right: &Command) -> bool {
+    match (&left.payload, &right.payload) {
+        (Payload::Empty, Payload::Empty) => true,
+        (Payload::Message(left), Payload::Message(right)) => left == right,
+        (Payload::Fields(left), Payload::Fields(right)) => {
+            let same = left.iter().zip(right);
+            left.len() == right.len()
+                && same
+                    .into_iter()
+                    .all(|(left, right)| left.name == right.name && left.ty == right.ty)
+        }
+        _ => false,
+    }
+}
+
+/// A number or a list that handlers change and whose size is limited, as a path.
+fn constrained_field<'a>(
+    concern: &'a Concern,
+    fields_of: &dyn Fn(MessageId) -> &'a [Field],
+) -> Option<String> {
+    let changes = concern
+        .fields
+        .iter()
+        .filter(|field| !field.immutable && !matches!(field.ty.value, ValueType::Ref(_)));
+    let mut pending: Vec<(String, &Field, usize)> = changes
+        .map(|field| (field.name.clone(), field, 0))
+        .collect();
+    pending.reverse();
+    while let Some((path, field, depth)) = pending.pop() {
+        let limits = &field.constraints;
+        let is_limited = limits.min.is_some() || limits.max.is_some();
+        if is_limited || (field.ty.is_list() && limits.length.is_some()) {
+            return Some(path);
+        }
+        // Deep enough for what people nest, and it ends where messages contain themselves.
+        if let (ValueType::Message(id), true) = (field.ty.value, depth < 8) {
+            let inner = fields_of(id).iter().rev();
+            pending.extend(inner.map(|field| (format!("{path}.{}", field.name), field, depth + 1)));
+        }
+    }
+    None
+}
