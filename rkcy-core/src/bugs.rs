@@ -58,6 +58,38 @@ pub enum Bug {
     AbortKeepsPending,
     /// The handler's context gives the worker's own clock.
     WallClock,
+    /// On an atomic log callers are answered before the append is durable (idea 3).
+    AnsweredBeforeDurable,
+    /// A crash leaves a part of an append to an atomic log (rule 6).
+    TornAppend,
+    /// The changelog is trimmed below what storage has read, not below its snapshot (rule 3).
+    TrimmedAtPosition,
+    /// The command log is trimmed below a record that was applied in part (rule 3).
+    PartlyAppliedTrimmed,
+    /// The logs are trimmed by the newest copy of a database, not by all that may be started from (rule 3).
+    TrimmedBelowCopies,
+    /// An Open of another build counts without the Seal of the build before (rule 5).
+    UnsealedBuild,
+    /// A worker applies records past its own Seal (rule 5).
+    AppliedPastSeal,
+    /// A worker applies what stands before its Open, whichever build that is for (rule 5).
+    ForeignRecordsApplied,
+    /// A record is taken however far its stamp is ahead (rule 6).
+    ClockAheadTaken,
+    /// An id counts as too old after half of the window (rule 8).
+    TooOldTooEarly,
+    /// A queue is full at half of its bound.
+    QueueBoundHalved,
+    /// A queue has no bound.
+    QueueUnbounded,
+    /// Memory for ids has no bound (rule 8).
+    IdsUnbounded,
+    /// Rows in memory have no bound (rule 13).
+    CacheUnbounded,
+    /// A transaction that may wait for ever is refused when it has waited.
+    DeadlineWithoutBudget,
+    /// Rows that the application to come has asked for may be evicted before it runs (rule 4).
+    PinnedEvicted,
     /// A row is deleted although a saga holds it.
     HeldRowDeleted,
     /// A transaction is cancelled by a partition that it has passed, not where it is.
@@ -103,6 +135,22 @@ impl Bug {
         ("stored-before-durable", Bug::StoredBeforeDurable),
         ("abort-keeps-pending", Bug::AbortKeepsPending),
         ("wall-clock", Bug::WallClock),
+        ("answered-before-durable", Bug::AnsweredBeforeDurable),
+        ("torn-append", Bug::TornAppend),
+        ("trimmed-at-position", Bug::TrimmedAtPosition),
+        ("partly-applied-trimmed", Bug::PartlyAppliedTrimmed),
+        ("trimmed-below-copies", Bug::TrimmedBelowCopies),
+        ("unsealed-build", Bug::UnsealedBuild),
+        ("applied-past-seal", Bug::AppliedPastSeal),
+        ("foreign-records-applied", Bug::ForeignRecordsApplied),
+        ("clock-ahead-taken", Bug::ClockAheadTaken),
+        ("too-old-too-early", Bug::TooOldTooEarly),
+        ("queue-bound-halved", Bug::QueueBoundHalved),
+        ("queue-unbounded", Bug::QueueUnbounded),
+        ("ids-unbounded", Bug::IdsUnbounded),
+        ("cache-unbounded", Bug::CacheUnbounded),
+        ("deadline-without-budget", Bug::DeadlineWithoutBudget),
+        ("pinned-evicted", Bug::PinnedEvicted),
         ("held-row-deleted", Bug::HeldRowDeleted),
         ("cancel-where-it-passed", Bug::CancelWhereItPassed),
         ("resume-without-attempt", Bug::ResumeWithoutAttempt),

@@ -28,6 +28,7 @@ use crate::id::{PartitionId, Position, TxnId, Version};
 use crate::key::RowKey;
 use crate::logic::Logic;
 use crate::rows::{Rows, StoredRow};
+use crate::settings::Settings;
 use crate::state::{EntryKey, Known, State};
 use crate::status;
 use crate::txn::{Mode, Outcome, ReplyTo, Txn};
@@ -195,9 +196,9 @@ impl Partition {
         self.queued = 0;
         let scalars = &mut self.state.scalars;
         scalars.clock = scalars.clock.max(input.stamp);
-        scalars.floor = scalars
-            .floor
-            .max(scalars.clock.saturating_sub(scalars.settings.window + 1));
+        let half = u64::from(bugs::on(Bug::TooOldTooEarly));
+        let window = (scalars.settings.window >> half) + 1;
+        scalars.floor = scalars.floor.max(scalars.clock.saturating_sub(window));
 
         let done = if self.is_next(input.number) {
             self.dispatch(input)
@@ -333,7 +334,7 @@ impl Partition {
     /// Whether a new id can be remembered for as long as it must be.
     fn admit(&mut self, id: TxnId) -> Result<(), Fault> {
         let (clock, settings) = (self.state.scalars.clock, &self.state.scalars.settings);
-        let (window, limit) = (settings.window, settings.id_bytes);
+        let window = settings.window;
         let running = self.state.ids.running();
         if running as u64 >= u64::from(settings.running) {
             return Err(Fault::new(
@@ -352,7 +353,21 @@ impl Partition {
                 ),
             ));
         }
-        while self.state.ids.bytes() + crate::settings::Settings::ID_COST > limit {
+        self.make_room(Settings::ID_COST)?;
+        if id.stamp() <= self.state.scalars.floor {
+            return Err(Fault::new(
+                Class::Bound,
+                "too_old",
+                "the id is too old to be known here: whether it ran is unknown",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Forgets ended ids, those with the lowest stamps first, until so many more bytes fit beside the rest.
+    fn make_room(&mut self, bytes: u64) -> Result<(), Fault> {
+        let limit = self.state.scalars.settings.id_bytes;
+        while self.state.ids.bytes() + bytes > limit && !bugs::on(Bug::IdsUnbounded) {
             let Some(oldest) = self.state.ids.oldest_ended() else {
                 return Err(Fault::new(
                     Class::Bound,
@@ -368,13 +383,6 @@ impl Partition {
                 self.state.scalars.floor = self.state.scalars.floor.max(oldest.stamp());
             }
         }
-        if id.stamp() <= self.state.scalars.floor {
-            return Err(Fault::new(
-                Class::Bound,
-                "too_old",
-                "the id is too old to be known here: whether it ran is unknown",
-            ));
-        }
         Ok(())
     }
 
@@ -386,9 +394,7 @@ impl Partition {
         if scalars.epoch.is_some() && open.owner == scalars.owner {
             return;
         }
-        let first = scalars.epoch.is_none();
-        let after_seal = scalars.sealed.is_some() && open.after == scalars.sealed;
-        if first || open.build == scalars.build || after_seal || open.accept_replay {
+        if scalars.admits(open) {
             scalars.epoch = at.offset();
             scalars.owner = open.owner;
             scalars.build = open.build;

@@ -57,6 +57,8 @@ pub struct Settings {
 impl Settings {
     /// What is counted for an id beside its remembered outcome. Bytes.
     pub const ID_COST: u64 = 40;
+    /// What is counted for a caller that asks again while its transaction runs. Bytes.
+    pub const REPLY_COST: u64 = 8;
 }
 
 impl Default for Settings {

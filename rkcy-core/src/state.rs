@@ -4,7 +4,9 @@
 //! entries by which a change record names them; and the memory for ids with its one expiry rule. What
 //! changes it is [`crate::partition`]; what carries it over is [`crate::change`].
 
+use crate::bugs::{self, Bug};
 use crate::fault::Fault;
+use crate::frame::Open;
 use crate::id::{PartitionId, Position, TxnId};
 use crate::key::RowKey;
 use crate::settings::Settings;
@@ -169,7 +171,7 @@ impl Ids {
 }
 
 fn running_cost(asked: &[ReplyTo]) -> u64 {
-    Settings::ID_COST + 8 * asked.len() as u64
+    Settings::ID_COST + Settings::REPLY_COST * asked.len() as u64
 }
 
 fn ended_cost(outcome: &Outcome) -> u64 {
@@ -201,6 +203,20 @@ pub struct Scalars {
     pub settings: Settings,
     /// Rolling digest over what was applied and what came of it.
     pub digest: u64,
+}
+
+impl Scalars {
+    /// Whether an Open of another owner would count now (rule 5): it is of the owner's build, or names the
+    /// last Seal, or accepts the replay.
+    #[must_use]
+    pub fn admits(&self, open: &Open) -> bool {
+        let after_seal = self.sealed.is_some() && open.after == self.sealed;
+        self.epoch.is_none()
+            || open.build == self.build
+            || after_seal
+            || open.accept_replay
+            || bugs::on(Bug::UnsealedBuild)
+    }
 }
 
 impl Wire for Scalars {

@@ -3,6 +3,7 @@
 //! Owns the decision which rows to write, and the position to write with them (rule 3). The driver reads
 //! the changelog, hands records in, and writes each [`Batch`] in one database transaction.
 
+use crate::bugs::{self, Bug};
 use crate::change::{Change, Cursor, Diverged};
 use crate::id::Position;
 use crate::key::RowKey;
@@ -21,6 +22,26 @@ pub struct StoredPosition {
     pub changelog: u64,
     /// Offset of the first chunk of the last snapshot that advanced the position: recovery starts there.
     pub snapshot: Option<u64>,
+}
+
+impl StoredPosition {
+    /// Offsets in the changelog and in the command log from which on records are needed; the least of all
+    /// copies of a database that may be started from is what the log may be trimmed to (rule 3). Neither
+    /// a take-over nor storage reads below: it begins at the snapshot, and a record of several envelopes
+    /// may have been applied in part.
+    #[must_use]
+    pub fn needed(&self) -> (u64, u64) {
+        let snapshot = self.snapshot.unwrap_or(0);
+        let snapshot = if bugs::on(Bug::TrimmedAtPosition) {
+            self.changelog
+        } else {
+            // A record that is not whole yet is read again after a restart.
+            snapshot.min(self.changelog)
+        };
+        let applied = u64::from(bugs::on(Bug::PartlyAppliedTrimmed));
+        let commands = self.position.offset().map_or(0, |offset| offset + applied);
+        (snapshot, commands)
+    }
 }
 
 /// What to write in one database transaction.

@@ -310,7 +310,8 @@ impl Worker {
         self.now = now;
         let window = self.partition.state().scalars.settings.window;
         let live = self.opened.is_some_and(|opened| offset > opened);
-        if live && let Some(ahead) = stamp.checked_sub(now).filter(|ahead| *ahead > window) {
+        let too_far = |ahead: &u64| *ahead > window && !bugs::on(Bug::ClockAheadTaken);
+        if live && let Some(ahead) = stamp.checked_sub(now).filter(too_far) {
             return Err(Stop::ClockAhead {
                 partition: self.config.partition,
                 offset,
@@ -387,6 +388,9 @@ impl Worker {
                 self.next_frame();
                 continue;
             }
+            if !self.is_of_own_build()? {
+                return Ok(Progress::Idle);
+            }
             let index = u32::try_from(self.index).unwrap_or(u32::MAX);
             let source = fed.frame.source;
             let input = Input {
@@ -403,7 +407,7 @@ impl Worker {
                     self.pinned = false;
                 }
                 Err(Halt::Cold(rows)) => {
-                    self.pinned = true;
+                    self.pinned = !bugs::on(Bug::PinnedEvicted);
                     let mut cold: BTreeSet<RowKey> = rows.into_iter().collect();
                     self.add_later_visits(input.envelope, &mut cold);
                     return Ok(self.ask_for(cold));
@@ -478,6 +482,48 @@ impl Worker {
         self.index == 0 && source.first <= applied
     }
 
+    /// Whether what stands before this worker's own Open is its build's to apply; `false` where it cannot be
+    /// told yet (rule 5). Until a Seal it is the owner's build; between a Seal and the next Open that counts,
+    /// that of this Open.
+    fn is_of_own_build(&self) -> Result<bool, Stop> {
+        let state = self.partition.state();
+        let before = |opened: &u64| state.position.offset() < Some(*opened);
+        if self.config.atomic
+            || self.opened.filter(before).is_none()
+            || bugs::on(Bug::ForeignRecordsApplied)
+        {
+            return Ok(true);
+        }
+        let scalars = &state.scalars;
+        let owner = match scalars.epoch.is_some() && scalars.sealed.is_none() {
+            true => Some(scalars.build),
+            false => self.next_owner(),
+        };
+        match owner {
+            None => Ok(false),
+            Some(build) if build == self.config.build => Ok(true),
+            Some(owner) => Err(Stop::ForeignBuild {
+                partition: self.config.partition,
+                owner,
+            }),
+        }
+    }
+
+    /// Build of the next Open in what was fed that will count.
+    fn next_owner(&self) -> Option<u64> {
+        let envelopes = self.inbox.iter().flat_map(|fed| &fed.frame.envelopes);
+        envelopes
+            .filter(|envelope| envelope.head.kind == Kind::Open)
+            .filter_map(|envelope| Body::decode(Kind::Open, envelope.body.clone()).ok())
+            .find_map(|body| match body {
+                Body::Open(open) => {
+                    let counts = self.partition.state().scalars.admits(&open);
+                    counts.then_some(open.build)
+                }
+                _ => None,
+            })
+    }
+
     /// After an Open or a Seal: is this worker still the owner?
     fn check_ownership(&self, at: Position) -> Result<(), Stop> {
         // Before its own Open it applies on behalf of the owners before.
@@ -487,7 +533,7 @@ impl Worker {
         let partition = self.config.partition;
         let scalars = &self.partition.state().scalars;
         if scalars.epoch == Some(opened) {
-            if scalars.sealed.is_some() {
+            if scalars.sealed.is_some() && !bugs::on(Bug::AppliedPastSeal) {
                 return Err(Stop::Sealed { partition, at });
             }
             let ahead = scalars.clock.saturating_sub(self.now);
@@ -547,6 +593,12 @@ impl Worker {
         self.partition.rows_mut().evict(limit, self.stored);
     }
 
+    /// Bound of the rows in memory. Bytes.
+    #[must_use]
+    pub fn cache_bytes(&self) -> usize {
+        self.config.cache_bytes
+    }
+
     /// Rows of one cold read.
     fn load_rows(&self) -> usize {
         let largest = self.partition.state().scalars.settings.row_bytes.max(1);
@@ -583,7 +635,8 @@ impl Worker {
     }
 
     fn is_full(&mut self) -> bool {
-        if self.partition.rows().bytes() <= self.config.cache_bytes {
+        if self.partition.rows().bytes() <= self.config.cache_bytes || bugs::on(Bug::CacheUnbounded)
+        {
             return false;
         }
         self.evict_to(self.config.cache_bytes);
@@ -633,6 +686,12 @@ impl Worker {
         for number in numbers {
             self.unacknowledged.remove(&(to, number));
         }
+    }
+
+    /// Answers that wait to be taken.
+    #[must_use]
+    pub fn replies(&self) -> &[Reply] {
+        &self.replies
     }
 
     /// Answers to submitters.

@@ -105,15 +105,28 @@ struct World {
 impl World {
     /// A worker that has taken over, and whose Open is in the log.
     fn worker(&mut self) -> Result<Worker, Stop> {
+        let mut worker = self.folded(1, Settings::default())?;
+        self.open(&mut worker);
+        Ok(worker)
+    }
+
+    /// The worker's Open is in the log.
+    fn open(&mut self, worker: &mut Worker) {
+        self.commands.push(worker.open());
+        worker.opened(self.commands.len() as u64 - 1);
+    }
+
+    /// A worker of a build that has folded the changelog.
+    fn folded(&mut self, build: u64, settings: Settings) -> Result<Worker, Stop> {
         self.owners += 1;
         let config = Config {
             partition: PARTITION,
             generation: 0,
             owner: self.owners,
-            build: 1,
+            build,
             atomic: false,
             accept_clock: false,
-            settings: Settings::default(),
+            settings,
             cache_bytes: 1 << 20,
             record_bytes: 1 << 20,
         };
@@ -121,10 +134,7 @@ impl World {
         while let Some(record) = get(&self.changes, take_over.next_offset()) {
             take_over.fold(record)?;
         }
-        let mut worker = take_over.finish(Arc::new(Counter))?;
-        self.commands.push(worker.open());
-        worker.opened(self.commands.len() as u64 - 1);
-        Ok(worker)
+        take_over.finish(Arc::new(Counter))
     }
 
     /// Applies up to `limit` envelopes; cold rows are read from the database.
@@ -132,9 +142,7 @@ impl World {
         let mut left = limit;
         while left > 0 {
             let next = worker.next_offset();
-            if worker.inbox_bytes() == 0
-                && let Some(record) = get(&self.commands, next)
-            {
+            if let Some(record) = get(&self.commands, next) {
                 worker.feed(next, 1_000, record, 1_000)?;
             }
             match worker.run(1)? {
@@ -265,6 +273,84 @@ fn order_of_those_who_wait() -> Vec<u64> {
         .collect()
 }
 
+/// A build hands over to the next one by a Seal, but a worker of the old build has folded less, and opens
+/// behind the Open of the new one: what stands between Seal and Open is the new build's to apply.
+fn old_build_behind_a_new_one() -> Result<Position, Stop> {
+    let mut world = World::default();
+    let mut old = world.worker()?;
+    world.submit(&[add(7, 1)]);
+    world.run(&mut old, 100)?;
+    world.changes.extend(old.take_change(false));
+    let mut late = world.folded(1, Settings::default())?;
+    world.commands.extend(old.seal());
+    let sealed = world.commands.len() as u64 - 1;
+    let stopped = world.run(&mut old, 100);
+    assert!(matches!(stopped, Err(Stop::Sealed { .. })), "{stopped:?}");
+    world.changes.extend(old.take_change(true));
+    world.submit(&[add(7, 2)]);
+    let mut new = world.folded(2, Settings::default())?;
+    world.open(&mut new);
+    world.open(&mut late);
+    let stopped = world.run(&mut late, 100);
+    assert!(
+        matches!(stopped, Err(Stop::ForeignBuild { owner: 2, .. })),
+        "{stopped:?}"
+    );
+    world.run(&mut new, 100)?;
+    assert_eq!(new.take_replies().len(), 1);
+    assert!(new.owns());
+    assert_eq!(sealed, 2);
+    Ok(late.partition().state().position)
+}
+
+#[test]
+fn what_stands_behind_a_seal_is_for_the_build_that_opens_next() {
+    assert_eq!(old_build_behind_a_new_one(), Ok(Position::new(2, 0)));
+}
+
+/// Offset of the first command that is needed when storage has the first envelope of record 1.
+fn needed_in_the_middle_of_a_record() -> u64 {
+    let mut world = World::default();
+    let mut worker = world.worker().unwrap();
+    world.submit(&[add(7, 1), add(7, 2)]);
+    while worker.partition().state().position < Position::new(1, 0) {
+        world.run(&mut worker, 1).unwrap();
+    }
+    world.changes.extend(worker.take_change(true));
+    world.store();
+    assert_eq!(world.position.position, Position::new(1, 0));
+    let (changelog, commands) = world.position.needed();
+    assert_eq!(changelog, 0);
+    commands
+}
+
+#[test]
+fn a_record_that_was_applied_in_part_is_needed() {
+    assert_eq!(needed_in_the_middle_of_a_record(), 1);
+}
+
+/// What is remembered of outcomes counts as well: it may be more than an id that runs takes.
+#[test]
+fn outcomes_do_not_take_more_memory_than_ids_may() {
+    let settings = Settings {
+        id_bytes: 4 * Settings::ID_COST,
+        ..Settings::default()
+    };
+    let mut world = World::default();
+    let mut worker = world.folded(1, settings.clone()).unwrap();
+    world.open(&mut worker);
+    let here = |key: &u64| partition_of(CONCERN, &Key::of(key), 2).index == 0;
+    let keys: Vec<u64> = (1..).filter(here).take(5).collect();
+    // Six times one counter: the seventh panics, and what a panic says is longer than a result.
+    let many = (0..12).map(|nth| add(keys[0], nth));
+    world.submit(&many.collect::<Vec<_>>());
+    world.run(&mut worker, 100).unwrap();
+    let ids = &worker.partition().state().ids;
+    assert!(ids.bytes() <= settings.id_bytes, "{} bytes", ids.bytes());
+    let replies = worker.take_replies();
+    assert!(replies.iter().any(|reply| reply.fault().is_some()));
+}
+
 #[test]
 fn who_has_waited_longest_is_served_first() {
     assert_eq!(order_of_those_who_wait(), [2, 3, 4]);
@@ -321,6 +407,14 @@ mod broken {
     fn a_queue_served_from_its_end_is_out_of_order() {
         let order = with(Bug::QueueOrderBroken, order_of_those_who_wait);
         assert_ne!(order, [2, 3, 4]);
+    }
+
+    #[test]
+    fn a_record_applied_in_part_would_be_trimmed() {
+        assert_eq!(
+            with(Bug::PartlyAppliedTrimmed, needed_in_the_middle_of_a_record),
+            2
+        );
     }
 
     #[test]

@@ -16,6 +16,7 @@ const DIRECTED: &[Bug] = &[
     Bug::EvictionByOffset,
     Bug::SnapshotNotRecorded,
     Bug::QueueOrderBroken,
+    Bug::PartlyAppliedTrimmed,
 ];
 
 #[test]

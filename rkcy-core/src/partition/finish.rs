@@ -5,7 +5,7 @@ use crate::bugs::{self, Bug};
 use crate::fault::{Class, Fault};
 use crate::frame::{Body, Finished, Head, Kind, Reply};
 use crate::id::{PartitionId, TxnId};
-use crate::settings::Audit;
+use crate::settings::{Audit, Settings};
 use crate::state::{Known, Lock, Parked};
 use crate::txn::{Outcome, ReplyTo, Txn};
 use bytes::Bytes;
@@ -145,6 +145,9 @@ impl Partition {
             ended => Some(Known::Ended(ended.abridged())),
         };
         self.set_id(id, known);
+        // What is remembered of the outcome may be more than was counted while it ran; those that still
+        // run were admitted, so they fit.
+        let _ = self.make_room(0);
     }
 
     /// Notes who else wants to hear how a running transaction ends.
@@ -155,6 +158,9 @@ impl Partition {
         if asked.len() >= ASKED {
             let message = format!("{ASKED} callers wait for its end already: ask again later");
             let fault = Fault::new(Class::Bound, "asked_too_often", message);
+            return self.answer(reply, id, Outcome::NotTaken(fault));
+        }
+        if let Err(fault) = self.make_room(Settings::REPLY_COST) {
             return self.answer(reply, id, Outcome::NotTaken(fault));
         }
         asked.push(reply);

@@ -157,10 +157,11 @@ impl Partition {
         let queue = self.state.queues.get(&group);
         let length = queue.map_or(0, |queue| queue.len() as u64);
         let limit = self.state.scalars.settings.queue;
+        let halved = u64::from(limit) >> u32::from(bugs::on(Bug::QueueBoundHalved));
         let fits = if txn.turned.is_some() && !bugs::on(Bug::BoundRefusesUndo) {
             // No bound refuses what undoes.
             Ok(())
-        } else if length >= u64::from(limit) {
+        } else if length >= halved && !bugs::on(Bug::QueueUnbounded) {
             let name = self.logic.concern_name(group.concern);
             let message = format!("{limit} visits wait for this {name}: try again later");
             Err(Fault::new(Class::Bound, "queue_full", message))
@@ -446,6 +447,9 @@ impl Partition {
     fn go_on(&mut self, waiting: Waiting) -> Result<(), Halt> {
         let waited = self.state.scalars.clock.saturating_sub(waiting.since);
         let mut txn = waiting.txn;
+        if txn.budget == 0 && bugs::on(Bug::DeadlineWithoutBudget) {
+            txn.budget = 30;
+        }
         if txn.budget != 0 {
             // Who has waited for too long was taken out of the queue before.
             let left = u64::from(txn.budget).saturating_sub(waited).max(1);

@@ -6,7 +6,7 @@ use super::term::{Format, Ink, Term, grouped};
 use crate::simulate::{self, Fault as Injected, Options, Report, Run, Violation, Workload};
 use rkcy_core::fault::{Class, Fault};
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -30,12 +30,15 @@ pub(crate) struct Simulate {
     /// Print what happens, step by step
     #[arg(long, requires = "seed")]
     trace: bool,
-    /// Faults that may happen: all, none, or names
-    #[arg(long, value_name = "all|NAME,…", default_value = "all")]
+    /// Faults that may happen: all, none, or names; `NAME=0.2` says how likely one is once it is drawn
+    #[arg(long, value_name = "all|none|NAME[=P],…", default_value = "all")]
     faults: String,
     /// Transactions of a run
     #[arg(long, value_name = "N", default_value_t = 200)]
     transactions: usize,
+    /// Partitions of each concern
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=64))]
+    partitions: u16,
     /// List the rules of the engine that can be broken on purpose
     #[arg(long)]
     list_bugs: bool,
@@ -89,7 +92,13 @@ impl Simulate {
             many(session, workload, &options, range)
         };
         let seconds = begun.elapsed().as_secs_f64();
-        self.told(session, &report, found.as_ref(), seconds);
+        self.told(
+            session,
+            (workload, &options),
+            &report,
+            found.as_ref(),
+            seconds,
+        );
         Ok(ExitCode::from(u8::from(found.is_some())))
     }
 
@@ -99,23 +108,15 @@ impl Simulate {
                 Fault::new(Class::Invalid, "no_transactions", "at least one").at("transactions"),
             );
         }
-        let faults: BTreeSet<Injected> = match self.faults.as_str() {
-            "all" => Injected::ALL.iter().map(|(_, fault)| *fault).collect(),
-            "none" => BTreeSet::new(),
-            names => names
-                .split(',')
-                .map(|name| {
-                    Injected::by_name(name.trim()).ok_or_else(|| {
-                        let known: Vec<&str> =
-                            Injected::ALL.iter().map(|(name, _)| *name).collect();
-                        args::unknown("fault", name, &known).at("faults")
-                    })
-                })
-                .collect::<Result<_, Fault>>()?,
+        let faults = match self.faults.as_str() {
+            "all" => Injected::all(),
+            "none" => BTreeMap::new(),
+            names => names.split(',').map(fault).collect::<Result<_, Fault>>()?,
         };
         Ok(Options {
             transactions: self.transactions,
             faults,
+            partitions: self.partitions,
             #[cfg(feature = "seeded-bugs")]
             bug: self.bug.as_deref().map(bug).transpose()?,
         })
@@ -128,12 +129,19 @@ impl Simulate {
     fn told(
         &self,
         session: &Session,
+        (workload, options): (&dyn Workload, &Options),
         report: &Report,
         found: Option<&(u64, Violation)>,
         seconds: f64,
     ) {
         let (term, name) = (session.term, session.platform.desc.name);
-        let replay = found.map(|(seed, _)| self.replay(name, *seed));
+        let replay = found.map(|(seed, _)| {
+            let breaks = |options: &Options| {
+                let run = one(session, workload, options, *seed, false);
+                run.violation.is_some()
+            };
+            self.replay(name, *seed, &simulate::shrink(options, breaks))
+        });
         if term.format == Format::Json {
             term.print_json(&json!({
                 "runs": report.runs,
@@ -154,11 +162,13 @@ impl Simulate {
             .map(|(what, count)| format!("{what} {}", grouped(*count)))
             .collect();
         term.print(&format!(
-            "{} seeds, {} transactions, {} faults, {} checks in {seconds:.1} s",
+            "{} seeds, {} transactions, {} faults, {} checks in {seconds:.1} s, at rest after {} % \
+             of the rounds allowed",
             grouped(report.runs),
             grouped(report.transactions),
             grouped(report.faults),
-            grouped(report.checks)
+            grouped(report.checks),
+            report.rounds
         ));
         term.print(&term.paint(Ink::Faint, &wrap(&counts)));
         match (found, replay) {
@@ -171,19 +181,57 @@ impl Simulate {
         }
     }
 
-    /// The command that shows the run in which something broke.
-    fn replay(&self, name: &str, seed: u64) -> String {
+    /// The command that shows a run in which something broke.
+    fn replay(&self, name: &str, seed: u64, options: &Options) -> String {
         let mut command = format!("{name} simulate --seed {seed} --trace");
-        if self.faults != "all" {
-            command += &format!(" --faults {}", self.faults);
+        let usual = Options::default();
+        if options.faults != usual.faults {
+            command += &format!(" --faults {}", names(&options.faults));
         }
-        if self.transactions != Options::default().transactions {
-            command += &format!(" --transactions {}", self.transactions);
+        if options.transactions != usual.transactions {
+            command += &format!(" --transactions {}", options.transactions);
+        }
+        if options.partitions != usual.partitions {
+            command += &format!(" --partitions {}", options.partitions);
         }
         if let Some(bug) = &self.bug {
             command += &format!(" --bug {bug}");
         }
         command
+    }
+}
+
+/// Faults as the command line takes them.
+fn names(faults: &BTreeMap<Injected, f64>) -> String {
+    let name = |(fault, likelihood): (&Injected, &f64)| match *likelihood == fault.usual() {
+        true => fault.name().to_owned(),
+        false => format!("{}={likelihood}", fault.name()),
+    };
+    match faults.is_empty() {
+        true => "none".to_owned(),
+        false => faults.iter().map(name).collect::<Vec<_>>().join(","),
+    }
+}
+
+/// A fault by its name, with how likely it is.
+fn fault(text: &str) -> Result<(Injected, f64), Fault> {
+    let (name, likelihood) = match text.trim().split_once('=') {
+        Some((name, likelihood)) => (name, Some(likelihood)),
+        None => (text.trim(), None),
+    };
+    let fault = Injected::by_name(name).ok_or_else(|| {
+        let known: Vec<&str> = Injected::ALL.iter().map(|(name, _)| *name).collect();
+        args::unknown("fault", name, &known).at("faults")
+    })?;
+    let Some(likelihood) = likelihood else {
+        return Ok((fault, fault.usual()));
+    };
+    match likelihood.parse::<f64>().ok() {
+        Some(likelihood) if (0.0..=1.0).contains(&likelihood) => Ok((fault, likelihood)),
+        _ => {
+            let message = format!("`{likelihood}` is no number from 0 to 1");
+            Err(Fault::new(Class::Invalid, "not_a_likelihood", message).at("faults"))
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 //! worker thread, `storage` from the changelog to the database, `running` all of them together.
 
 pub(crate) mod answers;
+pub(crate) mod batch;
 pub(crate) mod process;
 pub(crate) mod running;
 pub(crate) mod storage;

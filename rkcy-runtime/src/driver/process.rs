@@ -4,9 +4,9 @@
 //! that is durable. A thread owns its partitions; nothing on this path is shared or locked.
 
 use super::answers::Answers;
+use super::batch::{self, Cut};
 use crate::log::{Clock, Done, Log, LogError, StreamId};
 use crate::store::{Loaded, Store, StoreError};
-use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
 use rkcy_core::frame::{Body, Envelope, Frame, Kind, Reply};
 use rkcy_core::id::{PartitionId, Position};
@@ -331,51 +331,32 @@ impl Process {
     /// Appends effects and change record in one, and answers when they are durable.
     fn append(&mut self, nth: usize) {
         let slot = &mut self.slots[nth];
-        let replies = slot.worker.take_replies();
-        let frames = slot.worker.take_frames();
-        let quiet = slot.in_flight.load(Ordering::Acquire) == 0;
-        if frames.is_empty()
-            && !slot.finished
-            && !slot.worker.has_changes()
-            && (quiet || replies.is_empty())
-        {
-            // Reads of what is durable already.
-            replies
-                .into_iter()
-                .for_each(|reply| self.answers.give(reply));
-            return;
-        }
         let limit = SNAPSHOT_BYTES.max(SNAPSHOT_FACTOR * slot.snapshot_bytes);
-        let snapshot = slot.finished || slot.change_bytes >= limit;
-        let changes = slot.worker.take_change(snapshot);
-        let bytes = changes.iter().map(Bytes::len).sum();
-        if snapshot {
-            (slot.snapshot_bytes, slot.change_bytes) = (bytes, 0);
-        } else {
-            slot.change_bytes += bytes;
-        }
-        let own = StreamId::changes(slot.id);
-        let mut batch: Vec<_> = frames
-            .into_iter()
-            .map(|frame| (StreamId::commands(frame.to), frame.frame))
-            .collect();
-        batch.extend(changes.into_iter().map(|change| (own, change)));
-        if batch.is_empty() {
-            replies
-                .into_iter()
-                .for_each(|reply| self.answers.give(reply));
+        let cut = Cut {
+            quiet: slot.in_flight.load(Ordering::Acquire) == 0,
+            last: slot.finished,
+            snapshot: slot.change_bytes >= limit,
+            limit: APPEND_BYTES,
+        };
+        let mut batch = batch::cut(&mut slot.worker, cut);
+        let answers = batch.answers.into_iter();
+        answers.for_each(|reply| self.answers.give(reply));
+        let Some(last) = batch.appends.pop() else {
             return;
+        };
+        if cut.snapshot || cut.last {
+            (slot.snapshot_bytes, slot.change_bytes) = (batch.change_bytes, 0);
+        } else {
+            slot.change_bytes += batch.change_bytes;
         }
         slot.in_flight.fetch_add(1, Ordering::AcqRel);
         let done = Durable {
             in_flight: Arc::clone(&slot.in_flight),
             answers: Arc::clone(&self.answers),
-            replies,
+            replies: batch.waiting,
             sender: self.sender.clone(),
         };
-        let mut parts = split(batch);
-        let last = parts.pop().unwrap_or_default();
-        for part in parts {
+        for part in batch.appends {
             self.log.append(part, self.or_report());
         }
         self.log
@@ -398,24 +379,6 @@ impl Process {
             let _ = sender.send(Event::Loaded(id, loaded));
         });
     }
-}
-
-/// Cuts a batch that is too large for one append. The change record counts with its last chunk, which
-/// comes last: until that is durable nothing has happened, and what was sent before is sent again under
-/// the same numbers.
-fn split(batch: Vec<(StreamId, Bytes)>) -> Vec<Vec<(StreamId, Bytes)>> {
-    let (mut parts, mut bytes) = (vec![Vec::new()], 0);
-    for record in batch {
-        if bytes > 0 && bytes + record.1.len() > APPEND_BYTES {
-            parts.push(Vec::new());
-            bytes = 0;
-        }
-        bytes += record.1.len();
-        if let Some(part) = parts.last_mut() {
-            part.push(record);
-        }
-    }
-    parts
 }
 
 /// What follows when a batch is durable.

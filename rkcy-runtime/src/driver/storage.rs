@@ -158,14 +158,9 @@ impl StorageTask {
         self.written[nth] = Instant::now();
         self.rows.fetch_add(rows, Ordering::Relaxed);
         let _ = worker.send(Event::Stored(id, new.position));
-        if let Some(snapshot) = new.snapshot {
-            // A record that is not whole yet is read again after a restart.
-            self.log
-                .trim(StreamId::changes(id), snapshot.min(new.changelog))?;
-        }
-        if let Some(offset) = new.position.offset() {
-            self.log.trim(StreamId::commands(id), offset)?;
-        }
+        let (changelog, commands) = new.needed();
+        self.log.trim(StreamId::changes(id), changelog)?;
+        self.log.trim(StreamId::commands(id), commands)?;
         Ok(())
     }
 }

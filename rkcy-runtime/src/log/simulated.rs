@@ -58,6 +58,11 @@ impl Stream {
         self.durable = self.end();
     }
 
+    /// The next `records` that are not durable become so.
+    pub fn sync_next(&mut self, records: u64) {
+        self.durable = (self.durable + records).min(self.end());
+    }
+
     /// What is not durable is gone.
     pub fn lose_power(&mut self) {
         while self.end() > self.durable {

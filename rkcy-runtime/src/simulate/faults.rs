@@ -1,5 +1,7 @@
 //! The faults that a simulated cluster suffers, by name.
 
+use std::collections::BTreeMap;
+
 /// Something that goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
@@ -32,6 +34,8 @@ pub enum Fault {
     Eviction,
     /// Storage dies and goes on from its position.
     StorageCrash,
+    /// A newer build takes over, partition by partition, when the older one has sealed; some do not wait.
+    Deploy,
 }
 
 impl Fault {
@@ -51,7 +55,39 @@ impl Fault {
         ("unreadable", Fault::Unreadable),
         ("eviction", Fault::Eviction),
         ("storage-crash", Fault::StorageCrash),
+        ("deploy", Fault::Deploy),
     ];
+
+    /// How likely it is once it is drawn, unless the caller says otherwise: some end everything, some are
+    /// part of every day.
+    #[must_use]
+    pub fn usual(self) -> f64 {
+        match self {
+            Fault::PowerLoss => 0.03,
+            Fault::Failover => 0.05,
+            Fault::Deploy | Fault::ClockJump => 0.1,
+            Fault::Crash | Fault::LostSend => 0.25,
+            Fault::Unreadable => 0.02,
+            Fault::StaleReplica => 0.3,
+            Fault::SlowChannel | Fault::SlowLoad => 0.5,
+            _ => 1.0,
+        }
+    }
+
+    /// The share of the runs in which it happens. What turns a whole run upside down hides what else is
+    /// wrong in it.
+    pub(super) fn share(self) -> f64 {
+        match self {
+            Fault::Crash | Fault::Eviction => 1.0,
+            Fault::ClockJump | Fault::Deploy => 0.2,
+            _ => 0.6,
+        }
+    }
+
+    /// Whether it can happen where one process does all on one atomic log.
+    pub(super) fn is_of_one_process(self) -> bool {
+        !matches!(self, Fault::Leftover | Fault::LostSend | Fault::SlowChannel)
+    }
 
     /// Whether it is a way in which other things happen, not something that happens at a moment.
     pub(super) fn is_passive(self) -> bool {
@@ -59,6 +95,13 @@ impl Fault {
             self,
             Fault::SlowChannel | Fault::StaleReplica | Fault::SlowLoad | Fault::Unreadable
         )
+    }
+
+    /// Every fault, as likely as it usually is.
+    #[must_use]
+    pub fn all() -> BTreeMap<Fault, f64> {
+        let faults = Fault::ALL.iter().map(|(_, fault)| *fault);
+        faults.map(|fault| (fault, fault.usual())).collect()
     }
 
     /// Its name.

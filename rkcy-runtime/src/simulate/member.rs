@@ -1,29 +1,24 @@
 //! A simulated worker: the engine's own [`Worker`] with queues for what it has sent.
 
-use super::observe::{Observer, Violation};
-use crate::log::simulated::Stream;
+use super::logs::Logs;
+use super::observe::{Applied, Observer, Violation};
+use super::rules::Measures;
+use crate::driver::batch::{self, Batch, Cut};
+use crate::log::{StreamId, StreamKind};
 use bytes::Bytes;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rkcy_core::bugs::{self, Bug};
+use rkcy_core::frame::Reply;
 use rkcy_core::id::{PartitionId, Position};
 use rkcy_core::key::RowKey;
 use rkcy_core::logic::Logic;
 use rkcy_core::rows::StoredRow;
-use rkcy_core::settings::Settings;
 use rkcy_core::storage::StoredPosition;
 use rkcy_core::worker::{Config, Outgoing, Progress, Stop, TakeOver, Worker};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-
-/// Where a packet goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Target {
-    Commands(PartitionId),
-    /// The changelog of the sender.
-    Changes,
-}
 
 /// Something sent that has not arrived.
 #[derive(Debug)]
@@ -39,61 +34,104 @@ enum PacketKind {
     Change,
 }
 
-/// What came of letting a worker work.
-#[derive(Debug, Default)]
-pub(super) struct Worked {
-    pub(super) progress: bool,
-    pub(super) cold: Option<Vec<RowKey>>,
-    pub(super) stopped: bool,
-    /// The partition's clock, or that of a record, is too far ahead.
-    pub(super) refused: bool,
+/// How a round of work ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// It goes on.
+    Working,
+    /// It asks the database for these rows.
+    Cold(Vec<RowKey>),
+    /// It stops: another has taken over.
+    Overtaken,
+    /// It stops: what it would apply is for this other build.
+    Foreign(u64),
+    /// It has applied its own Seal.
+    Sealed,
+    /// It stops at a record that is stamped too far ahead of its own clock.
+    ClockAhead,
+    /// It stops since the partition's clock is too far ahead of its own; the next one is to accept its own.
+    ClockRefused,
+}
+
+/// What a round of work may do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Round {
+    /// Records to feed.
+    pub(super) feed: usize,
+    /// Envelopes to apply.
+    pub(super) envelopes: usize,
+    /// Envelopes to apply in one call of the engine.
+    pub(super) at_a_time: usize,
+    /// The worker's own clock.
+    pub(super) now: u64,
+}
+
+/// An append that is not durable, with the answers that wait for it.
+#[derive(Debug)]
+struct OnItsWay {
+    append: u64,
+    answers: Vec<Reply>,
 }
 
 /// A living worker.
 pub(super) struct Member {
     pub(super) partition: PartitionId,
     pub(super) serial: u64,
+    pub(super) build: u64,
     pub(super) worker: Worker,
-    queues: BTreeMap<Target, VecDeque<Packet>>,
+    queues: BTreeMap<StreamId, VecDeque<Packet>>,
     /// Landed and not durable: target, offset, numbers; no numbers for its Open.
     landed: Vec<(PartitionId, u64, Option<RangeInclusive<u64>>)>,
-    opened: bool,
+    opened: Option<u64>,
     load: Option<(Position, Vec<(RowKey, StoredRow)>)>,
+    measures: Measures,
+    /// Answers in the worker that the observer has seen.
+    decided: usize,
+    atomic: bool,
+    on_their_way: VecDeque<OnItsWay>,
+    /// Applied its own Seal, on an atomic log; it is gone when its last append is durable.
+    pub(super) sealed: bool,
 }
 
 impl Member {
     /// Folds the changelog as it stands, and sends an Open.
     pub(super) fn take_over(
-        partition: PartitionId,
-        serial: u64,
-        (settings, accept_clock): (Settings, bool),
+        config: Config,
         stored: StoredPosition,
-        changes: &Stream,
+        logs: &Logs,
         logic: Arc<dyn Logic>,
         observer: &mut Observer,
     ) -> Result<Member, Violation> {
-        let config = Config {
-            partition,
-            generation: 0,
-            owner: serial,
-            build: 1,
-            atomic: false,
-            accept_clock,
-            settings,
-            cache_bytes: 1 << 20,
-            // Small, so that records come in chunks.
-            record_bytes: 3_000,
-        };
-        let stop = |stop: Stop| Violation(format!("take-over by worker {serial}: {stop}"));
+        let (partition, serial, build) = (config.partition, config.owner, config.build);
+        let broken = |what: String| Violation(format!("take-over by worker {serial}: {what}"));
+        let (changes, atomic) = (logs.stream(StreamId::changes(partition)), config.atomic);
         let mut take_over = TakeOver::new(config, stored);
-        while let Some((_, bytes)) = changes.get(take_over.next_offset(), true) {
-            take_over.fold(bytes).map_err(stop)?;
+        if take_over.next_offset() < changes.start() {
+            let needed = take_over.next_offset();
+            return Err(broken(format!(
+                "change record {needed} of {partition} is needed and was trimmed"
+            )));
         }
-        let worker = take_over.finish(logic).map_err(stop)?;
+        while let Some((_, bytes)) = changes.get(take_over.next_offset(), true) {
+            take_over
+                .fold(bytes)
+                .map_err(|stop| broken(stop.to_string()))?;
+        }
+        let worker = take_over
+            .finish(logic)
+            .map_err(|stop| broken(stop.to_string()))?;
+        if worker.next_offset() < logs.stream(StreamId::commands(partition)).start() {
+            let needed = worker.next_offset();
+            return Err(broken(format!(
+                "command {needed} of {partition} is needed and was trimmed"
+            )));
+        }
         let at = worker.partition().state().position;
+        let words = observer.words;
         observer.note(|| {
             format!(
-                "worker {serial} takes over {partition} at {at}, storage has {}",
+                "worker {serial} takes over {} at {at}, storage has {}",
+                words.partition(partition),
                 stored.position
             )
         });
@@ -102,192 +140,301 @@ impl Member {
             bytes: worker.open(),
             kind: PacketKind::Open,
         };
+        if atomic {
+            observer.count("on an atomic log");
+        }
         Ok(Member {
             partition,
             serial,
+            build,
+            measures: Measures::of(worker.partition().state()),
             worker,
-            queues: BTreeMap::from([(Target::Commands(partition), VecDeque::from([open]))]),
+            queues: BTreeMap::from([(StreamId::commands(partition), VecDeque::from([open]))]),
             landed: Vec::new(),
-            opened: false,
+            opened: None,
             load: None,
+            decided: 0,
+            atomic,
+            on_their_way: VecDeque::new(),
+            sealed: false,
         })
     }
 
-    /// Feeds a few records and applies a few envelopes, one by one.
+    /// Whether a worker of this build must wait: another build owns the partition and has not sealed it.
+    pub(super) fn must_wait(&self) -> bool {
+        let scalars = &self.worker.partition().state().scalars;
+        scalars.epoch.is_some() && scalars.build != self.build && scalars.sealed.is_none()
+    }
+
+    /// Feeds a few records and applies a few envelopes.
     pub(super) fn work(
         &mut self,
-        commands: &Stream,
-        durable_only: bool,
-        feed: usize,
-        limit: usize,
-        now: u64,
+        logs: &Logs,
+        round: Round,
         observer: &mut Observer,
-    ) -> Result<Worked, Violation> {
-        let mut worked = Worked::default();
-        if !self.opened {
-            return Ok(worked);
+    ) -> Result<(Ended, bool), Violation> {
+        let mut progress = false;
+        if self.opened.is_none() || self.sealed {
+            return Ok((Ended::Working, false));
         }
-        for _ in 0..feed {
+        let commands = logs.stream(StreamId::commands(self.partition));
+        if self.worker.next_offset() < commands.start() {
+            // Storage has what it was to apply: another worker has gone further.
+            return Ok((Ended::Overtaken, true));
+        }
+        let durable_only = !bugs::on(Bug::AppliedBeforeDurable);
+        for _ in 0..round.feed {
             let offset = self.worker.next_offset();
             let Some((stamp, bytes)) = commands.get(offset, durable_only) else {
                 break;
             };
-            match self.worker.feed(offset, stamp, bytes, now) {
-                Ok(()) => {}
-                Err(Stop::ClockAhead { .. }) => {
-                    observer.count("clock ahead");
-                    worked.stopped = true;
-                    return Ok(worked);
+            match self.worker.feed(offset, stamp, bytes, round.now) {
+                Ok(()) if observer.rules.may_be_taken(stamp, round.now) => {}
+                // What stands before its own Open may be of a clock that was wrong.
+                Ok(()) if Some(offset) <= self.opened => {}
+                Ok(()) => {
+                    return Err(Violation(format!(
+                        "{}: a record is taken that is stamped {} ms ahead",
+                        self.partition,
+                        stamp - round.now
+                    )));
+                }
+                Err(Stop::ClockAhead { .. }) if observer.rules.may_stop_for(stamp, round.now) => {
+                    return Ok((Ended::ClockAhead, true));
                 }
                 Err(stop) => return Err(Violation(stop.to_string())),
             }
-            worked.progress = true;
+            progress = true;
         }
-        for _ in 0..limit {
+        let mut left = round.envelopes;
+        while left > 0 {
+            let at_a_time = round.at_a_time.min(left);
+            left -= at_a_time;
             let before = self.worker.partition().state().position;
-            let result = self.worker.run(1);
-            let after = self.worker.partition().state().position;
-            if after != before {
-                worked.progress = true;
-                let digest = self.worker.partition().state().scalars.digest;
-                observer.applied(self.partition, self.serial, after, digest)?;
-                let replies = self.worker.take_replies();
-                observer.replies(self.partition, after, replies)?;
+            let result = self.worker.run(at_a_time);
+            if self.worker.partition().state().position != before {
+                progress = true;
+                self.observe(observer)?;
             }
             match result {
                 Ok(Progress::More) => {}
-                Ok(Progress::Idle | Progress::Full) => break,
+                Ok(Progress::Idle) => {
+                    self.check_cache(observer)?;
+                    break;
+                }
+                Ok(Progress::Full) => {
+                    observer.count("cache full");
+                    break;
+                }
                 Ok(Progress::Cold(rows)) => {
-                    worked.cold = self.load.is_none().then_some(rows);
-                    break;
+                    let ended = match self.load.is_none() {
+                        true => Ended::Cold(rows),
+                        false => Ended::Working,
+                    };
+                    return Ok((ended, progress));
                 }
-                Err(Stop::Overtaken { .. }) => {
-                    observer.count("overtaken");
-                    worked.stopped = true;
-                    break;
+                Err(Stop::Overtaken { .. }) => return Ok((Ended::Overtaken, progress)),
+                Err(Stop::ForeignBuild { owner, .. }) => {
+                    return Ok((Ended::Foreign(owner), progress));
                 }
-                Err(Stop::ClockRefused { .. }) => {
-                    observer.count("clock refused");
-                    (worked.stopped, worked.refused) = (true, true);
-                    break;
-                }
-                Err(Stop::Sealed { .. }) => {
-                    self.send_frames(observer);
-                    self.write_change(true, observer);
-                    worked.stopped = true;
-                    break;
-                }
+                Err(Stop::Sealed { .. }) => return Ok((Ended::Sealed, progress)),
+                Err(Stop::ClockRefused { .. }) => return Ok((Ended::ClockRefused, progress)),
                 Err(stop) => return Err(Violation(stop.to_string())),
             }
         }
-        Ok(worked)
+        Ok((Ended::Working, progress))
     }
+
+    /// Shows what was applied to the observer.
+    fn observe(&mut self, observer: &mut Observer) -> Result<(), Violation> {
+        let state = self.worker.partition().state();
+        let before = std::mem::take(&mut self.measures);
+        self.measures = observer.rules.check(self.partition, &before, state)?;
+        let applied = Applied {
+            partition: self.partition,
+            serial: self.serial,
+            build: self.build,
+            at: state.position,
+            digest: state.scalars.digest,
+        };
+        observer.applied(&applied)?;
+        for reply in &self.worker.replies()[self.decided..] {
+            observer.decided(reply, (self.partition, &before, state))?;
+        }
+        self.decided = self.worker.replies().len();
+        if !self.atomic {
+            // What is applied is durable, so answers are due at once.
+            let replies = self.worker.take_replies();
+            self.decided = 0;
+            self.told(observer, replies);
+        }
+        Ok(())
+    }
+
+    fn told(&mut self, observer: &mut Observer, replies: Vec<Reply>) {
+        for reply in replies {
+            observer.told(self.partition, reply);
+        }
+    }
+
+    /// With nothing to apply, what is in memory is within its bound.
+    fn check_cache(&self, observer: &mut Observer) -> Result<(), Violation> {
+        observer.checks += 1;
+        let (bytes, bound) = (
+            self.worker.partition().rows().bytes(),
+            self.worker.cache_bytes(),
+        );
+        match bytes <= bound + bound / 4 {
+            true => Ok(()),
+            false => Err(Violation(format!(
+                "{}: rows take {bytes} bytes of memory, {bound} are allowed",
+                self.partition
+            ))),
+        }
+    }
+
+    // ---- logs of a cluster
 
     /// Puts what is to be sent into the queues, one frame per target.
     pub(super) fn send_frames(&mut self, observer: &mut Observer) {
         for Outgoing { to, numbers, frame } in self.worker.take_frames() {
+            let words = observer.words;
             observer.note(|| {
-                format!(
-                    "worker {} of {} sends {numbers:?} to {to}",
-                    self.serial, self.partition
-                )
+                let (of, to) = (words.partition(self.partition), words.partition(to));
+                format!("worker {} of {of} sends {numbers:?} to {to}", self.serial)
             });
-            let packet = Packet {
-                bytes: frame,
-                kind: PacketKind::Frame(numbers),
-            };
-            self.queues
-                .entry(Target::Commands(to))
-                .or_default()
-                .push_back(packet);
+            let kind = PacketKind::Frame(numbers);
+            self.push(StreamId::commands(to), frame, kind);
         }
     }
 
     /// Writes a change record.
     pub(super) fn write_change(&mut self, snapshot: bool, observer: &mut Observer) {
         for bytes in self.worker.take_change(snapshot) {
-            observer.count(if snapshot {
-                "snapshot chunks"
-            } else {
-                "change records"
+            observer.count(match snapshot {
+                true => "snapshot chunks",
+                false => "change records",
             });
-            let packet = Packet {
-                bytes,
-                kind: PacketKind::Change,
-            };
-            self.queues
-                .entry(Target::Changes)
-                .or_default()
-                .push_back(packet);
+            let own = StreamId::changes(self.partition);
+            self.push(own, bytes, PacketKind::Change);
         }
     }
 
+    /// Sends all that there is.
+    pub(super) fn send_all(&mut self, observer: &mut Observer) {
+        if !self.atomic {
+            self.send_frames(observer);
+            self.write_change(false, observer);
+        }
+    }
+
+    fn push(&mut self, to: StreamId, bytes: Bytes, kind: PacketKind) {
+        let queue = self.queues.entry(to).or_default();
+        queue.push_back(Packet { bytes, kind });
+    }
+
     /// Queues that hold something.
-    pub(super) fn targets(&self) -> impl Iterator<Item = Target> {
-        self.queues
-            .iter()
+    pub(super) fn targets(&self) -> impl Iterator<Item = StreamId> {
+        (self.queues.iter())
             .filter(|(_, queue)| !queue.is_empty())
             .map(|(target, _)| *target)
     }
 
-    pub(super) fn has_queue(&self, target: Target) -> bool {
-        self.queues
-            .get(&target)
-            .is_some_and(|queue| !queue.is_empty())
+    pub(super) fn has_queue(&self, target: StreamId) -> bool {
+        let queue = self.queues.get(&target);
+        queue.is_some_and(|queue| !queue.is_empty())
     }
 
     /// One of the queues that hold something; by preference one in which something follows the head.
     pub(super) fn any_queue(&mut self, rng: &mut ChaCha8Rng) -> Option<&mut VecDeque<Packet>> {
         let longest = self.queues.values().map(VecDeque::len).max()?;
-        let least = longest.min(rng.random_range(1..3));
-        let count = self
-            .queues
-            .values()
-            .filter(|queue| queue.len() >= least.max(1))
-            .count();
-        let nth = if count == 0 {
+        let least = longest.min(rng.random_range(1..3)).max(1);
+        let long = |queue: &&VecDeque<Packet>| queue.len() >= least;
+        let count = self.queues.values().filter(long).count();
+        if count == 0 {
             return None;
-        } else {
-            rng.random_range(0..count)
-        };
-        self.queues
+        }
+        let nth = rng.random_range(0..count);
+        let mut queues = self
+            .queues
             .values_mut()
-            .filter(|queue| queue.len() >= least.max(1))
-            .nth(nth)
+            .filter(|queue| queue.len() >= least);
+        queues.nth(nth)
     }
 
-    pub(super) fn pop(&mut self, target: Target) -> Option<Packet> {
+    pub(super) fn pop(&mut self, target: StreamId) -> Option<Packet> {
         self.queues.get_mut(&target)?.pop_front()
     }
 
     /// A packet has arrived at `offset`; it is not durable yet.
-    pub(super) fn landed(&mut self, target: Target, offset: u64, packet: Packet) {
-        let Target::Commands(to) = target else { return };
+    pub(super) fn landed(&mut self, target: StreamId, offset: u64, packet: Packet) {
+        if target.kind != StreamKind::Commands {
+            return;
+        }
         match packet.kind {
-            PacketKind::Open => self.landed.push((to, offset, None)),
-            PacketKind::Frame(numbers) => self.landed.push((to, offset, Some(numbers))),
+            PacketKind::Open => self.landed.push((target.partition, offset, None)),
+            PacketKind::Frame(numbers) => {
+                let landed = (target.partition, offset, Some(numbers));
+                self.landed.push(landed);
+            }
             PacketKind::Change => {}
         }
     }
 
     /// Hears of everything that has become durable.
-    pub(super) fn acknowledge(&mut self, durable_end: impl Fn(PartitionId) -> u64) {
+    pub(super) fn acknowledge(&mut self, logs: &Logs, observer: &mut Observer) {
         let worker = &mut self.worker;
         let opened = &mut self.opened;
         self.landed.retain(|(to, offset, numbers)| {
             let early = numbers.is_some() && bugs::on(Bug::AcknowledgedBeforeDurable);
-            let durable = early || *offset < durable_end(*to);
+            let stream = logs.stream(StreamId::commands(*to));
+            let durable = early || *offset < stream.durable_end();
             match numbers {
                 _ if !durable => {}
                 Some(numbers) => worker.acknowledged(*to, numbers.clone()),
                 None => {
                     worker.opened(*offset);
-                    *opened = true;
+                    *opened = Some(*offset);
                 }
             }
             !durable
         });
+        let durable = |first: &OnItsWay| logs.is_durable(first.append);
+        while self.on_their_way.front().is_some_and(durable) {
+            if let Some(done) = self.on_their_way.pop_front() {
+                self.told(observer, done.answers);
+            }
+        }
     }
+
+    // ---- an atomic log
+
+    /// Takes what one round has to append; the answers that need not wait are given.
+    pub(super) fn cut(&mut self, snapshot: bool, limit: usize, observer: &mut Observer) -> Batch {
+        let cut = Cut {
+            quiet: self.on_their_way.is_empty(),
+            last: self.sealed,
+            snapshot,
+            limit,
+        };
+        let mut batch = batch::cut(&mut self.worker, cut);
+        self.decided = 0;
+        let answers = std::mem::take(&mut batch.answers);
+        self.told(observer, answers);
+        batch
+    }
+
+    /// Its last batch was appended; these answers wait until it is durable.
+    pub(super) fn appended(&mut self, append: u64, answers: Vec<Reply>) {
+        self.on_their_way.push_back(OnItsWay { append, answers });
+    }
+
+    /// Batches that are not durable.
+    pub(super) fn on_their_way(&self) -> usize {
+        self.on_their_way.len()
+    }
+
+    // ---- cold rows
 
     /// The database's answer is on its way.
     pub(super) fn asked(&mut self, position: Position, rows: Vec<(RowKey, StoredRow)>) {
@@ -328,7 +475,7 @@ impl Member {
     }
 
     /// What it has sent and has not arrived.
-    pub(super) fn into_queues(self) -> impl Iterator<Item = (Target, VecDeque<Packet>)> {
+    pub(super) fn into_queues(self) -> impl Iterator<Item = (StreamId, VecDeque<Packet>)> {
         self.queues.into_iter()
     }
 }

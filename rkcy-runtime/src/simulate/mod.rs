@@ -13,30 +13,41 @@
 //! ```
 
 mod cluster;
+mod draw;
 mod faults;
+mod inject;
+mod logs;
 mod member;
 mod observe;
 mod parts;
+mod rules;
+mod schedule;
 mod serial;
+mod settle;
+mod shrink;
 mod verify;
+mod words;
 mod workload;
 
 pub use faults::Fault;
 pub use observe::Violation;
+pub use shrink::shrink;
 pub use workload::{Request, Workload, World, payload};
 
 use crate::codegen::Platform;
 use cluster::{Cluster, Plan};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What to simulate.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Transactions of a run.
     pub transactions: usize,
-    /// Faults that may happen; each run draws a subset.
-    pub faults: BTreeSet<Fault>,
+    /// Partitions of every root concern.
+    pub partitions: u16,
+    /// Faults that may happen, and how likely each is once it is drawn; each run draws a subset.
+    pub faults: BTreeMap<Fault, f64>,
     /// The rule of the engine that is broken.
     #[cfg(feature = "seeded-bugs")]
     pub bug: Option<rkcy_core::bugs::Bug>,
@@ -65,7 +76,8 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             transactions: 200,
-            faults: Fault::ALL.iter().map(|(_, fault)| *fault).collect(),
+            partitions: 3,
+            faults: Fault::all(),
             #[cfg(feature = "seeded-bugs")]
             bug: None,
         }
@@ -83,6 +95,8 @@ pub struct Report {
     pub faults: u64,
     /// Checks made.
     pub checks: u64,
+    /// Percent of the rounds allowed for coming to rest that a run needed at most.
+    pub rounds: u64,
     /// What happened how often.
     pub counts: BTreeMap<Cow<'static, str>, u64>,
 }
@@ -94,6 +108,7 @@ impl Report {
         self.transactions += other.transactions;
         self.faults += other.faults;
         self.checks += other.checks;
+        self.rounds = self.rounds.max(other.rounds);
         for (what, count) in &other.counts {
             *self.counts.entry(what.clone()).or_default() += count;
         }
@@ -126,10 +141,11 @@ pub fn run(
     let plan = Plan {
         seed,
         transactions: options.transactions,
+        partitions: options.partitions,
         faults: options.faults.clone(),
         trace,
     };
-    let logic = workload::logic_of(platform, cluster::PARTITIONS);
+    let logic = workload::logic_of(platform, options.partitions);
     let mut cluster = Cluster::new(&plan, platform.desc, logic, workload);
     let violation = cluster.run().err();
     let observer = &mut cluster.observer;
@@ -142,6 +158,7 @@ pub fn run(
             transactions: observer.transactions(),
             faults: observer.faults(),
             checks: observer.checks,
+            rounds: observer.rounds,
             counts: observer.counts.clone(),
         },
     }

@@ -1,18 +1,18 @@
 //! What callers were told, and what workers did: the checks that are made while a run goes on.
 
-use super::cluster::is_remembered;
 use super::faults::Fault;
+use super::rules::{Measures, Rules};
+use super::words::Words;
 use super::workload::agree;
 use crate::codegen::op;
 use bytes::Bytes;
 use rkcy_core::frame::Reply;
 use rkcy_core::id::{ConcernId, PartitionId, Position, TxnId};
 use rkcy_core::key::Key;
-use rkcy_core::logic::Logic;
-use rkcy_core::txn::{Outcome, Txn};
+use rkcy_core::state::State;
+use rkcy_core::txn::{Outcome, ReplyTo, Txn};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// A promise that was broken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,54 +24,77 @@ pub struct Violation(pub String);
 pub(super) enum Event {
     /// A transaction reached its commit point, or a read was answered.
     Committed(TxnId, Option<Bytes>),
-    /// A transaction was refused.
-    Refused(TxnId, rkcy_core::fault::Fault),
+    /// A transaction was refused: by the logic, which must do so alone as well, or by the engine.
+    Refused(TxnId, rkcy_core::fault::Fault, bool),
 }
 
 /// One submission and what its caller was told.
 #[derive(Debug)]
 struct Submission {
     txn: Txn,
+    /// What an application has come to, whether anybody has heard of it or not.
+    decided: Option<Outcome>,
+    /// Where it was decided: at this position, or at one shortly before it.
+    decided_at: Option<(PartitionId, Position)>,
     told: Option<Outcome>,
+}
+
+/// What a worker has just applied.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Applied {
+    pub(super) partition: PartitionId,
+    pub(super) serial: u64,
+    pub(super) build: u64,
+    pub(super) at: Position,
+    pub(super) digest: u64,
 }
 
 /// Watches a run.
 pub(super) struct Observer {
     pub(super) step: u64,
     trace: bool,
-    logic: Arc<dyn Logic>,
+    pub(super) words: Words,
     lines: Vec<String>,
     submissions: BTreeMap<TxnId, Submission>,
     order: Vec<TxnId>,
-    digests: BTreeMap<(PartitionId, Position), u64>,
-    /// Applications seen for the first time whose answers are still to come.
-    fresh: BTreeSet<(PartitionId, Position)>,
-    decided: BTreeSet<TxnId>,
+    /// Digest and build of each application.
+    digests: BTreeMap<(PartitionId, Position), (u64, u64)>,
+    /// Reads that were answered, each time they were asked for.
+    read: BTreeSet<(TxnId, ReplyTo)>,
+    /// The last application whose outcome a caller has heard, on an atomic log.
+    heard: BTreeMap<PartitionId, Position>,
+    atomic: bool,
+    pub(super) rules: Rules,
     /// Instances that callers know to be there since the last time they were asked for.
     created: Vec<(ConcernId, Key)>,
     pub(super) events: Vec<Event>,
     pub(super) counts: BTreeMap<Cow<'static, str>, u64>,
     faults: u64,
     pub(super) checks: u64,
+    /// Percent of the rounds allowed that it took to come to rest.
+    pub(super) rounds: u64,
 }
 
 impl Observer {
-    pub(super) fn new(trace: bool, logic: Arc<dyn Logic>) -> Observer {
+    pub(super) fn new(trace: bool, words: Words, atomic: bool, rules: Rules) -> Observer {
         Observer {
             step: 0,
             trace,
-            logic,
+            words,
             lines: Vec::new(),
             submissions: BTreeMap::new(),
             order: Vec::new(),
             digests: BTreeMap::new(),
-            fresh: BTreeSet::new(),
-            decided: BTreeSet::new(),
+            read: BTreeSet::new(),
+            heard: BTreeMap::new(),
+            atomic,
+            rules,
             created: Vec::new(),
             events: Vec::new(),
             counts: BTreeMap::new(),
             faults: 0,
             checks: 0,
+            rounds: 0,
         }
     }
 
@@ -107,29 +130,15 @@ impl Observer {
     }
 
     pub(super) fn submitted(&mut self, txn: &Txn) {
-        let logic = self.logic.clone();
-        self.note(|| {
-            let visits: Vec<String> = (txn.visits.iter())
-                .map(|visit| {
-                    format!(
-                        "{}[{:?}]",
-                        logic.concern_name(visit.group.concern),
-                        visit.group.key
-                    )
-                })
-                .collect();
-            format!(
-                "caller submits {} (kind {}): {}",
-                txn.id,
-                txn.kind,
-                visits.join(" -> ")
-            )
-        });
+        let words = self.words;
+        self.note(|| format!("caller submits {}, {}", txn.id, words.txn(txn)));
         self.order.push(txn.id);
         self.submissions.insert(
             txn.id,
             Submission {
                 txn: txn.clone(),
+                decided: None,
+                decided_at: None,
                 told: None,
             },
         );
@@ -161,48 +170,47 @@ impl Observer {
         waiting.map(|one| one.txn.clone()).collect()
     }
 
-    /// Every application of one envelope must do the same.
-    pub(super) fn applied(
-        &mut self,
-        partition: PartitionId,
-        serial: u64,
-        at: Position,
-        digest: u64,
-    ) -> Result<(), Violation> {
+    /// Every application of one envelope must do the same, and be made by one build. On an atomic log
+    /// nothing is applied again that anybody has heard of.
+    pub(super) fn applied(&mut self, applied: &Applied) -> Result<(), Violation> {
         self.checks += 1;
-        match self.digests.insert((partition, at), digest) {
-            None => {
-                self.fresh.insert((partition, at));
-                self.note(|| format!("worker {serial} of {partition} applies {at}"));
-                Ok(())
-            }
-            Some(known) if known == digest => {
-                self.note(|| format!("worker {serial} of {partition} applies {at} again"));
-                Ok(())
-            }
-            Some(_) => Err(Violation(format!(
+        let &Applied {
+            partition,
+            serial,
+            build,
+            at,
+            digest,
+        } = applied;
+        let known = self.digests.insert((partition, at), (digest, build));
+        let words = self.words;
+        self.note(|| {
+            let partition = words.partition(partition);
+            let again = if known.is_some() { " again" } else { "" };
+            format!("worker {serial} of {partition} applies {at}{again}")
+        });
+        if self.heard.get(&partition).is_some_and(|heard| at <= *heard) {
+            return Err(Violation(format!(
+                "{partition} position {at} is applied again, and callers have heard what came of it"
+            )));
+        }
+        match known {
+            Some((known, _)) if known != digest => Err(Violation(format!(
                 "two workers did different things at {partition} position {at}: \
                  an application is not a function of the log"
             ))),
+            Some((_, known)) if known != build && !self.atomic => Err(Violation(format!(
+                "{partition} position {at} is applied by two builds, which may do different things"
+            ))),
+            _ => Ok(()),
         }
     }
 
-    /// Answers given by the application at `at`.
-    pub(super) fn replies(
+    /// An application has decided this: the first time, it gets its place in the serial order.
+    pub(super) fn decided(
         &mut self,
-        partition: PartitionId,
-        at: Position,
-        replies: Vec<Reply>,
+        reply: &Reply,
+        from: (PartitionId, &Measures, &State),
     ) -> Result<(), Violation> {
-        let fresh = self.fresh.remove(&(partition, at));
-        for reply in replies {
-            self.note(|| format!("  answer to {}: {}", reply.txn, describe(&reply.outcome)));
-            self.tell(&reply, fresh)?;
-        }
-        Ok(())
-    }
-
-    fn tell(&mut self, reply: &Reply, fresh: bool) -> Result<(), Violation> {
         self.checks += 1;
         let Some(submission) = self.submissions.get_mut(&reply.txn) else {
             return Err(Violation(format!(
@@ -210,17 +218,78 @@ impl Observer {
                 reply.txn
             )));
         };
-        let remembered = is_remembered(&submission.txn);
-        if let Some(told) = &submission.told
-            && remembered
-            && !agree(told, &reply.outcome)
+        let remembered = submission.txn.is_remembered();
+        let known = &submission.decided;
+        if remembered
+            && let Some(known) = known
+            && !agree(known, &reply.outcome)
         {
             return Err(Violation(format!(
                 "{} was told two things: {} and {}",
                 reply.txn,
-                describe(told),
-                describe(&reply.outcome)
+                self.words.outcome(Some(&submission.txn), known),
+                self.words.outcome(Some(&submission.txn), &reply.outcome)
             )));
+        }
+        // The first answer of a transaction is given at its commit point; later ones repeat it. A read
+        // is answered anew each time it is asked.
+        let fresh = match remembered {
+            true => known.is_none(),
+            false => !self.read.contains(&(reply.txn, reply.to)),
+        };
+        let taken = !matches!(reply.outcome, Outcome::NotTaken(_) | Outcome::Parked(_));
+        if taken && (known.is_none() || !remembered) {
+            submission.decided = Some(reply.outcome.clone());
+            let (partition, before, state) = from;
+            let at = self.rules.decided_at(before, state);
+            submission.decided_at.get_or_insert((partition, at));
+        }
+        match &reply.outcome {
+            Outcome::NotTaken(fault) => {
+                self.rules.justify(&submission.txn, fault, false, from)?;
+            }
+            Outcome::Refused(fault) if fresh => {
+                let logical = !self.rules.justify(&submission.txn, fault, true, from)?;
+                self.events
+                    .push(Event::Refused(reply.txn, fault.clone(), logical));
+            }
+            Outcome::Committed(result) if fresh => {
+                self.events
+                    .push(Event::Committed(reply.txn, result.clone()));
+            }
+            _ => {}
+        }
+        if taken && !remembered {
+            self.read.insert((reply.txn, reply.to));
+        }
+        Ok(())
+    }
+
+    /// A caller hears it.
+    pub(super) fn told(&mut self, partition: PartitionId, reply: Reply) {
+        if self.trace {
+            let txn = self.submissions.get(&reply.txn).map(|one| &one.txn);
+            let told = self.words.outcome(txn, &reply.outcome);
+            self.note(|| format!("  answer to {}: {told}", reply.txn));
+        }
+        match &reply.outcome {
+            Outcome::Committed(_) => self.count("committed"),
+            Outcome::Refused(fault) => self.count(format!("refused: {}", fault.code)),
+            Outcome::NotTaken(fault) => self.count(format!("not taken: {}", fault.code)),
+            Outcome::Parked(_) => self.count("parked"),
+        }
+        let Some(submission) = self.submissions.get_mut(&reply.txn) else {
+            return;
+        };
+        let taken = !matches!(reply.outcome, Outcome::NotTaken(_) | Outcome::Parked(_));
+        // A read may be answered twice, and what is remembered may be repeated.
+        if let Some((decided, at)) = submission.decided_at
+            && self.atomic
+            && decided == partition
+            && submission.txn.is_remembered()
+        {
+            let heard = self.heard.entry(partition).or_insert(at);
+            *heard = at.max(*heard);
         }
         if submission.told.is_none() && matches!(reply.outcome, Outcome::Committed(_)) {
             for visit in &submission.txn.visits {
@@ -230,26 +299,9 @@ impl Observer {
                     .extend(rows.map(|row| (row.concern, row.key.clone())));
             }
         }
-        let definite = !matches!(reply.outcome, Outcome::NotTaken(_) | Outcome::Parked(_));
-        if definite || submission.told.is_none() {
-            submission.told = Some(reply.outcome.clone());
+        if taken || submission.told.is_none() {
+            submission.told = Some(reply.outcome);
         }
-        match &reply.outcome {
-            Outcome::Committed(_) => self.count("committed"),
-            Outcome::Refused(fault) => self.count(format!("refused: {}", fault.code)),
-            Outcome::NotTaken(fault) => self.count(format!("not taken: {}", fault.code)),
-            Outcome::Parked(_) => self.count("parked"),
-        }
-        // The first answer of a transaction is given at its commit point; later ones repeat it. A read
-        // is answered anew each time.
-        if definite && fresh && (!remembered || self.decided.insert(reply.txn)) {
-            self.events.extend(match &reply.outcome {
-                Outcome::Committed(result) => Some(Event::Committed(reply.txn, result.clone())),
-                Outcome::Refused(fault) => Some(Event::Refused(reply.txn, fault.clone())),
-                Outcome::NotTaken(_) | Outcome::Parked(_) => None,
-            });
-        }
-        Ok(())
     }
 
     /// Every caller must have been answered.
@@ -270,18 +322,9 @@ impl Observer {
     /// A number that is the same for the same run.
     pub(super) fn fingerprint(&self) -> u64 {
         let mut text = Vec::new();
-        for ((partition, at), digest) in &self.digests {
+        for ((partition, at), (digest, _)) in &self.digests {
             text.extend_from_slice(format!("{partition} {at} {digest} ").as_bytes());
         }
         u64::from(crc32c::crc32c(&text))
-    }
-}
-
-fn describe(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Committed(Some(result)) => format!("committed, {} bytes", result.len()),
-        Outcome::Committed(None) => "committed, read it".to_owned(),
-        Outcome::Refused(fault) | Outcome::NotTaken(fault) => fault.to_string(),
-        Outcome::Parked(fault) => format!("parked: {fault}"),
     }
 }

@@ -10,35 +10,32 @@ use rkcy_core::storage::{Batch, StoredPosition};
 use std::collections::{BTreeMap, VecDeque};
 
 /// The database of one partition, with its last few states.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Database {
-    states: VecDeque<(StoredPosition, BTreeMap<RowKey, StoredRow>)>,
+    position: StoredPosition,
+    rows: BTreeMap<RowKey, StoredRow>,
+    /// Earlier states, the newest last: each its position, and what the write after it has replaced.
+    behind: VecDeque<(StoredPosition, BTreeMap<RowKey, Option<StoredRow>>)>,
 }
 
 /// So many states before the last one a replica may be behind.
 const REMEMBERED: usize = 6;
 
-impl Default for Database {
-    fn default() -> Database {
-        Database {
-            states: VecDeque::from([(StoredPosition::default(), BTreeMap::new())]),
-        }
-    }
-}
-
 impl Database {
     /// The position that stands in the primary.
     pub(super) fn position(&self) -> StoredPosition {
-        self.states
-            .back()
-            .map(|(position, _)| *position)
-            .unwrap_or_default()
+        self.position
     }
 
     /// All rows of the primary.
     pub(super) fn rows(&self) -> &BTreeMap<RowKey, StoredRow> {
-        static EMPTY: BTreeMap<RowKey, StoredRow> = BTreeMap::new();
-        self.states.back().map_or(&EMPTY, |(_, rows)| rows)
+        &self.rows
+    }
+
+    /// The positions of all copies, of which each may become the primary.
+    pub(super) fn copies(&self) -> impl Iterator<Item = StoredPosition> {
+        let behind = self.behind.iter().map(|(position, _)| *position);
+        behind.chain([self.position])
     }
 
     /// Writes a batch; `torn` leaves the old position beside the new rows.
@@ -46,28 +43,31 @@ impl Database {
     /// # Errors
     /// Where the position is not the expected one: another storage worker was here.
     pub(super) fn write(&mut self, batch: &Batch, torn: bool) -> Result<(), String> {
-        let position = self.position();
+        let position = self.position;
         if position != batch.expected {
             return Err(format!(
                 "storage: {:?} stands there, not {:?}",
                 position, batch.expected
             ));
         }
-        let mut rows = self.rows().clone();
+        let mut replaced = BTreeMap::new();
         for (key, row) in &batch.rows {
-            rows.insert(key.clone(), row.clone());
+            let before = self.rows.insert(key.clone(), row.clone());
+            replaced.insert(key.clone(), before);
         }
-        self.states
-            .push_back((if torn { position } else { batch.new }, rows));
-        while self.states.len() > REMEMBERED {
-            self.states.pop_front();
+        self.behind.push_back((position, replaced));
+        if self.behind.len() >= REMEMBERED {
+            self.behind.pop_front();
+        }
+        if !torn {
+            self.position = batch.new;
         }
         Ok(())
     }
 
     /// How many states there are to read from; the last is the primary.
     pub(super) fn replicas(&self) -> usize {
-        self.states.len()
+        self.behind.len() + 1
     }
 
     /// Rows and their position in state `replica`.
@@ -76,21 +76,30 @@ impl Database {
         replica: usize,
         keys: &[RowKey],
     ) -> (Position, Vec<(RowKey, StoredRow)>) {
-        let replica = replica.min(self.states.len().saturating_sub(1));
-        let Some((position, rows)) = self.states.get(replica) else {
-            return (Position::START, Vec::new());
-        };
+        let position = self.behind.get(replica).map(|(position, _)| *position);
+        let later = || self.behind.iter().skip(replica);
         let row = |key: &RowKey| {
-            (
-                key.clone(),
-                rows.get(key).cloned().unwrap_or(StoredRow::ABSENT),
-            )
+            let replaced = later().find_map(|(_, replaced)| replaced.get(key).cloned());
+            let found = replaced.unwrap_or_else(|| self.rows.get(key).cloned());
+            (key.clone(), found.unwrap_or(StoredRow::ABSENT))
         };
-        (position.position, keys.iter().map(row).collect())
+        let position = position.unwrap_or(self.position).position;
+        (position, keys.iter().map(row).collect())
     }
 
     /// A replica that is behind becomes the primary.
     pub(super) fn fail_over(&mut self, replica: usize) {
-        self.states.truncate(replica + 1);
+        while self.behind.len() > replica {
+            let Some((position, replaced)) = self.behind.pop_back() else {
+                break;
+            };
+            self.position = position;
+            for (key, row) in replaced {
+                match row {
+                    Some(row) => self.rows.insert(key, row),
+                    None => self.rows.remove(&key),
+                };
+            }
+        }
     }
 }

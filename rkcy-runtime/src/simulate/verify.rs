@@ -1,12 +1,11 @@
 //! The checks at the end of a run.
 
-use super::cluster::{Cluster, PARTITIONS};
+use super::cluster::Cluster;
 use super::observe::{Event, Violation};
 use super::serial;
 use super::workload::World;
-use crate::log::simulated::Stream;
+use crate::log::StreamId;
 use bytes::Bytes;
-use rkcy_core::fault::Class;
 use rkcy_core::frame::Frame;
 use rkcy_core::id::{PartitionId, Position};
 use rkcy_core::key::{RowKey, partition_of};
@@ -41,7 +40,7 @@ fn serial_world(cluster: &mut Cluster<'_>) -> Result<World, Violation> {
     let mut world = World::default();
     for event in std::mem::take(&mut cluster.observer.events) {
         cluster.observer.checks += 1;
-        let (Event::Committed(id, _) | Event::Refused(id, _)) = &event;
+        let (Event::Committed(id, _) | Event::Refused(id, ..)) = &event;
         let Some(txn) = cluster.observer.txn(*id).cloned() else {
             continue;
         };
@@ -63,8 +62,8 @@ fn serial_world(cluster: &mut Cluster<'_>) -> Result<World, Violation> {
                 }
             },
             // Given up by the engine, not by the logic: alone it might well have been committed.
-            Event::Refused(_, told) if told.class != Class::Refusal => world.refused += 1,
-            Event::Refused(id, told) => match alone(&txn) {
+            Event::Refused(_, _, false) => world.refused += 1,
+            Event::Refused(id, told, true) => match alone(&txn) {
                 Err(fault) if fault == told => world.refused += 1,
                 Err(fault) => {
                     return Err(Violation(format!(
@@ -92,7 +91,7 @@ fn check_at_rest(cluster: &Cluster<'_>, id: PartitionId) -> Result<(), Violation
         return Err(Violation(format!("nobody owns {id}")));
     };
     let state = member.worker.partition().state();
-    let end = cluster.commands.get(&id).map_or(0, Stream::end);
+    let end = cluster.logs.stream(StreamId::commands(id)).end();
     if state.position.offset().map_or(0, |offset| offset + 1) != end {
         return Err(Violation(format!(
             "{id} is stuck at {} of {end}",
@@ -121,15 +120,9 @@ fn check_at_rest(cluster: &Cluster<'_>, id: PartitionId) -> Result<(), Violation
 
 /// Applies the whole log again, in one go and with every row in memory.
 fn check_replay(cluster: &Cluster<'_>, id: PartitionId) -> Result<(), Violation> {
-    let Some(commands) = cluster.commands.get(&id) else {
-        return Ok(());
-    };
     let mut golden = Partition::new(id, 0, cluster.logic().clone(), State::default());
     let mut effects = Vec::new();
-    for offset in 0..commands.end() {
-        let Some((stamp, bytes)) = commands.get(offset, false) else {
-            break;
-        };
+    for (offset, (stamp, bytes)) in (0..).zip(cluster.logs.commands(id)) {
         let frame = Frame::decode(bytes)
             .map_err(|error| Violation(format!("{id} offset {offset}: {error}")))?;
         for (index, envelope) in (0_u32..).zip(&frame.envelopes) {
@@ -218,7 +211,9 @@ fn check_database(cluster: &Cluster<'_>, id: PartitionId, world: &World) -> Resu
     let serial: BTreeMap<&RowKey, &Bytes> = (world.rows.iter())
         .filter(|(row, _)| {
             let group = cluster.desc.group_of(row);
-            group.is_some_and(|group| partition_of(group.concern, &group.key, PARTITIONS) == id)
+            let of =
+                |group: RowKey| partition_of(group.concern, &group.key, cluster.plan.partitions);
+            group.is_some_and(|group| of(group) == id)
         })
         .collect();
     for (row, value) in &serial {

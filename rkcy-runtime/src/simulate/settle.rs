@@ -1,0 +1,96 @@
+//! The end of a run: faults stop, and everything in flight must come to rest.
+
+use super::cluster::Cluster;
+use super::observe::Violation;
+use super::verify;
+use crate::log::StreamId;
+
+/// Rounds within which a cluster without faults must have come to rest, and as many more for each visit in
+/// flight, should all of them wait for one instance. In a round every worker works, every send lands and
+/// storage writes; a visit takes one, and as many again where its rows are cold and memory is full.
+const ROUNDS: usize = 60;
+const ROUNDS_OF_A_VISIT: usize = 4;
+
+impl Cluster<'_> {
+    /// No more faults: everything in flight ends, and every caller asks until it is answered.
+    pub(super) fn settle(&mut self) -> Result<(), Violation> {
+        self.observer.note(|| "faults stop".to_owned());
+        self.faults.clear();
+        self.slow.clear();
+        self.skew.clear();
+        match self.draw.atomic {
+            true => self.end_process(),
+            false => self.kill_all(true),
+        }
+        while !self.orphans.is_empty() {
+            self.land_orphan(0);
+        }
+        self.now -= std::mem::take(&mut self.jump.ahead);
+        let visits = self.ask_again();
+        let mut asked = self.processes;
+        let rounds = ROUNDS + visits * ROUNDS_OF_A_VISIT;
+        for round in 0..rounds {
+            let progress = self.settle_round()?;
+            if asked != self.processes {
+                // What it had to answer died with the process.
+                asked = self.processes;
+                self.ask_again();
+            } else if !progress {
+                self.observer.rounds = (100 * round / rounds) as u64;
+                return verify::verify(self);
+            }
+        }
+        Err(Violation(format!(
+            "no rest: {rounds} rounds after the faults have stopped something still goes on"
+        )))
+    }
+
+    /// Who waits for an answer asks again; gives back how many visits that makes.
+    fn ask_again(&mut self) -> usize {
+        let mut visits = 0;
+        for txn in self.observer.unanswered() {
+            visits += txn.visits.len() + txn.unplanned.len();
+            self.queue_submission(txn);
+        }
+        self.frame_submissions();
+        visits
+    }
+
+    fn settle_round(&mut self) -> Result<bool, Violation> {
+        /// Of everything there is.
+        const ALL: usize = 1_000;
+        self.logs.sync_appends(self.logs.undurable());
+        let mut progress = false;
+        for id in self.partitions().to_vec() {
+            if !self.draw.atomic {
+                self.logs.sync(StreamId::commands(id));
+                self.logs.sync(StreamId::changes(id));
+            }
+            progress |= self.store(id, ALL)?;
+        }
+        self.acknowledge();
+        progress |= self.staff()?;
+        let mut nth = 0;
+        while nth < self.members.len() {
+            let living = self.members.len();
+            progress |= self.members[nth].has_load();
+            if self.members[nth].answer_load(&mut self.observer)? {
+                self.kill(nth, true);
+                continue;
+            }
+            progress |= self.work(nth, ALL)?;
+            if self.members.len() < living {
+                continue;
+            }
+            self.members[nth].send_all(&mut self.observer);
+            for target in self.members[nth].targets().collect::<Vec<_>>() {
+                while self.members[nth].has_queue(target) {
+                    self.land(nth, target);
+                    progress = true;
+                }
+            }
+            nth += 1;
+        }
+        Ok(progress)
+    }
+}
