@@ -22,6 +22,9 @@ fn no_seed_breaks_a_promise() {
         assert_covered(seed, &report);
         total.add(&report);
     }
+    // Where bounds are tight, a seed may commit little: not all of them together.
+    let committed = total.counts.get("committed").copied().unwrap_or(0);
+    assert!(committed > total.transactions / 2, "{total:#?}");
     println!("{total:#?}");
 }
 
@@ -36,7 +39,6 @@ fn assert_covered(seed: u64, report: &Report) {
     assert!(report.faults >= 5, "seed {seed}: {} faults", report.faults);
     assert!(count("cold reads") > 0, "seed {seed}: no cold read");
     assert!(count("take-overs") > 0, "seed {seed}: no take-over");
-    assert!(count("committed") > 0, "seed {seed}: nothing was committed");
 }
 
 #[test]
