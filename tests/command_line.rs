@@ -104,7 +104,7 @@ fn json_is_alone_on_stdout() {
         assert_eq!(finding["severity"], "error");
         lines += 1;
     }
-    assert_eq!(lines, 9);
+    assert_eq!(lines, 11);
 }
 
 #[test]

@@ -11,22 +11,22 @@
 //!                                                 loaded(rows, position)
 //! ```
 
+mod take_over;
+
+pub use take_over::TakeOver;
+
 use crate::bugs::{self, Bug};
-use crate::change::{Change, ChangeKind, Cursor, Diverged, Fold, Sent};
+use crate::change::{ChangeKind, Diverged, Sent};
 use crate::fault::Fault;
 use crate::frame::{Body, Envelope, Frame, Kind, Open, Reply, Source};
 use crate::id::{PartitionId, Position, TxnId};
 use crate::key::RowKey;
-use crate::logic::Logic;
 use crate::partition::{Effect, Halt, Input, Partition, SagaEvent};
 use crate::rows::StoredRow;
 use crate::settings::Settings;
-use crate::storage::StoredPosition;
-use crate::wire::{Malformed, Wire};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
-use std::sync::Arc;
 
 /// What a worker is told at its start.
 #[derive(Clone, Debug)]
@@ -227,131 +227,6 @@ pub struct Worker {
     pinned: bool,
     /// Rows that the heads of what was fed name and that were not in memory then.
     wanted: BTreeSet<RowKey>,
-}
-
-/// The first half of a take-over: the changelog is folded.
-pub struct TakeOver {
-    config: Config,
-    cursor: Cursor,
-    fold: Fold,
-    next: u64,
-}
-
-impl TakeOver {
-    /// Begins at what stands in the database.
-    #[must_use]
-    pub fn new(config: Config, stored: StoredPosition) -> TakeOver {
-        let begin = stored
-            .snapshot
-            .filter(|_| !bugs::on(Bug::SnapshotNotRecorded));
-        TakeOver {
-            config,
-            cursor: Cursor::from_snapshot(begin),
-            fold: Fold::new(stored.position),
-            next: begin.unwrap_or(0),
-        }
-    }
-
-    /// Offset in the changelog of the record to hand in next; hand in all that there are.
-    #[must_use]
-    pub fn next_offset(&self) -> u64 {
-        self.next
-    }
-
-    /// Folds the record at [`TakeOver::next_offset`].
-    ///
-    /// # Errors
-    /// [`Stop`] where it cannot be read, or contradicts another.
-    pub fn fold(&mut self, bytes: Bytes) -> Result<(), Stop> {
-        let offset = self.next;
-        let change = Change::from_wire(bytes).map_err(|error| self.unreadable(offset, &error))?;
-        self.next += 1;
-        let wholes = self
-            .cursor
-            .take(offset, change)
-            .map_err(|source| Stop::Diverged {
-                partition: self.config.partition,
-                source,
-            })?;
-        for whole in wholes {
-            self.fold
-                .apply(whole.change)
-                .map_err(|error| self.unreadable(offset, &error))?;
-        }
-        Ok(())
-    }
-
-    fn unreadable(&self, offset: u64, error: &Malformed) -> Stop {
-        Stop::Unreadable {
-            partition: self.config.partition,
-            place: format!("changelog offset {offset}"),
-            fault: Fault::from(error.clone()),
-        }
-    }
-
-    /// Ends the folding.
-    ///
-    /// # Errors
-    /// [`Stop`] where the snapshot that storage has recorded is not in the changelog, or where the
-    /// changelog ends before the position that storage has.
-    pub fn finish(self, logic: Arc<dyn Logic>) -> Result<Worker, Stop> {
-        let partition = self.config.partition;
-        let stored = self.fold.beyond();
-        if self.cursor.is_waiting() || self.cursor.position() < stored {
-            let place = format!("changelog up to offset {}", self.next);
-            let message = format!("it does not reach {stored}, which the database has");
-            let fault = Fault::new(crate::fault::Class::Corrupt, "changelog_short", message);
-            return Err(Stop::Unreadable {
-                partition,
-                place,
-                fault,
-            });
-        }
-        let Fold {
-            state,
-            rows,
-            outbox,
-            ..
-        } = self.fold;
-        let next_feed = state.position.offset().unwrap_or(0);
-        let mut partition =
-            Partition::new(self.config.partition, self.config.generation, logic, state);
-        for (key, row) in rows {
-            partition.restore_row(&key, row);
-        }
-        let from = partition.state().position;
-        let unsent: Vec<Sent> = outbox
-            .iter()
-            .map(|((to, number), envelope)| Sent {
-                to: *to,
-                number: *number,
-                envelope: envelope.clone(),
-            })
-            .collect();
-        Ok(Worker {
-            config: self.config,
-            partition,
-            opened: None,
-            now: 0,
-            inbox: VecDeque::new(),
-            inbox_bytes: 0,
-            index: 0,
-            next_feed,
-            effects: Vec::new(),
-            unsent,
-            unacknowledged: outbox
-                .into_iter()
-                .map(|(name, envelope)| (name, (from, envelope)))
-                .collect(),
-            replies: Vec::new(),
-            saga_events: Vec::new(),
-            stored,
-            fence: stored,
-            loading: BTreeSet::new(),
-            pinned: false,
-            wanted: BTreeSet::new(),
-        })
-    }
 }
 
 impl Worker {

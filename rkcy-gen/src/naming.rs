@@ -25,6 +25,7 @@ const MODULES: &[&str] = &[
     "proto",
     "txn",
     "functions",
+    "handlers",
     "codegen",
     "rkcy_runtime",
     "std",

@@ -272,19 +272,19 @@ impl Partition {
         if !copy.is_changed() {
             return Ok(());
         }
-        let name = self.logic.concern_name(row.concern);
+        let name = || self.logic.concern_name(row.concern);
         let Some(value) = copy.value() else {
             let holders = self.state.holds.get(row);
             let held = holders.is_some_and(|holders| holders.iter().any(|holder| *holder != txn));
             if held && !bugs::on(Bug::HeldRowDeleted) {
-                let message = format!("a saga that is not through yet has changed this {name}");
+                let message = format!("a saga that is not through yet has changed this {}", name());
                 return Err(Fault::new(Class::Refusal, "in_use", message));
             }
             return Ok(());
         };
         let limit = self.state.scalars.settings.row_bytes;
         if value.len() > limit as usize {
-            let message = format!("this {name} would be larger than {limit} bytes");
+            let message = format!("this {} would be larger than {limit} bytes", name());
             return Err(Fault::new(Class::Bound, "instance_too_large", message));
         }
         Ok(())

@@ -5,11 +5,14 @@ use super::body::{Body, Bound, BoundBy, rooted};
 use super::expr::committed;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{
-    Block, Builtin, Expr, ExprKind, For, Head, If, LocalId, LocalKind, Many, Root, Statement, Type,
+    Block, Builtin, Expr, ExprKind, For, Head, If, Local, LocalKind, Many, Root, Statement, Type,
 };
 use crate::syntax::Span;
 use crate::syntax::ast::Ident;
 use crate::syntax::transaction as ast;
+
+/// A chain of `else if` has no brackets around it, and yet each is inside of the one before.
+const MAX_DEPTH: usize = 64;
 
 /// What is expected of a block in braces.
 #[derive(Clone, Copy)]
@@ -103,8 +106,9 @@ impl Checker {
                 _ => self.statement(statement, body),
             }
         }
-        let is_missing = matches!(gives, Gives::Value(_)) && given.is_none() && !body.blurred;
-        if is_missing {
+        let is_broken = |statement: &ast::Statement| matches!(statement, ast::Statement::Broken(_));
+        let is_read = !statements.iter().any(is_broken);
+        if matches!(gives, Gives::Value(_)) && given.is_none() && is_read {
             self.report(
                 Diagnostic::new(
                     Code::MissingYield,
@@ -156,6 +160,18 @@ impl Checker {
     ) -> Option<Expr> {
         let ((head, statements), rest) = branches.split_first()?;
         let head_span = span.first(2);
+        if body.depth() > MAX_DEPTH {
+            body.blurred = true;
+            self.report(
+                Diagnostic::new(
+                    Code::TooDeep,
+                    head_span,
+                    format!("conditions are nested more than {MAX_DEPTH} deep"),
+                )
+                .help("each `else if` is one inside of the one before: let a function or a command decide"),
+            );
+            return None;
+        }
         // Without `else` the value may be absent, which the branches need not say.
         let within = match otherwise {
             Some(_) => gives,
@@ -385,19 +401,18 @@ impl Checker {
                 let answer = self.schema.concern(step.concern).answer(&step.kind);
                 answer.map(|answer| &answer.constraints)
             }),
-            (None, Root::Local(id)) => match body.locals.get(id.index())?.call()?.kind {
-                ExprKind::Call(function, _) => {
-                    Some(&self.schema.function(function).result.constraints)
+            (None, Root::Local(id)) => {
+                let call = body.locals.get(id.index()).and_then(Local::call);
+                match call.map(|call| &call.kind) {
+                    Some(ExprKind::Call(function, _)) => {
+                        Some(&self.schema.function(*function).result.constraints)
+                    }
+                    _ => return body.lengths.get(&id).copied(),
                 }
-                _ => None,
-            },
+            }
             (None, Root::Now | Root::Caller) => None,
         };
-        let of_local = |id: LocalId| body.lengths.get(&id).copied();
-        match (path.root, path.fields.is_empty()) {
-            (Root::Local(id), true) if of_local(id).is_some() => of_local(id),
-            _ => constraints?.length?.max,
-        }
+        constraints?.length?.max
     }
 
     /// Whether the value can be an element of a list.

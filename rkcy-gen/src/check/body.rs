@@ -151,6 +151,11 @@ impl<'a> Body<'a> {
         });
     }
 
+    /// How many blocks are open.
+    pub(super) fn depth(&self) -> usize {
+        self.open.len()
+    }
+
     /// Ends the innermost block; gives its statements.
     pub(super) fn close(&mut self) -> Vec<Statement> {
         let Some(block) = self.open.pop() else {

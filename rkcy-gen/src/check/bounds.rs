@@ -1,11 +1,11 @@
 //! Pass 5, bounds: a transaction can be known and costed before it runs, so how much it can do at
 //! most is known too.
 
+use std::collections::HashMap;
+
 use super::Checker;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{
-    Concern, ConcernId, Expr, ExprKind, Literal, Mode, Number, Place, Step, Transaction,
-};
+use crate::model::{Concern, ConcernId, Expr, ExprKind, Mode, Place, Step, Transaction};
 
 /// More visits than this hold locks for too long, and make the transaction too large to travel.
 const MAX_VISITS: u64 = 1_000;
@@ -50,8 +50,8 @@ impl Checker {
     }
 }
 
-/// How many visits there are at most. All steps on one group that need no results are one visit; each of the
-/// others may need one of its own.
+/// How many visits there are at most. All steps on one group that need no results are one visit, and it may
+/// be only for the lock; each of the others may need one of its own.
 fn most_visits(concerns: &[Concern], transaction: &Transaction, places: &[Place]) -> u64 {
     let place = |step: &Step| &places[step.id.index()];
     if transaction.mode == Mode::Saga {
@@ -59,44 +59,37 @@ fn most_visits(concerns: &[Concern], transaction: &Transaction, places: &[Place]
         return turns.fold(0, u64::saturating_add);
     }
     // Groups by what their keys are called: how many there are of each, at most.
-    let mut groups: Vec<(ConcernId, &Expr, u64)> = Vec::new();
+    let mut groups: HashMap<(ConcernId, String), u64> = HashMap::new();
     let mut visits: u64 = 0;
     for step in &transaction.steps {
         let (group, key) = transaction.group(concerns, step);
-        let count = transaction.instances(key, place(step), places);
-        let known = groups
-            .iter_mut()
-            .find(|(concern, other, _)| *concern == group && same_value(other, key));
-        match known {
-            Some((.., most)) => *most = count.max(*most),
-            None => groups.push((group, key, count)),
-        }
         let waits = !place(step).guards.is_empty() || !transaction.step_needs(step).is_empty();
         if waits {
             visits = visits.saturating_add(place(step).turns());
         }
+        // A group whose key is told late is not locked before.
+        if !transaction.known_at_submission(key) {
+            continue;
+        }
+        let count = transaction.instances(key, place(step), places);
+        // What has no name is told apart by its step.
+        let name = name_of(key).unwrap_or_else(|| format!("{:?}", step.id));
+        let most = groups.entry((group, name)).or_default();
+        *most = count.max(*most);
     }
-    let first = groups.iter().map(|(.., count)| *count);
-    first.fold(visits, u64::saturating_add)
+    groups.into_values().fold(visits, u64::saturating_add)
 }
 
-/// Whether two keys are certainly the same.
-fn same_value(left: &Expr, right: &Expr) -> bool {
-    match (&left.kind, &right.kind) {
-        (ExprKind::Path(left), ExprKind::Path(right)) => left == right,
-        (ExprKind::DerivedUuid(left), ExprKind::DerivedUuid(right)) => left == right,
-        (ExprKind::Key(one, left), ExprKind::Key(other, right)) => {
-            one == other
-                && left
-                    .iter()
-                    .zip(right)
-                    .all(|(left, right)| same_value(left, right))
+/// A name for the value of a key: two with one name are certainly the same.
+fn name_of(key: &Expr) -> Option<String> {
+    match &key.kind {
+        ExprKind::Path(path) => Some(format!("{path:?}")),
+        ExprKind::DerivedUuid(step) => Some(format!("derived {step:?}")),
+        ExprKind::Literal(literal) => Some(format!("{literal:?}")),
+        ExprKind::Key(concern, parts) => {
+            let parts: Option<Vec<String>> = parts.iter().map(name_of).collect();
+            Some(format!("{concern:?} {:?}", parts?))
         }
-        (
-            ExprKind::Literal(Literal::Number(Number::Int(left))),
-            ExprKind::Literal(Literal::Number(Number::Int(right))),
-        ) => left == right,
-        (ExprKind::Literal(left), ExprKind::Literal(right)) => left == right,
-        _ => false,
+        _ => None,
     }
 }

@@ -102,7 +102,9 @@ impl Checker {
                 ),
                 Some(builtin) => named.push(builtin),
                 None => {
-                    let words = Builtin::ALL.map(Builtin::word);
+                    // One that stands here already cannot be meant.
+                    let words = Builtin::ALL.into_iter().filter(|it| !named.contains(it));
+                    let words: Vec<&str> = words.map(Builtin::word).collect();
                     let finding = Diagnostic::new(
                         Code::WrongNarrowing,
                         name.span,

@@ -1,36 +1,34 @@
 //! Pass 5, the order of locks: a key that comes out of a result is known late, so its concern must
-//! rank behind all that tells the key, and whether the step is made at all.
+//! rank behind all that tells the key.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::HashMap;
 
 use super::Checker;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Mode, Place, StepId, Transaction};
+use crate::model::{ConcernId, LocalId, Mode, Step, StepId, Transaction};
 
 impl Checker {
     /// Locks are taken in the order of ranks, and within a concern in the order of keys. A key out
     /// of a result can be in that order only if everything that the result depends on is locked
-    /// before the first instance of the key's concern is. A saga keeps no locks.
+    /// before the first instance of the key's concern is. Whether the step is made at all may be known
+    /// later than that: its group is locked in any case. A saga keeps no locks.
     pub(super) fn keys_come_in_order(&mut self, transaction: &Transaction) {
         if transaction.mode == Mode::Saga {
             return;
         }
-        let places = transaction.places();
+        let last_behind = self.last_behind(transaction);
         for step in &transaction.steps {
             // Inside of a group that is known, keys are free.
             let (_, key) = transaction.group(&self.schema.concerns, step);
-            let mut from = transaction.needs(key);
-            if from.is_empty() {
-                continue;
-            }
-            from.extend(&places[step.id.index()].guards);
-            let behind = everything_behind(from, transaction, &places);
-            let mut late = behind.iter().map(|id| transaction.step(*id));
-            let Some(late) = late.find(|earlier| {
-                self.schema.rank(earlier.concern) >= self.schema.rank(step.concern)
-            }) else {
+            let behind = transaction.needs(key).into_iter();
+            let behind = behind.map(|id| transaction.step(last_behind[id.index()]));
+            let Some(late) = behind.max_by_key(|step| self.lateness(step)) else {
                 continue;
             };
+            if self.schema.rank(late.concern) < self.schema.rank(step.concern) {
+                continue;
+            }
             let (wanted, other) = (
                 self.schema.root(step.concern),
                 self.schema.root(late.concern),
@@ -52,52 +50,46 @@ impl Checker {
             self.report(finding);
         }
     }
-}
 
-/// All steps that must have run before the results are there: those that their keys, payloads and
-/// conditions need, and the earlier steps on the same concern, which may have changed the same
-/// instance.
-fn everything_behind(
-    results: BTreeSet<StepId>,
-    transaction: &Transaction,
-    places: &[Place],
-) -> BTreeSet<StepId> {
-    let ends = ends_of_loops(places);
-    let mut behind = BTreeSet::new();
-    let mut pending: Vec<StepId> = results.into_iter().collect();
-    while let Some(id) = pending.pop() {
-        if !behind.insert(id) {
-            continue;
-        }
-        let step = transaction.step(id);
-        pending.extend(transaction.step_needs(step));
-        pending.extend(&places[id.index()].guards);
-        let earlier = transaction.steps.iter().take(ends[id.index()]);
-        let earlier = earlier.filter(|earlier| earlier.concern == step.concern);
-        pending.extend(
-            earlier
-                .map(|earlier| earlier.id)
-                .filter(|it| !behind.contains(it)),
-        );
-    }
-    behind
-}
-
-/// For each step, how many steps come before it in some turn: all of the loop that it stands in have
-/// been made in the turn before.
-fn ends_of_loops(places: &[Place]) -> Vec<usize> {
-    let outermost = |place: &Place| place.loops.first().map(|(element, _)| *element);
-    let ends = places.iter().enumerate().map(|(index, place)| {
-        let after = places.get(index..).unwrap_or_default();
-        match outermost(place) {
-            None => index,
-            Some(own) => {
-                let same = after
-                    .iter()
-                    .take_while(|other| outermost(other) == Some(own));
-                index + same.count()
+    /// For each step, the one that is locked last of all that must have run before its result is there:
+    /// itself, what its key, payload and conditions need, and the earlier steps in groups of the same
+    /// concern, which may have changed the same instance.
+    fn last_behind(&self, transaction: &Transaction) -> Vec<StepId> {
+        let places = transaction.places();
+        let mut last: Vec<StepId> = transaction.steps.iter().map(|step| step.id).collect();
+        // What comes before in the turn before is known in the next pass.
+        let mut in_loops: HashMap<(LocalId, ConcernId), StepId> = HashMap::new();
+        loop {
+            let mut changed = false;
+            let mut so_far: HashMap<ConcernId, StepId> = HashMap::new();
+            for step in &transaction.steps {
+                let place = &places[step.id.index()];
+                let around = place.loops.first().map(|(element, _)| *element);
+                let root = self.schema.root(step.concern);
+                let mut behind = transaction.step_needs(step);
+                behind.extend(&place.guards);
+                let mut behind: Vec<StepId> = behind.iter().map(|id| last[id.index()]).collect();
+                behind.push(last[step.id.index()]);
+                behind.extend(so_far.get(&root));
+                behind.extend(around.and_then(|around| in_loops.get(&(around, root))));
+                let latest = behind
+                    .into_iter()
+                    .max_by_key(|id| self.lateness(transaction.step(*id)));
+                let latest = latest.unwrap_or(step.id);
+                so_far.insert(root, latest);
+                if let Some(around) = around {
+                    in_loops.insert((around, root), latest);
+                }
+                changed |= std::mem::replace(&mut last[step.id.index()], latest) != latest;
+            }
+            if !changed {
+                return last;
             }
         }
-    });
-    ends.collect()
+    }
+
+    /// The order of locks, and of steps with one rank the first.
+    fn lateness(&self, step: &Step) -> (impl Ord + use<>, Reverse<StepId>) {
+        (self.schema.rank(step.concern), Reverse(step.id))
+    }
 }

@@ -4,7 +4,7 @@
 use super::Checker;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{
-    Block, Command, CommandId, Concern, ConcernId, Field, MessageId, Mode, Payload, Refusals,
+    Block, Builtin, Command, CommandId, Concern, ConcernId, Field, Mode, Payload, Refusals,
     Statement, Step, StepKind, Transaction, ValueType,
 };
 use crate::syntax::Span;
@@ -199,14 +199,18 @@ impl Checker {
     fn has_undo(&mut self, step: &Step, refusal: Span) {
         let concern = self.schema.concern(step.concern);
         let (message, help) = match &step.kind {
-            StepKind::Create(_) => return,
+            StepKind::Create(_) if concern.builtins.has(Builtin::Delete) => return,
+            StepKind::Create(_) => (
+                "nothing undoes this `create`".to_owned(),
+                format!(
+                    "`{}` has no `delete`: let it have one, or move the step behind all that can refuse",
+                    concern.name
+                ),
+            ),
             StepKind::Command(id, _) => {
                 let command = concern.command(*id);
                 match command.undo {
-                    Some(undo) => {
-                        let undo = concern.command(undo).name.clone();
-                        return self.undo_may_break(step, &undo);
-                    }
+                    Some(undo) => return self.undo_may_break(step, *id, undo),
                     None => (
                         format!("nothing undoes `{}`", command.name),
                         format!(
@@ -226,17 +230,21 @@ impl Checker {
             }
             StepKind::Get | StepKind::Find | StepKind::Query(..) | StepKind::Committed => return,
         };
-        self.report(
-            Diagnostic::new(Code::MissingUndo, step.span, message)
-                .label(refusal, "this can refuse afterwards")
-                .help(help),
-        );
+        let finding = Diagnostic::new(Code::MissingUndo, step.span, message).help(help);
+        self.report(if refusal == step.span {
+            finding.saying("it can refuse in the next turn")
+        } else {
+            finding.label(refusal, "this can refuse afterwards")
+        });
     }
 
-    /// Others may change an instance before the undo does.
-    fn undo_may_break(&mut self, step: &Step, undo: &str) {
+    /// Others may change an instance before the undo does. A command with refusals of its own moves
+    /// towards what it refuses, so its undo moves away from there; without any it is the other way round.
+    fn undo_may_break(&mut self, step: &Step, command: CommandId, undo: CommandId) {
         let concern = self.schema.concern(step.concern);
-        let Some(field) = constrained_field(concern, &|id| &self.schema.message(id).fields) else {
+        let has_own = !concern.command(command).refusals.named().is_empty();
+        let undo = &concern.command(undo).name;
+        let Some(field) = self.limited_field(concern, has_own) else {
             return;
         };
         let message = format!("`{undo}` may break the constraint of `{field}` when it undoes this");
@@ -245,6 +253,35 @@ impl Checker {
                 "others may have changed the instance by then, and an undo that breaks a constraint stops the saga until an operator resumes it: make this the last step, or see to it that the undo always fits",
             ),
         );
+    }
+
+    /// A number or a list that handlers change and whose size is limited, as a path.
+    fn limited_field(&self, concern: &Concern, on_both_sides: bool) -> Option<String> {
+        let changes = concern
+            .fields
+            .iter()
+            .filter(|field| !field.immutable && !matches!(field.ty.value, ValueType::Ref(_)));
+        let mut pending: Vec<(String, &Field, usize)> = changes
+            .map(|field| (field.name.clone(), field, 0))
+            .collect();
+        pending.reverse();
+        while let Some((path, field, depth)) = pending.pop() {
+            let limits = &field.constraints;
+            let length = limits.length.filter(|_| field.ty.is_list());
+            let least = limits.min.is_some() || length.is_some_and(|length| length.min > 0);
+            let most = limits.max.is_some() || length.is_some_and(|length| length.max.is_some());
+            if (least && most) || (!on_both_sides && (least || most)) {
+                return Some(path);
+            }
+            // Deep enough for what people nest, and it ends where messages contain themselves.
+            if let (ValueType::Message(id), true) = (field.ty.value, depth < 8) {
+                let inner = self.schema.message(id).fields.iter().rev();
+                pending.extend(
+                    inner.map(|field| (format!("{path}.{}", field.name), field, depth + 1)),
+                );
+            }
+        }
+        None
     }
 }
 
@@ -261,32 +298,4 @@ fn same_payload(left: &Command, right: &Command) -> bool {
         }
         _ => false,
     }
-}
-
-/// A number or a list that handlers change and whose size is limited, as a path.
-fn constrained_field<'a>(
-    concern: &'a Concern,
-    fields_of: &dyn Fn(MessageId) -> &'a [Field],
-) -> Option<String> {
-    let changes = concern
-        .fields
-        .iter()
-        .filter(|field| !field.immutable && !matches!(field.ty.value, ValueType::Ref(_)));
-    let mut pending: Vec<(String, &Field, usize)> = changes
-        .map(|field| (field.name.clone(), field, 0))
-        .collect();
-    pending.reverse();
-    while let Some((path, field, depth)) = pending.pop() {
-        let limits = &field.constraints;
-        let is_limited = limits.min.is_some() || limits.max.is_some();
-        if is_limited || (field.ty.is_list() && limits.length.is_some()) {
-            return Some(path);
-        }
-        // Deep enough for what people nest, and it ends where messages contain themselves.
-        if let (ValueType::Message(id), true) = (field.ty.value, depth < 8) {
-            let inner = fields_of(id).iter().rev();
-            pending.extend(inner.map(|field| (format!("{path}.{}", field.name), field, depth + 1)));
-        }
-    }
-    None
 }

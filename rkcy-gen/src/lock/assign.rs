@@ -1,6 +1,7 @@
 //! Owns giving numbers to what a model declares.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use super::{Kind, Lock, Scope};
 use crate::model::{Field, Model, Payload};
@@ -23,7 +24,8 @@ impl std::fmt::Display for Conflict {
 
 impl std::error::Error for Conflict {}
 
-type Wanted = Vec<(String, Option<u32>)>;
+/// The names of a scope: what a `@tag` says, and whether a concern is `@hot`.
+type Wanted = Vec<(String, Option<u32>, bool)>;
 
 impl Lock {
     /// The lock for a model: what is known keeps its number, what is new gets one, what is gone is
@@ -36,10 +38,10 @@ impl Lock {
         let mut want = |kind, owner: &str, names: Wanted| {
             wanted.insert((kind, owner.to_owned()), names);
         };
-        let untagged = |name: &String| (name.clone(), None);
+        let untagged = |name: &String| (name.clone(), None, false);
         let fields = |fields: &mut dyn Iterator<Item = &Field>| -> Wanted {
             fields
-                .map(|field| (field.name.clone(), field.tag))
+                .map(|field| (field.name.clone(), field.tag, false))
                 .collect()
         };
         want(
@@ -48,7 +50,7 @@ impl Lock {
             model
                 .concerns()
                 .iter()
-                .map(|it| untagged(&it.name))
+                .map(|it| (it.name.clone(), None, it.hot))
                 .collect(),
         );
         want(
@@ -89,7 +91,7 @@ impl Lock {
             let names = declared
                 .values
                 .iter()
-                .map(|value| (value.name.clone(), value.tag))
+                .map(|value| (value.name.clone(), value.tag, false))
                 .collect();
             want(Kind::Value, &declared.name, names);
         }
@@ -104,7 +106,7 @@ impl Lock {
         let mut next = self.clone();
         for (key, scope) in &mut next.scopes {
             let names = wanted.get(key).map(Vec::as_slice).unwrap_or_default();
-            scope.retire(|name| names.iter().any(|(wanted, _)| wanted == name));
+            scope.retire(|name| names.iter().any(|(wanted, ..)| wanted == name));
         }
         for ((kind, owner), names) in wanted {
             let scope = next.scopes.entry((kind, owner.clone())).or_default();
@@ -136,7 +138,7 @@ impl Scope {
 
     fn add(&mut self, kind: Kind, names: &Wanted) -> Result<(), (String, String)> {
         // Tags first, so that nothing else takes their numbers.
-        for (name, tag) in names {
+        for (name, tag, _) in names {
             let Some(tag) = *tag else { continue };
             if let Some(known) = self.live.get(name) {
                 if *known == tag {
@@ -155,10 +157,25 @@ impl Scope {
             }
             self.live.insert(name.clone(), tag);
         }
-        for (name, _) in names {
-            if !self.live.contains_key(name) {
-                let number = self.next(kind);
-                self.live.insert(name.clone(), number);
+        for (name, _, hot) in names {
+            let range = kind.range(*hot);
+            match self.live.get(name) {
+                Some(known) if range.contains(known) || kind != Kind::Concern => {}
+                Some(known) => {
+                    let message = format!(
+                        "its rank is {known} and never moves, but `@hot` {}",
+                        if *hot {
+                            "would make it the last"
+                        } else {
+                            "is what made it one of the last"
+                        }
+                    );
+                    return Err((name.clone(), message));
+                }
+                None => {
+                    let number = self.next(kind, &range);
+                    self.live.insert(name.clone(), number);
+                }
             }
         }
         Ok(())
@@ -174,14 +191,16 @@ impl Scope {
             .map(String::as_str)
     }
 
-    /// The number after the largest that was ever given; where those have run out, the first gap.
-    fn next(&self, kind: Kind) -> u32 {
-        let largest = self.live.values().chain(self.retired.keys()).max().copied();
-        let after = largest.map_or(kind.first(), |largest| largest.saturating_add(1));
+    /// The number after the largest that was ever given in the range; where those have run out, the
+    /// first gap.
+    fn next(&self, kind: Kind, range: &RangeInclusive<u32>) -> u32 {
+        let given = self.live.values().chain(self.retired.keys());
+        let largest = given.filter(|number| range.contains(number)).max().copied();
+        let after = largest.map_or(*range.start(), |largest| largest.saturating_add(1));
         let free = |number: &u32| kind.allows(*number) && self.owner_of(*number).is_none();
-        (after..=kind.last())
+        (after..=*range.end())
             .find(free)
-            .or_else(|| (kind.first()..=kind.last()).find(free))
-            .unwrap_or(kind.last())
+            .or_else(|| range.clone().find(free))
+            .unwrap_or(*range.end())
     }
 }

@@ -11,6 +11,7 @@ pub use assign::Conflict;
 pub use text::Damage;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 /// Layout of the file. Grows when an older generator would misread it.
 pub const LAYOUT: u32 = 1;
@@ -18,6 +19,9 @@ pub const LAYOUT: u32 = 1;
 /// The first rank of a concern. The ones below are kept for hidden concerns that have to be locked
 /// before all others.
 pub const FIRST_RANK: u32 = 1024;
+
+/// The first rank of a `@hot` concern: half of all there are.
+pub const FIRST_HOT_RANK: u32 = 32_768;
 /// The first number of an operation of the schema, as the contract with the runtime has it.
 pub const FIRST_OP: u32 = 16;
 
@@ -76,6 +80,15 @@ impl Kind {
             Kind::Field | Kind::Param => 536_870_911,
             Kind::Transaction => u32::MAX,
             Kind::Value => i32::MAX as u32,
+        }
+    }
+
+    /// The numbers that are given; those of `@hot` concerns are behind those of all others.
+    fn range(self, hot: bool) -> RangeInclusive<u32> {
+        match (self, hot) {
+            (Kind::Concern, false) => FIRST_RANK..=FIRST_HOT_RANK - 1,
+            (Kind::Concern, true) => FIRST_HOT_RANK..=self.last(),
+            _ => self.first()..=self.last(),
         }
     }
 

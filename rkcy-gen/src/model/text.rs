@@ -71,7 +71,7 @@ impl<'a> Text<'a> {
     /// A step, without the name of its result.
     pub fn step(&self, step: &Step) -> String {
         let concern = self.model.concern(step.concern);
-        let target = format!("{}[{}]", concern.name, self.expr(&step.key));
+        let target = format!("{}[{}]", concern.name, self.key(&step.key));
         let operation =
             |name: &str, argument| format!("{target}.{name}({})", self.argument(argument));
         match &step.kind {
@@ -125,6 +125,14 @@ impl<'a> Text<'a> {
         items.join(", ")
     }
 
+    /// A key as it stands between `[` and `]`: its parts, where it has several.
+    pub fn key(&self, key: &Expr) -> String {
+        match &key.kind {
+            ExprKind::Key(_, parts) => self.list(parts),
+            _ => self.expr(key),
+        }
+    }
+
     /// An expression.
     pub fn expr(&self, expr: &Expr) -> String {
         match &expr.kind {
@@ -138,10 +146,12 @@ impl<'a> Text<'a> {
                     .map(|(field, value)| self.entry(field, value));
                 format!("{} {}", message.name, record(entries.collect()))
             }
-            ExprKind::Key(_, parts) => self.list(parts),
+            ExprKind::Key(id, _) => {
+                format!("id of {}[{}]", self.model.concern(*id).name, self.key(expr))
+            }
             ExprKind::List(values) => format!("[{}]", self.list(values)),
             ExprKind::Committed(id, key) => {
-                format!("{}[{}]", self.model.concern(*id).name, self.expr(key))
+                format!("{}[{}]", self.model.concern(*id).name, self.key(key))
             }
             ExprKind::Call(id, arguments) => {
                 let name = &self.model.function(*id).name;

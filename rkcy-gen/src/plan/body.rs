@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::Cx;
-use super::expr::{Scope, atoms};
+use super::expr::{Elements, Scope, atoms};
 use super::types::Imports;
 use crate::model::{
     Argument, Block, Concern, Constraints, Expr, ExprKind, For, Head, If, LocalId, Mode, Payload,
@@ -110,7 +110,14 @@ impl<'a> Body<'a> {
             lines.push("Ok(codegen::Later::known(()))".to_owned());
             return lines;
         };
-        if tail_of(body).is_none() {
+        let is_shown = |value: &Expr| match &value.kind {
+            ExprKind::Path(path) => match path.root {
+                Root::Local(id) => self.transaction.local(id).name.is_some(),
+                _ => true,
+            },
+            _ => true,
+        };
+        if is_shown(value) {
             lines.push(format!("// return {}", one_line(&self.text.expr(value))));
         }
         if result.constraints.is_empty() {
@@ -354,7 +361,7 @@ impl<'a> Body<'a> {
             format!(".with(&{value})")
         } else {
             let names = atoms(transaction, &parts, &self.variables).join(", ");
-            format!(".with_later(&codegen::later!({names} => {value}))")
+            format!(".with_later(&codegen::later!(|{names}| {value}))")
         })
     }
 
@@ -445,7 +452,7 @@ impl<'a> Body<'a> {
         let call = if is_late {
             let parts: Vec<&Expr> = arguments.iter().collect();
             let names = atoms(self.transaction, &parts, &self.variables).join(", ");
-            format!("codegen::later!({names} => {call})")
+            format!("codegen::later!(|{names}| {call})")
         } else {
             call
         };
@@ -487,10 +494,10 @@ impl<'a> Body<'a> {
         if checks.is_empty() {
             return Vec::new();
         }
-        let value = if is_late {
-            format!("&{name}")
-        } else {
-            format!("&codegen::Later::known({name}.clone())")
+        let value = match (is_late, self.cx.is_copy(ty)) {
+            (true, _) => format!("&{name}"),
+            (false, true) => format!("&codegen::Later::known({name})"),
+            (false, false) => format!("&codegen::Later::known({name}.clone())"),
         };
         let (first, checks) = (first.join(" "), checks.join(" "));
         vec![format!(
@@ -563,9 +570,15 @@ impl<'a> Body<'a> {
                         .as_ref()
                         .filter(|value| !value.ty.is_optional()),
                 ) {
-                    let given = self.scope().owned(given, ty.present());
+                    let is_whole = matches!(&given.kind, ExprKind::Path(path) if path.root == Root::Local(*id) && path.fields.is_empty());
+                    let text = if is_whole {
+                        self.scope().owned(optional, ty)
+                    } else {
+                        let given = self.scope().owned(given, ty.present());
+                        format!("{}.map(|{name}| {given})", opened.option)
+                    };
                     self.variables = outer;
-                    return format!("{}.map(|{name}| {given})", opened.option);
+                    return text;
                 }
                 (
                     format!("let Some({name}) = {}", opened.matched),
@@ -670,7 +683,11 @@ impl<'a> Body<'a> {
     /// A `for` over a list that is known at submission.
     fn plain_turns(&mut self, turns: &For, lines: &mut Vec<String>) {
         let outer = self.variables.clone();
-        let (source, is_reference) = self.scope().elements(&turns.list, lines);
+        let Elements {
+            source,
+            pattern,
+            is_reference,
+        } = self.scope().elements(&turns.list, lines);
         let result = turns.result.map(|id| self.transaction.local(id));
         let values = result.map(|local| {
             let wanted = local.name.as_deref().unwrap_or("values");
@@ -694,7 +711,7 @@ impl<'a> Body<'a> {
             _ => Value::None,
         };
         let body = self.turn(&turns.body, value, values.as_deref());
-        let body = format!("for {name} in {source} {{\n{body}\n}}");
+        let body = format!("for {pattern}{name} in {source} {{\n{body}\n}}");
         self.variables = outer;
         let (Some(id), Some(values)) = (turns.result, values) else {
             lines.push(body);

@@ -14,7 +14,7 @@ use crate::model::{Builtin, Concern, Field, Many, Scalar, Type, ValueType};
 use crate::naming::{self, Claims, Std};
 
 /// clippy takes more parameters for too many.
-const MAX_PARAMETERS: usize = 7;
+pub(super) const MAX_PARAMETERS: usize = 7;
 
 /// The file of a concern.
 #[derive(Debug, Clone, Template)]

@@ -5,8 +5,8 @@ use super::Cx;
 use super::body::Variables;
 use super::types::Imports;
 use crate::model::{
-    CompareOp, ConcernId, Expr, ExprKind, Field, FieldRef, Literal, Many, Path, Root, Scalar,
-    StepId, Transaction, Type, ValueType,
+    CompareOp, ConcernId, Expr, ExprKind, Field, FieldRef, Literal, Many, Number, Path, Root,
+    Scalar, StepId, Transaction, Type, ValueType,
 };
 use crate::naming;
 
@@ -64,6 +64,15 @@ struct Held {
     is_borrowed: bool,
 }
 
+/// What a `for` goes through.
+pub(super) struct Elements {
+    pub(super) source: String,
+    /// What stands before the name of the element.
+    pub(super) pattern: &'static str,
+    /// Whether the elements are references.
+    pub(super) is_reference: bool,
+}
+
 impl Scope<'_> {
     /// A value as a `Later`.
     pub(super) fn later(&mut self, expr: &Expr, want: Type) -> Later {
@@ -91,7 +100,7 @@ impl Scope<'_> {
         }
         let (names, value) = (names.join(", "), self.owned(resolved, want));
         Later {
-            text: format!("codegen::later!({names} => {value})"),
+            text: format!("codegen::later!(|{names}| {value})"),
             is_variable: false,
         }
     }
@@ -145,28 +154,33 @@ impl Scope<'_> {
         }
     }
 
-    /// What a `for` goes through, and whether its elements are references; a list that is written out
-    /// gets a variable first.
-    pub(super) fn elements(&mut self, list: &Expr, lines: &mut Vec<String>) -> (String, bool) {
+    /// What a `for` goes through; a list that is written out gets a variable first.
+    pub(super) fn elements(&mut self, list: &Expr, lines: &mut Vec<String>) -> Elements {
         let element = Type::one(list.ty.value);
+        let owned = |source: String| Elements {
+            source,
+            pattern: "",
+            is_reference: false,
+        };
         match &list.kind {
             ExprKind::Path(path) => {
                 let (place, held) = self.place(path);
-                if self.cx.is_copy(element) {
-                    (format!("{place}.iter().copied()"), false)
-                } else {
-                    (borrow(place, held), true)
+                let is_copy = self.cx.is_copy(element);
+                Elements {
+                    source: borrow(place, held),
+                    pattern: if is_copy { "&" } else { "" },
+                    is_reference: !is_copy,
                 }
             }
             ExprKind::List(items) => {
                 let items: Vec<String> =
                     items.iter().map(|item| self.owned(item, element)).collect();
                 lines.push(format!("let list = [{}];", items.join(", ")));
-                ("list".to_owned(), false)
+                owned("list".to_owned())
             }
             _ => {
                 let ty = self.cx.value_type(element.value, self.imports);
-                (format!("{}::<{ty}>::new()", self.cx.names.std.vec), false)
+                owned(format!("{}::<{ty}>::new()", self.cx.names.std.vec))
             }
         }
     }
@@ -193,6 +207,13 @@ impl Scope<'_> {
             (Some((place, held)), _) => borrow(place, held),
             (None, Many::List) => match &expr.kind {
                 ExprKind::List(items) => {
+                    if let [item] = items.as_slice()
+                        && matches!(item.kind, ExprKind::Path(_))
+                        && !self.cx.is_copy(Type::one(want.value))
+                    {
+                        let item = self.argument(item, Type::one(want.value));
+                        return format!("::std::slice::from_ref({item})");
+                    }
                     let item = Type::one(want.value);
                     let items: Vec<String> =
                         items.iter().map(|part| self.owned(part, item)).collect();
@@ -359,12 +380,83 @@ impl Scope<'_> {
                 return self.condition(other, *value != equal);
             }
         }
+        if let Some(text) = self.extreme(op, left, right, negated) {
+            return text;
+        }
         let symbol = symbol(op, negated);
         let optional = left.ty.is_optional() || right.ty.is_optional();
         let equality = equal.is_some();
         let sides = [(left, right), (right, left)]
             .map(|(side, other)| self.side(side, other, optional, equality));
         format!("{} {symbol} {}", sides[0], sides[1])
+    }
+
+    /// Comparisons that clippy wants to be said in another way: with empty text, and with the smallest
+    /// or largest value of an integer.
+    fn extreme(
+        &mut self,
+        op: CompareOp,
+        left: &Expr,
+        right: &Expr,
+        negated: bool,
+    ) -> Option<String> {
+        let (op, value, literal) = match (&left.kind, &right.kind) {
+            (_, ExprKind::Literal(literal)) => (op, left, literal),
+            (ExprKind::Literal(literal), _) => (flipped(op), right, literal),
+            _ => return None,
+        };
+        let negation = |denies: bool| if denies != negated { "!" } else { "" };
+        let is_plain = value.ty.many == Many::One && matches!(value.kind, ExprKind::Path(_));
+        let equality = matches!(op, CompareOp::Eq | CompareOp::Ne);
+        match literal {
+            Literal::String(text) if text.is_empty() && equality && is_plain => {
+                let place = self.text(value)?;
+                let negation = negation(op == CompareOp::Ne);
+                Some(format!("{negation}{place}.is_empty()"))
+            }
+            Literal::Number(Number::Int(number)) => {
+                let (low, high) = super::signature::bounds(value.ty.value)?;
+                let is_low = *number == low;
+                if !(is_low || *number == high) || equality || !is_plain {
+                    return None;
+                }
+                let side = self.side(value, value, false, true);
+                let (always, denies) = match (op, is_low) {
+                    (CompareOp::Ge, true) | (CompareOp::Le, false) => (true, false),
+                    (CompareOp::Lt, true) | (CompareOp::Gt, false) => (true, true),
+                    (CompareOp::Le, true) | (CompareOp::Ge, false) => (false, false),
+                    _ => (false, true),
+                };
+                let range = if is_low {
+                    format!("({number}..)")
+                } else {
+                    format!("(..={number})")
+                };
+                let borrowed = match side.strip_prefix('*') {
+                    Some(reference) => reference.to_owned(),
+                    None => format!("&{side}"),
+                };
+                Some(match always {
+                    true => format!("{}{range}.contains({borrowed})", negation(denies)),
+                    false if denies != negated => format!("{side} != {number}"),
+                    false => format!("{side} == {number}"),
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// The place of a text, or of the text that is a key.
+    fn text(&mut self, value: &Expr) -> Option<String> {
+        let ExprKind::Path(path) = &self.transaction.resolve_key(value).kind else {
+            return None;
+        };
+        let (place, held) = self.place(path);
+        Some(if held.reference {
+            format!("{place}.key()")
+        } else {
+            place
+        })
     }
 
     /// One side of a comparison, borrowed where that is possible.
@@ -575,6 +667,17 @@ fn same_reference(side: &Expr, other: &Expr) -> bool {
         && is_path(other)
         && matches!(side.ty.value, ValueType::Ref(_))
         && side.ty == other.ty
+}
+
+/// The comparison with its sides exchanged.
+fn flipped(op: CompareOp) -> CompareOp {
+    match op {
+        CompareOp::Lt => CompareOp::Gt,
+        CompareOp::Le => CompareOp::Ge,
+        CompareOp::Gt => CompareOp::Lt,
+        CompareOp::Ge => CompareOp::Le,
+        same => same,
+    }
 }
 
 fn symbol(op: CompareOp, negated: bool) -> &'static str {

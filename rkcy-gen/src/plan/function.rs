@@ -3,6 +3,7 @@
 
 use askama::Template;
 
+use super::concern::MAX_PARAMETERS;
 use super::types::Imports;
 use super::{Cx, Handler, docs};
 use crate::model::Function;
@@ -18,6 +19,7 @@ pub(super) struct FunctionsFile {
     header: String,
     schema: String,
     imports: Imports,
+    uses_codegen: bool,
     /// The trait.
     name: String,
     functions: Vec<FunctionPlan>,
@@ -48,6 +50,7 @@ struct FunctionPlan {
     docs: Vec<String>,
     function: String,
     params: Vec<(String, String)>,
+    many_params: bool,
     output: String,
 }
 
@@ -60,6 +63,7 @@ impl Cx<'_> {
             header: self.header.clone(),
             schema: super::hash(signatures.map(|function| self.function_signature(function))),
             imports,
+            uses_codegen: use_codegen(&functions),
             name: self.names.functions.clone(),
             functions,
         }
@@ -68,13 +72,9 @@ impl Cx<'_> {
     pub(super) fn function_handlers_file(&self) -> (String, FunctionHandlersFile) {
         let mut imports = Imports::from([self.names.functions.clone()]);
         let functions = self.function_plans(&mut imports);
-        let is_codegen = |ty: &String| ty.contains("codegen::");
         let file = FunctionHandlersFile {
             imports,
-            uses_codegen: functions.iter().any(|function| {
-                let mut params = function.params.iter();
-                is_codegen(&function.output) || params.any(|(_, ty)| is_codegen(ty))
-            }),
+            uses_codegen: use_codegen(&functions),
             name: self.names.functions.clone(),
             stubs: functions
                 .into_iter()
@@ -104,6 +104,7 @@ impl Cx<'_> {
             let params = function.params.iter();
             plans.push(FunctionPlan {
                 declared: function.name.clone(),
+                many_params: function.params.len() > MAX_PARAMETERS,
                 docs: docs::lines(&function.docs, &signature),
                 function: naming::method(&function.name),
                 params: params
@@ -127,4 +128,13 @@ impl Cx<'_> {
             self.result_signature(Some(&function.result))
         )
     }
+}
+
+/// Whether functions name types of the runtime.
+fn use_codegen(functions: &[FunctionPlan]) -> bool {
+    let is_codegen = |ty: &String| ty.contains("codegen::");
+    functions.iter().any(|function| {
+        let mut params = function.params.iter();
+        is_codegen(&function.output) || params.any(|(_, ty)| is_codegen(ty))
+    })
 }

@@ -156,28 +156,27 @@ impl Cx<'_> {
         let (mut keys, mut columns, mut from_columns) = (Vec::new(), Vec::new(), Vec::new());
         for key in &concern.keys {
             let name = naming::snake(&key.name);
-            // A key of one part is held as what it is made of.
-            let (ty, place) = match concern.single_key() {
-                Some(_) => (Type::one(ValueType::IdOf(concern.id)), "key".to_owned()),
-                None => (key.ty, format!("key.{name}")),
-            };
-            let of_key = Field { ty, ..key.clone() };
             let column = naming::sql(&key.name);
-            self.leaves(
-                &of_key,
-                column.clone(),
-                Held::There(place),
-                &mut keys,
-                imports,
-            );
-            let read = self.leaves(
-                key,
-                column,
-                Held::There(String::new()),
-                &mut Vec::new(),
-                imports,
-            );
-            from_columns.push((name, read));
+            let mut own = Vec::new();
+            let nowhere = Held::There(String::new());
+            let read = self.leaves(key, column.clone(), nowhere, &mut own, imports);
+            from_columns.push((name.clone(), read));
+            // The same columns out of the key alone. One of one part is held as what it is made of.
+            let (value, place) = match (concern.single_key(), key.ty.value) {
+                (Some(_), ValueType::Ref(id)) => (ValueType::IdOf(id), "key".to_owned()),
+                (Some(_), value) => (value, "key".to_owned()),
+                (None, value) => (value, format!("key.{name}")),
+            };
+            let of_key = Field {
+                ty: Type::one(value),
+                ..key.clone()
+            };
+            let mut given = Vec::new();
+            self.leaves(&of_key, column, Held::There(place), &mut given, imports);
+            keys.extend(own.into_iter().zip(given).map(|(column, given)| Column {
+                to_sql: given.to_sql,
+                ..column
+            }));
         }
         let mut indexes = Vec::new();
         for field in &concern.fields {
@@ -247,6 +246,7 @@ impl Cx<'_> {
             // What a part is, is said where its key is.
             let bare = Field {
                 docs: String::new(),
+                immutable: false,
                 ..part.clone()
             };
             let part_read = self.leaves(&bare, column, inner, columns, imports);

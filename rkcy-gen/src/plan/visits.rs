@@ -7,7 +7,7 @@ use rkcy_core::id::TxnId;
 use rkcy_core::key::Key;
 use rkcy_core::plan::{Partitions, extend};
 use rkcy_core::txn::{
-    Access, Args, Mode as CoreMode, Place as CorePlace, Step as CoreStep, Txn, Unplanned,
+    Access, Args, Mode as CoreMode, Place as CorePlace, Step as CoreStep, Txn, Unplanned, Visit,
 };
 use serde::Serialize;
 
@@ -141,14 +141,22 @@ impl Cx<'_> {
             extend(&mut txn, &One);
         }
         let shown = self.shown_steps(transaction);
-        let times = |key: &Key| instances.find(key).map_or(1, |instance| instance.times);
-        let count: u64 = txn.visits.iter().map(|visit| times(&visit.group.key)).sum();
+        let is_saga = transaction.mode == Mode::Saga;
+        // A transaction visits an instance once for all turns, a saga in each.
+        let of_group = |key: &Key| instances.find(key).map_or(1, |instance| instance.times);
+        let times = |visit: &Visit| {
+            let turns = |step: &CoreStep| places[usize::from(step.number)].turns();
+            match transaction.mode {
+                Mode::Transaction => of_group(&visit.group.key),
+                Mode::Saga => visit.steps.iter().map(turns).max().unwrap_or(1),
+            }
+        };
+        let count: u64 = txn.visits.iter().map(times).sum();
         let groups: std::collections::BTreeSet<_> =
             txn.visits.iter().map(|visit| &visit.group).collect();
-        let releases: u64 = groups.iter().map(|group| times(&group.key)).sum();
+        let releases: u64 = groups.iter().map(|group| of_group(&group.key)).sum();
         let last_is_elsewhere =
             txn.visits.first().map(|it| &it.group) != txn.visits.last().map(|it| &it.group);
-        let is_saga = transaction.mode == Mode::Saga;
         let mut before: u64 = 0;
         let mut visits = Vec::new();
         for (index, visit) in txn.visits.iter().enumerate() {
@@ -160,7 +168,7 @@ impl Cx<'_> {
                     Access::Exclusive => "exclusive",
                     Access::Delete => "delete",
                 },
-                times: times(&visit.group.key),
+                times: times(visit),
                 steps: visit
                     .steps
                     .iter()
@@ -173,7 +181,7 @@ impl Cx<'_> {
                     count.saturating_sub(before + 1)
                 },
             });
-            before += times(&visit.group.key);
+            before += times(visit);
         }
         // Each visit; a release for each instance but the last, where they are locked; the outcome for
         // the first partition, unless the last visit is there. (Each instance in a partition of its own.)
@@ -311,7 +319,7 @@ impl Instances {
         let mut of_step = BTreeMap::new();
         for step in &transaction.steps {
             let (group, key) = transaction.group(model.concerns(), step);
-            let name = format!("{}[{}]", model.concern(group).name, text.expr(key));
+            let name = format!("{}[{}]", model.concern(group).name, text.key(key));
             let times = transaction.instances(key, &places[step.id.index()], places);
             let place = match list.iter_mut().position(|known| known.name == name) {
                 Some(place) => {

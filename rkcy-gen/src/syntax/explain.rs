@@ -209,7 +209,7 @@ fn kind_of(wanted: Rule) -> &'static str {
         Rule::config_part => "`key` or a field (`name: type`)",
         Rule::concern_part => "a field (`name: type`), `key`, `command` or `query`",
         Rule::statement => {
-            "a statement (`let`, `require`, `return`, `create`, `get`, or a step `Concern[key].command(…)`)"
+            "a statement (`let`, `if`, `for`, `require`, `return`, `create`, `get` and the like, or a step `Concern[key].command(…)`)"
         }
         _ => "something else",
     }

@@ -49,6 +49,8 @@ impl Get {
         let instance = if self.stale {
             stale(session, concern, key)?
         } else {
+            // A concern may do without it.
+            operation(concern, "get", "operation", |op| op.number == op::GET)?;
             let bytes = ask(session, concern, key, op::GET, crate::codegen::Bytes::new())?;
             (concern.to_json)(&bytes)?
         };

@@ -97,7 +97,7 @@ impl Txn {
         if let Some((concern, command)) = name.split_once('.') {
             let concern = session.concern(concern)?;
             let op = operation(concern, command, "command", |op| {
-                op.access == Access::Exclusive
+                op.access != Access::Shared
             })?;
             let (key, words) = key_and_words(concern, op, &self.args)?;
             let args = args::read(json, words, op.params, op.args_from_json)?;

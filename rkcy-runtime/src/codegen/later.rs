@@ -99,12 +99,12 @@ impl Union {
     }
 }
 
-/// A value computed out of others: `later!(a, b => a.n + b.n)`. The names are those of `Later` values; in the
+/// A value computed out of others: `later!(|a, b| a.n + b.n)`. The names are those of `Later` values; in the
 /// expression they are references to what is in them. It is evaluated only where all of them are known.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __later {
-    ($($name:ident),+ $(,)? => $value:expr) => {{
+    (|$($name:ident),+ $(,)?| $value:expr) => {{
         let mut after = $crate::codegen::Union::default();
         $( after.add(&$name); )+
         let value = match ($( $name.get(), )+) {
@@ -126,8 +126,8 @@ mod tests {
         let one = Later::of_step(Some(1), 4);
         let two = Later::of_step(None::<i32>, 2);
         let three = Later::known(3);
-        assert_eq!(later!(one, three => one + three).get(), Some(&4));
-        let sum = later!(one, two, three => one + two + three);
+        assert_eq!(later!(|one, three| one + three).get(), Some(&4));
+        let sum = later!(|one, two, three| one + two + three);
         assert_eq!((sum.get(), sum.steps().as_slice()), (None, &[2, 4][..]));
         assert_eq!(Later::all(vec![one, three]).get(), Some(&vec![1, 3]));
     }

@@ -34,7 +34,6 @@ pub fn put_change<V: Value>(change: Option<&Option<V>>) -> Option<V::Proto> {
 ///
 /// # Errors
 /// Where the value cannot be read.
-#[expect(clippy::option_option, reason = "unchanged is different from absent")]
 pub fn take_change<V: Value>(
     path: &str,
     value: Option<V::Proto>,

@@ -172,7 +172,7 @@ impl OpDesc {
         OpDesc {
             number: op::DELETE,
             name: "delete",
-            access: Access::Exclusive,
+            access: Access::Delete,
             refusals: &["not_found"],
             ..OpDesc::of::<json::Empty, ()>()
         }

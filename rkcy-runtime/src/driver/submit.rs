@@ -4,7 +4,9 @@
 //! one partition goes into one record.
 
 use super::answers::{Answers, unknown};
-use crate::codegen::{self, Bytes, Concern, Fault, Origin, Transaction, TxnId, decode};
+use crate::codegen::{
+    self, Bytes, Concern, Fault, Origin, Patch, Transaction, TxnId, check, decode, encode,
+};
 use crate::log::{Log, LogError, StreamId, wall_clock};
 use crossbeam_channel::{Receiver, Sender};
 use rkcy_core::fault::Class;
@@ -119,6 +121,64 @@ impl Client {
     /// # Errors
     /// `not_found`, or as [`Client::call`].
     pub async fn get<C: Concern>(&self, key: &C::Key) -> Result<C, Fault> {
+        let get = codegen::op::GET;
+        decode(
+            &self
+                .operate::<C>(key, get, Access::Shared, Bytes::new())
+                .await?,
+        )
+    }
+
+    /// Makes a new instance.
+    ///
+    /// # Errors
+    /// `already_exists`, a constraint, or as [`Client::call`].
+    pub async fn create<C: Concern>(&self, instance: &C) -> Result<C, Fault> {
+        check(instance)?;
+        let (key, create) = (instance.key(), codegen::op::CREATE);
+        decode(
+            &self
+                .operate::<C>(&key, create, Access::Exclusive, encode(instance))
+                .await?,
+        )
+    }
+
+    /// Changes what the patch holds; gives the instance after it.
+    ///
+    /// # Errors
+    /// `not_found`, a constraint, or as [`Client::call`].
+    pub async fn update<C: Concern>(
+        &self,
+        key: &C::Key,
+        patch: &impl Patch<C>,
+    ) -> Result<C, Fault> {
+        check(patch)?;
+        let update = codegen::op::UPDATE;
+        decode(
+            &self
+                .operate::<C>(key, update, Access::Exclusive, encode(patch))
+                .await?,
+        )
+    }
+
+    /// Removes an instance.
+    ///
+    /// # Errors
+    /// `not_found`, or as [`Client::call`].
+    pub async fn delete<C: Concern>(&self, key: &C::Key) -> Result<(), Fault> {
+        let delete = codegen::op::DELETE;
+        let done = self.operate::<C>(key, delete, Access::Delete, Bytes::new());
+        done.await.map(drop)
+    }
+
+    /// One operation on one instance.
+    async fn operate<C: Concern>(
+        &self,
+        key: &C::Key,
+        op: u16,
+        access: Access,
+        args: Bytes,
+    ) -> Result<Bytes, Fault> {
         let group = RowKey {
             concern: C::ROOT,
             key: Key::of(&C::root_key(key)),
@@ -127,9 +187,8 @@ impl Client {
             concern: C::ID,
             key: Key::of(key),
         };
-        let (id, op) = (Client::new_id(), codegen::op::GET);
-        let txn = self.single(id, group, row, op, Access::Shared, Bytes::new())?;
-        decode(&self.submit(txn).await?)
+        let txn = self.single(Client::new_id(), group, row, op, access, args)?;
+        self.submit(txn).await
     }
 
     /// What a transaction of this platform is told beside its parameters; `caller` is the encoded message
@@ -524,6 +583,8 @@ mod tests {
     use super::*;
     use crate::log::{Done, Persisted, Record, Wake};
     use rkcy_core::frame::{Head, Kind};
+    use rkcy_core::id::ConcernId;
+    use rkcy_core::txn::Rest;
     use std::ops::Range;
     use std::sync::Mutex;
 
@@ -567,7 +628,7 @@ mod tests {
             };
             let submission = Submission {
                 to: PartitionId {
-                    concern: rkcy_core::id::ConcernId(1),
+                    concern: ConcernId(1),
                     index: 0,
                 },
                 envelope: Envelope {
@@ -595,12 +656,17 @@ mod tests {
     #[test]
     fn a_place_is_kept_until_the_log_has_the_bytes() {
         let (sender, submissions) = crossbeam_channel::unbounded();
-        let client = Client::new(Arc::new(NoLogic), Arc::new(Answers::new()), sender);
+        let client = Client::new(Arc::new(NoLogic), Arc::new(Answers::new()), sender, &[]);
         let size = 64 << 20;
         let submit = || {
             let op = Access::Exclusive;
             let args = Bytes::from(vec![0; size]);
-            let txn = client.single(ConcernId(1), Key::of(&1_u64), 1, op, args);
+            let row = RowKey {
+                concern: ConcernId(1),
+                key: Key::of(&1_u64),
+            };
+            let id = Client::new_id();
+            let txn = client.single(id, row.clone(), row, 1, op, args);
             let mut future = Box::pin(client.outcome(txn.unwrap()));
             let mut context = std::task::Context::from_waker(std::task::Waker::noop());
             // Dropped at the end of this: nobody waits for it.
@@ -637,17 +703,8 @@ mod tests {
         ) -> Result<Bytes, Fault> {
             Ok(Bytes::new())
         }
-        fn args(&self, _: &Txn, _: u16) -> Result<Bytes, Fault> {
-            Ok(Bytes::new())
-        }
-        fn key(&self, _: &Txn, _: u16) -> Result<Key, Fault> {
-            Ok(Key::default())
-        }
-        fn check(&self, _: &Txn, _: u16) -> Result<(), Fault> {
-            Ok(())
-        }
-        fn answer(&self, _: &Txn) -> Result<Bytes, Fault> {
-            Ok(Bytes::new())
+        fn resume(&self, _: &Txn) -> Result<Rest, Fault> {
+            Ok(Rest::default())
         }
         fn concern_name(&self, _: ConcernId) -> &str {
             "None"

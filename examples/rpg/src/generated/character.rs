@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const RANK: u16 = 1025;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xda24_0872_bf4b_d657;
+pub(super) const SCHEMA: u64 = 0xcdb8_1a5e_9ef2_68f5;
 
 /// A figure in the game, with a purse and a bag.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -310,6 +310,9 @@ pub trait CharacterHandlers {
         cx: &codegen::Context<'_>,
     ) -> Result<(), codegen::Text>;
 
+    /// Gives back what was taken by `debit`.
+    fn credit_back(character: &mut Character, payload: &Currency, cx: &codegen::Context<'_>);
+
     /// `command rename(fullname: string @length(2..=64))`
     ///
     /// # Errors
@@ -335,6 +338,8 @@ pub(super) mod op {
     pub(in super::super) const DEBIT: u16 = 17;
     /// `credit`
     pub(in super::super) const CREDIT: u16 = 18;
+    /// `credit_back`
+    pub(in super::super) const CREDIT_BACK: u16 = 21;
     /// `rename`
     pub(in super::super) const RENAME: u16 = 19;
     /// `worth`
@@ -366,6 +371,12 @@ pub(super) fn run<H: CharacterHandlers>(
         op::CREDIT => {
             codegen::command::<Character, Currency, _>(call, row, |instance, payload, cx| {
                 H::credit(instance, payload, cx).map_err(codegen::Fault::from)
+            })
+        }
+        op::CREDIT_BACK => {
+            codegen::command::<Character, Currency, _>(call, row, |instance, payload, cx| {
+                H::credit_back(instance, payload, cx);
+                Ok(())
             })
         }
         op::RENAME => {
@@ -427,6 +438,15 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             number: op::CREDIT,
             name: "credit",
             doc: "Adds money that was taken from another.",
+            access: codegen::Access::Exclusive,
+            params: super::currency::PARAMS,
+            refusals: &[],
+            ..codegen::OpDesc::of::<Currency, ()>()
+        },
+        codegen::OpDesc {
+            number: op::CREDIT_BACK,
+            name: "credit_back",
+            doc: "Gives back what was taken by `debit`.",
             access: codegen::Access::Exclusive,
             params: super::currency::PARAMS,
             refusals: &[],

@@ -116,3 +116,13 @@ pub struct SignUp {
     #[prost(string, tag = "2")]
     pub fullname: ::rkcy_runtime::codegen::prost::alloc::string::String,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct Gift {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub giver: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub taker: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+    #[prost(message, optional, tag = "3")]
+    pub amount: ::core::option::Option<Currency>,
+}

@@ -31,6 +31,16 @@ impl CharacterHandlers for Handlers {
         receive(character, payload)
     }
 
+    fn credit_back(character: &mut Character, payload: &Currency, _cx: &Context<'_>) {
+        // It cannot refuse: what would be too much is lost rather than the whole.
+        let sum = combined(&character.currency, payload, |have, more| {
+            Some(have.saturating_add(more))
+        });
+        if let Some(sum) = sum {
+            character.currency = sum;
+        }
+    }
+
     fn rename(
         character: &mut Character,
         payload: &CharacterRename,

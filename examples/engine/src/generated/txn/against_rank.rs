@@ -67,7 +67,7 @@ impl codegen::Transaction for AgainstRank {
         let got: codegen::Later<i64> = t.kept(
             codegen::Spec::<Alpha>::command(alpha::op::ADD)
                 .on(self.x.key())
-                .with_later(&codegen::later!(left => AlphaAdd { amount: *left })),
+                .with_later(&codegen::later!(|left| AlphaAdd { amount: *left })),
         )?;
         // return got
         Ok(got)

@@ -68,7 +68,10 @@ impl codegen::Transaction for Carry {
         t.step(
             codegen::Spec::<Gamma>::command(gamma::op::NOTE)
                 .on(self.z.key())
-                .with_later(&codegen::later!(note => Note { from: *self.y.key(), n: note.n, })),
+                .with_later(&codegen::later!(|note| Note {
+                    from: *self.y.key(),
+                    n: note.n,
+                })),
         )?;
         Ok(codegen::Later::known(()))
     }

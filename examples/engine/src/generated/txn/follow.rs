@@ -56,14 +56,14 @@ impl codegen::Transaction for Follow {
         // Beta[a.next].add(amount)
         t.step(
             codegen::Spec::<Beta>::command(beta::op::ADD)
-                .on_later(&codegen::later!(a => a.next))
+                .on_later(&codegen::later!(|a| a.next))
                 .with(&BetaAdd {
                     amount: self.amount,
                 }),
         )?;
         // read Beta[a.next] as it is committed
         let committed: codegen::Later<Beta> =
-            t.kept(codegen::Spec::<Beta>::get().on_later(&codegen::later!(a => a.next)))?;
+            t.kept(codegen::Spec::<Beta>::get().on_later(&codegen::later!(|a| a.next)))?;
         // return Beta[a.next]
         Ok(committed)
     }

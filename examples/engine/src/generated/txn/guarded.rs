@@ -70,7 +70,7 @@ impl codegen::Transaction for Guarded {
         let a: codegen::Later<Alpha> = t.kept(codegen::Spec::<Alpha>::get().on(self.x.key()))?;
         // require a.n >= least else too_poor
         t.require(
-            &codegen::later!(a => a.n >= self.least),
+            &codegen::later!(|a| a.n >= self.least),
             GuardedRefusal::TooPoor,
         )?;
         // Beta[y].add(least)

@@ -63,7 +63,7 @@ impl codegen::Transaction for Look {
         // get Gamma[z]
         t.step(codegen::Spec::<Gamma>::get().on(self.z.key()))?;
         // return a.n
-        Ok(codegen::later!(a => a.n))
+        Ok(codegen::later!(|a| a.n))
     }
 }
 

@@ -75,7 +75,7 @@ impl codegen::Transaction for ThereAndBack {
         t.step(
             codegen::Spec::<Alpha>::command(alpha::op::ADD)
                 .on(self.x.key())
-                .with_later(&codegen::later!(total => AlphaAdd { amount: *total })),
+                .with_later(&codegen::later!(|total| AlphaAdd { amount: *total })),
         )?;
         // read Alpha[x] as it is committed
         let committed: codegen::Later<Alpha> =

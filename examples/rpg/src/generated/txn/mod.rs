@@ -3,25 +3,30 @@
 //! The transactions: their parameters, and the steps that they are made of.
 
 mod fund;
+mod gift;
 mod sign_up;
 mod trade;
 
 pub use fund::Fund;
+pub use gift::Gift;
 pub use sign_up::SignUp;
 pub use trade::{Trade, TradeRefusal};
 
 use rkcy_runtime::codegen;
 
 /// Hash of what the schema says of them.
-pub(super) const SCHEMA: u64 = codegen::schema(&[fund::SCHEMA, sign_up::SCHEMA, trade::SCHEMA]);
+pub(super) const SCHEMA: u64 =
+    codegen::schema(&[fund::SCHEMA, gift::SCHEMA, sign_up::SCHEMA, trade::SCHEMA]);
 
 /// By number.
-pub(super) const ALL: &[codegen::TransactionDesc] = &[fund::DESC, trade::DESC, sign_up::DESC];
+pub(super) const ALL: &[codegen::TransactionDesc] =
+    &[fund::DESC, trade::DESC, sign_up::DESC, gift::DESC];
 
 /// What is left of a transaction, as its body tells with the results so far.
 pub(super) fn resume(txn: &codegen::Txn) -> Result<codegen::Rest, codegen::Fault> {
     match txn.kind {
         fund::NUMBER => codegen::resume::<Fund>(txn),
+        gift::NUMBER => codegen::resume::<Gift>(txn),
         sign_up::NUMBER => codegen::resume::<SignUp>(txn),
         trade::NUMBER => codegen::resume::<Trade>(txn),
         unknown => Err(codegen::unknown_transaction(unknown)),
