@@ -422,7 +422,7 @@ impl<'a> Cluster<'a> {
         }
         let database = self.databases.entry(partition).or_default();
         let (mut position, rows) = database.load(replica, cold);
-        if bugs::on(Bug::TornColdRead) && self.rng.random_bool(0.5) {
+        if bugs::on(Bug::TornColdRead) && self.rng.random_bool(0.9) {
             position = database.load(replica.saturating_sub(1), &[]).0;
         }
         self.observer.count("cold reads");
@@ -515,7 +515,8 @@ impl<'a> Cluster<'a> {
             )));
         }
         for _ in 0..limit {
-            let Some((_, bytes)) = changes.get(storage.next_offset(), true) else {
+            // On logs of a cluster what is readable need not be durable yet: no log must sync at once.
+            let Some((_, bytes)) = changes.get(storage.next_offset(), self.draw.atomic) else {
                 break;
             };
             storage
@@ -525,6 +526,9 @@ impl<'a> Cluster<'a> {
         let Some(batch) = storage.take_batch() else {
             return Ok(false);
         };
+        if !self.draw.atomic && !bugs::on(Bug::StoredBeforeDurable) {
+            self.logs.sync(StreamId::changes(id));
+        }
         let torn = bugs::on(Bug::PositionOutsideRows) && self.rng.random_bool(0.5);
         let database = self.databases.entry(id).or_default();
         database.write(&batch, torn).map_err(Violation)?;
