@@ -17,5 +17,5 @@ pub(crate) mod running;
 pub(crate) mod storage;
 pub(crate) mod submit;
 
-pub use running::{Options, Running, StartError};
+pub use running::{Options, Running, StartError, Told};
 pub use submit::Client;
