@@ -6,6 +6,8 @@
 
 use crate::figures::{Figures, duration};
 use bytes::Bytes;
+use group::generated::txn::NewOrder;
+use group::generated::{District, Line, Stock, Warehouse, WarehouseEarn};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rkcy_core::frame::{Envelope, Frame};
@@ -17,9 +19,11 @@ use rkcy_core::settings::Settings;
 use rkcy_core::storage::StoredPosition;
 use rkcy_core::txn::Txn;
 use rkcy_core::worker::{Config, Progress, TakeOver, Worker};
-use rkcy_runtime::codegen::{self, Concern, Origin, Ref, Transaction, encode};
+use rkcy_runtime::codegen::{self, Concern, Origin, Platform, Ref, Transaction, Value, encode};
 use rpg::generated::txn::{Fund, Trade};
 use rpg::generated::{Character, Currency, Offer, Player};
+use saga::generated::txn::{Gift, Swap};
+use saga::generated::{Money, Wallet};
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -52,6 +56,8 @@ pub(crate) fn run(figures: &mut Figures) {
         hot / trades,
         "ratio",
     );
+    figures.add("saga_over_transaction", saga_over_transaction(), "ratio");
+    figures.add("group_over_plain", group_over_plain(), "ratio");
 }
 
 /// Partitions at work side by side on this thread.
@@ -65,53 +71,52 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(partitions: u16) -> Bench {
-        let logic = (rpg::platform().logic)(partitions);
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let keys: Vec<Uuid> = (0..KEYS).map(|_| Uuid::from_u128(rng.random())).collect();
+    /// Partitions of the root `concern`, with these instances in memory; each comes with its root key.
+    fn new(
+        platform: &Platform,
+        partitions: u16,
+        concern: ConcernId,
+        instances: impl Iterator<Item = (Key, RowKey, Bytes)>,
+    ) -> Bench {
+        let logic = (platform.logic)(partitions);
         let workers = (0..partitions).map(|index| {
-            let id = PartitionId {
-                concern: Character::ID,
-                index,
-            };
+            let id = PartitionId { concern, index };
             (worker(id, Arc::clone(&logic)), 1)
         });
         let mut bench = Bench {
             workers: workers.collect(),
             logic,
-            rng,
+            rng: ChaCha8Rng::seed_from_u64(1),
             clock: 1_700_000_000_000,
             busy: Duration::ZERO,
-            keys,
+            keys: Vec::new(),
         };
-        bench.load();
-        bench
-    }
-
-    /// Puts every instance into memory.
-    fn load(&mut self) {
-        let count = u16::try_from(self.workers.len()).unwrap_or(u16::MAX);
-        for (nth, key) in self.keys.iter().enumerate() {
-            let mut character = Character::new(
-                *key,
-                Ref::<Player>::new(Uuid::nil()),
-                format!("Hero number {nth}"),
-            );
-            character.currency.gold = 1_000_000_000;
-            let row = RowKey {
-                concern: Character::ID,
-                key: Key::of(key),
-            };
-            let at = partition_of(Character::ID, &row.key, count).index;
+        for (root, row, value) in instances {
+            let at = partition_of(concern, &root, partitions).index;
             let stored = StoredRow {
-                value: Some(encode(&character)),
+                value: Some(value),
                 ..StoredRow::ABSENT
             };
-            self.workers[usize::from(at)]
+            bench.workers[usize::from(at)]
                 .0
                 .loaded(Position::START, &[(row, stored)])
                 .expect("nobody else is there");
         }
+        bench
+    }
+
+    /// [`KEYS`] characters.
+    fn characters(partitions: u16) -> Bench {
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        let keys: Vec<Uuid> = (0..KEYS).map(|_| Uuid::from_u128(rng.random())).collect();
+        let instances = keys.iter().enumerate().map(|(nth, key)| {
+            let player = Ref::<Player>::new(Uuid::nil());
+            let mut character = Character::new(*key, player, format!("Hero number {nth}"));
+            character.currency.gold = 1_000_000_000;
+            instance(&character)
+        });
+        let bench = Bench::new(&rpg::platform(), partitions, Character::ID, instances);
+        Bench { keys, ..bench }
     }
 
     fn key(&mut self, among: usize) -> Uuid {
@@ -126,6 +131,22 @@ impl Bench {
             partitions: &*self.logic,
         };
         codegen::transaction(params, origin).expect("a plan")
+    }
+
+    fn command<C: Concern>(&mut self, key: &C::Key, op: u16, payload: &impl Value) -> Txn {
+        let origin = Origin {
+            id: TxnId::from_parts(self.clock, self.rng.random()),
+            schema: self.logic.schema(),
+            caller: &Bytes::new(),
+            partitions: &*self.logic,
+        };
+        let row = RowKey {
+            concern: C::ID,
+            key: Key::of(key),
+        };
+        let group = codegen::root_of::<C>(&row.key).expect("a key");
+        let access = codegen::Access::Exclusive;
+        codegen::single(origin, group, row, op, access, encode(payload)).expect("a plan")
     }
 
     /// Frames of `count` transactions, by partition.
@@ -185,6 +206,19 @@ impl Bench {
     }
 }
 
+/// An instance as it is put into memory.
+fn instance<C: Concern>(instance: &C) -> (Key, RowKey, Bytes) {
+    let row = RowKey {
+        concern: C::ID,
+        key: instance.key_bytes(),
+    };
+    (
+        Key::of(&C::root_key(&instance.key())),
+        row,
+        encode(instance),
+    )
+}
+
 /// CPU time of this thread.
 fn cpu_time() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
@@ -214,7 +248,7 @@ fn worker(partition: PartitionId, logic: Arc<dyn Logic>) -> Worker {
 
 /// Records per second: `fund`, keys out of the first `among`.
 fn one_visit(among: usize) -> f64 {
-    let mut bench = Bench::new(1);
+    let mut bench = Bench::characters(1);
     let mut done = 0;
     while bench.busy < duration() {
         let frames = bench.frames(ROUND, |bench| {
@@ -231,7 +265,7 @@ fn one_visit(among: usize) -> f64 {
 
 /// Transactions per second: `trade` between two partitions, one side out of the first `among`.
 fn two_visits(among: usize) -> f64 {
-    let mut bench = Bench::new(2);
+    let mut bench = Bench::characters(2);
     let mut done = 0;
     while bench.busy < duration() {
         let frames = bench.frames(ROUND, |bench| {
@@ -250,6 +284,105 @@ fn two_visits(among: usize) -> f64 {
         done += bench.apply(frames);
     }
     per_second(done, bench.busy)
+}
+
+/// Instances of what is compared with something smaller.
+const SOME: usize = 10_000;
+
+/// A saga of two steps in two partitions, over the same as a transaction.
+fn saga_over_transaction() -> f64 {
+    let rate = |as_saga: bool| {
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let keys: Vec<Uuid> = (0..SOME).map(|_| Uuid::from_u128(rng.random())).collect();
+        let wallets = keys.iter().map(|key| {
+            let mut wallet = Wallet::new(*key);
+            wallet.cents = 1_000_000_000;
+            instance(&wallet)
+        });
+        let bench = Bench::new(&saga::platform(), 2, Wallet::ID, wallets);
+        let mut bench = Bench { keys, ..bench };
+        let mut done = 0;
+        while bench.busy < duration() {
+            let frames = bench.frames(ROUND, |bench| {
+                let at = |key: &Uuid| partition_of(Wallet::ID, &Key::of(key), 2).index;
+                let (giver, taker) = loop {
+                    let (one, other) = (bench.key(SOME), bench.key(SOME));
+                    if at(&one) != at(&other) {
+                        break (Ref::new(one), Ref::new(other));
+                    }
+                };
+                let amount = Money { cents: 1 };
+                match as_saga {
+                    true => bench.submit(&Gift {
+                        giver,
+                        taker,
+                        amount,
+                    }),
+                    false => bench.submit(&Swap {
+                        a: giver,
+                        b: taker,
+                        amount,
+                    }),
+                }
+            });
+            done += bench.apply(frames);
+        }
+        per_second(done, bench.busy)
+    };
+    rate(true) / rate(false)
+}
+
+/// An order of ten lines, which is 13 steps in one group, two of them with a key out of a result, over a
+/// transaction of a single step there.
+fn group_over_plain() -> f64 {
+    const HOUSES: usize = 100;
+    let desc = group::platform().desc.concern(Warehouse::NAME);
+    let earn = desc.and_then(|desc| desc.ops.iter().find(|op| op.name == "earn"));
+    let earn_op = earn.expect("a command of the schema").number;
+    let rate = |order: bool| {
+        let warehouses: Vec<String> = (0..HOUSES).map(|nth| format!("W{nth}")).collect();
+        let rooms = warehouses.iter().flat_map(|code| {
+            let house = Warehouse::new(code.clone(), String::new());
+            let stocks = (0..100).map(|item| {
+                let mut stock = Stock::new(Ref::new(code.clone()), Ref::new(item));
+                stock.quantity = 1_000_000_000;
+                instance(&stock)
+            });
+            [
+                instance(&house),
+                instance(&District::new(Ref::new(code.clone()), 1)),
+            ]
+            .into_iter()
+            .chain(stocks)
+            .collect::<Vec<_>>()
+        });
+        let mut bench = Bench::new(&group::platform(), 1, Warehouse::ID, rooms);
+        let mut done = 0;
+        while bench.busy < duration() {
+            let frames = bench.frames(ROUND, |bench| {
+                let nth = bench.rng.random_range(0..HOUSES);
+                if !order {
+                    let earn = WarehouseEarn { amount: 1 };
+                    return bench.command::<Warehouse>(&warehouses[nth], earn_op, &earn);
+                }
+                let warehouse = Ref::new(warehouses[nth].clone());
+                let lines = (0..10).map(|_| Line {
+                    item: Ref::new(bench.rng.random_range(0..100)),
+                    quantity: 1,
+                });
+                let lines = lines.collect();
+                bench.submit(&NewOrder {
+                    warehouse,
+                    district: 1,
+                    customer: Uuid::nil(),
+                    lines,
+                })
+            });
+            done += bench.apply(frames);
+        }
+        per_second(done, bench.busy)
+    };
+    rate(true) / rate(false)
 }
 
 fn offer(character: Uuid) -> Offer {
