@@ -60,6 +60,15 @@ pub(crate) struct Written {
     #[arg(long, global = true, env = "RKCY_PARTITIONS", value_name = "N", help_heading = "Settings",
           value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) partitions: Option<u16>,
+    /// Seconds after which a handler that does not come back ends the process; 0: never [default: 30]
+    #[arg(
+        long,
+        global = true,
+        env = "RKCY_WATCHDOG",
+        value_name = "SECONDS",
+        help_heading = "Settings"
+    )]
+    pub(crate) watchdog: Option<u64>,
 }
 
 /// Settings, understood.
@@ -75,6 +84,8 @@ pub struct Settings {
     pub fsync: Fsync,
     /// Partitions of every concern, where the log is new.
     pub partitions: Option<u16>,
+    /// When a handler that does not come back ends the process; zero: never.
+    pub watchdog: Duration,
     /// Whether log or database were named, in whatever way, and are not the built-in ones.
     pub places_given: bool,
 }
@@ -92,6 +103,7 @@ impl Settings {
             env: written.env.or(file.env),
             fsync: written.fsync.or(file.fsync),
             partitions: written.partitions.or(file.partitions),
+            watchdog: written.watchdog.or(file.watchdog),
         };
         let places_given = written.log.is_some() || written.store.is_some();
         let log = match &written.log {
@@ -119,6 +131,7 @@ impl Settings {
             env,
             fsync: fsync(written.fsync.as_deref())?,
             partitions: written.partitions,
+            watchdog: (written.watchdog).map_or(Options::default().watchdog, Duration::from_secs),
             places_given,
         })
     }
@@ -132,6 +145,7 @@ impl Settings {
             env: self.env.clone(),
             partitions: self.partitions,
             fsync: self.fsync,
+            watchdog: self.watchdog,
             ..Options::default()
         }
     }
