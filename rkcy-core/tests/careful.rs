@@ -145,9 +145,13 @@ impl World {
     }
 
     fn take_over(&mut self, logic: Arc<Counter>) -> Worker {
+        self.take_over_of(HERE, logic)
+    }
+
+    fn take_over_of(&mut self, partition: PartitionId, logic: Arc<Counter>) -> Worker {
         self.owners += 1;
         let config = Config {
-            partition: HERE,
+            partition,
             generation: 0,
             owner: self.owners,
             build: 1,
@@ -237,10 +241,38 @@ impl World {
 
     /// The whole log once more, in one go: what is parked is known by looking ahead alone.
     fn check_replay(&self, worker: &Worker) {
+        let (golden, died) = self.replay(worker.partition().id(), None);
+        assert!(!died);
+        assert_eq!(golden.state(), worker.partition().state());
+        let rows: BTreeMap<_, _> = worker.partition().rows().sorted().into_iter().collect();
+        for (key, row) in golden.rows().sorted() {
+            let there = rows.get(key).copied().unwrap_or(&StoredRow::ABSENT);
+            assert_eq!(there, row, "{key:?}");
+        }
+    }
+
+    /// Everything that was given up would have ended the process once more.
+    fn check_parks(&self, id: PartitionId) {
+        for record in &self.commands {
+            for envelope in Frame::decode(record.clone()).unwrap().envelopes {
+                let body = Body::decode(envelope.head.kind, envelope.body).unwrap();
+                if let Body::Park(at) = body {
+                    assert!(
+                        self.replay(id, Some(at)).1,
+                        "{id}: {at} was parked for nothing"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Applies the log, or what there is up to an envelope, and that one as if it were not parked; whether a
+    /// handler has ended the process.
+    fn replay(&self, id: PartitionId, until: Option<Position>) -> (Partition, bool) {
         let ahead = self.look(LookAhead::new(Position::START, None));
         let logic = Arc::new(Counter::default());
-        let mut golden = Partition::new(HERE, 0, logic.clone(), State::default());
-        for (offset, record) in (0..).zip(&self.commands) {
+        let mut golden = Partition::new(id, 0, logic.clone(), State::default());
+        'log: for (offset, record) in (0..).zip(&self.commands) {
             let frame = Frame::decode(record.clone()).unwrap();
             for (index, envelope) in (0_u32..).zip(&frame.envelopes) {
                 let at = Position::new(offset, index);
@@ -250,7 +282,7 @@ impl World {
                     stamp: T,
                     number: frame.source.map(number),
                     damaged: false,
-                    parked: ahead.is_parked(at),
+                    parked: ahead.is_parked(at) && until != Some(at),
                     envelope,
                 };
                 while let Err(halt) = golden.apply(input, &mut Vec::new()) {
@@ -259,14 +291,12 @@ impl World {
                     };
                     (rows.iter()).for_each(|row| golden.rows_mut().load(row, StoredRow::ABSENT));
                 }
+                if until == Some(at) {
+                    break 'log;
+                }
             }
         }
-        assert!(!logic.died.load(Ordering::Relaxed));
-        assert_eq!(golden.state(), worker.partition().state());
-        for (key, row) in golden.rows().sorted() {
-            let mut folded = TakeOverRows(worker);
-            assert_eq!(folded.get(key), row, "{key:?}");
-        }
+        (golden, logic.died.load(Ordering::Relaxed))
     }
 
     fn refused(&self, nth: u64) -> &str {
@@ -289,18 +319,6 @@ impl World {
             .flat_map(|frame| frame.envelopes)
             .map(|envelope| envelope.head.kind)
             .collect()
-    }
-}
-
-/// The rows of a worker, for reading.
-struct TakeOverRows<'a>(&'a Worker);
-
-impl<'a> TakeOverRows<'a> {
-    fn get(&mut self, key: &RowKey) -> &'a StoredRow {
-        let rows = self.0.partition().rows().sorted();
-        rows.into_iter()
-            .find(|(known, _)| *known == key)
-            .map_or(&StoredRow::ABSENT, |(_, row)| row)
     }
 }
 
@@ -546,4 +564,188 @@ fn world_sent(world: &World) -> Envelope {
         _ => None,
     });
     sent.unwrap()
+}
+
+// ---- two partitions in one process that dies, of handlers and of other things, from a seed
+
+/// Numbers out of a seed.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+
+    fn one_in(&mut self, count: u64) -> bool {
+        self.below(count) == 0
+    }
+}
+
+/// What one process does for two partitions, on one atomic log.
+struct Process {
+    worlds: [World; 2],
+    told: BTreeMap<u64, Vec<Outcome>>,
+    dice: Dice,
+    /// A process is killed in one of so many rounds, until there is peace.
+    kills: Option<u64>,
+}
+
+impl Process {
+    /// Whether it is killed now.
+    fn is_killed(&mut self) -> bool {
+        self.kills.is_some_and(|kills| self.dice.one_in(kills))
+    }
+
+    /// One life; the workers where it came to rest.
+    fn live(&mut self) -> Option<[Worker; 2]> {
+        let logic = Arc::new(Counter::default());
+        let mut workers = [HERE, THERE].map(|id| {
+            let world = &mut self.worlds[usize::from(id.index)];
+            world.take_over_of(id, logic.clone())
+        });
+        if workers.iter().any(Worker::is_careful) {
+            workers.iter_mut().for_each(Worker::be_careful);
+        }
+        loop {
+            let careful = workers.iter().position(Worker::is_careful);
+            let nth = careful.unwrap_or(usize::from(self.dice.one_in(2)));
+            let worker = &mut workers[nth];
+            while let Some(record) = at(&self.worlds[nth].commands, worker.next_offset()) {
+                worker.feed(worker.next_offset(), T, record, T).unwrap();
+            }
+            let limit = if self.dice.one_in(2) { 1 } else { 4_096 };
+            let progress = worker.run(limit).unwrap();
+            if logic.died.load(Ordering::Relaxed) || self.is_killed() {
+                return None;
+            }
+            self.append(worker, nth);
+            match progress {
+                Progress::Cold(rows) => {
+                    let absent = rows.into_iter().map(|row| (row, StoredRow::ABSENT));
+                    let absent: Vec<_> = absent.collect();
+                    worker.loaded(Position::START, &absent).unwrap();
+                }
+                Progress::Say(frame) => {
+                    self.worlds[nth].commands.push(frame);
+                    if self.is_killed() {
+                        return None;
+                    }
+                    worker.said();
+                }
+                Progress::Idle | Progress::More => {}
+                Progress::Full => panic!("there is room"),
+            }
+            let is_at_rest = |(world, worker): (&World, &Worker)| {
+                let end = world.commands.len() as u64;
+                worker.owns() && worker.next_offset() == end && worker.inbox_bytes() == 0
+            };
+            if self.worlds.iter().zip(&workers).all(is_at_rest) {
+                return Some(workers);
+            }
+        }
+    }
+
+    /// Effects and change record, in one; then the answers.
+    fn append(&mut self, worker: &mut Worker, nth: usize) {
+        for sent in worker.take_frames() {
+            let to = usize::from(sent.to.index);
+            self.worlds[to].commands.push(sent.frame);
+        }
+        if worker.has_changes() {
+            let snapshot = self.dice.one_in(10);
+            self.worlds[nth]
+                .changes
+                .extend(worker.take_change(snapshot));
+        }
+        for Reply { to, outcome, .. } in worker.take_replies() {
+            self.told.entry(to.0).or_default().push(outcome);
+        }
+    }
+}
+
+/// A load of transactions of one and two visits, some of them deadly, in both directions over few rows.
+fn load(process: &mut Process, nth: u64) -> (u64, Vec<(PartitionId, Key)>, bool) {
+    let deadly = process.dice.one_in(12);
+    let op = if deadly { DIE } else { ADD };
+    let mut row = |of| (of, key(of, usize::from(process.dice.one_in(3))));
+    let rows = match nth % 3 {
+        0 => vec![row(HERE)],
+        1 => vec![row(THERE)],
+        _ => vec![row(HERE), row(THERE)],
+    };
+    // Of two visits either may be the deadly one.
+    let last = rows.len() - usize::from(process.dice.one_in(2)).min(rows.len() - 1) - 1;
+    let steps = (0_u16..).zip(&rows).map(|(number, (_, key))| {
+        let op = if usize::from(number) == last { op } else { ADD };
+        step(number, key, op, None)
+    });
+    let submit = txn(nth, Mode::Transaction, steps.collect());
+    let home = usize::from(rows[0].0.index);
+    process.worlds[home].append(None, &[submit]);
+    (nth, rows, deadly)
+}
+
+#[test]
+fn whatever_dies_each_transaction_happens_wholly_or_not_at_all() {
+    let mut given_up = 0;
+    for seed in 1..=400 {
+        let killed = seed % 2 == 0;
+        let mut process = Process {
+            worlds: Default::default(),
+            told: BTreeMap::new(),
+            dice: Dice(seed),
+            kills: killed.then_some(12),
+        };
+        let mut sent = Vec::new();
+        for nth in 1..=40 {
+            sent.push(load(&mut process, nth));
+            if process.dice.one_in(4) {
+                process.live();
+            }
+        }
+        process.kills = None;
+        let workers = (0..200).find_map(|_| process.live());
+        let workers = workers.unwrap_or_else(|| panic!("seed {seed}: it dies for ever"));
+        // Each row counts the transactions on it whose callers heard that they are committed.
+        let mut counts: BTreeMap<RowKey, u8> = BTreeMap::new();
+        for (nth, rows, deadly) in sent {
+            match &process.told[&nth][..] {
+                [Outcome::Committed(_)] => {
+                    assert!(!deadly, "seed {seed}: {nth}");
+                    for (_, key) in rows {
+                        let concern = CONCERN;
+                        *counts.entry(RowKey { concern, key }).or_default() += 1;
+                    }
+                }
+                [Outcome::Refused(fault)] => {
+                    assert_eq!(fault.code, "handler_died", "seed {seed}: {nth}");
+                    given_up += 1;
+                }
+                other => panic!("seed {seed}: {nth} was told {other:?}"),
+            }
+        }
+        for (world, worker) in process.worlds.iter().zip(&workers) {
+            world.check_replay(worker);
+            if !killed {
+                world.check_parks(worker.partition().id());
+            }
+            let state = worker.partition().state();
+            assert!(state.locks.is_empty(), "seed {seed}: {:?}", state.locks);
+            assert!(
+                state.queues.is_empty() && state.trails.is_empty(),
+                "seed {seed}"
+            );
+            assert_eq!(state.ids.running(), 0, "seed {seed}");
+            for (row, stored) in worker.partition().rows().sorted() {
+                let value = stored.value.as_ref().map_or(0, |value| value[0]);
+                let count = counts.get(row).copied().unwrap_or(0);
+                assert_eq!(value, count, "seed {seed}: {row:?}");
+            }
+        }
+    }
+    assert!(given_up > 1_000, "{given_up}");
 }

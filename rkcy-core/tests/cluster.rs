@@ -159,10 +159,13 @@ fn txn(nth: u64, mode: Mode, steps: Vec<Unplanned>) -> Txn {
     txn
 }
 
+/// Envelopes, with the channel and number by which they came.
+type Inbox = VecDeque<(Option<(PartitionId, u64)>, Envelope)>;
+
 /// Partitions, and what is on its way between them.
 struct Cluster {
     partitions: Vec<Partition>,
-    inboxes: Vec<VecDeque<(Option<(PartitionId, u64)>, Envelope)>>,
+    inboxes: Vec<Inbox>,
     offsets: Vec<u64>,
     now: u64,
     told: BTreeMap<u64, Vec<Outcome>>,

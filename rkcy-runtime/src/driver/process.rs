@@ -139,8 +139,7 @@ impl Process {
         (log, clock): (Arc<dyn Log>, Clock),
         store: Arc<dyn Store>,
         tokio: tokio::runtime::Handle,
-        answers: Arc<Answers>,
-        ready: oneshot::Sender<()>,
+        (answers, ready): (Arc<Answers>, oneshot::Sender<()>),
         (sender, events): (Sender<Event>, Receiver<Event>),
         (turns, watch): (Option<Turns>, Arc<Watch>),
     ) -> Process {

@@ -246,7 +246,7 @@ impl Running {
         let mut ready = Vec::new();
         let processes = (groups.into_iter().zip(channels).zip(turns))
             .map(|((workers, channel), turns)| {
-                let watch = Watch::new();
+                let watch = Arc::new(Watch::default());
                 watches.push(Arc::clone(&watch));
                 let sender = channel.0.clone();
                 let (owning, owns) = oneshot::channel();
@@ -257,8 +257,7 @@ impl Running {
                     (log.clone(), Arc::clone(&clock)),
                     store.clone(),
                     handle,
-                    answers.clone(),
-                    owning,
+                    (answers.clone(), owning),
                     channel,
                     (turns, watch),
                 );

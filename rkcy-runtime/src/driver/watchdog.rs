@@ -9,52 +9,77 @@ use rkcy_core::id::{ConcernId, PartitionId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Exit code of the process: the environment, as for all that is no answer.
 const EXIT: i32 = 3;
+/// So often it looks within its limit.
+const LOOKS: u32 = 16;
 
 /// What one worker thread is at.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Watch {
-    begun: Instant,
-    /// Milliseconds after `begun` when it went in, and one more; 0 while it is out.
-    since: AtomicU64,
+    /// How often it went in and out; odd while it is inside.
+    turns: AtomicU64,
     partition: AtomicU64,
 }
 
 impl Watch {
-    pub(crate) fn new() -> Arc<Watch> {
-        Arc::new(Watch {
-            begun: Instant::now(),
-            since: AtomicU64::new(0),
-            partition: AtomicU64::new(0),
-        })
-    }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX - 1)
-    }
-
     /// The thread applies something in a partition, where handlers may run.
     pub(crate) fn during<T>(&self, partition: PartitionId, run: impl FnOnce() -> T) -> T {
         let packed = u64::from(partition.concern.0) << 16 | u64::from(partition.index);
         self.partition.store(packed, Ordering::Relaxed);
-        self.since.store(self.now() + 1, Ordering::Release);
-        let result = run();
-        self.since.store(0, Ordering::Release);
-        result
+        self.turns.fetch_add(1, Ordering::AcqRel);
+        // Also where it panics: then the thread is gone, and others say so.
+        let _inside = Inside(&self.turns);
+        run()
     }
 
-    /// The partition in which the thread has been for longer than `limit`.
-    fn stuck(&self, limit: Duration) -> Option<PartitionId> {
-        let since = self.since.load(Ordering::Acquire).checked_sub(1)?;
-        let inside = Duration::from_millis(self.now().saturating_sub(since));
-        let packed = self.partition.load(Ordering::Relaxed);
-        (inside >= limit).then_some(PartitionId {
-            concern: ConcernId((packed >> 16) as u16),
-            index: (packed & 0xffff) as u16,
-        })
+    fn partition(&self) -> PartitionId {
+        let bytes = self.partition.load(Ordering::Relaxed).to_be_bytes();
+        PartitionId {
+            concern: ConcernId(u16::from_be_bytes([bytes[4], bytes[5]])),
+            index: u16::from_be_bytes([bytes[6], bytes[7]]),
+        }
+    }
+}
+
+struct Inside<'a>(&'a AtomicU64);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+/// What is seen of one thread, look by look. What is counted are looks, not hours: in a process that was
+/// stopped and goes on, nobody has looked meanwhile.
+#[derive(Debug)]
+struct Seen {
+    watch: Arc<Watch>,
+    turns: u64,
+    looks: u32,
+}
+
+impl Seen {
+    fn new(watch: Arc<Watch>) -> Seen {
+        Seen {
+            watch,
+            turns: 0,
+            looks: 0,
+        }
+    }
+
+    /// Looks once more; the partition in which the thread was at so many looks before.
+    fn look(&mut self, limit: u32) -> Option<PartitionId> {
+        let turns = self.watch.turns.load(Ordering::Acquire);
+        let is_inside = turns % 2 == 1;
+        self.looks = match is_inside && turns == self.turns {
+            true => self.looks + 1,
+            false => 0,
+        };
+        self.turns = turns;
+        (self.looks >= limit).then(|| self.watch.partition())
     }
 }
 
@@ -75,14 +100,15 @@ impl Watchdog {
             });
         }
         let (stop, stopped) = crossbeam_channel::bounded::<()>(0);
-        let pause = (limit / 8).clamp(Duration::from_millis(1), Duration::from_secs(1));
+        let pause = limit / LOOKS;
+        let mut seen: Vec<Seen> = watches.into_iter().map(Seen::new).collect();
         let thread = std::thread::Builder::new()
             .name("watchdog".to_owned())
             .spawn(move || {
                 while let Err(crossbeam_channel::RecvTimeoutError::Timeout) =
                     stopped.recv_timeout(pause)
                 {
-                    let stuck = watches.iter().find_map(|watch| watch.stuck(limit));
+                    let stuck = seen.iter_mut().find_map(|seen| seen.look(LOOKS));
                     if let Some(partition) = stuck {
                         end(partition, limit);
                     }
@@ -121,19 +147,28 @@ mod tests {
 
     #[test]
     fn only_who_stays_inside_is_stuck() {
-        let (watch, limit) = (Watch::new(), Duration::from_millis(20));
         let partition = PartitionId {
             concern: ConcernId(1_024),
             index: 7,
         };
-        assert_eq!(watch.stuck(Duration::ZERO), None);
-        let seen = watch.during(partition, || {
-            assert_eq!(watch.stuck(Duration::from_secs(60)), None);
-            std::thread::sleep(2 * limit);
-            watch.stuck(limit)
-        });
-        assert_eq!(seen, Some(partition));
-        std::thread::sleep(2 * limit);
-        assert_eq!(watch.stuck(limit), None);
+        let watch = Arc::new(Watch::default());
+        let mut seen = Seen::new(Arc::clone(&watch));
+        assert!((0..10).all(|_| seen.look(3).is_none()));
+        let looked: Vec<_> = watch.during(partition, || (0..4).map(|_| seen.look(3)).collect());
+        assert_eq!(looked, [None, None, None, Some(partition)]);
+        // Out and in again is another stay.
+        for _ in 0..10 {
+            watch.during(partition, || assert_eq!(seen.look(1), None));
+        }
+        assert_eq!(seen.look(1), None);
+    }
+
+    #[test]
+    fn a_panic_is_a_way_out() {
+        let (watch, partition) = (Arc::new(Watch::default()), Watch::default().partition());
+        let mut seen = Seen::new(Arc::clone(&watch));
+        let inside = std::panic::AssertUnwindSafe(|| watch.during(partition, || panic!("out")));
+        assert!(std::panic::catch_unwind(inside).is_err());
+        assert!((0..10).all(|_| seen.look(1).is_none()));
     }
 }
