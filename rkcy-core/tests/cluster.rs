@@ -159,7 +159,7 @@ fn txn(nth: u64, mode: Mode, steps: Vec<Unplanned>) -> Txn {
     txn
 }
 
-/// Envelopes, with the channel and number by which they came.
+/// What has arrived and is not applied, with its source and number on the channel.
 type Inbox = VecDeque<(Option<(PartitionId, u64)>, Envelope)>;
 
 /// Partitions, and what is on its way between them.
@@ -436,6 +436,26 @@ fn a_saga_is_undone_last_first_where_a_step_is_refused() {
     cluster.assert_at_rest();
 }
 
+/// The second step can only be undone while the first one is still done.
+#[test]
+fn what_was_done_last_is_undone_first() {
+    let mut cluster = Cluster::new();
+    let [a, b, _] = keys();
+    cluster.submit(txn(
+        1,
+        Mode::Saga,
+        vec![
+            undone_by(step(0, ACCOUNT, a, ADD, 10), TAKE),
+            undone_by(step(1, ACCOUNT, a, TAKE, 8), ADD),
+            step(2, ACCOUNT, b, TAKE, 1),
+        ],
+    ));
+    cluster.settle();
+    assert_eq!(cluster.refused(1), "too_little");
+    assert_eq!(cluster.account(a), 0);
+    cluster.assert_at_rest();
+}
+
 #[test]
 fn what_a_saga_holds_is_not_deleted_before_it_is_through() {
     let mut cluster = Cluster::new();
@@ -607,9 +627,7 @@ fn a_cancel_follows_a_transaction_to_where_it_is() {
     for waits in [true, false] {
         let mut cluster = Cluster::new();
         add(&mut cluster, 1, a, 10);
-        // Holds `b` exclusively: it has visited it, and its release is still on its way.
-        let (low, high) = (a.min(b), a.max(b));
-        let _ = (low, high);
+        // Has visited `b`, and its release is still on its way.
         if waits {
             cluster.submit(txn(
                 2,
@@ -739,4 +757,38 @@ fn a_partition_runs_no_more_transactions_than_it_may() {
     cluster.settle();
     assert!(cluster.is_committed(3));
     cluster.assert_at_rest();
+}
+
+/// Each scenario goes wrong where the rule that it is about is broken on purpose.
+#[cfg(feature = "seeded-bugs")]
+#[test]
+fn a_broken_rule_is_seen() {
+    use rkcy_core::bugs::{self, Bug};
+
+    let scenarios: [(Bug, fn()); 6] = [
+        (
+            Bug::HeldRowDeleted,
+            what_a_saga_holds_is_not_deleted_before_it_is_through,
+        ),
+        (
+            Bug::NoHolds,
+            what_a_saga_holds_is_not_deleted_before_it_is_through,
+        ),
+        (
+            Bug::CancelWhereItPassed,
+            a_cancel_follows_a_transaction_to_where_it_is,
+        ),
+        (
+            Bug::ResumeWithoutAttempt,
+            a_saga_that_cannot_be_undone_waits_for_an_operator_and_is_resumed_once,
+        ),
+        (Bug::UndoInWrittenOrder, what_was_done_last_is_undone_first),
+        (Bug::BoundRefusesUndo, no_bound_refuses_what_undoes),
+    ];
+    for (bug, scenario) in scenarios {
+        bugs::set(Some(bug));
+        let seen = std::panic::catch_unwind(scenario).is_err();
+        bugs::set(None);
+        assert!(seen, "{bug:?}");
+    }
 }

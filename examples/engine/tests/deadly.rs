@@ -26,7 +26,16 @@ impl Site {
             .args(["--log", &format!("embedded:{}", path("log"))])
             .args(["--store", &format!("sqlite:{}", path("engine.db"))])
             .current_dir(self.0.path());
-        for setting in ["LOG", "STORE", "ENV", "FSYNC", "PARTITIONS", "WATCHDOG"] {
+        for setting in [
+            "LOG",
+            "STORE",
+            "ENV",
+            "FSYNC",
+            "PARTITIONS",
+            "WATCHDOG",
+            "AUDIT",
+            "CACHE",
+        ] {
             command.env_remove(format!("RKCY_{setting}"));
         }
         command.output().unwrap()

@@ -21,7 +21,7 @@ pub const LAYOUT: u32 = 1;
 pub const FIRST_RANK: u32 = 1024;
 
 /// The first rank of a `@hot` concern: half of all there are.
-pub const FIRST_HOT_RANK: u32 = 32_768;
+pub const FIRST_HOT_RANK: u32 = 16_384;
 /// The first number of an operation of the schema, as the contract with the runtime has it.
 pub const FIRST_OP: u32 = 16;
 
@@ -76,7 +76,9 @@ impl Kind {
     /// The largest number that can be given.
     fn last(self) -> u32 {
         match self {
-            Kind::Concern | Kind::Op => u32::from(u16::MAX),
+            // The upper half of the numbers tells audits from command logs.
+            Kind::Concern => 32_767,
+            Kind::Op => u32::from(u16::MAX),
             Kind::Field | Kind::Param => 536_870_911,
             Kind::Transaction => u32::MAX,
             Kind::Value => i32::MAX as u32,

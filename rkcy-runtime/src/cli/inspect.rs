@@ -92,6 +92,9 @@ impl About {
                         refused(term, id, "committed", &fault)
                     }
                     Outcome::Refused(fault) => refused(term, id, "refused", &fault),
+                    Outcome::NotTaken(fault) if fault.code == "unknown_id" => {
+                        return Err(unknown(id));
+                    }
                     Outcome::NotTaken(fault) => refused(term, id, "unknown", &fault),
                     Outcome::Parked(fault) => refused(term, id, "parked", &fault),
                 });
@@ -193,7 +196,7 @@ fn human(term: Term, id: TxnId, facts: &[Json]) {
 }
 
 /// A group or a row as a person writes it.
-fn place(desc: &PlatformDesc, row: &RowKey) -> String {
+pub(super) fn place(desc: &PlatformDesc, row: &RowKey) -> String {
     let concern = desc
         .concerns
         .iter()

@@ -22,6 +22,7 @@ mod settings;
 mod simulate;
 mod term;
 mod txn;
+mod watch;
 
 pub use session::Session;
 pub use settings::Settings;
@@ -157,6 +158,7 @@ enum Common {
     Txn(txn::Txn),
     Get(read::Get),
     Query(read::Query),
+    Watch(watch::Watch),
     Migrate(migrate::Migrate),
     Decode(decode::Decode),
     Simulate(simulate::Simulate),
@@ -225,6 +227,7 @@ impl Common {
             Common::Txn(txn) => txn.run(session),
             Common::Get(get) => get.run(session),
             Common::Query(query) => query.run(session),
+            Common::Watch(watch) => watch.run(session),
             Common::Migrate(migrate) => migrate.run(session),
             Common::Decode(decode) => decode.run(session),
             Common::Simulate(simulate) => simulate.run(session),

@@ -7,6 +7,7 @@ use crate::codegen::PlatformDesc;
 use crate::driver::Options;
 use crate::log::embedded::Fsync;
 use rkcy_core::fault::{Class, Fault};
+use rkcy_core::settings::Audit;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -60,6 +61,19 @@ pub(crate) struct Written {
     #[arg(long, global = true, env = "RKCY_PARTITIONS", value_name = "N", help_heading = "Settings",
           value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) partitions: Option<u16>,
+    /// Which finished transactions are told of, for `watch`: `all`, `refused` or `off` [default: off]
+    #[arg(
+        long,
+        global = true,
+        env = "RKCY_AUDIT",
+        value_name = "WHICH",
+        help_heading = "Settings"
+    )]
+    pub(crate) audit: Option<String>,
+    /// Mebibytes of rows in memory, for all partitions together [default: 256]
+    #[arg(long, global = true, env = "RKCY_CACHE", value_name = "MIB", help_heading = "Settings",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) cache: Option<u32>,
     /// Seconds after which a handler that does not come back ends the process; 0: never [default: 30]
     #[arg(
         long,
@@ -84,6 +98,10 @@ pub struct Settings {
     pub fsync: Fsync,
     /// Partitions of every concern, where the log is new.
     pub partitions: Option<u16>,
+    /// Which finished transactions are told of.
+    pub audit: Audit,
+    /// Bound of the rows in memory. Bytes.
+    pub cache_bytes: usize,
     /// When a handler that does not come back ends the process; zero: never.
     pub watchdog: Duration,
     /// Whether log or database were named, in whatever way, and are not the built-in ones.
@@ -103,6 +121,8 @@ impl Settings {
             env: written.env.or(file.env),
             fsync: written.fsync.or(file.fsync),
             partitions: written.partitions.or(file.partitions),
+            audit: written.audit.or(file.audit),
+            cache: written.cache.or(file.cache),
             watchdog: written.watchdog.or(file.watchdog),
         };
         let places_given = written.log.is_some() || written.store.is_some();
@@ -131,6 +151,14 @@ impl Settings {
             env,
             fsync: fsync(written.fsync.as_deref())?,
             partitions: written.partitions,
+            audit: audit(written.audit.as_deref())?,
+            cache_bytes: match written.cache {
+                Some(0) => return Err(invalid("cache", "at least one mebibyte")),
+                Some(mib) => usize::try_from(mib)
+                    .unwrap_or(usize::MAX)
+                    .saturating_mul(1 << 20),
+                None => Options::default().cache_bytes,
+            },
             watchdog: (written.watchdog).map_or(Options::default().watchdog, Duration::from_secs),
             places_given,
         })
@@ -145,6 +173,11 @@ impl Settings {
             env: self.env.clone(),
             partitions: self.partitions,
             fsync: self.fsync,
+            cache_bytes: self.cache_bytes,
+            settings: rkcy_core::settings::Settings {
+                audit: self.audit,
+                ..rkcy_core::settings::Settings::default()
+            },
             watchdog: self.watchdog,
             ..Options::default()
         }
@@ -209,6 +242,18 @@ fn fsync(text: Option<&str>) -> Result<Fsync, Fault> {
                 .and_then(|ms| ms.parse().ok());
             let millis = millis.filter(|ms| *ms > 0).ok_or_else(|| wrong(text))?;
             Ok(Fsync::Interval(Duration::from_millis(millis)))
+        }
+    }
+}
+
+fn audit(text: Option<&str>) -> Result<Audit, Fault> {
+    match text {
+        None | Some("off") => Ok(Audit::Off),
+        Some("refused") => Ok(Audit::Refused),
+        Some("all") => Ok(Audit::All),
+        Some(text) => {
+            let message = format!("`{text}` is not understood: `all`, `refused` or `off`");
+            Err(invalid("audit", message))
         }
     }
 }

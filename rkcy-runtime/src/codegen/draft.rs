@@ -530,10 +530,10 @@ impl std::fmt::Debug for Origin<'_> {
     }
 }
 
-/// A transaction with its first visits planned.
+/// A transaction with its first visits planned; without a visit, where these parameters ask for no step.
 ///
 /// # Errors
-/// An invalid parameter, a `require` that fails, a body that panics, or no step at all.
+/// An invalid parameter, a `require` that fails, or a body that panics.
 pub fn transaction<T: Transaction>(params: &T, origin: Origin<'_>) -> Result<Txn, Fault> {
     check(params)?;
     let mut draft = Draft::new(origin.id, origin.caller, None);
@@ -605,13 +605,6 @@ pub fn single(
 fn planned(mut txn: Txn, partitions: &dyn Partitions) -> Result<Txn, Fault> {
     plan::extend(&mut txn, partitions);
     plan::check(&txn).map_err(|stuck| Fault::new(Class::Invalid, "no_plan", stuck.to_string()))?;
-    if txn.visits.is_empty() {
-        return Err(Fault::new(
-            Class::Invalid,
-            "no_steps",
-            "with these parameters the transaction has no step",
-        ));
-    }
     Ok(txn)
 }
 

@@ -19,5 +19,5 @@ pub(crate) mod storage;
 pub(crate) mod submit;
 pub(crate) mod watchdog;
 
-pub use running::{Options, Running, StartError};
+pub use running::{Options, Running, StartError, Told};
 pub use submit::Client;

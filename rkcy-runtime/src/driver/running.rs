@@ -13,7 +13,8 @@ use crate::store::{Store, StoreError};
 use bytes::Bytes;
 use crossbeam_channel::RecvTimeoutError;
 use rkcy_core::fault::{Class, Fault};
-use rkcy_core::id::PartitionId;
+use rkcy_core::frame::{Body, Finished, Frame};
+use rkcy_core::id::{PartitionId, TxnId};
 use rkcy_core::logic::Logic;
 use rkcy_core::settings::Settings;
 use rkcy_core::storage::Storage;
@@ -108,6 +109,20 @@ struct Engine {
     wake: Arc<Notify>,
     log: Arc<EmbeddedLog>,
     runtime: tokio::runtime::Runtime,
+}
+
+/// Bytes of an audit that are read at a time.
+const AUDIT_BYTES: usize = 1 << 20;
+
+/// How one transaction ended, as the audit of a partition tells it.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// Number within the partition, dense from 1.
+    pub number: u64,
+    /// The transaction.
+    pub txn: TxnId,
+    /// How it ended.
+    pub finished: Finished,
 }
 
 /// A worker thread, and how it is told.
@@ -364,6 +379,53 @@ impl Running {
     #[must_use]
     pub fn recovered(&self) -> Option<&Recovered> {
         self.recovered.as_ref()
+    }
+
+    /// What the audit of a partition tells, in the order in which it was decided there. A crash may have
+    /// left something twice: it has the same number, and is told once.
+    ///
+    /// # Errors
+    /// Where the log cannot be read.
+    pub fn audit(&self, of: PartitionId, mut each: impl FnMut(Told)) -> Result<(), Fault> {
+        let stream = StreamId::commands(of.audit());
+        let Some(Engine { log, .. }) = &self.engine else {
+            return Ok(());
+        };
+        let kept = log.bounds(stream).map_err(log_fault)?;
+        let (mut next, mut last) = (kept.start, 0);
+        while next < kept.end {
+            let records = log.read(stream, next, AUDIT_BYTES).map_err(log_fault)?;
+            if records.is_empty() {
+                break;
+            }
+            for record in records {
+                next = record.offset + 1;
+                let frame = Frame::decode(record.payload)?;
+                let first = frame.source.map_or(0, |source| source.first);
+                for (number, envelope) in (first..).zip(frame.envelopes) {
+                    if number <= last {
+                        continue;
+                    }
+                    last = number;
+                    if let Body::Finished(finished) =
+                        Body::decode(envelope.head.kind, envelope.body).map_err(Fault::from)?
+                    {
+                        each(Told {
+                            number,
+                            txn: envelope.head.txn,
+                            finished,
+                        });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The partitions of all root concerns.
+    #[must_use]
+    pub fn all_partitions(&self) -> Vec<PartitionId> {
+        self.client.all_partitions()
     }
 
     /// Partitions of every root concern.

@@ -161,9 +161,18 @@ impl StorageTask {
         let (changelog, commands) = new.needed();
         self.log.trim(StreamId::changes(id), changelog)?;
         self.log.trim(StreamId::commands(id), commands)?;
+        let audit = StreamId::commands(id.audit());
+        let kept = self.log.bounds(audit)?;
+        let before = kept.end.saturating_sub(AUDIT_RECORDS);
+        if before > kept.start {
+            self.log.trim(audit, before)?;
+        }
         Ok(())
     }
 }
+
+/// So many records of a partition's audit are kept; each tells of all that ended in one batch.
+const AUDIT_RECORDS: u64 = 4_096;
 
 /// Whether a batch is written before its time.
 fn is_large(storage: &Storage) -> bool {

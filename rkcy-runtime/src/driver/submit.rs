@@ -15,7 +15,7 @@ use rkcy_core::id::PartitionId;
 use rkcy_core::key::{Key, RowKey};
 use rkcy_core::logic::Logic;
 use rkcy_core::status::{Ask, Status};
-use rkcy_core::txn::{Access, Outcome, ReplyTo, Txn};
+use rkcy_core::txn::{Access, Answer, Outcome, ReplyTo, Txn};
 use rkcy_core::wire::Wire;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -111,7 +111,7 @@ impl Client {
     /// A transaction with its first visits planned, ready to submit.
     ///
     /// # Errors
-    /// An invalid parameter, a `require` that fails, or no step at all.
+    /// An invalid parameter, or a `require` that fails.
     pub fn plan<T: Transaction>(&self, id: TxnId, params: &T) -> Result<Txn, Fault> {
         codegen::transaction(params, self.origin(id, &Bytes::new()))
     }
@@ -221,6 +221,10 @@ impl Client {
         codegen::single(self.origin(id, &caller), group, row, op, access, args)
     }
 
+    pub(crate) fn all_partitions(&self) -> Vec<PartitionId> {
+        self.partitions.to_vec()
+    }
+
     /// Asks every partition where transactions are.
     ///
     /// # Errors
@@ -318,7 +322,12 @@ impl Client {
     /// # Errors
     /// Where the log has not taken it, or nobody knows.
     pub async fn enqueue(&self, mut txn: Txn) -> Result<(), Fault> {
-        let to = txn.home().ok_or_else(no_steps)?;
+        let Some(to) = txn.home() else {
+            return match self.nothing_to_do(&txn) {
+                Outcome::Refused(fault) => Err(fault),
+                _ => Ok(()),
+            };
+        };
         let (taken, answer) = oneshot::channel();
         // A number that nobody waits for.
         txn.reply = self.answers.expect().0;
@@ -361,10 +370,24 @@ impl Client {
         }
     }
 
+    /// The end of a transaction whose parameters ask for no step, such as a loop over an empty list: it is
+    /// committed, and nothing is in the log.
+    fn nothing_to_do(&self, txn: &Txn) -> Outcome {
+        let result = match txn.answer {
+            Answer::Empty => Ok(Some(Bytes::new())),
+            Answer::Step(_) | Answer::Late => self.logic.resume(txn).map(|rest| rest.answer),
+        };
+        match result {
+            Ok(Some(result)) => Outcome::Committed(Some(result)),
+            Ok(None) => Outcome::Refused(no_steps()),
+            Err(fault) => Outcome::Refused(fault),
+        }
+    }
+
     /// Submits a planned transaction and waits for how it ends.
     pub async fn outcome(&self, mut txn: Txn) -> Outcome {
         let Some(to) = txn.home() else {
-            return Outcome::Refused(no_steps());
+            return self.nothing_to_do(&txn);
         };
         let (reply, answer) = self.answers.expect();
         txn.reply = reply;

@@ -177,6 +177,8 @@ impl<'a> Cluster<'a> {
             rng: &mut self.rng,
         };
         match self.workload.next(nth, &mut request) {
+            // Committed without the log.
+            Ok(txn) if txn.visits.is_empty() => self.observer.count("nothing to do"),
             Ok(mut txn) => {
                 if self.rng.random_bool(self.draw.budget) {
                     txn.budget = self.rng.random_range(1..60);

@@ -1,0 +1,116 @@
+//! `watch`: the finished transactions, as the audit of each partition tells of them.
+
+use super::inspect::place;
+use super::session::Session;
+use super::term::{Format, Ink, fault_json};
+use crate::codegen::Timestamp;
+use crate::driver::Told;
+use rkcy_core::fault::{Class, Fault};
+use rkcy_core::id::PartitionId;
+use rkcy_core::txn::Outcome;
+use serde_json::{Value as Json, json};
+use std::process::ExitCode;
+
+/// Print the finished and failed transactions that the audit has kept, by the time they were decided
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  {bin} watch -d
+  {bin} watch --errors --format json
+Only what ran with --audit all or --audit refused is told of.")]
+pub(crate) struct Watch {
+    /// With results
+    #[arg(short, long)]
+    decode: bool,
+    /// Only those that were decided at an instance of this concern
+    #[arg(long, value_name = "C")]
+    concern: Option<String>,
+    /// Only those that were not committed
+    #[arg(long)]
+    errors: bool,
+}
+
+impl Watch {
+    pub(crate) fn run(&self, session: &Session) -> Result<ExitCode, Fault> {
+        let concern = self
+            .concern
+            .as_deref()
+            .map(|name| session.concern(name))
+            .transpose()?;
+        let running = session.start()?;
+        let mut all: Vec<(PartitionId, Told)> = Vec::new();
+        let read = running
+            .all_partitions()
+            .into_iter()
+            .filter(|id| concern.is_none_or(|concern| concern.group == id.concern))
+            .try_for_each(|id| running.audit(id, |told| all.push((id, told))));
+        running.stop()?;
+        read?;
+        all.retain(|(_, told)| {
+            !self.errors || !matches!(told.finished.outcome, Outcome::Committed(_))
+        });
+        all.sort_by_key(|(id, told)| (told.finished.decided, *id, told.number));
+        for (id, told) in &all {
+            self.print(session, *id, told)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn print(&self, session: &Session, id: PartitionId, told: &Told) -> Result<(), Fault> {
+        let (term, desc) = (session.term, session.platform.desc);
+        let finished = &told.finished;
+        let kind = desc
+            .transactions
+            .iter()
+            .find(|txn| txn.number == finished.kind);
+        let name = kind.map_or("a single operation", |txn| txn.name);
+        let groups: Vec<String> = finished
+            .groups
+            .iter()
+            .map(|group| place(desc, group))
+            .collect();
+        let result = match (&finished.outcome, kind) {
+            (Outcome::Committed(Some(bytes)), Some(txn)) if self.decode => {
+                Some((txn.result_to_json)(bytes).map_err(|fault| Fault {
+                    class: Class::Corrupt,
+                    ..fault
+                })?)
+            }
+            _ => None,
+        };
+        let (outcome, ink, fault) = match &finished.outcome {
+            Outcome::Committed(_) => ("committed", Ink::Good, None),
+            Outcome::Refused(fault) => ("refused", Ink::Bad, Some(fault)),
+            Outcome::NotTaken(fault) => ("not taken", Ink::Bad, Some(fault)),
+            Outcome::Parked(fault) => ("parked", Ink::Note, Some(fault)),
+        };
+        let decided = Timestamp::from_millis(finished.decided).to_string();
+        match term.format {
+            Format::Json => term.print_json(&json!({
+                "partition": format!("{}/{}", desc.concern_name(id.concern), id.index),
+                "number": told.number,
+                "id": told.txn.to_string(),
+                "name": name,
+                "decided": decided,
+                "instances": groups,
+                "outcome": outcome,
+                "error": fault.map(fault_json),
+                "result": result,
+            })),
+            Format::Human => {
+                let more = match (fault, result) {
+                    (Some(fault), _) => fault.to_string(),
+                    (None, Some(result)) if result != Json::Null => result.to_string(),
+                    (None, _) => String::new(),
+                };
+                let line = format!(
+                    "{decided}  {}  {name}  {}  {}  {more}",
+                    term.paint(ink, outcome),
+                    groups.join(" "),
+                    term.paint(Ink::Faint, &told.txn.to_string()),
+                );
+                term.print(line.trim_end());
+            }
+        }
+        Ok(())
+    }
+}
