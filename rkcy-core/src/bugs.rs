@@ -102,6 +102,8 @@ pub enum Bug {
     NoHolds,
     /// A refusal to wait by a bound is given to what undoes as well.
     BoundRefusesUndo,
+    /// A Release that is parked is skipped, not applied without handlers (rule 7).
+    ParkSkipsRelease,
 }
 
 impl Bug {
@@ -157,6 +159,7 @@ impl Bug {
         ("undo-in-written-order", Bug::UndoInWrittenOrder),
         ("no-holds", Bug::NoHolds),
         ("bound-refuses-undo", Bug::BoundRefusesUndo),
+        ("park-skips-release", Bug::ParkSkipsRelease),
     ];
 }
 

@@ -17,7 +17,7 @@
 //! read (rule 7), and the key that a driver may load in advance.
 
 use crate::fault::Fault;
-use crate::id::{PartitionId, TxnId};
+use crate::id::{PartitionId, Position, TxnId};
 use crate::key::RowKey;
 use crate::settings::Settings;
 use crate::status::Ask;
@@ -60,10 +60,14 @@ pub enum Kind {
     Ask = 10,
     /// How a transaction ended, in an audit.
     Finished = 11,
+    /// A careful worker is about to apply the envelope at a position (rule 7).
+    Trying = 12,
+    /// The envelope at a position has ended its workers: it is applied without its handlers.
+    Park = 13,
 }
 
 impl Kind {
-    const ALL: [Kind; 11] = [
+    const ALL: [Kind; 13] = [
         Kind::Submit,
         Kind::Visit,
         Kind::Release,
@@ -75,7 +79,28 @@ impl Kind {
         Kind::Resume,
         Kind::Ask,
         Kind::Finished,
+        Kind::Trying,
+        Kind::Park,
     ];
+
+    /// Whether an envelope of this kind may run handlers: of its transaction, or of those that it lets go
+    /// on. What any record may do beside that, since time passes by it, is told by
+    /// [`Partition::due`](crate::partition::Partition::due).
+    #[must_use]
+    pub fn may_run_handlers(self) -> bool {
+        match self {
+            Kind::Submit
+            | Kind::Visit
+            | Kind::Release
+            | Kind::Outcome
+            | Kind::Cancel
+            | Kind::Resume
+            | Kind::Tick => true,
+            Kind::Open | Kind::Seal | Kind::Ask | Kind::Finished | Kind::Trying | Kind::Park => {
+                false
+            }
+        }
+    }
 }
 
 /// What every build can read of an envelope.
@@ -223,6 +248,10 @@ pub enum Body {
     Ask(Ask),
     /// How a transaction ended.
     Finished(Finished),
+    /// The envelope that is tried.
+    Trying(Position),
+    /// The envelope that is parked.
+    Park(Position),
 }
 
 /// How a transaction ended, as the audit tells it. The head has its id.
@@ -273,6 +302,7 @@ impl Body {
             Body::Resume(attempt) => attempt.to_wire(),
             Body::Ask(ask) => ask.to_wire(),
             Body::Finished(finished) => finished.to_wire(),
+            Body::Trying(position) | Body::Park(position) => position.to_wire(),
         }
     }
 
@@ -292,6 +322,8 @@ impl Body {
             Kind::Resume => Body::Resume(Wire::from_wire(bytes)?),
             Kind::Ask => Body::Ask(Wire::from_wire(bytes)?),
             Kind::Finished => Body::Finished(Wire::from_wire(bytes)?),
+            Kind::Trying => Body::Trying(Wire::from_wire(bytes)?),
+            Kind::Park => Body::Park(Wire::from_wire(bytes)?),
         })
     }
 }
@@ -544,6 +576,25 @@ mod tests {
         open.accept_clock = true;
         assert_eq!(hex(&open), format!("070901ac0203{settings}"));
         assert_eq!(Open::from_wire(open.to_wire().into()), Ok(open));
+    }
+
+    #[test]
+    fn golden_bytes_of_a_trying_and_a_park() {
+        let at = Position::new(299, 2);
+        let hex = |kind, body: &Body| -> String {
+            let bytes = Frame::encode(None, [Envelope::control(kind, body)].iter());
+            let back = Frame::decode(bytes.clone()).unwrap().envelopes.remove(0);
+            assert_eq!(Body::decode(kind, back.body).as_ref(), Ok(body));
+            bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        };
+        assert_eq!(
+            hex(Kind::Trying, &Body::Trying(at)),
+            "0241bbb47c1800000000010c000000000000000000000000000000000000000003ebf5f66aac0202"
+        );
+        assert_eq!(
+            hex(Kind::Park, &Body::Park(at)),
+            "02f555a1201800000000010d000000000000000000000000000000000000000003ebf5f66aac0202"
+        );
     }
 
     /// Frames of before are read.

@@ -89,6 +89,8 @@ pub struct Input<'a> {
     pub number: Option<(PartitionId, u64)>,
     /// Whether the bodies of its frame are damaged.
     pub damaged: bool,
+    /// Whether a [`Kind::Park`] behind it in the log names it: no handler runs in its application.
+    pub parked: bool,
     /// The envelope.
     pub envelope: &'a Envelope,
 }
@@ -127,6 +129,7 @@ pub struct Partition {
     /// Groups whose waiting visits may run now.
     released: VecDeque<RowKey>,
     queued: u32,
+    parked: bool,
     scratch: Vec<u8>,
 }
 
@@ -153,6 +156,7 @@ impl Partition {
             effects: Vec::new(),
             released: VecDeque::new(),
             queued: 0,
+            parked: false,
             scratch: Vec::new(),
         }
     }
@@ -194,6 +198,7 @@ impl Partition {
         let before = (self.state.position, self.state.scalars.clone());
         self.state.position = input.at;
         self.queued = 0;
+        self.parked = input.parked;
         let scalars = &mut self.state.scalars;
         scalars.clock = scalars.clock.max(input.stamp);
         let half = u64::from(bugs::on(Bug::TooOldTooEarly));
@@ -254,6 +259,7 @@ impl Partition {
         match (head.kind, body) {
             (Kind::Submit, Ok(Body::Txn(txn))) => self.submit(*txn, input.envelope.body.len()),
             (Kind::Visit, Ok(Body::Txn(txn))) => self.visit(*txn, false),
+            (Kind::Release, Ok(_)) if input.parked && bugs::on(Bug::ParkSkipsRelease) => Ok(()),
             (Kind::Release, Ok(Body::Release(commit))) => {
                 self.release_here(head.txn, commit);
                 Ok(())
@@ -271,6 +277,8 @@ impl Partition {
                 Ok(())
             }
             (Kind::Tick, _) => Ok(()),
+            // They say something to those who take over: see `LookAhead`.
+            (Kind::Trying | Kind::Park, _) => Ok(()),
             // The head says it all.
             (Kind::Cancel, _) => {
                 self.cancel(head.txn, input.number.is_none().then_some(head.reply))

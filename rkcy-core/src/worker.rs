@@ -5,14 +5,17 @@
 //! drivers of the runtime and the simulator carry out what it says with real and simulated logs.
 //!
 //! ```text
-//! fold(changelog) ─► open() ─► opened(offset) ─► feed(records) ─► run() ─► take_frames(), take_replies()
+//! fold(changelog) ─► looked(ahead) ─► open() ─► opened(offset) ─► feed(records) ─► run() ─► take_frames(), take_replies()
 //!                                                    ▲    │ cold            take_change()
 //!                                                    │    ▼
 //!                                                 loaded(rows, position)
 //! ```
 
+mod careful;
+mod look_ahead;
 mod take_over;
 
+pub use look_ahead::LookAhead;
 pub use take_over::TakeOver;
 
 use crate::bugs::{self, Bug};
@@ -25,6 +28,7 @@ use crate::partition::{Effect, Halt, Input, Partition, SagaEvent};
 use crate::rows::StoredRow;
 use crate::settings::Settings;
 use bytes::Bytes;
+use careful::Care;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
@@ -171,6 +175,9 @@ pub enum Progress {
     Cold(Vec<RowKey>),
     /// Rows in memory are at their bound and storage is too far behind to evict any.
     Full,
+    /// A careful worker says what it is about to do: append this to its command log; nothing is applied
+    /// until [`Worker::said`].
+    Say(Bytes),
 }
 
 /// A frame to append to a partition's command log.
@@ -227,6 +234,10 @@ pub struct Worker {
     pinned: bool,
     /// Rows that the heads of what was fed name and that were not in memory then.
     wanted: BTreeSet<RowKey>,
+    /// What may end the process.
+    care: Care,
+    /// Epoch of the worker that wrote the last change record.
+    writer: Option<u64>,
 }
 
 impl Worker {
@@ -279,6 +290,34 @@ impl Worker {
     pub fn owns(&self) -> bool {
         let scalars = &self.partition.state().scalars;
         self.opened.is_some() && scalars.epoch == self.opened
+    }
+
+    /// What is to be read of the command log before it opens: see [`Worker::looked`].
+    #[must_use]
+    pub fn look_ahead(&self) -> LookAhead {
+        LookAhead::new(self.partition.state().position, self.writer)
+    }
+
+    /// Takes over what was found ahead in the command log, to its end; before anything is applied.
+    pub fn looked(&mut self, ahead: LookAhead) {
+        self.care = Care::after(ahead);
+    }
+
+    /// Goes one envelope at a time up to its own Open, and says each before. A driver asks for it where
+    /// another worker of its process is careful: else who dies beside it would be taken for guilty.
+    pub fn be_careful(&mut self) {
+        self.care.begin();
+    }
+
+    /// Whether it goes one envelope at a time.
+    #[must_use]
+    pub fn is_careful(&self) -> bool {
+        self.care.is_careful()
+    }
+
+    /// What [`Progress::Say`] gave is durable.
+    pub fn said(&mut self) {
+        self.care.said();
     }
 
     /// Offset of the record to feed next.
@@ -348,11 +387,13 @@ impl Worker {
         Ok(())
     }
 
-    /// Applies up to `limit` envelopes of what was fed, fewer where their changes fill a record of the log.
+    /// Applies up to `limit` envelopes of what was fed, fewer where their changes fill a record of the log;
+    /// one, where the worker is careful: what came of it is to be durable before the next call.
     ///
     /// # Errors
     /// [`Stop`]: nothing more is applied. Effects up to there may still be sent.
     pub fn run(&mut self, limit: usize) -> Result<Progress, Stop> {
+        let limit = if self.is_careful() { 1 } else { limit };
         self.saga_events.clear();
         if !self.loading.is_empty() {
             return Ok(Progress::Cold(self.loading.iter().cloned().collect()));
@@ -398,13 +439,25 @@ impl Worker {
                 stamp: fed.stamp,
                 number: source.map(|source| (source.partition, source.first + u64::from(index))),
                 damaged: fed.frame.damaged,
+                parked: false,
                 envelope: &fed.frame.envelopes[self.index],
             };
             let (at, kind) = (input.at, input.envelope.head.kind);
+            let time_is_up = (self.partition.due()).is_some_and(|due| due <= input.stamp);
+            if (kind.may_run_handlers() || time_is_up)
+                && let Some(frame) = self.care.before(at)
+            {
+                return Ok(Progress::Say(frame));
+            }
+            let input = Input {
+                parked: self.care.is_parked(at),
+                ..input
+            };
             match self.partition.apply(input, &mut self.effects) {
                 Ok(()) => {
                     self.index += 1;
                     self.pinned = false;
+                    self.care.applied(at, self.opened);
                 }
                 Err(Halt::Cold(rows)) => {
                     self.pinned = !bugs::on(Bug::PinnedEvicted);
@@ -426,11 +479,17 @@ impl Worker {
                 self.check_ownership(at)?;
             }
             // Small commands may change large rows: what is written at once stays near one record.
-            if self.partition.changed_bytes() >= self.config.record_bytes {
+            if self.is_batch_full() {
                 break;
             }
         }
         Ok(Progress::More)
+    }
+
+    /// Whether what was changed since the last change record fills a record of the log: it is to be written.
+    #[must_use]
+    pub fn is_batch_full(&self) -> bool {
+        self.partition.changed_bytes() >= self.config.record_bytes
     }
 
     /// Splits what the last application asks for into answers and envelopes to send.
@@ -711,10 +770,11 @@ impl Worker {
         self.partition.due()
     }
 
-    /// Whether anything was changed since the last change record; reads change nothing.
+    /// Whether anything was changed since the last change record; reads change nothing. That it has come to
+    /// its own Open is told as well: who takes over after it knows that it got so far.
     #[must_use]
     pub fn has_changes(&self) -> bool {
-        self.partition.has_changes()
+        self.partition.has_changes() || (self.owns() && self.writer < self.opened)
     }
 
     /// The change record of what was applied since the last one, in chunks that fit a record of the log.
@@ -744,6 +804,7 @@ impl Worker {
         if let Some(opened) = self.opened {
             change.epoch = opened;
         }
+        self.writer = self.writer.max(Some(change.epoch));
         change.into_chunks(self.config.record_bytes)
     }
 }

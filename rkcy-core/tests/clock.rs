@@ -139,7 +139,7 @@ impl World {
                     worker.loaded(at, &absent)?;
                 }
                 Progress::Idle => break,
-                Progress::More | Progress::Full => {}
+                Progress::More | Progress::Full | Progress::Say(_) => {}
             }
         }
         let replies = worker.take_replies();

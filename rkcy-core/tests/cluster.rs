@@ -234,6 +234,7 @@ impl Cluster {
             stamp: self.now,
             number,
             damaged: false,
+            parked: false,
             envelope: &envelope,
         };
         self.offsets[at] += 1;

@@ -129,7 +129,7 @@ impl World {
         for _ in 0..10_000 {
             match self.worker.run(1).unwrap() {
                 Progress::Idle => return self.worker.take_replies(),
-                Progress::More | Progress::Full => {
+                Progress::More | Progress::Full | Progress::Say(_) => {
                     let at = self.worker.partition().state().position;
                     self.worker.take_change(false);
                     self.worker.storage_at(at);

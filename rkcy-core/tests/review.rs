@@ -160,7 +160,7 @@ impl World {
         for _ in 0..turns {
             match self.worker.run(4_096).unwrap() {
                 Progress::Idle => break,
-                Progress::More | Progress::Full => {}
+                Progress::More | Progress::Full | Progress::Say(_) => {}
                 Progress::Cold(rows) => {
                     let load = |row: RowKey| {
                         let stored = self.rows.get(&row).cloned().unwrap_or(StoredRow::ABSENT);

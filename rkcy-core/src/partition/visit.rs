@@ -303,7 +303,7 @@ impl Partition {
             let message = "the schema has changed since it was submitted: submit it again";
             return Err(Fault::refusal("schema_changed", message));
         }
-        guard(|| self.logic.resume(txn))
+        self.guard(|| self.logic.resume(txn))
     }
 
     /// What the transaction sees of a row: its own pending value, else the committed one; `None` where the
@@ -363,7 +363,17 @@ impl Partition {
             args,
             context,
         };
-        guard(|| self.logic.run(&call, copy))
+        self.guard(|| self.logic.run(&call, copy))
+    }
+
+    /// Runs business logic; a panic is a refusal for its caller, nothing else. In an application that has
+    /// ended its workers nothing is run, and the same said: whatever is to be done beside that is.
+    fn guard<T>(&self, run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+        if self.parked {
+            let message = "the handler ended or blocked the process; it was given up";
+            return Err(Fault::refusal("handler_died", message));
+        }
+        catch(run)
     }
 
     /// Whether a transaction of so many bytes may travel, or wait.
@@ -563,9 +573,8 @@ fn merge(
     pending
 }
 
-/// Runs business logic; a panic is a refusal for its caller, nothing else. What it says is cut to what can
-/// travel and be remembered.
-fn guard<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+/// Catches panics of business logic. What it says is cut to what can travel and be remembered.
+fn catch<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     // Whatever the logic had borrowed are copies, which are dropped with the refusal.
     catch_unwind(AssertUnwindSafe(run))
         .unwrap_or_else(|panic| {

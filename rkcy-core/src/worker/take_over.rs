@@ -1,5 +1,6 @@
 //! The first half of a take-over: the changelog is folded, and becomes a worker.
 
+use super::careful::Care;
 use super::{Config, Stop, Worker};
 use crate::bugs::{self, Bug};
 use crate::change::{Change, Cursor, Fold, Sent};
@@ -18,6 +19,8 @@ pub struct TakeOver {
     cursor: Cursor,
     fold: Fold,
     next: u64,
+    /// Epoch of the worker that has written the last record that counts.
+    writer: Option<u64>,
 }
 
 impl TakeOver {
@@ -32,6 +35,7 @@ impl TakeOver {
             cursor: Cursor::from_snapshot(begin),
             fold: Fold::new(stored.position),
             next: begin.unwrap_or(0),
+            writer: None,
         }
     }
 
@@ -57,6 +61,7 @@ impl TakeOver {
                 source,
             })?;
         for whole in wholes {
+            self.writer = self.writer.max(Some(whole.change.epoch));
             self.fold
                 .apply(whole.change)
                 .map_err(|error| self.unreadable(offset, &error))?;
@@ -133,6 +138,8 @@ impl TakeOver {
             loading: BTreeSet::new(),
             pinned: false,
             wanted: BTreeSet::new(),
+            care: Care::default(),
+            writer: self.writer,
         })
     }
 }

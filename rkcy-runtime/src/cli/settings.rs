@@ -74,6 +74,15 @@ pub(crate) struct Written {
     #[arg(long, global = true, env = "RKCY_CACHE", value_name = "MIB", help_heading = "Settings",
           value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) cache: Option<u32>,
+    /// Seconds after which a handler that does not come back ends the process; 0: never [default: 30]
+    #[arg(
+        long,
+        global = true,
+        env = "RKCY_WATCHDOG",
+        value_name = "SECONDS",
+        help_heading = "Settings"
+    )]
+    pub(crate) watchdog: Option<u64>,
 }
 
 /// Settings, understood.
@@ -93,6 +102,8 @@ pub struct Settings {
     pub audit: Audit,
     /// Bound of the rows in memory. Bytes.
     pub cache_bytes: usize,
+    /// When a handler that does not come back ends the process; zero: never.
+    pub watchdog: Duration,
     /// Whether log or database were named, in whatever way, and are not the built-in ones.
     pub places_given: bool,
 }
@@ -112,6 +123,7 @@ impl Settings {
             partitions: written.partitions.or(file.partitions),
             audit: written.audit.or(file.audit),
             cache: written.cache.or(file.cache),
+            watchdog: written.watchdog.or(file.watchdog),
         };
         let places_given = written.log.is_some() || written.store.is_some();
         let log = match &written.log {
@@ -147,6 +159,7 @@ impl Settings {
                     .saturating_mul(1 << 20),
                 None => Options::default().cache_bytes,
             },
+            watchdog: (written.watchdog).map_or(Options::default().watchdog, Duration::from_secs),
             places_given,
         })
     }
@@ -165,6 +178,7 @@ impl Settings {
                 audit: self.audit,
                 ..rkcy_core::settings::Settings::default()
             },
+            watchdog: self.watchdog,
             ..Options::default()
         }
     }

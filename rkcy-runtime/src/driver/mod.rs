@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Each has one file: `answers` who waits for what, `submit` from callers to the log, `process` the
-//! worker thread, `storage` from the changelog to the database, `running` all of them together.
+//! worker thread, `watchdog` ends a process that hangs, `storage` from the changelog to the database, `running`
+//! all of them together.
 
 pub(crate) mod answers;
 pub(crate) mod batch;
@@ -16,6 +17,7 @@ pub(crate) mod process;
 pub(crate) mod running;
 pub(crate) mod storage;
 pub(crate) mod submit;
+pub(crate) mod watchdog;
 
 pub use running::{Options, Running, StartError, Told};
 pub use submit::Client;

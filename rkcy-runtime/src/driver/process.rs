@@ -5,13 +5,16 @@
 
 use super::answers::Answers;
 use super::batch::{self, Cut};
+use super::watchdog::Watch;
 use crate::log::{Clock, Done, Log, LogError, StreamId};
 use crate::store::{Loaded, Store, StoreError};
+use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
 use rkcy_core::frame::{Body, Envelope, Frame, Kind, Reply};
 use rkcy_core::id::{PartitionId, Position};
 use rkcy_core::key::RowKey;
 use rkcy_core::worker::{Progress, Stop, Worker};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -27,6 +30,8 @@ pub(crate) enum Event {
     Loaded(PartitionId, Result<Loaded, StoreError>),
     /// Storage has come to this position.
     Stored(PartitionId, Position),
+    /// What a careful worker has said is durable.
+    Said(PartitionId),
     /// Stop in good order.
     Drain,
     /// Stop at once, as a crash would: what is not in the log is not done.
@@ -46,8 +51,10 @@ pub(crate) enum ProcessError {
 
 /// Bytes of records read from the log at a time, per partition.
 const READ_BYTES: usize = 1 << 20;
-/// Envelopes applied before a batch is appended.
+/// Envelopes applied before a batch is appended,
 const APPLY: usize = 4_096;
+/// and between two looks of the watchdog.
+const APPLY_AT_ONCE: usize = 64;
 /// Bytes of one append, unless a single record is larger; far below what the log takes at once.
 const APPEND_BYTES: usize = 8 << 20;
 /// Batches of a partition that may be on their way to the disk.
@@ -56,6 +63,8 @@ const BATCHES: usize = 4;
 const SNAPSHOT_BYTES: usize = 8 << 20;
 /// or this many times the size of that one, so that large states are not written over and over.
 const SNAPSHOT_FACTOR: usize = 4;
+/// Pause between two looks of a thread whose turn it is not yet.
+const LOOK: Duration = Duration::from_millis(2);
 /// Pause before a cold read that failed is tried again.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -66,6 +75,8 @@ struct Slot {
     /// Batches appended and not durable.
     in_flight: Arc<AtomicUsize>,
     loading: bool,
+    /// What a careful worker says is on its way to the log.
+    saying: bool,
     sealing: bool,
     /// Applied its own Seal, and has written its last change record.
     finished: bool,
@@ -74,6 +85,29 @@ struct Slot {
     said_full: bool,
     /// A Tick is on its way for what was due then, in milliseconds.
     ticked: Option<u64>,
+}
+
+/// Who of the threads of a process may apply, where a worker before has died on the way: one after the
+/// other, so that whoever dies is alone, until each partition has come to its own Open.
+#[derive(Clone, Debug)]
+pub(crate) struct Turns {
+    /// Threads that are through.
+    through: Arc<AtomicUsize>,
+    threads: usize,
+    own: usize,
+}
+
+impl Turns {
+    /// One for each thread.
+    pub(crate) fn of(threads: usize) -> Vec<Turns> {
+        let through = Arc::new(AtomicUsize::new(0));
+        let own = |own| Turns {
+            through: Arc::clone(&through),
+            threads,
+            own,
+        };
+        (0..threads).map(own).collect()
+    }
 }
 
 /// A worker thread.
@@ -89,6 +123,9 @@ pub(crate) struct Process {
     events: Receiver<Event>,
     sender: Sender<Event>,
     woken: Arc<AtomicBool>,
+    /// While there is care to be taken in this process.
+    turns: Option<Turns>,
+    watch: Arc<Watch>,
     /// Told to stop in good order.
     draining: bool,
     /// Told to stop at once.
@@ -102,15 +139,16 @@ impl Process {
         (log, clock): (Arc<dyn Log>, Clock),
         store: Arc<dyn Store>,
         tokio: tokio::runtime::Handle,
-        answers: Arc<Answers>,
-        ready: oneshot::Sender<()>,
+        (answers, ready): (Arc<Answers>, oneshot::Sender<()>),
         (sender, events): (Sender<Event>, Receiver<Event>),
+        (turns, watch): (Option<Turns>, Arc<Watch>),
     ) -> Process {
         let slots = workers.into_iter().map(|worker| Slot {
             id: worker.partition().id(),
             worker,
             in_flight: Arc::default(),
             loading: false,
+            saying: false,
             sealing: false,
             finished: false,
             change_bytes: 0,
@@ -130,6 +168,8 @@ impl Process {
             events,
             sender,
             woken: Arc::default(),
+            turns,
+            watch,
             draining: false,
             halted: false,
         }
@@ -173,7 +213,7 @@ impl Process {
                 return Ok(());
             }
             busy = false;
-            for nth in 0..self.slots.len() {
+            for nth in self.whose_turn() {
                 busy |= self.turn(nth)?;
             }
             if self.ready.is_some() && self.slots.iter().all(|slot| slot.worker.owns()) {
@@ -184,9 +224,34 @@ impl Process {
         Ok(())
     }
 
+    /// The partitions that may apply now: all, or one where care is to be taken.
+    fn whose_turn(&mut self) -> Range<usize> {
+        let Some(turns) = &self.turns else {
+            return 0..self.slots.len();
+        };
+        let through = turns.through.load(Ordering::Acquire);
+        if through == turns.threads {
+            self.turns = None;
+            return 0..self.slots.len();
+        }
+        if through != turns.own {
+            return 0..0;
+        }
+        match self.slots.iter().position(|slot| !slot.worker.owns()) {
+            Some(nth) => nth..nth + 1,
+            None => {
+                turns.through.store(through + 1, Ordering::Release);
+                0..0
+            }
+        }
+    }
+
     /// How long until the first visit that waits has waited for long enough, where there is one that no Tick
     /// is on its way for.
     fn until_due(&self) -> Option<Duration> {
+        if self.turns.is_some() {
+            return Some(LOOK);
+        }
         let due = (self.slots.iter())
             .filter_map(|slot| slot.worker.due().filter(|due| slot.ticked != Some(*due)))
             .min()?;
@@ -239,6 +304,12 @@ impl Process {
                     slot.worker.loaded(loaded.position, &loaded.rows)?;
                 }
             }
+            Event::Said(id) => {
+                if let Some(slot) = self.slots.iter_mut().find(|slot| slot.id == id) {
+                    slot.saying = false;
+                    slot.worker.said();
+                }
+            }
             Event::Halt => self.halted = true,
             Event::Drain => {
                 self.draining = true;
@@ -279,7 +350,10 @@ impl Process {
     /// One round of one partition; `true` where there is more to do at once.
     fn turn(&mut self, nth: usize) -> Result<bool, ProcessError> {
         let slot = &mut self.slots[nth];
-        if slot.finished || slot.in_flight.load(Ordering::Acquire) >= BATCHES {
+        // What a careful worker has applied is to be durable before it goes on.
+        let batches = if slot.worker.is_careful() { 1 } else { BATCHES };
+        let on_their_way = slot.in_flight.load(Ordering::Acquire);
+        if slot.finished || slot.saying || on_their_way >= batches {
             return Ok(false);
         }
         let mut read_all = true;
@@ -296,7 +370,7 @@ impl Process {
                     .feed(record.offset, record.stamp, record.payload, now)?;
             }
         }
-        let progress = match slot.worker.run(APPLY) {
+        let progress = match apply(slot, &self.watch) {
             Ok(progress) => progress,
             Err(Stop::Sealed { .. }) => {
                 slot.finished = true;
@@ -317,13 +391,15 @@ impl Process {
         let more = match &progress {
             Progress::More => true,
             Progress::Idle => !read_all && !slot.finished,
-            Progress::Cold(_) | Progress::Full => false,
+            Progress::Cold(_) | Progress::Full | Progress::Say(_) => false,
         };
         self.append(nth);
         self.seal(nth);
         self.tick(nth);
-        if let Progress::Cold(rows) = progress {
-            self.load(nth, rows);
+        match progress {
+            Progress::Cold(rows) => self.load(nth, rows),
+            Progress::Say(frame) => self.say(nth, frame),
+            Progress::Idle | Progress::More | Progress::Full => {}
         }
         Ok(more)
     }
@@ -363,6 +439,22 @@ impl Process {
             .append(last, Box::new(move |result| done.call(result)));
     }
 
+    /// Appends what a careful worker says; it waits until that is durable.
+    fn say(&mut self, nth: usize, frame: Bytes) {
+        let slot = &mut self.slots[nth];
+        slot.saying = true;
+        let (sender, id) = (self.sender.clone(), slot.id);
+        let said = move |result: Result<Vec<u64>, LogError>| {
+            let event = match result {
+                Ok(_) => Event::Said(id),
+                Err(error) => Event::LogFailed(error),
+            };
+            let _ = sender.send(event);
+        };
+        let record = vec![(StreamId::commands(id), frame)];
+        self.log.append(record, Box::new(said));
+    }
+
     /// Asks the database for rows.
     fn load(&mut self, nth: usize, rows: Vec<RowKey>) {
         let slot = &mut self.slots[nth];
@@ -379,6 +471,21 @@ impl Process {
             let _ = sender.send(Event::Loaded(id, loaded));
         });
     }
+}
+
+/// Applies as much as one batch takes, under the eyes of the watchdog: what it judges is one envelope, or a
+/// few of them.
+fn apply(slot: &mut Slot, watch: &Watch) -> Result<Progress, Stop> {
+    let rounds = APPLY / APPLY_AT_ONCE;
+    let (id, worker) = (slot.id, &mut slot.worker);
+    for _ in 0..rounds {
+        let careful = worker.is_careful();
+        let progress = watch.during(id, || worker.run(APPLY_AT_ONCE))?;
+        if progress != Progress::More || careful || worker.is_batch_full() {
+            return Ok(progress);
+        }
+    }
+    Ok(Progress::More)
 }
 
 /// What follows when a batch is durable.

@@ -1,9 +1,10 @@
 //! A platform at work in this process: log, workers, storage, client.
 
 use super::answers::Answers;
-use super::process::{Event, Process, ProcessError};
+use super::process::{Event, Process, ProcessError, Turns};
 use super::storage::{StorageError, StorageTask};
 use super::submit::{self, Client};
+use super::watchdog::{Watch, Watchdog};
 use crate::codegen::{Platform, PlatformDesc};
 use crate::log::embedded::{self, EmbeddedLog, Fsync, Recovered};
 use crate::log::{Log, LogError, StreamId};
@@ -48,6 +49,8 @@ pub struct Options {
     pub cache_bytes: usize,
     /// Worker threads.
     pub threads: usize,
+    /// A handler that has not come back for so long ends the process, with exit code 3; zero: never.
+    pub watchdog: Duration,
 }
 
 impl Default for Options {
@@ -64,6 +67,7 @@ impl Default for Options {
             cache_bytes: 256 << 20,
             // The log's two threads and storage want a core as well.
             threads: cores.div_ceil(2),
+            watchdog: Duration::from_secs(30),
         }
     }
 }
@@ -95,6 +99,7 @@ pub struct Running {
 /// The threads of a platform, and what they work with.
 struct Engine {
     processes: Vec<Thread>,
+    watchdog: Watchdog,
     submitter: JoinHandle<()>,
     storage: tokio::task::JoinHandle<Result<(), StorageError>>,
     /// Closed when the storage task is gone, however it ended.
@@ -123,6 +128,8 @@ pub struct Told {
 /// A worker thread, and how it is told.
 type Thread = (JoinHandle<()>, crossbeam_channel::Sender<Event>);
 
+/// Stack of a worker thread, on which handlers run. Bytes.
+const STACK: usize = 8 << 20;
 /// What a platform that is dropped waits at most for its storage: a write to a database that hangs is
 /// given up.
 const LAST_WRITE: Duration = Duration::from_secs(10);
@@ -214,7 +221,7 @@ impl Running {
             .collect();
         let cache = options.cache_bytes / ids.len().max(1);
         let mut groups: Vec<Vec<Worker>> = (0..threads).map(|_| Vec::new()).collect();
-        let mut stored = Vec::new();
+        let (mut stored, mut careful) = (Vec::new(), false);
         for (nth, id) in ids.iter().enumerate() {
             let position = runtime.block_on(store.position(*id)).map_err(Fault::from)?;
             let config = Config {
@@ -230,6 +237,7 @@ impl Running {
             };
             let worker = take_over(&*log, config, position, Arc::clone(&logic))?;
             let thread = nth % threads;
+            careful |= worker.is_careful();
             groups[thread].push(worker);
             stored.push((
                 *id,
@@ -239,9 +247,22 @@ impl Running {
         }
         open_all(&*log, groups.iter_mut().flatten())?;
 
+        if careful {
+            eprintln!(
+                "warning: the starts before have ended on the way: what the log holds is applied one by one, \
+                 and a handler that ends this process again is given up"
+            );
+            let all = groups.iter_mut().flatten();
+            all.for_each(Worker::be_careful);
+        }
+        let turns = Turns::of(threads).into_iter();
+        let turns = turns.map(|turns| careful.then_some(turns));
+        let mut watches = Vec::new();
         let mut ready = Vec::new();
-        let processes = (groups.into_iter().zip(channels))
-            .map(|(workers, channel)| {
+        let processes = (groups.into_iter().zip(channels).zip(turns))
+            .map(|((workers, channel), turns)| {
+                let watch = Arc::new(Watch::default());
+                watches.push(Arc::clone(&watch));
                 let sender = channel.0.clone();
                 let (owning, owns) = oneshot::channel();
                 ready.push(owns);
@@ -251,12 +272,12 @@ impl Running {
                     (log.clone(), Arc::clone(&clock)),
                     store.clone(),
                     handle,
-                    answers.clone(),
-                    owning,
+                    (answers.clone(), owning),
                     channel,
+                    (turns, watch),
                 );
                 let failure = Arc::clone(&failure);
-                let thread = spawn("process", move || {
+                let thread = spawn("process", STACK, move || {
                     let _watched = Watched(Arc::clone(&failure));
                     if let Err(error) = process.run() {
                         failure.set(process_fault(error));
@@ -265,6 +286,7 @@ impl Running {
                 thread.map(|thread| (thread, sender))
             })
             .collect::<Result<Vec<_>, Fault>>()?;
+        let watchdog = Watchdog::start(watches, options.watchdog)?;
 
         let wake = Arc::new(Notify::new());
         let (finish, halt) = <(Arc<AtomicBool>, Arc<AtomicBool>)>::default();
@@ -296,7 +318,7 @@ impl Running {
         let client = Client::new(logic, Arc::clone(&answers), sender, &ids);
         let submit_log = Arc::clone(&log);
         let submit_failure = Arc::clone(&failure);
-        let submitter = spawn("submitter", move || {
+        let submitter = spawn("submitter", STACK, move || {
             let _watched = Watched(Arc::clone(&submit_failure));
             let failed: submit::Failed =
                 Arc::new(move |error| submit_failure.set(log_fault(error)));
@@ -311,6 +333,7 @@ impl Running {
             store,
             engine: Some(Engine {
                 processes,
+                watchdog,
                 submitter,
                 storage,
                 storage_ended,
@@ -459,6 +482,7 @@ impl Running {
             let _ = sender.send(Event::Drain);
         }
         ended = ended.and(drained(engine.processes, &engine.storage));
+        drop(engine.watchdog);
         engine.finish.store(true, Ordering::Release);
         engine.wake.notify_one();
         let stored = engine.runtime.block_on(engine.storage);
@@ -494,6 +518,7 @@ impl Running {
             // A panic in there was reported.
             let _ = thread.join();
         }
+        drop(engine.watchdog);
         self.failure.answers.give_up("the platform has stopped");
         if let Err(RecvTimeoutError::Timeout) = engine.storage_ended.recv_timeout(LAST_WRITE) {
             engine.storage.abort();
@@ -621,7 +646,7 @@ fn describe(log: &dyn Log, desc: &PlatformDesc, options: &Options) -> Result<Des
     }
 }
 
-/// Folds the changelog of a partition.
+/// Folds the changelog of a partition, and looks ahead in its command log.
 fn take_over(
     log: &dyn Log,
     config: Config,
@@ -642,7 +667,7 @@ fn take_over(
             take_over.fold(record.payload).map_err(stop_fault)?;
         }
     }
-    let worker = take_over.finish(logic).map_err(stop_fault)?;
+    let mut worker = take_over.finish(logic).map_err(stop_fault)?;
     let held = log
         .bounds(StreamId::commands(partition))
         .map_err(log_fault)?;
@@ -655,6 +680,20 @@ fn take_over(
             held,
         }));
     }
+    let mut ahead = worker.look_ahead();
+    while ahead.next_offset() < held.end {
+        let stream = StreamId::commands(partition);
+        let records = log
+            .read(stream, ahead.next_offset(), 4 << 20)
+            .map_err(log_fault)?;
+        if records.is_empty() {
+            break;
+        }
+        for record in records {
+            ahead.take(record.payload);
+        }
+    }
+    worker.looked(ahead);
     Ok(worker)
 }
 
@@ -705,9 +744,14 @@ fn persist(log: &dyn Log) -> Result<(), Fault> {
     result.map_err(log_fault)
 }
 
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Fault> {
+fn spawn(
+    name: &str,
+    stack: usize,
+    run: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, Fault> {
     std::thread::Builder::new()
         .name(name.to_owned())
+        .stack_size(stack)
         .spawn(run)
         .map_err(|error| Fault::new(Class::Unavailable, "no_threads", error.to_string()))
 }

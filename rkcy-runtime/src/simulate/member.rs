@@ -222,6 +222,13 @@ impl Member {
                     self.check_cache(observer)?;
                     break;
                 }
+                Ok(Progress::Say(_)) => {
+                    let message = format!(
+                        "{}: a worker takes care that was not told to",
+                        self.partition
+                    );
+                    return Err(Violation(message));
+                }
                 Ok(Progress::Full) => {
                     observer.count("cache full");
                     break;

@@ -13,6 +13,7 @@ use rkcy_core::partition::{Halt, Input, Partition};
 use rkcy_core::rows::StoredRow;
 use rkcy_core::state::State;
 use rkcy_core::txn::Txn;
+use rkcy_core::worker::LookAhead;
 use std::collections::BTreeMap;
 
 /// Compares the cluster at rest with what there must be.
@@ -122,6 +123,10 @@ fn check_at_rest(cluster: &Cluster<'_>, id: PartitionId) -> Result<(), Violation
 fn check_replay(cluster: &Cluster<'_>, id: PartitionId) -> Result<(), Violation> {
     let mut golden = Partition::new(id, 0, cluster.logic().clone(), State::default());
     let mut effects = Vec::new();
+    let mut ahead = LookAhead::new(Position::START, None);
+    for (_, bytes) in cluster.logs.commands(id) {
+        ahead.take(bytes);
+    }
     for (offset, (stamp, bytes)) in (0..).zip(cluster.logs.commands(id)) {
         let frame = Frame::decode(bytes)
             .map_err(|error| Violation(format!("{id} offset {offset}: {error}")))?;
@@ -135,6 +140,7 @@ fn check_replay(cluster: &Cluster<'_>, id: PartitionId) -> Result<(), Violation>
                 stamp,
                 number,
                 damaged: frame.damaged,
+                parked: ahead.is_parked(at),
                 envelope,
             };
             while let Err(halt) = golden.apply(input, &mut effects) {

@@ -2,14 +2,14 @@
 
 //! The concern `Beta`: its instances, what its handlers are asked for, how it is stored.
 
-use super::{Note, proto};
+use super::{Death, Note, proto};
 use rkcy_runtime::codegen;
 
 /// Its rank: the place of its instances in the order of locks.
 pub(super) const RANK: u16 = 1025;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x3c46_ab72_ef09_4126;
+pub(super) const SCHEMA: u64 = 0x1e9b_5777_6916_2f80;
 
 /// Ranks second.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -235,6 +235,30 @@ impl From<BetaTakeRefusal> for codegen::Fault {
     }
 }
 
+/// The payload of `Beta.die`.
+#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
+#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+pub struct BetaDie {
+    /// `by: Death`
+    pub by: Death,
+}
+
+impl codegen::Value for BetaDie {
+    type Proto = proto::BetaDie;
+
+    fn to_proto(&self) -> proto::BetaDie {
+        proto::BetaDie {
+            by: codegen::put(&self.by),
+        }
+    }
+
+    fn from_proto(proto: proto::BetaDie) -> Result<Self, codegen::Fault> {
+        Ok(BetaDie {
+            by: codegen::take("by", proto.by)?,
+        })
+    }
+}
+
 /// The payload of `Beta.describe`.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
 #[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
@@ -294,6 +318,9 @@ pub trait BetaHandlers {
         cx: &codegen::Context<'_>,
     ) -> Result<(), codegen::Text>;
 
+    /// Never comes back.
+    fn die(beta: &mut Beta, payload: &BetaDie, cx: &codegen::Context<'_>);
+
     /// `query total() -> i64`
     ///
     /// # Errors
@@ -319,6 +346,8 @@ pub(super) mod op {
     pub(in super::super) const TAKE: u16 = 17;
     /// `note`
     pub(in super::super) const NOTE: u16 = 18;
+    /// `die`
+    pub(in super::super) const DIE: u16 = 21;
     /// `total`
     pub(in super::super) const TOTAL: u16 = 19;
     /// `describe`
@@ -345,6 +374,10 @@ pub(super) fn run<H: BetaHandlers>(
         }),
         op::NOTE => codegen::command::<Beta, Note, _>(call, row, |instance, payload, cx| {
             H::note(instance, payload, cx).map_err(codegen::Fault::from)
+        }),
+        op::DIE => codegen::command::<Beta, BetaDie, _>(call, row, |instance, payload, cx| {
+            H::die(instance, payload, cx);
+            Ok(())
         }),
         op::TOTAL => codegen::query_without_payload::<Beta, _>(call, row, |instance, cx| {
             H::total(instance, cx).map_err(codegen::Fault::from)
@@ -403,6 +436,15 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             params: super::note::PARAMS,
             refusals: &[],
             ..codegen::OpDesc::of::<Note, ()>()
+        },
+        codegen::OpDesc {
+            number: op::DIE,
+            name: "die",
+            doc: "Never comes back.",
+            access: codegen::Access::Exclusive,
+            params: &[codegen::ParamDesc::new("by", "Death")],
+            refusals: &[],
+            ..codegen::OpDesc::of::<BetaDie, ()>()
         },
         codegen::OpDesc {
             number: op::TOTAL,

@@ -5,6 +5,7 @@
 
 mod alpha;
 mod beta;
+mod death;
 mod gamma;
 mod note;
 mod proto;
@@ -13,7 +14,10 @@ pub mod txn;
 pub use alpha::{
     Alpha, AlphaAdd, AlphaHandlers, AlphaPatch, AlphaPoint, AlphaTake, AlphaTakeRefusal,
 };
-pub use beta::{Beta, BetaAdd, BetaDescribe, BetaHandlers, BetaPatch, BetaTake, BetaTakeRefusal};
+pub use beta::{
+    Beta, BetaAdd, BetaDescribe, BetaDie, BetaHandlers, BetaPatch, BetaTake, BetaTakeRefusal,
+};
+pub use death::Death;
 pub use gamma::{Gamma, GammaAdd, GammaHandlers, GammaPatch, GammaTake, GammaTakeRefusal};
 pub use note::Note;
 
@@ -28,6 +32,7 @@ const _: () = assert!(
 const SCHEMA: u64 = codegen::schema(&[
     alpha::SCHEMA,
     beta::SCHEMA,
+    death::SCHEMA,
     gamma::SCHEMA,
     note::SCHEMA,
     txn::SCHEMA,

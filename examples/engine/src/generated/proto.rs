@@ -90,6 +90,12 @@ pub struct BetaTake {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct BetaDie {
+    #[prost(int32, tag = "1")]
+    pub by: i32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct BetaDescribe {
     #[prost(int64, tag = "1")]
     pub factor: i64,
@@ -229,4 +235,16 @@ pub struct Guarded {
     pub y: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(int64, tag = "3")]
     pub least: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct Deadly {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub x: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub y: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+    #[prost(int64, tag = "3")]
+    pub amount: i64,
+    #[prost(int32, tag = "4")]
+    pub by: i32,
 }

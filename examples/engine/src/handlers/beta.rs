@@ -2,7 +2,7 @@
 
 use super::{Handlers, remember};
 use crate::generated::{
-    Beta, BetaAdd, BetaDescribe, BetaHandlers, BetaTake, BetaTakeRefusal, Note,
+    Beta, BetaAdd, BetaDescribe, BetaDie, BetaHandlers, BetaTake, BetaTakeRefusal, Death, Note,
 };
 use rkcy_runtime::codegen::{Context, Text};
 
@@ -36,5 +36,24 @@ impl BetaHandlers for Handlers {
             from: beta.id(),
             n: beta.n.checked_mul(payload.factor).ok_or("overflow")?,
         })
+    }
+
+    fn die(beta: &mut Beta, payload: &BetaDie, _cx: &Context<'_>) {
+        match payload.by {
+            Death::Abort => std::process::abort(),
+            Death::Overflow => beta.n = deeper(beta.n),
+            Death::Spin => loop {
+                std::hint::spin_loop();
+            },
+        }
+    }
+}
+
+/// Calls itself until there is no stack left.
+fn deeper(n: i64) -> i64 {
+    let frame = std::hint::black_box([n; 64]);
+    match frame[0] {
+        i64::MIN => 0,
+        n => deeper(n.wrapping_add(1)).wrapping_add(frame[1]),
     }
 }

@@ -4,6 +4,7 @@
 
 mod against_rank;
 mod carry;
+mod deadly;
 mod follow;
 mod guarded;
 mod look;
@@ -16,6 +17,7 @@ mod two_concerns;
 
 pub use against_rank::AgainstRank;
 pub use carry::Carry;
+pub use deadly::Deadly;
 pub use follow::Follow;
 pub use guarded::{Guarded, GuardedRefusal};
 pub use look::Look;
@@ -32,6 +34,7 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = codegen::schema(&[
     against_rank::SCHEMA,
     carry::SCHEMA,
+    deadly::SCHEMA,
     follow::SCHEMA,
     guarded::SCHEMA,
     look::SCHEMA,
@@ -56,6 +59,7 @@ pub(super) const ALL: &[codegen::TransactionDesc] = &[
     move_within::DESC,
     refused::DESC,
     guarded::DESC,
+    deadly::DESC,
 ];
 
 /// What is left of a transaction, as its body tells with the results so far.
@@ -63,6 +67,7 @@ pub(super) fn resume(txn: &codegen::Txn) -> Result<codegen::Rest, codegen::Fault
     match txn.kind {
         against_rank::NUMBER => codegen::resume::<AgainstRank>(txn),
         carry::NUMBER => codegen::resume::<Carry>(txn),
+        deadly::NUMBER => codegen::resume::<Deadly>(txn),
         follow::NUMBER => codegen::resume::<Follow>(txn),
         guarded::NUMBER => codegen::resume::<Guarded>(txn),
         look::NUMBER => codegen::resume::<Look>(txn),
