@@ -204,6 +204,19 @@ struct Fed {
     frame: Frame,
 }
 
+/// What a saga has done, for those who watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SagaStep {
+    /// By which application.
+    pub at: Position,
+    /// So many of [`Worker::replies`] were given before.
+    pub answers: usize,
+    /// The saga.
+    pub txn: TxnId,
+    /// What it has done.
+    pub event: SagaEvent,
+}
+
 /// The worker of one partition.
 pub struct Worker {
     config: Config,
@@ -223,7 +236,7 @@ pub struct Worker {
     unacknowledged: BTreeMap<(PartitionId, u64), (Position, Envelope)>,
     replies: Vec<Reply>,
     /// What sagas have done in the last call of `run`, for those who watch.
-    saga_events: Vec<(TxnId, SagaEvent)>,
+    saga_steps: Vec<SagaStep>,
     /// The position that storage is known to have.
     stored: Position,
     /// Lower fence of cold reads (E of rule 4).
@@ -394,7 +407,7 @@ impl Worker {
     /// [`Stop`]: nothing more is applied. Effects up to there may still be sent.
     pub fn run(&mut self, limit: usize) -> Result<Progress, Stop> {
         let limit = if self.is_careful() { 1 } else { limit };
-        self.saga_events.clear();
+        self.saga_steps.clear();
         if !self.loading.is_empty() {
             return Ok(Progress::Cold(self.loading.iter().cloned().collect()));
         }
@@ -497,7 +510,12 @@ impl Worker {
         for effect in self.effects.drain(..) {
             match effect {
                 Effect::Answer(reply) => self.replies.push(reply),
-                Effect::Saga(txn, event) => self.saga_events.push((txn, event)),
+                Effect::Saga(txn, event) => self.saga_steps.push(SagaStep {
+                    at,
+                    answers: self.replies.len(),
+                    txn,
+                    event,
+                }),
                 Effect::Send {
                     to,
                     number,
@@ -760,8 +778,8 @@ impl Worker {
 
     /// What sagas have done in the last call of [`Worker::run`].
     #[must_use]
-    pub fn saga_events(&self) -> &[(TxnId, SagaEvent)] {
-        &self.saga_events
+    pub fn saga_steps(&self) -> &[SagaStep] {
+        &self.saga_steps
     }
 
     /// When the first of the waiting visits has waited for long enough: see [`Partition::due`].

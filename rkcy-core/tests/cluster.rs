@@ -703,6 +703,30 @@ fn no_bound_refuses_what_undoes() {
 }
 
 #[test]
+fn undoing_may_take_more_visits_than_a_transaction_may_make() {
+    let mut cluster = Cluster::with(Settings {
+        visits: 3,
+        ..Settings::default()
+    });
+    let [a, b, c] = keys();
+    add(&mut cluster, 1, a, 10);
+    add(&mut cluster, 2, b, 10);
+    cluster.submit(txn(
+        3,
+        Mode::Saga,
+        vec![
+            undone_by(step(0, ACCOUNT, a, TAKE, 5), ADD),
+            undone_by(step(1, ACCOUNT, b, TAKE, 5), ADD),
+            step(2, ACCOUNT, c, TAKE, 5),
+        ],
+    ));
+    cluster.settle();
+    assert_eq!(cluster.refused(3), "too_little");
+    assert_eq!([a, b].map(|key| cluster.account(key)), [10, 10]);
+    cluster.assert_at_rest();
+}
+
+#[test]
 fn the_audit_tells_of_every_end_once_where_it_was_decided() {
     for (audit, expected) in [(Audit::All, 3), (Audit::Refused, 1), (Audit::Off, 0)] {
         let mut cluster = Cluster::with(Settings {

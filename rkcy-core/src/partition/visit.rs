@@ -110,7 +110,8 @@ impl Partition {
         plan::check(txn)
             .map_err(|stuck| Fault::new(Class::Invalid, "no_plan", stuck.to_string()))?;
         let limit = self.state.scalars.settings.visits;
-        if txn.visits.len() > usize::from(limit) {
+        // No bound refuses what undoes: it would be left half undone.
+        if txn.visits.len() > usize::from(limit) && txn.turned.is_none() {
             let message = format!("a transaction makes at most {limit} visits");
             return Err(Fault::new(Class::Bound, "too_many_visits", message));
         }
@@ -542,12 +543,13 @@ fn fits(lock: Option<&Lock>, access: Access) -> bool {
     }
 }
 
-/// Whether a `require` can be judged that could not before.
+/// Whether a `require` may be judged that could not before. Steps that it waits for may turn out not to be
+/// made, as those of a loop over an empty list: only the body knows, so it is asked after any of them.
 fn is_check_ready(txn: &Txn) -> bool {
     let is_done = |number: &u16| txn.done.binary_search(number).is_ok();
     txn.checks
         .iter()
-        .any(|check| check.after.iter().all(is_done))
+        .any(|check| check.after.iter().any(is_done))
 }
 
 /// A step whose row or payload should be known by now.

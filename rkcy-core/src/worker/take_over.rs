@@ -132,7 +132,7 @@ impl TakeOver {
                 .map(|(name, envelope)| (name, (from, envelope)))
                 .collect(),
             replies: Vec::new(),
-            saga_events: Vec::new(),
+            saga_steps: Vec::new(),
             stored,
             fence: stored,
             loading: BTreeSet::new(),

@@ -44,6 +44,7 @@ pub(super) struct ConcernFile {
     /// The trait of its handlers.
     handlers: String,
     operations: Vec<OperationPlan>,
+    key_params: Vec<DescParam>,
     create_params: Vec<DescParam>,
     update_params: Vec<DescParam>,
     table: Table,
@@ -162,6 +163,7 @@ impl Cx<'_> {
             key_type,
             handlers: self.names.handlers(&concern.name).to_owned(),
             operations,
+            key_params: self.desc_params(concern.keys.iter()),
             create_params: self.desc_params(concern.all_fields()),
             update_params: self.desc_params(concern.changeable()),
             table,

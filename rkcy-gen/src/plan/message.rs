@@ -2,11 +2,11 @@
 
 use askama::Template;
 
-use super::operation::{DescParam, operations};
+use super::operation::DescParam;
 use super::types::Imports;
 use super::value::{Shape, ValueStruct};
 use super::{Cx, docs};
-use crate::model::{Message, MessageId, Payload};
+use crate::model::Message;
 use crate::naming::{self, Claims};
 
 /// The file of a message.
@@ -19,8 +19,6 @@ pub(super) struct MessageFile {
     declared: String,
     imports: Imports,
     value: ValueStruct,
-    /// Whether it is the payload of an operation.
-    is_payload: bool,
     params: Vec<DescParam>,
 }
 
@@ -45,15 +43,7 @@ impl Cx<'_> {
             declared: message.name.clone(),
             imports,
             value,
-            is_payload: self.is_payload(message.id),
             params: self.desc_params(message.fields.iter()),
         }
-    }
-
-    fn is_payload(&self, id: MessageId) -> bool {
-        let mut operations = self.model.concerns().iter().flat_map(operations);
-        operations.any(
-            |operation| matches!(operation.payload, Payload::Message(payload) if *payload == id),
-        )
     }
 }

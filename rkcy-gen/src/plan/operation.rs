@@ -3,10 +3,11 @@
 
 use askama::Template;
 
+use super::signature::number;
 use super::types::Imports;
 use super::value::{Shape, ValueStruct};
 use super::{Cx, docs};
-use crate::model::{Answer, Concern, Field, Payload, Refusals};
+use crate::model::{Answer, Concern, Constraints, Field, Number, Payload, Refusals};
 use crate::naming::{self, Claims, Std};
 
 /// A command or a query, whichever.
@@ -93,6 +94,8 @@ pub(super) struct OperationPlan {
 pub(super) struct DescParam {
     pub(super) name: String,
     pub(super) ty: String,
+    /// Calls that say which values it takes.
+    pub(super) limits: String,
 }
 
 /// An enum of refusals.
@@ -300,9 +303,35 @@ impl Cx<'_> {
             .map(|field| DescParam {
                 name: field.json.clone().unwrap_or_else(|| field.name.clone()),
                 ty: self.schema_type(field.ty),
+                limits: limits(&field.constraints),
             })
             .collect()
     }
+}
+
+/// What a description says of constraints.
+fn limits(constraints: &Constraints) -> String {
+    let mut calls = String::new();
+    for (word, limit) in [("min", constraints.min), ("max", constraints.max)] {
+        let Some(limit) = limit else {
+            continue;
+        };
+        let kind = match limit {
+            Number::Int(_) => "Int",
+            Number::Float(_) => "Float",
+        };
+        calls.push_str(&format!(
+            ".{word}(codegen::Number::{kind}({}))",
+            number(limit)
+        ));
+    }
+    if let Some(length) = constraints.length {
+        calls.push_str(&format!(".length({}, {:?})", length.min, length.max));
+    }
+    if let Some(pattern) = &constraints.pattern {
+        calls.push_str(&format!(".pattern({pattern:?})"));
+    }
+    calls
 }
 
 /// The concern as a parameter of its handlers.

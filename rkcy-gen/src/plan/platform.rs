@@ -25,6 +25,11 @@ pub(super) struct RootFile {
     modules: Vec<(String, Vec<String>)>,
     concerns: Vec<RootConcern>,
     has_transactions: bool,
+    /// Modules of messages, and of enums.
+    messages: Vec<String>,
+    enums: Vec<String>,
+    /// The message that says who calls, and its Rust type.
+    caller: Option<(String, String)>,
     /// The trait of functions, if there are any.
     functions: Option<String>,
     /// Traits of handlers.
@@ -145,6 +150,16 @@ impl Cx<'_> {
             modules,
             concerns,
             has_transactions: !model.transactions().is_empty(),
+            messages: (model.messages().iter())
+                .map(|message| naming::module(&message.name))
+                .collect(),
+            enums: (model.enums().iter())
+                .map(|declared| naming::module(&declared.name))
+                .collect(),
+            caller: model.platform().caller.map(|id| {
+                let declared = &model.message(id).name;
+                (declared.clone(), naming::camel(declared))
+            }),
             traits: with_handlers
                 .map(|concern| self.names.handlers(&concern.name).to_owned())
                 .chain(functions.clone())

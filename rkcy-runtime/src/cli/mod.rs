@@ -29,7 +29,7 @@ pub use settings::Settings;
 pub use term::{Color, Format, Ink, Term, fault_json, grouped};
 
 use crate::codegen::{CONTRACT, Platform};
-use crate::simulate::Workload;
+use crate::simulate::{Invariant, Workload};
 use clap::{ArgMatches, Args as _, Command, FromArgMatches, Subcommand};
 use rkcy_core::fault::{Class, Fault};
 use settings::Written;
@@ -42,8 +42,10 @@ pub struct App {
     pub platform: Platform,
     /// Version of the binary.
     pub version: &'static str,
-    /// What `simulate` lets callers do, with the invariants.
+    /// What `simulate` lets callers do, where that is not everything that the schema has.
     pub workload: Option<&'static dyn Workload>,
+    /// What must hold of the committed state, for `simulate`.
+    pub invariants: Vec<Invariant>,
     /// Commands beside those that every platform has.
     pub extras: Vec<Extra>,
 }
@@ -65,17 +67,25 @@ impl App {
             platform,
             version,
             workload: None,
+            invariants: Vec::new(),
             extras: Vec::new(),
         }
     }
 
-    /// With a load for `simulate`.
+    /// With a load of its own for `simulate`.
     #[must_use]
     pub fn workload(self, workload: &'static dyn Workload) -> App {
         App {
             workload: Some(workload),
             ..self
         }
+    }
+
+    /// With something that must hold of the committed state, whatever happens: `simulate` checks it.
+    #[must_use]
+    pub fn invariant(mut self, invariant: Invariant) -> App {
+        self.invariants.push(invariant);
+        self
     }
 
     /// With one more command.
@@ -197,7 +207,7 @@ pub fn main(app: App) -> ExitCode {
     };
     let term = Term::new(global.format, global.color);
     let ended = Settings::resolve(global.settings, desc).and_then(|settings| {
-        let session = Session::new(app.platform, settings, term, app.workload);
+        let session = Session::new(app.platform, settings, term, (app.workload, app.invariants));
         let (name, inner) = matches.subcommand().unwrap_or(("", &matches));
         match app.extras.iter().find(|extra| extra.name == name) {
             Some(extra) => (extra.run)(&session, inner),

@@ -4,7 +4,7 @@ use super::settings::Settings;
 use super::term::Term;
 use crate::codegen::{ConcernDesc, Platform, Uuid};
 use crate::driver::{Options, Running};
-use crate::simulate::Workload;
+use crate::simulate::{Invariant, Workload};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Loaded, Store};
 use rkcy_core::fault::{Class, Fault};
@@ -22,6 +22,7 @@ pub struct Session {
     /// What is said goes here.
     pub term: Term,
     pub(super) workload: Option<&'static dyn Workload>,
+    pub(super) invariants: Vec<Invariant>,
 }
 
 impl std::fmt::Debug for Session {
@@ -38,13 +39,14 @@ impl Session {
         platform: Platform,
         settings: Settings,
         term: Term,
-        workload: Option<&'static dyn Workload>,
+        (workload, invariants): (Option<&'static dyn Workload>, Vec<Invariant>),
     ) -> Session {
         Session {
             platform,
             settings,
             term,
             workload,
+            invariants,
         }
     }
 
@@ -54,6 +56,7 @@ impl Session {
         Session {
             platform: self.platform.clone(),
             settings,
+            invariants: self.invariants.clone(),
             ..*self
         }
     }

@@ -3,7 +3,9 @@
 use super::args;
 use super::session::Session;
 use super::term::{Format, Ink, Term, grouped};
-use crate::simulate::{self, Fault as Injected, Options, Report, Run, Violation, Workload};
+use crate::simulate::{
+    self, Checked, Fault as Injected, Generic, Options, Report, Run, Violation, Workload,
+};
 use rkcy_core::fault::{Class, Fault};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -67,11 +69,11 @@ impl Simulate {
             return list_bugs(session.term);
         }
         let options = self.options()?;
-        let workload = session.workload.ok_or_else(|| {
-            let message =
-                "this platform has no workload for the simulator: hand one to `App::workload`";
-            Fault::new(Class::Invalid, "no_workload", message)
-        })?;
+        let generic = Generic::new(session.platform.desc);
+        let workload = &Checked {
+            workload: session.workload.unwrap_or(&generic),
+            invariants: &session.invariants,
+        };
         let range = match (self.seed, &self.seeds) {
             (Some(seed), _) => seed..seed.saturating_add(1),
             (None, Some(range)) => range.clone(),

@@ -17,12 +17,13 @@ mod many;
 mod patch;
 mod platform;
 mod run;
+mod shape;
 mod sql;
 mod time;
 mod value;
 
 /// Version of this contract. Generated code asserts it at compile time.
-pub const CONTRACT: u32 = 2;
+pub const CONTRACT: u32 = 3;
 
 pub use crate::__later as later;
 pub use blob::Blob;
@@ -41,11 +42,15 @@ pub use later::Union;
 pub use many::Many;
 pub use patch::{Patch, cleared, given, put_change, take_change, take_list_change};
 pub use platform::{
-    Concern, ConcernDesc, OpDesc, ParamDesc, Platform, PlatformDesc, Transaction, TransactionDesc,
+    Concern, ConcernDesc, OpDesc, Platform, PlatformDesc, Transaction, TransactionDesc,
 };
 pub use run::{
     command, command_without_payload, create, delete, ensure, find, get, query,
     query_without_payload, unknown_op, update,
+};
+pub use shape::{
+    CallerDesc, EnumDesc, Kind, MessageDesc, Number, ParamDesc, Shape, Times, key_from_json,
+    key_to_json,
 };
 pub use sql::{Column, Columns, sql, sql_json, sql_optional};
 pub use time::{Duration, Timestamp};

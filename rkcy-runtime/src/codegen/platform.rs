@@ -7,6 +7,7 @@ use super::draft::{Draft, Origin};
 use super::key::KeyText;
 use super::later::Later;
 use super::patch::Patch;
+use super::shape::{CallerDesc, EnumDesc, MessageDesc, ParamDesc};
 use super::value::Value;
 use super::{json, op};
 use crate::store::{Migration, TableDesc};
@@ -73,15 +74,6 @@ pub trait Transaction: Value {
     fn body(&self, t: &mut Draft<'_>) -> Result<Later<Self::Output>, Fault>;
 }
 
-/// A named parameter, for help and messages.
-#[derive(Debug)]
-pub struct ParamDesc {
-    /// Name in the schema.
-    pub name: &'static str,
-    /// Type as the schema writes it.
-    pub ty: &'static str,
-}
-
 /// An operation of a concern.
 #[derive(Debug)]
 pub struct OpDesc {
@@ -103,14 +95,6 @@ pub struct OpDesc {
     pub args_to_json: fn(&Bytes) -> Result<Json, Fault>,
     /// Shows its result as JSON.
     pub result_to_json: fn(&Bytes) -> Result<Json, Fault>,
-}
-
-impl ParamDesc {
-    /// A parameter.
-    #[must_use]
-    pub const fn new(name: &'static str, ty: &'static str) -> ParamDesc {
-        ParamDesc { name, ty }
-    }
 }
 
 impl OpDesc {
@@ -199,12 +183,18 @@ pub struct ConcernDesc {
     pub name: &'static str,
     /// First paragraph of its documentation.
     pub doc: &'static str,
+    /// The parts of its key.
+    pub keys: &'static [ParamDesc],
     /// Operations, `create` and `get` included.
     pub ops: &'static [OpDesc],
     /// Reads a key as a person writes it.
     pub key_from_text: fn(&str) -> Result<Key, Fault>,
     /// Shows a key as a person writes it.
     pub key_to_text: fn(&Key) -> String,
+    /// Reads a key as JSON has it: one of several parts is an object.
+    pub key_from_json: fn(Json) -> Result<Key, Fault>,
+    /// Shows a key as JSON has it.
+    pub key_to_json: fn(&Key) -> Result<Json, Fault>,
     /// The root of its group: itself, where it is in no group.
     pub group: ConcernId,
     /// The group that an instance is in, by its key.
@@ -249,6 +239,12 @@ pub struct PlatformDesc {
     pub concerns: &'static [ConcernDesc],
     /// Transactions, by number.
     pub transactions: &'static [TransactionDesc],
+    /// Messages.
+    pub messages: &'static [MessageDesc],
+    /// Enums.
+    pub enums: &'static [EnumDesc],
+    /// Who calls, where the platform asks.
+    pub caller: Option<CallerDesc>,
     /// SQL migrations for SQLite, in order.
     pub sqlite: &'static [Migration],
     /// SQL migrations for PostgreSQL, in order.

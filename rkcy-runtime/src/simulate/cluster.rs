@@ -21,9 +21,10 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rkcy_core::bugs::{self, Bug};
+use rkcy_core::fault::Class;
 use rkcy_core::frame::{Envelope, Frame, Kind};
 use rkcy_core::id::{ConcernId, PartitionId};
-use rkcy_core::key::{Key, RowKey};
+use rkcy_core::key::{Key, RowKey, partition_of};
 use rkcy_core::logic::Logic;
 use rkcy_core::storage::Storage;
 use rkcy_core::txn::{ReplyTo, Txn};
@@ -76,7 +77,7 @@ pub(super) struct Cluster<'a> {
     keys: BTreeMap<ConcernId, Vec<Key>>,
     /// Submissions that wait for their frame.
     pub(super) unframed: BTreeMap<PartitionId, Vec<Envelope>>,
-    asked: u64,
+    pub(super) asked: u64,
     pub(super) skew: BTreeMap<PartitionId, i64>,
     pub(super) jump: Jump,
     /// Partitions whose next worker is told to accept the clock.
@@ -156,6 +157,13 @@ impl<'a> Cluster<'a> {
         self.workload
     }
 
+    /// Whether a row is in a partition.
+    pub(super) fn is_in(&self, row: &RowKey, id: PartitionId) -> bool {
+        let group = self.desc.group_of(row);
+        let of = |group: RowKey| partition_of(group.concern, &group.key, self.plan.partitions);
+        group.is_some_and(|group| of(group) == id)
+    }
+
     /// Whether a fault of this run happens now, where it is asked for.
     pub(super) fn happens(&mut self, fault: Fault) -> bool {
         let likelihood = self.faults.get(&fault).copied();
@@ -164,7 +172,7 @@ impl<'a> Cluster<'a> {
 
     // ---- callers
 
-    pub(super) fn submit(&mut self, nth: usize) {
+    pub(super) fn submit(&mut self, nth: usize) -> Result<(), Violation> {
         let entropy = (u128::from(self.rng.next_u64()) << 64) | u128::from(self.rng.next_u64());
         let early = self.rng.random_range(0..20);
         for (concern, key) in self.observer.take_created() {
@@ -186,8 +194,12 @@ impl<'a> Cluster<'a> {
                 self.observer.submitted(&txn);
                 self.queue_submission(txn);
             }
+            Err(fault) if fault.class == Class::Corrupt => {
+                return Err(Violation(format!("at the edge: {fault}")));
+            }
             Err(_) => self.observer.count("refused at the edge"),
         }
+        Ok(())
     }
 
     /// A caller asks, for the first time or again; each time it waits for an answer of its own.

@@ -265,9 +265,15 @@ impl Member {
             digest: state.scalars.digest,
         };
         observer.applied(&applied)?;
-        for reply in &self.worker.replies()[self.decided..] {
+        let seen = observer.sagas_seen(self.partition);
+        let mut steps = self.worker.saga_steps().iter().peekable();
+        for (nth, reply) in self.worker.replies().iter().enumerate().skip(self.decided) {
+            while let Some(step) = steps.next_if(|step| step.answers <= nth) {
+                observer.saga(self.partition, step, seen);
+            }
             observer.decided(reply, (self.partition, &before, state))?;
         }
+        steps.for_each(|step| observer.saga(self.partition, step, seen));
         self.decided = self.worker.replies().len();
         if !self.atomic {
             // What is applied is durable, so answers are due at once.

@@ -15,22 +15,29 @@
 mod cluster;
 mod draw;
 mod faults;
+mod generic;
 mod inject;
 mod logs;
 mod member;
 mod observe;
+mod operate;
 mod parts;
 mod rules;
 mod schedule;
+mod seeds;
 mod serial;
 mod settle;
 mod shrink;
+mod values;
 mod verify;
 mod words;
 mod workload;
 
 pub use faults::Fault;
+pub(crate) use generic::Checked;
+pub use generic::{Generic, Invariant};
 pub use observe::Violation;
+pub use seeds::Seeds;
 pub use shrink::shrink;
 pub use workload::{Request, Workload, World, payload};
 

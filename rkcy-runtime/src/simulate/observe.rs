@@ -9,8 +9,10 @@ use bytes::Bytes;
 use rkcy_core::frame::Reply;
 use rkcy_core::id::{ConcernId, PartitionId, Position, TxnId};
 use rkcy_core::key::Key;
+use rkcy_core::partition::SagaEvent;
 use rkcy_core::state::State;
 use rkcy_core::txn::{Outcome, ReplyTo, Txn};
+use rkcy_core::worker::SagaStep;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +28,21 @@ pub(super) enum Event {
     Committed(TxnId, Option<Bytes>),
     /// A transaction was refused: by the logic, which must do so alone as well, or by the engine.
     Refused(TxnId, rkcy_core::fault::Fault, bool),
+    /// What a saga has done on its way.
+    Saga(TxnId, SagaEvent),
+}
+
+/// What somebody asks for that is no transaction.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Control {
+    /// The end of a transaction.
+    Cancel,
+    /// That a parked saga goes on.
+    Resume {
+        attempt: u32,
+        /// No such attempt was ever parked.
+        wrong: bool,
+    },
 }
 
 /// One submission and what its caller was told.
@@ -65,6 +82,12 @@ pub(super) struct Observer {
     heard: BTreeMap<PartitionId, Position>,
     atomic: bool,
     pub(super) rules: Rules,
+    /// What was asked beside transactions.
+    pub(super) controls: BTreeMap<ReplyTo, Control>,
+    /// Who has let an attempt of a saga go on.
+    resumed: BTreeMap<(TxnId, u32), ReplyTo>,
+    /// How far it is known what sagas have done.
+    sagas: BTreeMap<PartitionId, Position>,
     /// Instances that callers know to be there since the last time they were asked for.
     created: Vec<(ConcernId, Key)>,
     pub(super) events: Vec<Event>,
@@ -89,6 +112,9 @@ impl Observer {
             heard: BTreeMap::new(),
             atomic,
             rules,
+            controls: BTreeMap::new(),
+            resumed: BTreeMap::new(),
+            sagas: BTreeMap::new(),
             created: Vec::new(),
             events: Vec::new(),
             counts: BTreeMap::new(),
@@ -212,6 +238,14 @@ impl Observer {
         from: (PartitionId, &Measures, &State),
     ) -> Result<(), Violation> {
         self.checks += 1;
+        match (self.controls.get(&reply.to), &reply.outcome) {
+            (Some(Control::Resume { attempt, wrong }), _) => {
+                return self.resumed(reply, *attempt, *wrong);
+            }
+            // What is not known, or not any more, is not cancelled.
+            (Some(Control::Cancel), Outcome::NotTaken(_)) => return Ok(()),
+            _ => {}
+        }
         let Some(submission) = self.submissions.get_mut(&reply.txn) else {
             return Err(Violation(format!(
                 "an answer to {}, which nobody submitted",
@@ -265,12 +299,56 @@ impl Observer {
         Ok(())
     }
 
+    /// A saga has done this: the first time that the position is applied, it gets its place in the serial
+    /// order.
+    pub(super) fn saga(&mut self, partition: PartitionId, step: &SagaStep, seen: Position) {
+        if step.at > seen {
+            self.note(|| format!("  saga {}: {:?}", step.txn, step.event));
+            self.count(match step.event {
+                SagaEvent::Took => "saga: visits",
+                SagaEvent::Turned => "saga: turned",
+                SagaEvent::Undid => "saga: undone",
+                SagaEvent::Parked => "saga: parked",
+            });
+            self.events.push(Event::Saga(step.txn, step.event));
+            self.sagas.insert(partition, step.at);
+        }
+    }
+
+    /// How far it was known what sagas have done.
+    pub(super) fn sagas_seen(&self, partition: PartitionId) -> Position {
+        self.sagas.get(&partition).copied().unwrap_or_default()
+    }
+
+    /// An operator is answered: an attempt goes on once, a wrong one never.
+    fn resumed(&mut self, reply: &Reply, attempt: u32, wrong: bool) -> Result<(), Violation> {
+        let is_told = |code: &str| match &reply.outcome {
+            Outcome::Refused(fault) => fault.code == code,
+            _ => false,
+        };
+        if wrong && !is_told("not_parked") {
+            let message = "an attempt to resume it that names none was taken";
+            return Err(Violation(format!("{}: {message}", reply.txn)));
+        }
+        if matches!(reply.outcome, Outcome::Committed(_)) {
+            let first = self.resumed.entry((reply.txn, attempt));
+            if *first.or_insert(reply.to) != reply.to {
+                let message = format!("attempt {attempt} was resumed twice");
+                return Err(Violation(format!("{}: {message}", reply.txn)));
+            }
+        }
+        Ok(())
+    }
+
     /// A caller hears it.
     pub(super) fn told(&mut self, partition: PartitionId, reply: Reply) {
         if self.trace {
             let txn = self.submissions.get(&reply.txn).map(|one| &one.txn);
             let told = self.words.outcome(txn, &reply.outcome);
             self.note(|| format!("  answer to {}: {told}", reply.txn));
+        }
+        if self.controls.contains_key(&reply.to) {
+            return;
         }
         match &reply.outcome {
             Outcome::Committed(_) => self.count("committed"),
@@ -293,7 +371,10 @@ impl Observer {
         }
         if submission.told.is_none() && matches!(reply.outcome, Outcome::Committed(_)) {
             for visit in &submission.txn.visits {
-                let created = visit.steps.iter().filter(|step| step.op == op::CREATE);
+                let created = visit
+                    .steps
+                    .iter()
+                    .filter(|step| matches!(step.op, op::CREATE | op::ENSURE));
                 let rows = created.filter_map(|step| step.row(&visit.group));
                 self.created
                     .extend(rows.map(|row| (row.concern, row.key.clone())));

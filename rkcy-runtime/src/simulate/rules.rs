@@ -6,7 +6,7 @@ use rkcy_core::fault::{Class, Fault};
 use rkcy_core::id::{PartitionId, Position, TxnId};
 use rkcy_core::settings::Settings;
 use rkcy_core::state::State;
-use rkcy_core::txn::Txn;
+use rkcy_core::txn::{Mode, Txn};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What a worker's state measured before it went on.
@@ -14,7 +14,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub(super) struct Measures {
     at: Position,
     clock: u64,
+    /// Visits that wait for one instance, at most; those of them that the bound is for.
     longest: u64,
+    bounded: u64,
     queue: u64,
     id_bytes: u64,
     id_bound: u64,
@@ -24,10 +26,16 @@ impl Measures {
     pub(super) fn of(state: &State) -> Measures {
         let scalars = &state.scalars;
         let lengths = state.queues.values().map(VecDeque::len);
+        // What undoes waits whatever the bound is.
+        let bounded = state.queues.values().map(|queue| {
+            let turned = queue.iter().filter(|waiting| waiting.txn.turned.is_some());
+            queue.len() - turned.count()
+        });
         Measures {
             at: state.position,
             clock: scalars.clock,
             longest: lengths.max().unwrap_or(0) as u64,
+            bounded: bounded.max().unwrap_or(0) as u64,
             queue: u64::from(scalars.settings.queue),
             id_bytes: state.ids.bytes(),
             id_bound: scalars.settings.id_bytes,
@@ -47,6 +55,8 @@ pub(super) struct Rules {
     longest: BTreeMap<PartitionId, u64>,
     /// Transactions that were damaged on their way.
     damaged: BTreeSet<TxnId>,
+    /// Transactions that callers have cancelled.
+    cancelled: BTreeSet<TxnId>,
     /// The clock has jumped: partitions may have accepted one that goes back.
     jumped: bool,
 }
@@ -79,6 +89,7 @@ impl Rules {
             at_a_time,
             longest: BTreeMap::new(),
             damaged: BTreeSet::new(),
+            cancelled: BTreeSet::new(),
             jumped: false,
         }
     }
@@ -86,6 +97,16 @@ impl Rules {
     /// A frame with this transaction cannot be read any more.
     pub(super) fn damaged(&mut self, txn: TxnId) {
         self.damaged.insert(txn);
+    }
+
+    /// Whether a row may be too large in this run.
+    pub(super) fn rows_bounded(&self) -> bool {
+        self.least.row_bytes < Settings::default().row_bytes
+    }
+
+    /// A caller cancels this transaction.
+    pub(super) fn cancelled(&mut self, txn: TxnId) {
+        self.cancelled.insert(txn);
     }
 
     /// The clock jumps.
@@ -120,11 +141,11 @@ impl Rules {
             ),
             _ => (u64::from(self.most.queue), self.most.id_bytes),
         };
-        let longest = before.longest.max(queue);
-        if after.longest > longest {
+        let longest = before.bounded.max(queue);
+        if after.bounded > longest {
             return Err(Violation(format!(
                 "{partition}: {} visits wait for one instance, {longest} may",
-                after.longest
+                after.bounded
             )));
         }
         let id_bytes = before.id_bytes.max(id_bound);
@@ -167,6 +188,9 @@ impl Rules {
         taken: bool,
         (partition, before, state): (PartitionId, &Measures, &State),
     ) -> Result<bool, Violation> {
+        if taken && fault.code == "cancelled" && self.cancelled.contains(&txn.id) {
+            return Ok(true);
+        }
         if taken && fault.class == Class::Refusal {
             return Ok(false);
         }
@@ -174,7 +198,12 @@ impl Rules {
         let exact = self.at_a_time == 1;
         let justified = match (fault.class, fault.code.as_ref()) {
             (Class::Bound, "queue_full") => {
-                let longest = self.longest.get(&partition).copied().unwrap_or(0);
+                // A saga goes back before it tells.
+                let longest = match txn.mode {
+                    Mode::Saga => self.longest.values().max(),
+                    _ => self.longest.get(&partition),
+                };
+                let longest = longest.copied().unwrap_or(0);
                 self.least.queue < usual.queue && (!exact || longest >= u64::from(self.least.queue))
             }
             (Class::Bound, "ids_exhausted") => {

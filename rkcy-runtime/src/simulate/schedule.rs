@@ -10,6 +10,8 @@ use rkcy_core::id::PartitionId;
 
 /// Steps that a run makes at least, however few transactions it has.
 const STEPS: u64 = 600;
+/// How often callers try, for each transaction of the plan.
+const ATTEMPTS: usize = 20;
 
 impl Cluster<'_> {
     /// Runs the whole plan.
@@ -20,15 +22,17 @@ impl Cluster<'_> {
         let mut asked = 0;
         let mut step = 0_u64;
         let wanted = self.plan.transactions as u64;
-        while self.observer.transactions() < wanted || step < STEPS {
+        // What is refused at the edge is no transaction; where nearly all is, there are fewer of them.
+        let attempts = ATTEMPTS * self.plan.transactions;
+        while (self.observer.transactions() < wanted && asked < attempts) || step < STEPS {
             step += 1;
             self.observer.step = step;
             self.now += self.rng.random_range(0..3);
-            // What is refused at the edge is no transaction.
             if self.observer.transactions() < wanted && self.rng.random_bool(0.12) {
-                self.submit(asked);
+                self.submit(asked)?;
                 asked += 1;
             }
+            self.operate();
             self.sync();
             self.staff()?;
             self.event()?;

@@ -1,27 +1,32 @@
 //! The checks at the end of a run.
 
 use super::cluster::Cluster;
-use super::observe::{Event, Violation};
-use super::serial;
+use super::observe::{Event, Observer, Violation};
+use super::serial::Serial;
 use super::workload::World;
+use crate::codegen::Fault;
 use crate::log::StreamId;
 use bytes::Bytes;
 use rkcy_core::frame::Frame;
-use rkcy_core::id::{PartitionId, Position};
-use rkcy_core::key::{RowKey, partition_of};
-use rkcy_core::partition::{Halt, Input, Partition};
+use rkcy_core::id::{PartitionId, Position, TxnId};
+use rkcy_core::key::RowKey;
+use rkcy_core::logic::Logic;
+use rkcy_core::partition::{Halt, Input, Partition, SagaEvent};
 use rkcy_core::rows::StoredRow;
 use rkcy_core::state::State;
-use rkcy_core::txn::Txn;
+use rkcy_core::txn::{Mode, Txn};
 use rkcy_core::worker::LookAhead;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Compares the cluster at rest with what there must be.
 pub(super) fn verify(cluster: &mut Cluster<'_>) -> Result<(), Violation> {
     cluster.observer.check_answered()?;
-    let world = serial_world(cluster)?;
+    let logic = cluster.logic().clone();
+    let (world, serial) = serial_world(&mut cluster.observer, &*logic)?;
+    let parked = cluster.parked();
     for id in cluster.partitions().to_vec() {
-        check_at_rest(cluster, id)?;
+        check_at_rest(cluster, id, &parked)?;
+        check_holds(cluster, id, &serial)?;
         check_replay(cluster, id)?;
         check_database(cluster, id, &world)?;
         cluster.observer.checks += 3;
@@ -34,56 +39,122 @@ pub(super) fn verify(cluster: &mut Cluster<'_>) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Executes everything that was decided, one after the other in the order of decision, and compares
-/// what callers were told.
-fn serial_world(cluster: &mut Cluster<'_>) -> Result<World, Violation> {
-    let logic = cluster.logic().clone();
-    let mut world = World::default();
-    for event in std::mem::take(&mut cluster.observer.events) {
-        cluster.observer.checks += 1;
-        let (Event::Committed(id, _) | Event::Refused(id, ..)) = &event;
-        let Some(txn) = cluster.observer.txn(*id).cloned() else {
+/// Executes everything that was decided, one after the other in the order of decision, sagas visit by
+/// visit, and compares what callers were told.
+fn serial_world<'a>(
+    observer: &mut Observer,
+    logic: &'a dyn Logic,
+) -> Result<(World, Serial<'a>), Violation> {
+    let (mut world, mut serial) = (World::default(), Serial::new(logic));
+    let events = std::mem::take(&mut observer.events);
+    let refusals: BTreeMap<TxnId, (Fault, bool)> = (events.iter())
+        .filter_map(|event| match event {
+            Event::Refused(id, told, logical) => Some((*id, (told.clone(), *logical))),
+            _ => None,
+        })
+        .collect();
+    let rows_bounded = observer.rules.rows_bounded();
+    for event in events {
+        observer.checks += 1;
+        let (Event::Committed(id, _) | Event::Refused(id, ..) | Event::Saga(id, _)) = event;
+        let Some(txn) = observer.txn(id) else {
             continue;
         };
-        let mut alone = |txn: &Txn| serial::execute(&*logic, &mut world.rows, txn.clone());
+        let broken = |what: String| Err(Violation(format!("not serial: {id} {what}")));
         match event {
-            Event::Committed(id, told) => match alone(&txn) {
-                Ok(result) if told.as_ref().is_none_or(|told| *told == result) => {
-                    world.committed.push((txn, result));
+            Event::Saga(_, step) => {
+                let told = refusals.get(&id);
+                if let Err(what) = saga_step(&mut serial, txn, step, told, rows_bounded) {
+                    return broken(what);
                 }
-                Ok(_) => {
-                    let message =
-                        format!("not serial: {id} was told another result than it has alone");
-                    return Err(Violation(message));
+            }
+            Event::Committed(_, told) => match decide(&mut serial, txn, None) {
+                Ok(Ok(result)) if told.as_ref().is_none_or(|told| *told == result) => {
+                    world.committed.push((txn.clone(), result));
                 }
-                Err(fault) => {
-                    return Err(Violation(format!(
-                        "not serial: {id} was committed, alone it is {fault}"
-                    )));
-                }
+                Ok(Ok(_)) => return broken("was told another result than it has alone".to_owned()),
+                Ok(Err(fault)) => return broken(format!("was committed, alone it is {fault}")),
+                Err(what) => return broken(format!("was committed: {what}")),
             },
             // Given up by the engine, not by the logic: alone it might well have been committed.
-            Event::Refused(_, _, false) => world.refused += 1,
-            Event::Refused(id, told, true) => match alone(&txn) {
-                Err(fault) if fault == told => world.refused += 1,
-                Err(fault) => {
-                    return Err(Violation(format!(
-                        "not serial: {id} was {told}, alone it is {fault}"
-                    )));
+            Event::Refused(_, told, false) => {
+                world.refused += 1;
+                if txn.mode == Mode::Saga
+                    && let Err(what) = decide(&mut serial, txn, Some(&told))
+                {
+                    return broken(format!("was {told}: {what}"));
                 }
-                Ok(_) => {
-                    return Err(Violation(format!(
-                        "not serial: {id} was {told}, alone it commits"
-                    )));
-                }
+            }
+            Event::Refused(_, told, true) => match decide(&mut serial, txn, Some(&told)) {
+                Ok(Err(fault)) if fault == told => world.refused += 1,
+                Ok(Err(fault)) => return broken(format!("was {told}, alone it is {fault}")),
+                Ok(Ok(_)) => return broken(format!("was {told}, alone it commits")),
+                Err(what) => return broken(format!("was {told}: {what}")),
             },
         }
     }
-    Ok(world)
+    world.rows = std::mem::take(&mut serial.rows);
+    Ok((world, serial))
 }
 
-/// Nothing may be left of what has ended.
-fn check_at_rest(cluster: &Cluster<'_>, id: PartitionId) -> Result<(), Violation> {
+/// A transaction is decided: alone it is executed now; a saga has been, visit by visit.
+fn decide(
+    serial: &mut Serial<'_>,
+    txn: &Txn,
+    told: Option<&Fault>,
+) -> Result<Result<Bytes, Fault>, String> {
+    if txn.mode != Mode::Saga {
+        return Ok(serial.execute(txn, told));
+    }
+    match (serial.end(txn)?, told) {
+        (Some(result), _) => Ok(result),
+        // Why was compared when it turned around.
+        (None, Some(told)) => Ok(Err(told.clone())),
+        (None, None) => Err("it had turned around".to_owned()),
+    }
+}
+
+/// What a saga does on its way. `told` is the refusal that its caller has heard, and whether the logic alone
+/// must refuse it in the same way. Where the size of rows is bounded, an undo may be refused that alone is
+/// none.
+fn saga_step(
+    serial: &mut Serial<'_>,
+    txn: &Txn,
+    step: SagaEvent,
+    told: Option<&(Fault, bool)>,
+    rows_bounded: bool,
+) -> Result<(), String> {
+    match step {
+        SagaEvent::Took => serial
+            .take(txn)
+            .map_err(|fault| format!("went on, alone it is {fault}")),
+        SagaEvent::Turned => {
+            let alone = serial.turn(txn, told.map(|(fault, _)| fault));
+            match (told, alone) {
+                (Some((told, true)), Some(fault)) if fault == *told => Ok(()),
+                (Some((told, true)), Some(fault)) => {
+                    Err(format!("was {told}, alone it is {fault}"))
+                }
+                (Some((told, true)), None) => Err(format!("was {told}, alone it goes on")),
+                _ => Ok(()),
+            }
+        }
+        SagaEvent::Undid => serial
+            .undo(txn.id)
+            .map_err(|fault| format!("was undone, alone it is {fault}")),
+        SagaEvent::Parked => match serial.undone(txn.id) {
+            Ok(_) if !rows_bounded => Err("was parked, alone its next step is undone".to_owned()),
+            _ => Ok(()),
+        },
+    }
+}
+
+/// Nothing may be left of what has ended; of sagas that are parked, their holds and ids.
+fn check_at_rest(
+    cluster: &Cluster<'_>,
+    id: PartitionId,
+    parked: &BTreeMap<TxnId, (PartitionId, u32)>,
+) -> Result<(), Violation> {
     let Some(member) = cluster
         .members
         .iter()
@@ -107,16 +178,48 @@ fn check_at_rest(cluster: &Cluster<'_>, id: PartitionId) -> Result<(), Violation
     if let Some((group, _)) = state.queues.first_key_value() {
         return Err(Violation(format!("{id}: visits still wait for {group:?}")));
     }
-    if let Some((txn, _)) = state.trails.first_key_value() {
+    if let Some(txn) = state.trails.keys().find(|txn| !parked.contains_key(txn)) {
         return Err(Violation(format!("{id}: a trail of {txn} is left")));
     }
-    if state.ids.running() > 0 {
+    let at_home = |txn: &&TxnId| {
+        let home = cluster.observer.txn(**txn).and_then(Txn::home);
+        home == Some(id)
+    };
+    if state.ids.running() != parked.keys().filter(at_home).count() {
         return Err(Violation(format!(
             "{id}: {} transactions still run",
             state.ids.running()
         )));
     }
     Ok(())
+}
+
+/// What is held is what the sagas that are parked have changed.
+fn check_holds(
+    cluster: &Cluster<'_>,
+    id: PartitionId,
+    serial: &Serial<'_>,
+) -> Result<(), Violation> {
+    let owner = cluster.members.iter().rfind(|it| it.partition == id);
+    let held = owner.map(|member| &member.worker.partition().state().holds);
+    let held: BTreeMap<&RowKey, BTreeSet<TxnId>> = (held.into_iter().flatten())
+        .map(|(row, holders)| (row, holders.iter().copied().collect()))
+        .collect();
+    let there = serial
+        .holds
+        .iter()
+        .filter(|(row, _)| cluster.is_in(row, id));
+    match there.clone().count() == held.len()
+        && there
+            .clone()
+            .all(|(row, holders)| held.get(row) == Some(holders))
+    {
+        true => Ok(()),
+        false => Err(Violation(format!(
+            "{id}: {held:?} is held, it should be {:?}",
+            there.collect::<Vec<_>>()
+        ))),
+    }
 }
 
 /// Applies the whole log again, in one go and with every row in memory.
@@ -215,12 +318,7 @@ fn check_database(cluster: &Cluster<'_>, id: PartitionId, world: &World) -> Resu
         .filter_map(|(key, row)| row.value.as_ref().map(|value| (key, value)))
         .collect();
     let serial: BTreeMap<&RowKey, &Bytes> = (world.rows.iter())
-        .filter(|(row, _)| {
-            let group = cluster.desc.group_of(row);
-            let of =
-                |group: RowKey| partition_of(group.concern, &group.key, cluster.plan.partitions);
-            group.is_some_and(|group| of(group) == id)
-        })
+        .filter(|(row, _)| cluster.is_in(row, id))
         .collect();
     for (row, value) in &serial {
         if stored.get(row) != Some(value) {

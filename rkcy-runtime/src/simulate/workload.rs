@@ -35,7 +35,7 @@ pub struct Request<'a> {
     pub(super) logic: &'a dyn Logic,
 }
 
-impl Request<'_> {
+impl<'a> Request<'a> {
     /// A transaction of the schema.
     ///
     /// # Errors
@@ -66,7 +66,7 @@ impl Request<'_> {
         codegen::single(self.origin(), group, row, op, access, args)
     }
 
-    fn origin(&self) -> Origin<'_> {
+    pub(super) fn origin(&self) -> Origin<'a> {
         Origin {
             id: self.id,
             schema: self.logic.schema(),

@@ -65,6 +65,9 @@ pub(crate) static DESC: PlatformDesc = PlatformDesc {
         ops: &[],
         key_from_text: |_| Ok(Key::default()),
         key_to_text: |_| String::new(),
+        keys: &[],
+        key_from_json: |_| Ok(Key::default()),
+        key_to_json: |_| Ok(().into()),
         group: BLOB,
         root: |key| {
             let (concern, key) = (BLOB, key.clone());
@@ -85,6 +88,9 @@ pub(crate) static DESC: PlatformDesc = PlatformDesc {
         },
     }],
     transactions: &[],
+    messages: &[],
+    enums: &[],
+    caller: None,
     sqlite: &[Migration {
         number: 1,
         name: "init",

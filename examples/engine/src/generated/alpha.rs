@@ -357,18 +357,19 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     id: codegen::ConcernId(RANK),
     name: "Alpha",
     doc: "Ranks first.",
+    keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
         codegen::OpDesc::create::<Alpha>(&[
             codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("n", "i64"),
+            codegen::ParamDesc::new("n", "i64").min(codegen::Number::Int(0)),
             codegen::ParamDesc::new("next", "id of Beta"),
-            codegen::ParamDesc::new("log", "[i64]"),
+            codegen::ParamDesc::new("log", "[i64]").length(0, Some(64)),
         ]),
         codegen::OpDesc::get::<Alpha>(),
         codegen::OpDesc::update::<Alpha, AlphaPatch>(&[
-            codegen::ParamDesc::new("n", "i64"),
+            codegen::ParamDesc::new("n", "i64").min(codegen::Number::Int(0)),
             codegen::ParamDesc::new("next", "id of Beta"),
-            codegen::ParamDesc::new("log", "[i64]"),
+            codegen::ParamDesc::new("log", "[i64]").length(0, Some(64)),
         ]),
         codegen::OpDesc::delete(),
         codegen::OpDesc {
@@ -376,7 +377,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             name: "add",
             doc: "",
             access: codegen::Access::Exclusive,
-            params: &[codegen::ParamDesc::new("amount", "i64")],
+            params: &[codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(0))],
             refusals: &[],
             ..codegen::OpDesc::of::<AlphaAdd, i64>()
         },
@@ -385,7 +386,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             name: "take",
             doc: "",
             access: codegen::Access::Exclusive,
-            params: &[codegen::ParamDesc::new("amount", "i64")],
+            params: &[codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(0))],
             refusals: &["too_little"],
             ..codegen::OpDesc::of::<AlphaTake, i64>()
         },
@@ -419,6 +420,8 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     ],
     key_from_text: codegen::key_from_text::<Alpha>,
     key_to_text: codegen::key_to_text::<Alpha>,
+    key_from_json: codegen::key_from_json::<Alpha>,
+    key_to_json: codegen::key_to_json::<Alpha>,
     group: <Alpha as codegen::Concern>::ROOT,
     root: codegen::root_of::<Alpha>,
     to_json: codegen::to_json::<Alpha>,

@@ -396,18 +396,19 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     id: codegen::ConcernId(RANK),
     name: "Beta",
     doc: "Ranks second.",
+    keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
         codegen::OpDesc::create::<Beta>(&[
             codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("n", "i64"),
+            codegen::ParamDesc::new("n", "i64").min(codegen::Number::Int(0)),
             codegen::ParamDesc::new("next", "id of Gamma?"),
-            codegen::ParamDesc::new("log", "[i64]"),
+            codegen::ParamDesc::new("log", "[i64]").length(0, Some(64)),
         ]),
         codegen::OpDesc::get::<Beta>(),
         codegen::OpDesc::update::<Beta, BetaPatch>(&[
-            codegen::ParamDesc::new("n", "i64"),
+            codegen::ParamDesc::new("n", "i64").min(codegen::Number::Int(0)),
             codegen::ParamDesc::new("next", "id of Gamma?"),
-            codegen::ParamDesc::new("log", "[i64]"),
+            codegen::ParamDesc::new("log", "[i64]").length(0, Some(64)),
         ]),
         codegen::OpDesc::delete(),
         codegen::OpDesc {
@@ -415,7 +416,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             name: "add",
             doc: "",
             access: codegen::Access::Exclusive,
-            params: &[codegen::ParamDesc::new("amount", "i64")],
+            params: &[codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(0))],
             refusals: &[],
             ..codegen::OpDesc::of::<BetaAdd, i64>()
         },
@@ -424,7 +425,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             name: "take",
             doc: "",
             access: codegen::Access::Exclusive,
-            params: &[codegen::ParamDesc::new("amount", "i64")],
+            params: &[codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(0))],
             refusals: &["too_little"],
             ..codegen::OpDesc::of::<BetaTake, i64>()
         },
@@ -467,6 +468,8 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     ],
     key_from_text: codegen::key_from_text::<Beta>,
     key_to_text: codegen::key_to_text::<Beta>,
+    key_from_json: codegen::key_from_json::<Beta>,
+    key_to_json: codegen::key_to_json::<Beta>,
     group: <Beta as codegen::Concern>::ROOT,
     root: codegen::root_of::<Beta>,
     to_json: codegen::to_json::<Beta>,

@@ -306,16 +306,17 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     id: codegen::ConcernId(RANK),
     name: "Gamma",
     doc: "Ranks last.",
+    keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
         codegen::OpDesc::create::<Gamma>(&[
             codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("n", "i64"),
-            codegen::ParamDesc::new("log", "[i64]"),
+            codegen::ParamDesc::new("n", "i64").min(codegen::Number::Int(0)),
+            codegen::ParamDesc::new("log", "[i64]").length(0, Some(64)),
         ]),
         codegen::OpDesc::get::<Gamma>(),
         codegen::OpDesc::update::<Gamma, GammaPatch>(&[
-            codegen::ParamDesc::new("n", "i64"),
-            codegen::ParamDesc::new("log", "[i64]"),
+            codegen::ParamDesc::new("n", "i64").min(codegen::Number::Int(0)),
+            codegen::ParamDesc::new("log", "[i64]").length(0, Some(64)),
         ]),
         codegen::OpDesc::delete(),
         codegen::OpDesc {
@@ -323,7 +324,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             name: "add",
             doc: "",
             access: codegen::Access::Exclusive,
-            params: &[codegen::ParamDesc::new("amount", "i64")],
+            params: &[codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(0))],
             refusals: &[],
             ..codegen::OpDesc::of::<GammaAdd, i64>()
         },
@@ -332,7 +333,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             name: "take",
             doc: "",
             access: codegen::Access::Exclusive,
-            params: &[codegen::ParamDesc::new("amount", "i64")],
+            params: &[codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(0))],
             refusals: &["too_little"],
             ..codegen::OpDesc::of::<GammaTake, i64>()
         },
@@ -357,6 +358,8 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     ],
     key_from_text: codegen::key_from_text::<Gamma>,
     key_to_text: codegen::key_to_text::<Gamma>,
+    key_from_json: codegen::key_from_json::<Gamma>,
+    key_to_json: codegen::key_to_json::<Gamma>,
     group: <Gamma as codegen::Concern>::ROOT,
     root: codegen::root_of::<Gamma>,
     to_json: codegen::to_json::<Gamma>,

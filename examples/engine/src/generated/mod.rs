@@ -24,7 +24,7 @@ pub use note::Note;
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 2,
+    codegen::CONTRACT == 3,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -59,6 +59,9 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     partitions: 3,
     concerns: &[alpha::DESC, beta::DESC, gamma::DESC],
     transactions: txn::ALL,
+    messages: &[note::DESC],
+    enums: &[],
+    caller: None,
     sqlite: &[codegen::Migration {
         number: 1,
         name: "init",

@@ -37,8 +37,14 @@ impl codegen::Value for Note {
     }
 }
 
-/// The fields, as parameters of operations.
+/// Its fields, for front ends.
 pub(super) const PARAMS: &[codegen::ParamDesc] = &[
     codegen::ParamDesc::new("from", "uuid"),
     codegen::ParamDesc::new("n", "i64"),
 ];
+
+/// How front ends see it.
+pub(super) const DESC: codegen::MessageDesc = codegen::MessageDesc {
+    name: "Note",
+    fields: PARAMS,
+};

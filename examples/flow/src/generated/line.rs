@@ -41,3 +41,15 @@ impl codegen::Value for Line {
         Ok(())
     }
 }
+
+/// Its fields, for front ends.
+pub(super) const PARAMS: &[codegen::ParamDesc] = &[
+    codegen::ParamDesc::new("shelf", "ref Shelf"),
+    codegen::ParamDesc::new("count", "u32").max(codegen::Number::Int(1000)),
+];
+
+/// How front ends see it.
+pub(super) const DESC: codegen::MessageDesc = codegen::MessageDesc {
+    name: "Line",
+    fields: PARAMS,
+};

@@ -32,7 +32,7 @@ pub use taken::Taken;
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 2,
+    codegen::CONTRACT == 3,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -70,6 +70,12 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     partitions: 3,
     concerns: &[customer::DESC, order::DESC, shelf::DESC],
     transactions: txn::ALL,
+    messages: &[session::DESC, line::DESC, taken::DESC],
+    enums: &[speed::DESC],
+    caller: Some(codegen::CallerDesc {
+        message: "Session",
+        from_json: codegen::args_from_json::<Session>,
+    }),
     sqlite: &[codegen::Migration {
         number: 1,
         name: "init",

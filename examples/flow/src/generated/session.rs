@@ -40,3 +40,15 @@ impl codegen::Value for Session {
         Ok(())
     }
 }
+
+/// Its fields, for front ends.
+pub(super) const PARAMS: &[codegen::ParamDesc] = &[
+    codegen::ParamDesc::new("name", "string").length(1, Some(32)),
+    codegen::ParamDesc::new("clerk", "uuid"),
+];
+
+/// How front ends see it.
+pub(super) const DESC: codegen::MessageDesc = codegen::MessageDesc {
+    name: "Session",
+    fields: PARAMS,
+};

@@ -305,15 +305,16 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     id: codegen::ConcernId(RANK),
     name: "Shelf",
     doc: "Where items are. Ranks last.",
+    keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
         codegen::OpDesc::create::<Shelf>(&[
             codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("stock", "u32"),
+            codegen::ParamDesc::new("stock", "u32").max(codegen::Number::Int(100000)),
             codegen::ParamDesc::new("moved", "i64"),
         ]),
         codegen::OpDesc::get::<Shelf>(),
         codegen::OpDesc::update::<Shelf, ShelfPatch>(&[
-            codegen::ParamDesc::new("stock", "u32"),
+            codegen::ParamDesc::new("stock", "u32").max(codegen::Number::Int(100000)),
             codegen::ParamDesc::new("moved", "i64"),
         ]),
         codegen::OpDesc::delete(),
@@ -347,6 +348,8 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     ],
     key_from_text: codegen::key_from_text::<Shelf>,
     key_to_text: codegen::key_to_text::<Shelf>,
+    key_from_json: codegen::key_from_json::<Shelf>,
+    key_to_json: codegen::key_to_json::<Shelf>,
     group: <Shelf as codegen::Concern>::ROOT,
     root: codegen::root_of::<Shelf>,
     to_json: codegen::to_json::<Shelf>,

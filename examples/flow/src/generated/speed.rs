@@ -83,3 +83,9 @@ impl codegen::Column for Speed {
         }
     }
 }
+
+/// How front ends see it.
+pub(super) const DESC: codegen::EnumDesc = codegen::EnumDesc {
+    name: "Speed",
+    values: &["slow", "fast"],
+};

@@ -36,3 +36,15 @@ impl codegen::Value for Taken {
         })
     }
 }
+
+/// Its fields, for front ends.
+pub(super) const PARAMS: &[codegen::ParamDesc] = &[
+    codegen::ParamDesc::new("shelf", "id of Shelf"),
+    codegen::ParamDesc::new("left", "u32"),
+];
+
+/// How front ends see it.
+pub(super) const DESC: codegen::MessageDesc = codegen::MessageDesc {
+    name: "Taken",
+    fields: PARAMS,
+};

@@ -331,17 +331,21 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     id: codegen::ConcernId(RANK),
     name: "District",
     doc: "",
+    keys: &[
+        codegen::ParamDesc::new("warehouse", "ref Warehouse"),
+        codegen::ParamDesc::new("number", "u32"),
+    ],
     ops: &[
         codegen::OpDesc::create::<District>(&[
             codegen::ParamDesc::new("warehouse", "ref Warehouse"),
             codegen::ParamDesc::new("number", "u32"),
             codegen::ParamDesc::new("next", "u32"),
-            codegen::ParamDesc::new("earnings", "i64"),
+            codegen::ParamDesc::new("earnings", "i64").min(codegen::Number::Int(0)),
         ]),
         codegen::OpDesc::get::<District>(),
         codegen::OpDesc::update::<District, DistrictPatch>(&[
             codegen::ParamDesc::new("next", "u32"),
-            codegen::ParamDesc::new("earnings", "i64"),
+            codegen::ParamDesc::new("earnings", "i64").min(codegen::Number::Int(0)),
         ]),
         codegen::OpDesc::delete(),
         codegen::OpDesc {
@@ -358,13 +362,15 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             name: "earn",
             doc: "",
             access: codegen::Access::Exclusive,
-            params: &[codegen::ParamDesc::new("amount", "i64")],
+            params: &[codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(0))],
             refusals: &[],
             ..codegen::OpDesc::of::<DistrictEarn, ()>()
         },
     ],
     key_from_text: codegen::key_from_text::<District>,
     key_to_text: codegen::key_to_text::<District>,
+    key_from_json: codegen::key_from_json::<District>,
+    key_to_json: codegen::key_to_json::<District>,
     group: <District as codegen::Concern>::ROOT,
     root: codegen::root_of::<District>,
     to_json: codegen::to_json::<District>,

@@ -40,3 +40,17 @@ impl codegen::Value for Line {
         Ok(())
     }
 }
+
+/// Its fields, for front ends.
+pub(super) const PARAMS: &[codegen::ParamDesc] = &[
+    codegen::ParamDesc::new("item", "ref Item"),
+    codegen::ParamDesc::new("quantity", "u32")
+        .min(codegen::Number::Int(1))
+        .max(codegen::Number::Int(100)),
+];
+
+/// How front ends see it.
+pub(super) const DESC: codegen::MessageDesc = codegen::MessageDesc {
+    name: "Line",
+    fields: PARAMS,
+};

@@ -30,7 +30,7 @@ pub use warehouse::{Warehouse, WarehouseEarn, WarehouseHandlers, WarehousePatch}
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 2,
+    codegen::CONTRACT == 3,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -89,6 +89,9 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
         rate::DESC,
     ],
     transactions: txn::ALL,
+    messages: &[line::DESC],
+    enums: &[region::DESC],
+    caller: None,
     sqlite: &[codegen::Migration {
         number: 1,
         name: "init",

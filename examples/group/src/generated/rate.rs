@@ -262,18 +262,29 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     id: codegen::ConcernId(RANK),
     name: "Rate",
     doc: "A key of its own of several parts, in no group.",
+    keys: &[
+        codegen::ParamDesc::new("region", "Region"),
+        codegen::ParamDesc::new("year", "i32"),
+        codegen::ParamDesc::new("label", "string").length(0, Some(16)),
+    ],
     ops: &[
         codegen::OpDesc::create::<Rate>(&[
             codegen::ParamDesc::new("region", "Region"),
             codegen::ParamDesc::new("year", "i32"),
-            codegen::ParamDesc::new("label", "string"),
-            codegen::ParamDesc::new("percent", "i64"),
+            codegen::ParamDesc::new("label", "string").length(0, Some(16)),
+            codegen::ParamDesc::new("percent", "i64")
+                .min(codegen::Number::Int(0))
+                .max(codegen::Number::Int(100)),
         ]),
         codegen::OpDesc::get::<Rate>(),
-        codegen::OpDesc::update::<Rate, RatePatch>(&[codegen::ParamDesc::new("percent", "i64")]),
+        codegen::OpDesc::update::<Rate, RatePatch>(&[codegen::ParamDesc::new("percent", "i64")
+            .min(codegen::Number::Int(0))
+            .max(codegen::Number::Int(100))]),
     ],
     key_from_text: codegen::key_from_text::<Rate>,
     key_to_text: codegen::key_to_text::<Rate>,
+    key_from_json: codegen::key_from_json::<Rate>,
+    key_to_json: codegen::key_to_json::<Rate>,
     group: <Rate as codegen::Concern>::ROOT,
     root: codegen::root_of::<Rate>,
     to_json: codegen::to_json::<Rate>,

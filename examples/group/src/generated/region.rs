@@ -117,3 +117,9 @@ impl codegen::Column for Region {
         }
     }
 }
+
+/// How front ends see it.
+pub(super) const DESC: codegen::EnumDesc = codegen::EnumDesc {
+    name: "Region",
+    values: &["north", "south", "east", "west"],
+};

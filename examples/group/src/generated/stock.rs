@@ -380,17 +380,21 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     id: codegen::ConcernId(RANK),
     name: "Stock",
     doc: "The stock of an item in a warehouse. The table has an index over the item.",
+    keys: &[
+        codegen::ParamDesc::new("warehouse", "ref Warehouse"),
+        codegen::ParamDesc::new("item", "ref Item"),
+    ],
     ops: &[
         codegen::OpDesc::create::<Stock>(&[
             codegen::ParamDesc::new("warehouse", "ref Warehouse"),
             codegen::ParamDesc::new("item", "ref Item"),
-            codegen::ParamDesc::new("quantity", "i64"),
-            codegen::ParamDesc::new("sold", "i64"),
+            codegen::ParamDesc::new("quantity", "i64").min(codegen::Number::Int(0)),
+            codegen::ParamDesc::new("sold", "i64").min(codegen::Number::Int(0)),
         ]),
         codegen::OpDesc::get::<Stock>(),
         codegen::OpDesc::update::<Stock, StockPatch>(&[
-            codegen::ParamDesc::new("quantity", "i64"),
-            codegen::ParamDesc::new("sold", "i64"),
+            codegen::ParamDesc::new("quantity", "i64").min(codegen::Number::Int(0)),
+            codegen::ParamDesc::new("sold", "i64").min(codegen::Number::Int(0)),
         ]),
         codegen::OpDesc::delete(),
         codegen::OpDesc {
@@ -423,6 +427,8 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     ],
     key_from_text: codegen::key_from_text::<Stock>,
     key_to_text: codegen::key_to_text::<Stock>,
+    key_from_json: codegen::key_from_json::<Stock>,
+    key_to_json: codegen::key_to_json::<Stock>,
     group: <Stock as codegen::Concern>::ROOT,
     root: codegen::root_of::<Stock>,
     to_json: codegen::to_json::<Stock>,

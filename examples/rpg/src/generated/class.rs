@@ -90,3 +90,9 @@ impl codegen::Column for Class {
         }
     }
 }
+
+/// How front ends see it.
+pub(super) const DESC: codegen::EnumDesc = codegen::EnumDesc {
+    name: "Class",
+    values: &["warrior", "mage", "rogue"],
+};

@@ -58,10 +58,16 @@ impl codegen::Value for Currency {
     }
 }
 
-/// The fields, as parameters of operations.
+/// Its fields, for front ends.
 pub(super) const PARAMS: &[codegen::ParamDesc] = &[
-    codegen::ParamDesc::new("gold", "i64"),
-    codegen::ParamDesc::new("faction_0", "i64"),
-    codegen::ParamDesc::new("faction_1", "i64"),
-    codegen::ParamDesc::new("faction_2", "i64"),
+    codegen::ParamDesc::new("gold", "i64").min(codegen::Number::Int(0)),
+    codegen::ParamDesc::new("faction_0", "i64").min(codegen::Number::Int(0)),
+    codegen::ParamDesc::new("faction_1", "i64").min(codegen::Number::Int(0)),
+    codegen::ParamDesc::new("faction_2", "i64").min(codegen::Number::Int(0)),
 ];
+
+/// How front ends see it.
+pub(super) const DESC: codegen::MessageDesc = codegen::MessageDesc {
+    name: "Currency",
+    fields: PARAMS,
+};

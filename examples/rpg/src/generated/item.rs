@@ -40,3 +40,15 @@ impl codegen::Value for Item {
         Ok(())
     }
 }
+
+/// Its fields, for front ends.
+pub(super) const PARAMS: &[codegen::ParamDesc] = &[
+    codegen::ParamDesc::new("id", "uuid"),
+    codegen::ParamDesc::new("description", "string").length(0, Some(200)),
+];
+
+/// How front ends see it.
+pub(super) const DESC: codegen::MessageDesc = codegen::MessageDesc {
+    name: "Item",
+    fields: PARAMS,
+};

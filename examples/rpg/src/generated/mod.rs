@@ -26,7 +26,7 @@ pub use player::{
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 2,
+    codegen::CONTRACT == 3,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -62,6 +62,9 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     partitions: 8,
     concerns: &[player::DESC, character::DESC],
     transactions: txn::ALL,
+    messages: &[currency::DESC, item::DESC, offer::DESC],
+    enums: &[class::DESC],
+    caller: None,
     sqlite: &[codegen::Migration {
         number: 1,
         name: "init",

@@ -41,3 +41,15 @@ impl codegen::Value for Offer {
         Ok(())
     }
 }
+
+/// Its fields, for front ends.
+pub(super) const PARAMS: &[codegen::ParamDesc] = &[
+    codegen::ParamDesc::new("character", "ref Character"),
+    codegen::ParamDesc::new("currency", "Currency"),
+];
+
+/// How front ends see it.
+pub(super) const DESC: codegen::MessageDesc = codegen::MessageDesc {
+    name: "Offer",
+    fields: PARAMS,
+};

@@ -242,10 +242,11 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     id: codegen::ConcernId(RANK),
     name: "Player",
     doc: "A person who plays.",
+    keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
         codegen::OpDesc::create::<Player>(&[
             codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("username", "string"),
+            codegen::ParamDesc::new("username", "string").length(4, Some(32)),
             codegen::ParamDesc::new("active", "bool"),
             codegen::ParamDesc::new("count", "u32"),
         ]),
@@ -276,6 +277,8 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     ],
     key_from_text: codegen::key_from_text::<Player>,
     key_to_text: codegen::key_to_text::<Player>,
+    key_from_json: codegen::key_from_json::<Player>,
+    key_to_json: codegen::key_to_json::<Player>,
     group: <Player as codegen::Concern>::ROOT,
     root: codegen::root_of::<Player>,
     to_json: codegen::to_json::<Player>,

@@ -36,3 +36,15 @@ impl codegen::Value for Booking {
         })
     }
 }
+
+/// Its fields, for front ends.
+pub(super) const PARAMS: &[codegen::ParamDesc] = &[
+    codegen::ParamDesc::new("room", "ref Room"),
+    codegen::ParamDesc::new("night", "u32"),
+];
+
+/// How front ends see it.
+pub(super) const DESC: codegen::MessageDesc = codegen::MessageDesc {
+    name: "Booking",
+    fields: PARAMS,
+};

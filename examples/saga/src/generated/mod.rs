@@ -24,7 +24,7 @@ pub use wallet::{Wallet, WalletDebitRefusal, WalletHandlers, WalletPatch};
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 2,
+    codegen::CONTRACT == 3,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -60,6 +60,9 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     partitions: 3,
     concerns: &[wallet::DESC, room::DESC, trip::DESC],
     transactions: txn::ALL,
+    messages: &[money::DESC, booking::DESC],
+    enums: &[],
+    caller: None,
     sqlite: &[codegen::Migration {
         number: 1,
         name: "init",

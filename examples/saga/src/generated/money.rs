@@ -36,5 +36,13 @@ impl codegen::Value for Money {
     }
 }
 
-/// The fields, as parameters of operations.
-pub(super) const PARAMS: &[codegen::ParamDesc] = &[codegen::ParamDesc::new("cents", "i64")];
+/// Its fields, for front ends.
+pub(super) const PARAMS: &[codegen::ParamDesc] = &[codegen::ParamDesc::new("cents", "i64")
+    .min(codegen::Number::Int(0))
+    .max(codegen::Number::Int(1000000))];
+
+/// How front ends see it.
+pub(super) const DESC: codegen::MessageDesc = codegen::MessageDesc {
+    name: "Money",
+    fields: PARAMS,
+};

@@ -291,6 +291,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     id: codegen::ConcernId(RANK),
     name: "Room",
     doc: "What can be booked. `next` is taken where it is full.",
+    keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
         codegen::OpDesc::create::<Room>(&[
             codegen::ParamDesc::new("id", "uuid"),
@@ -335,6 +336,8 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     ],
     key_from_text: codegen::key_from_text::<Room>,
     key_to_text: codegen::key_to_text::<Room>,
+    key_from_json: codegen::key_from_json::<Room>,
+    key_to_json: codegen::key_to_json::<Room>,
     group: <Room as codegen::Concern>::ROOT,
     root: codegen::root_of::<Room>,
     to_json: codegen::to_json::<Room>,

@@ -221,6 +221,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     id: codegen::ConcernId(RANK),
     name: "Wallet",
     doc: "Who pays.",
+    keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
         codegen::OpDesc::create::<Wallet>(&[
             codegen::ParamDesc::new("id", "uuid"),
@@ -286,6 +287,8 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     ],
     key_from_text: codegen::key_from_text::<Wallet>,
     key_to_text: codegen::key_to_text::<Wallet>,
+    key_from_json: codegen::key_from_json::<Wallet>,
+    key_to_json: codegen::key_to_json::<Wallet>,
     group: <Wallet as codegen::Concern>::ROOT,
     root: codegen::root_of::<Wallet>,
     to_json: codegen::to_json::<Wallet>,

@@ -3,6 +3,9 @@
 use crate::generated::{Room, RoomBook, RoomBookRefusal, RoomHandlers, RoomJoin, RoomRelease};
 use rkcy_runtime::codegen;
 
+/// This night is only released where a room stands alone, so that an undo can fail and be tried again.
+const JOINED_NIGHT: u32 = 4;
+
 impl RoomHandlers for super::Handlers {
     fn book(
         room: &mut Room,
@@ -18,6 +21,11 @@ impl RoomHandlers for super::Handlers {
     }
 
     fn release(room: &mut Room, payload: &RoomRelease, _: &codegen::Context<'_>) {
+        let is_joined = room.next.is_some() && payload.night == JOINED_NIGHT;
+        assert!(
+            !is_joined,
+            "this night cannot be released while the room is joined to another"
+        );
         // A night may be released that nobody has booked.
         let place = room.taken.iter().rposition(|night| *night == payload.night);
         if let Some(place) = place {

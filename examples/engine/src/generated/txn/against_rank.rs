@@ -82,7 +82,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     params: &[
         codegen::ParamDesc::new("y", "ref Beta"),
         codegen::ParamDesc::new("x", "ref Alpha"),
-        codegen::ParamDesc::new("amount", "i64"),
+        codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(0)),
     ],
     refusals: &["too_little"],
     from_json: codegen::transaction_from_json::<AgainstRank>,

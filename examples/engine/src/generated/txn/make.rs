@@ -78,7 +78,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     number: NUMBER,
     name: "make",
     doc: "Makes one of each, in an order that depends on nothing.",
-    params: &[codegen::ParamDesc::new("n", "i64")],
+    params: &[codegen::ParamDesc::new("n", "i64").min(codegen::Number::Int(0))],
     refusals: &[],
     from_json: codegen::transaction_from_json::<Make>,
     result_to_json: codegen::to_json::<Alpha>,

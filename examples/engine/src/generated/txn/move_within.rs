@@ -110,7 +110,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     params: &[
         codegen::ParamDesc::new("from", "ref Alpha"),
         codegen::ParamDesc::new("to", "ref Alpha"),
-        codegen::ParamDesc::new("amount", "i64"),
+        codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(0)),
     ],
     refusals: &["same", "nothing_to_move", "too_little"],
     from_json: codegen::transaction_from_json::<MoveWithin>,

@@ -74,7 +74,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     doc: "One visit.",
     params: &[
         codegen::ParamDesc::new("x", "ref Alpha"),
-        codegen::ParamDesc::new("amount", "i64"),
+        codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(0)),
     ],
     refusals: &[],
     from_json: codegen::transaction_from_json::<OneStep>,

@@ -84,7 +84,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     params: &[
         codegen::ParamDesc::new("customer", "ref Customer"),
         codegen::ParamDesc::new("shelf", "ref Shelf"),
-        codegen::ParamDesc::new("count", "u32"),
+        codegen::ParamDesc::new("count", "u32").max(codegen::Number::Int(1000)),
     ],
     refusals: &["full"],
     from_json: codegen::transaction_from_json::<Divide>,

@@ -85,7 +85,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     doc: "`ensure` makes one, unless it exists.",
     params: &[
         codegen::ParamDesc::new("id", "id of Customer"),
-        codegen::ParamDesc::new("name", "string"),
+        codegen::ParamDesc::new("name", "string").length(1, Some(32)),
     ],
     refusals: &[],
     from_json: codegen::transaction_from_json::<Enroll>,

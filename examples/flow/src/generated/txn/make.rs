@@ -116,8 +116,8 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     name: "make",
     doc: "Makes one of each.",
     params: &[
-        codegen::ParamDesc::new("name", "string"),
-        codegen::ParamDesc::new("stock", "u32"),
+        codegen::ParamDesc::new("name", "string").length(1, Some(32)),
+        codegen::ParamDesc::new("stock", "u32").max(codegen::Number::Int(1000)),
     ],
     refusals: &["too_many"],
     from_json: codegen::transaction_from_json::<Make>,

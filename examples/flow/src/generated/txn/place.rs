@@ -152,8 +152,8 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     doc: "Loops in loops over what is known, with conditions in them.",
     params: &[
         codegen::ParamDesc::new("customer", "ref Customer"),
-        codegen::ParamDesc::new("lines", "[Line]"),
-        codegen::ParamDesc::new("note", "string?"),
+        codegen::ParamDesc::new("lines", "[Line]").length(0, Some(6)),
+        codegen::ParamDesc::new("note", "string?").length(0, Some(64)),
     ],
     refusals: &["empty", "unpaid", "too_many", "too_few"],
     from_json: codegen::transaction_from_json::<Place>,

@@ -103,7 +103,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     params: &[
         codegen::ParamDesc::new("customer", "ref Customer"),
         codegen::ParamDesc::new("order", "ref Order"),
-        codegen::ParamDesc::new("name", "string"),
+        codegen::ParamDesc::new("name", "string").length(1, Some(32)),
     ],
     refusals: &[],
     from_json: codegen::transaction_from_json::<Rename>,

@@ -75,7 +75,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     number: NUMBER,
     name: "restock",
     doc: "A loop over a parameter, with a list of what the turns give.",
-    params: &[codegen::ParamDesc::new("lines", "[Line]")],
+    params: &[codegen::ParamDesc::new("lines", "[Line]").length(0, Some(6))],
     refusals: &["full"],
     from_json: codegen::transaction_from_json::<Restock>,
     result_to_json: codegen::to_json::<Vec<u32>>,

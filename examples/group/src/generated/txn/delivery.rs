@@ -71,7 +71,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     doc: "",
     params: &[
         codegen::ParamDesc::new("order", "ref Order"),
-        codegen::ParamDesc::new("carrier", "string"),
+        codegen::ParamDesc::new("carrier", "string").length(1, Some(20)),
     ],
     refusals: &["delivered"],
     from_json: codegen::transaction_from_json::<Delivery>,

@@ -130,7 +130,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
         codegen::ParamDesc::new("from", "ref Warehouse"),
         codegen::ParamDesc::new("to", "ref Warehouse"),
         codegen::ParamDesc::new("item", "ref Item"),
-        codegen::ParamDesc::new("quantity", "u32"),
+        codegen::ParamDesc::new("quantity", "u32").min(codegen::Number::Int(1)),
     ],
     refusals: &["same_warehouse", "sold_out"],
     from_json: codegen::transaction_from_json::<MoveStock>,

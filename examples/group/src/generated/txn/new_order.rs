@@ -142,7 +142,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
         codegen::ParamDesc::new("warehouse", "ref Warehouse"),
         codegen::ParamDesc::new("district", "u32"),
         codegen::ParamDesc::new("customer", "uuid"),
-        codegen::ParamDesc::new("lines", "[Line]"),
+        codegen::ParamDesc::new("lines", "[Line]").length(1, Some(10)),
     ],
     refusals: &["sold_out"],
     from_json: codegen::transaction_from_json::<NewOrder>,

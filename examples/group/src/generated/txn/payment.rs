@@ -119,7 +119,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
         codegen::ParamDesc::new("warehouse", "ref Warehouse"),
         codegen::ParamDesc::new("district", "u32"),
         codegen::ParamDesc::new("customer", "uuid"),
-        codegen::ParamDesc::new("amount", "i64"),
+        codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(0)),
     ],
     refusals: &[],
     from_json: codegen::transaction_from_json::<Payment>,

@@ -80,7 +80,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     params: &[
         codegen::ParamDesc::new("region", "Region"),
         codegen::ParamDesc::new("year", "i32"),
-        codegen::ParamDesc::new("label", "string"),
+        codegen::ParamDesc::new("label", "string").length(0, Some(16)),
     ],
     refusals: &[],
     from_json: codegen::transaction_from_json::<RateTransaction>,

@@ -74,7 +74,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     doc: "A customer's names: `?` fields can be changed and cleared.",
     params: &[
         codegen::ParamDesc::new("customer", "ref Customer"),
-        codegen::ParamDesc::new("name", "string"),
+        codegen::ParamDesc::new("name", "string").length(1, Some(40)),
     ],
     refusals: &[],
     from_json: codegen::transaction_from_json::<Rename>,

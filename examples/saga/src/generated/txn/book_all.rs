@@ -91,7 +91,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     doc: "A loop whose turns are undone, last first.",
     params: &[
         codegen::ParamDesc::new("wallet", "ref Wallet"),
-        codegen::ParamDesc::new("bookings", "[Booking]"),
+        codegen::ParamDesc::new("bookings", "[Booking]").length(0, Some(5)),
     ],
     refusals: &["insufficient_funds", "fully_booked"],
     from_json: codegen::transaction_from_json::<BookAll>,

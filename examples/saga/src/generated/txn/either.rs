@@ -118,7 +118,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
         codegen::ParamDesc::new("room", "ref Room"),
         codegen::ParamDesc::new("trip", "ref Trip"),
         codegen::ParamDesc::new("far", "bool"),
-        codegen::ParamDesc::new("nights", "[u32]"),
+        codegen::ParamDesc::new("nights", "[u32]").length(0, Some(8)),
     ],
     refusals: &["insufficient_funds", "fully_booked", "too_long"],
     from_json: codegen::transaction_from_json::<Either>,

@@ -1,0 +1,23 @@
+//! The handlers of this platform, on simulated clusters.
+//!
+//! `SEEDS=N cargo test --release -p flow --test simulate` runs N seeds; 100 unless told otherwise.
+
+use rkcy_runtime::simulate::{Generic, Seeds};
+
+#[test]
+fn no_seed_breaks_a_promise() {
+    seeds(&Generic::new(flow::platform().desc)).check();
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    seeds(&Generic::new(flow::platform().desc)).check_repeatable();
+}
+
+fn seeds(workload: &Generic) -> Seeds<'_> {
+    Seeds {
+        platform: flow::platform(),
+        workload,
+        committed: 20,
+    }
+}

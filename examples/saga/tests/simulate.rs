@@ -1,0 +1,23 @@
+//! The handlers of this platform, on simulated clusters.
+//!
+//! `SEEDS=N cargo test --release -p saga --test simulate` runs N seeds; 100 unless told otherwise.
+
+use rkcy_runtime::simulate::{Generic, Seeds};
+
+#[test]
+fn no_seed_breaks_a_promise() {
+    seeds(&Generic::new(saga::platform().desc)).check();
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    seeds(&Generic::new(saga::platform().desc)).check_repeatable();
+}
+
+fn seeds(workload: &Generic) -> Seeds<'_> {
+    Seeds {
+        platform: saga::platform(),
+        workload,
+        committed: 20,
+    }
+}

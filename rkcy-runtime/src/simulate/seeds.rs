@@ -1,0 +1,79 @@
+//! A test over seeds: what `tests/simulate.rs` of a platform calls.
+
+use super::{Options, Report, Run, Workload, run};
+use crate::codegen::Platform;
+
+/// Seeds of a platform.
+pub struct Seeds<'a> {
+    /// The platform.
+    pub platform: Platform,
+    /// What callers do.
+    pub workload: &'a dyn Workload,
+    /// Percent of the transactions that must have been committed, of all seeds together: where bounds are
+    /// tight, one may commit little.
+    pub committed: u64,
+}
+
+impl std::fmt::Debug for Seeds<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Seeds")
+            .field("platform", &self.platform)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Seeds<'_> {
+    /// Runs as many seeds as the environment's `SEEDS` says, 100 unless told otherwise.
+    ///
+    /// # Panics
+    /// Where a promise is broken, with the end of the trace; where a seed tests too little.
+    pub fn check(&self) {
+        let seeds = std::env::var("SEEDS")
+            .ok()
+            .and_then(|text| text.parse().ok());
+        let mut total = Report::default();
+        for seed in 1..=seeds.unwrap_or(100) {
+            let Run {
+                violation, report, ..
+            } = self.run(seed, false);
+            if let Some(violation) = violation {
+                let trace = self.run(seed, true).trace;
+                let from = trace.len().saturating_sub(60);
+                panic!("seed {seed}: {violation}\n{}", trace[from..].join("\n"));
+            }
+            assert_covered(seed, &report);
+            total.add(&report);
+        }
+        let committed = total.counts.get("committed").copied().unwrap_or(0);
+        let least = total.transactions * self.committed / 100;
+        assert!(committed > least, "{total:#?}");
+        println!("{total:#?}");
+    }
+
+    /// Runs a few seeds twice.
+    ///
+    /// # Panics
+    /// Where a seed is not the same run each time.
+    pub fn check_repeatable(&self) {
+        for seed in [1, 2, 3] {
+            let (one, other) = (self.run(seed, true), self.run(seed, true));
+            assert_eq!(one.fingerprint, other.fingerprint, "seed {seed}");
+            assert_eq!(one.trace, other.trace, "seed {seed}");
+        }
+    }
+
+    fn run(&self, seed: u64, trace: bool) -> Run {
+        let options = Options::default();
+        run(&self.platform, self.workload, &options, seed, trace)
+    }
+}
+
+/// A seed that tests little is no seed.
+fn assert_covered(seed: u64, report: &Report) {
+    let count = |what: &str| report.counts.get(what).copied().unwrap_or(0);
+    let transactions = report.transactions;
+    assert!(transactions >= 200, "seed {seed}: {transactions} only");
+    assert!(report.faults >= 5, "seed {seed}: {} faults", report.faults);
+    assert!(count("cold reads") > 0, "seed {seed}: no cold read");
+    assert!(count("take-overs") > 0, "seed {seed}: no take-over");
+}
