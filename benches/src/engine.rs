@@ -18,6 +18,7 @@ use rkcy_core::storage::StoredPosition;
 use rkcy_core::txn::Txn;
 use rkcy_core::worker::{Config, Progress, TakeOver, Worker};
 use rkcy_runtime::codegen::{self, Concern, Origin, Ref, Transaction, encode};
+use rkcy_runtime::simulate::{self, Options};
 use rpg::generated::txn::{Fund, Trade};
 use rpg::generated::{Character, Currency, Offer, Player};
 use std::sync::Arc;
@@ -52,6 +53,23 @@ pub(crate) fn run(figures: &mut Figures) {
         hot / trades,
         "ratio",
     );
+    figures.add(
+        "simulator_transactions_per_second_per_core",
+        simulated(),
+        "1/s",
+    );
+}
+
+/// The platform's own workload on simulated clusters, with faults and checks.
+fn simulated() -> f64 {
+    let (platform, options) = (rpg::platform(), Options::default());
+    let (begun, mut seed, mut done) = (cpu_time(), 0, 0);
+    while cpu_time() - begun < duration() {
+        seed += 1;
+        simulate::run(&platform, &rpg::economy::Economy, &options, seed, false);
+        done += options.transactions;
+    }
+    per_second(done, cpu_time() - begun)
 }
 
 /// Partitions at work side by side on this thread.
