@@ -62,9 +62,12 @@ pub(crate) static DESC: PlatformDesc = PlatformDesc {
         id: BLOB,
         name: "Blob",
         doc: "",
+        keys: &[],
         ops: &[],
         key_from_text: |_| Ok(Key::default()),
         key_to_text: |_| String::new(),
+        key_from_json: |_| Ok(Key::of(&0_u64)),
+        key_to_json: |_| Ok(serde_json::Value::Null),
         group: BLOB,
         root: |key| {
             let (concern, key) = (BLOB, key.clone());
@@ -85,6 +88,9 @@ pub(crate) static DESC: PlatformDesc = PlatformDesc {
         },
     }],
     transactions: &[],
+    messages: &[],
+    enums: &[],
+    caller: None,
     sqlite: &[Migration {
         number: 1,
         name: "init",
