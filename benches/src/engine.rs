@@ -20,6 +20,7 @@ use rkcy_core::storage::StoredPosition;
 use rkcy_core::txn::Txn;
 use rkcy_core::worker::{Config, Progress, TakeOver, Worker};
 use rkcy_runtime::codegen::{self, Concern, Origin, Platform, Ref, Transaction, Value, encode};
+use rkcy_runtime::simulate::{self, Options};
 use rpg::generated::txn::{Fund, Trade};
 use rpg::generated::{Character, Currency, Offer, Player};
 use saga::generated::txn::{Gift, Swap};
@@ -58,6 +59,23 @@ pub(crate) fn run(figures: &mut Figures) {
     );
     figures.add("saga_over_transaction", saga_over_transaction(), "ratio");
     figures.add("group_over_plain", group_over_plain(), "ratio");
+    figures.add(
+        "simulator_transactions_per_second_per_core",
+        simulated(),
+        "1/s",
+    );
+}
+
+/// The platform's own workload on simulated clusters, with faults and checks.
+fn simulated() -> f64 {
+    let (platform, options) = (rpg::platform(), Options::default());
+    let (begun, mut seed, mut done) = (cpu_time(), 0, 0);
+    while cpu_time() - begun < duration() {
+        seed += 1;
+        simulate::run(&platform, &rpg::economy::Economy, &options, seed, false);
+        done += options.transactions;
+    }
+    per_second(done, cpu_time() - begun)
 }
 
 /// Partitions at work side by side on this thread.

@@ -351,6 +351,31 @@ fn outcomes_do_not_take_more_memory_than_ids_may() {
     assert!(replies.iter().any(|reply| reply.fault().is_some()));
 }
 
+/// Of a channel the second envelope arrives before the first, which was lost, and both are sent again.
+fn served_where_a_send_was_lost() -> Vec<u64> {
+    let mut world = World::default();
+    let mut worker = world.worker().unwrap();
+    for nth in [2, 1, 2] {
+        let source = Source {
+            partition: PartitionId {
+                concern: CONCERN,
+                index: 1,
+            },
+            first: nth,
+        };
+        let frame = Frame::encode(Some(source), [add(8, nth.into())].iter());
+        world.commands.push(frame);
+    }
+    world.run(&mut worker, 100).unwrap();
+    let replies = worker.take_replies();
+    replies.iter().map(|reply| reply.to.0).collect()
+}
+
+#[test]
+fn what_comes_before_its_turn_is_taken_when_it_comes_again() {
+    assert_eq!(served_where_a_send_was_lost(), [1, 2]);
+}
+
 #[test]
 fn who_has_waited_longest_is_served_first() {
     assert_eq!(order_of_those_who_wait(), [2, 3, 4]);
@@ -401,6 +426,11 @@ mod broken {
     #[test]
     fn eviction_by_offset_loses_a_change() {
         assert_ne!(with(Bug::EvictionByOffset, evict_within_a_frame), 3);
+    }
+
+    #[test]
+    fn what_was_lost_is_never_taken_where_gaps_are_accepted() {
+        assert_eq!(with(Bug::AcceptGaps, served_where_a_send_was_lost), [2]);
     }
 
     #[test]

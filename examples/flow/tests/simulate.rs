@@ -6,7 +6,7 @@ use rkcy_runtime::simulate::{Generic, Seeds};
 
 #[test]
 fn no_seed_breaks_a_promise() {
-    seeds(&Generic::new(flow::platform().desc)).check();
+    println!("{:#?}", seeds(&Generic::new(flow::platform().desc)).check());
 }
 
 #[test]

@@ -6,7 +6,10 @@ use rkcy_runtime::simulate::{Generic, Seeds};
 
 #[test]
 fn no_seed_breaks_a_promise() {
-    seeds(&Generic::new(group::platform().desc)).check();
+    println!(
+        "{:#?}",
+        seeds(&Generic::new(group::platform().desc)).check()
+    );
 }
 
 #[test]

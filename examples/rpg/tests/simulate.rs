@@ -6,7 +6,7 @@ use rkcy_runtime::simulate::Seeds;
 
 #[test]
 fn no_seed_breaks_a_promise() {
-    seeds().check();
+    println!("{:#?}", seeds().check());
 }
 
 #[test]

@@ -231,6 +231,10 @@ impl Partition {
             let fault = Fault::refusal("cancelled", "a caller has cancelled it");
             return self.take_out(group, waiting, fault);
         }
+        // Parked, it undoes: its trails may lead to where it came back from, and round again.
+        if self.state.parked.contains_key(&id) {
+            return Ok(());
+        }
         if bugs::on(Bug::CancelWhereItPassed) && self.state.trails.contains_key(&id) {
             self.release_here(id, false);
             self.end(

@@ -218,7 +218,10 @@ impl Rules {
                 !taken && (txn.id.stamp() <= scalars.floor || unseen)
             }
             (Class::Bound, "ahead") => {
-                !taken && txn.id.stamp() > before.clock.saturating_add(self.least.window)
+                // As above.
+                let unseen = self.jumped && !exact;
+                let ahead = txn.id.stamp() > before.clock.saturating_add(self.least.window);
+                !taken && (ahead || unseen)
             }
             (Class::Bound, "deadline") => txn.budget != 0,
             (Class::Bound, "too_many_running") => self.least.running < usual.running,

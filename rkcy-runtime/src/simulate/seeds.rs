@@ -23,11 +23,13 @@ impl std::fmt::Debug for Seeds<'_> {
 }
 
 impl Seeds<'_> {
-    /// Runs as many seeds as the environment's `SEEDS` says, 100 unless told otherwise.
+    /// Runs as many seeds as the environment's `SEEDS` says, 100 unless told otherwise; gives what they came
+    /// to.
     ///
     /// # Panics
     /// Where a promise is broken, with the end of the trace; where a seed tests too little.
-    pub fn check(&self) {
+    #[must_use]
+    pub fn check(&self) -> Report {
         let seeds = std::env::var("SEEDS")
             .ok()
             .and_then(|text| text.parse().ok());
@@ -47,7 +49,7 @@ impl Seeds<'_> {
         let committed = total.counts.get("committed").copied().unwrap_or(0);
         let least = total.transactions * self.committed / 100;
         assert!(committed > least, "{total:#?}");
-        println!("{total:#?}");
+        total
     }
 
     /// Runs a few seeds twice.

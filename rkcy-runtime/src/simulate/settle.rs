@@ -56,7 +56,9 @@ impl Cluster<'_> {
     fn ask_again(&mut self) -> usize {
         let mut visits = 0;
         for txn in self.observer.unanswered() {
-            visits += txn.visits.len() + txn.unplanned.len();
+            // Each row of a group may be cold for itself.
+            let steps = txn.visits.iter().map(|visit| visit.steps.len().max(1));
+            visits += steps.sum::<usize>() + txn.unplanned.len();
             self.queue_submission(txn);
         }
         self.frame_submissions();

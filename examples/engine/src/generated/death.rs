@@ -90,3 +90,9 @@ impl codegen::Column for Death {
         }
     }
 }
+
+/// How front ends see it.
+pub(super) const DESC: codegen::EnumDesc = codegen::EnumDesc {
+    name: "Death",
+    values: &["abort", "overflow", "spin"],
+};

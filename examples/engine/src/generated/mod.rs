@@ -60,7 +60,7 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     concerns: &[alpha::DESC, beta::DESC, gamma::DESC],
     transactions: txn::ALL,
     messages: &[note::DESC],
-    enums: &[],
+    enums: &[death::DESC],
     caller: None,
     sqlite: &[codegen::Migration {
         number: 1,

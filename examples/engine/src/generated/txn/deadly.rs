@@ -93,7 +93,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     params: &[
         codegen::ParamDesc::new("x", "ref Alpha"),
         codegen::ParamDesc::new("y", "ref Beta"),
-        codegen::ParamDesc::new("amount", "i64"),
+        codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(0)),
         codegen::ParamDesc::new("by", "Death"),
     ],
     refusals: &["too_little"],
