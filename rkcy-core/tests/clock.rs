@@ -1,74 +1,40 @@
 //! A partition's clock, where that of a machine was wrong.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod support;
+
 use bytes::Bytes;
-use rkcy_core::fault::Fault;
 use rkcy_core::frame::{Body, Envelope, Frame, Kind};
-use rkcy_core::id::{ConcernId, PartitionId, TxnId};
+use rkcy_core::id::TxnId;
 use rkcy_core::key::Key;
-use rkcy_core::logic::{Call, Logic, Row};
-use rkcy_core::plan::{self, Partitions};
 use rkcy_core::rows::StoredRow;
 use rkcy_core::settings::Settings;
 use rkcy_core::storage::StoredPosition;
-use rkcy_core::txn::{Access, Answer, Args, Outcome, Place, ReplyTo, Rest, Step, Txn, Unplanned};
+use rkcy_core::txn::{Answer, Outcome, ReplyTo, Txn};
 use rkcy_core::worker::{Config, Progress, Stop, TakeOver, Worker};
 use std::sync::Arc;
+use support::{PARTITION, Toy, kept, planned, step};
 
-const CONCERN: ConcernId = ConcernId(1);
 const DAY: u64 = 86_400_000;
 /// When a test begins.
 const T: u64 = 1_700_000_000_000;
 
 /// Instances that count how often they were asked.
-struct Counter;
-
-impl Partitions for Counter {
-    fn partitions(&self, _: ConcernId) -> u16 {
-        1
-    }
-}
-
-impl Logic for Counter {
-    fn schema(&self) -> u64 {
-        1
-    }
-    fn run(&self, _: &Call<'_>, row: &mut Row) -> Result<Bytes, Fault> {
-        let value = Bytes::from(vec![row.value().map_or(0, |value| value[0]) + 1]);
-        row.set(Some(value.clone()));
-        Ok(value)
-    }
-    fn resume(&self, _: &Txn) -> Result<Rest, Fault> {
-        Ok(Rest::default())
-    }
-    fn concern_name(&self, _: ConcernId) -> &str {
-        "Counter"
-    }
-}
+const COUNTER: Toy = Toy(1, |_, row| {
+    let value = Bytes::from(vec![row.value().map_or(0, |value| value[0]) + 1]);
+    row.set(Some(value.clone()));
+    Ok(value)
+});
 
 /// A transaction that counts, with an id of this time.
 fn count(stamp: u64) -> Bytes {
-    let mut txn = Txn {
+    let txn = Txn {
         reply: ReplyTo(1),
-        unplanned: vec![Unplanned {
-            step: Step {
-                number: 0,
-                place: Place::Root,
-                op: 1,
-                args: Args::Ready(Bytes::new()),
-                keep: true,
-                sure: true,
-                undo: None,
-            },
-            root: CONCERN,
-            group: Some(Key::of(&1_u64)),
-            access: Access::Exclusive,
-            after: Vec::new(),
-        }],
+        unplanned: vec![kept(step(0, Key::of(&1_u64), 1, Bytes::new()))],
         answer: Answer::Step(0),
         ..Txn::new(TxnId::from_parts(stamp, 1), 1, 1)
     };
-    plan::extend(&mut txn, &Counter);
+    let txn = planned(txn, &COUNTER);
     Frame::encode(None, [Envelope::submit(txn)].iter())
 }
 
@@ -94,10 +60,7 @@ impl World {
     fn worker(&mut self, stamp: u64, accept_clock: bool) -> Worker {
         self.owners += 1;
         let config = Config {
-            partition: PartitionId {
-                concern: CONCERN,
-                index: 0,
-            },
+            partition: PARTITION,
             generation: 0,
             owner: self.owners,
             build: 1,
@@ -119,7 +82,7 @@ impl World {
         self.changes
             .iter()
             .for_each(|change| take_over.fold(change.clone()).unwrap());
-        take_over.finish(Arc::new(Counter)).unwrap()
+        take_over.finish(Arc::new(COUNTER)).unwrap()
     }
 
     /// Applies what there is, on a machine where it is `now`; the answers.

@@ -4,61 +4,29 @@
 //! scenario goes wrong where the rule is broken on purpose.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod support;
+
 use bytes::Bytes;
-use rkcy_core::fault::Fault;
 use rkcy_core::frame::{Body, Envelope, Frame, Head, Kind, Reply, Source};
-use rkcy_core::id::{ConcernId, PartitionId, Position, TxnId};
+use rkcy_core::id::{PartitionId, Position, TxnId};
 use rkcy_core::key::{Key, RowKey, partition_of};
-use rkcy_core::logic::{Call, Logic, Row};
-use rkcy_core::plan::{self, Partitions};
 use rkcy_core::rows::StoredRow;
 use rkcy_core::settings::Settings;
 use rkcy_core::storage::{Storage, StoredPosition};
-use rkcy_core::txn::{Access, Answer, Args, Place, ReplyTo, Rest, Step, Txn, Unplanned};
+use rkcy_core::txn::{Answer, ReplyTo, Txn};
 use rkcy_core::worker::{Config, Progress, Stop, TakeOver, Worker};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-const CONCERN: ConcernId = ConcernId(1);
-const PARTITION: PartitionId = PartitionId {
-    concern: CONCERN,
-    index: 0,
-};
+use support::{CONCERN, PARTITION, Toy, kept, planned, row, step};
 
 /// Instances are counters; the operation adds one, and panics at seven.
-struct Counter;
-
-impl Partitions for Counter {
-    fn partitions(&self, _: ConcernId) -> u16 {
-        2
-    }
-}
-
-impl Logic for Counter {
-    fn schema(&self) -> u64 {
-        1
-    }
-    fn run(&self, _: &Call<'_>, row: &mut Row) -> Result<Bytes, Fault> {
-        let next = row.value().map_or(0, |value| value[0]) + 1;
-        assert_ne!(next, 7, "nobody counts to seven");
-        let value = Bytes::from(vec![next]);
-        row.set(Some(value.clone()));
-        Ok(value)
-    }
-    fn resume(&self, _: &Txn) -> Result<Rest, Fault> {
-        Ok(Rest::default())
-    }
-    fn concern_name(&self, _: ConcernId) -> &str {
-        "Counter"
-    }
-}
-
-fn row(key: u64) -> RowKey {
-    RowKey {
-        concern: CONCERN,
-        key: Key::of(&key),
-    }
-}
+const COUNTER: Toy = Toy(2, |_, row| {
+    let next = row.value().map_or(0, |value| value[0]) + 1;
+    assert_ne!(next, 7, "nobody counts to seven");
+    let value = Bytes::from(vec![next]);
+    row.set(Some(value.clone()));
+    Ok(value)
+});
 
 /// A transaction that adds one to the counter `key`.
 fn add(key: u64, nth: u128) -> Envelope {
@@ -67,29 +35,15 @@ fn add(key: u64, nth: u128) -> Envelope {
 
 /// A transaction that adds one to each of several counters.
 fn add_to_each(keys: &[u64], nth: u128) -> Envelope {
-    let unplanned = (0_u16..).zip(keys).map(|(number, key)| Unplanned {
-        step: Step {
-            number,
-            place: Place::Root,
-            op: 1,
-            args: Args::Ready(Bytes::new()),
-            keep: true,
-            sure: true,
-            undo: None,
-        },
-        root: CONCERN,
-        group: Some(Key::of(key)),
-        access: Access::Exclusive,
-        after: Vec::new(),
-    });
-    let mut txn = Txn {
+    let steps = (0_u16..).zip(keys);
+    let steps = steps.map(|(number, key)| kept(step(number, Key::of(key), 1, Bytes::new())));
+    let txn = Txn {
         reply: ReplyTo(u64::try_from(nth).unwrap()),
-        unplanned: unplanned.collect(),
+        unplanned: steps.collect(),
         answer: Answer::Step(0),
         ..Txn::new(TxnId::from_parts(1_000, nth), 1, 1)
     };
-    plan::extend(&mut txn, &Counter);
-    Envelope::submit(txn)
+    Envelope::submit(planned(txn, &COUNTER))
 }
 
 /// The log, the changelog and the database of one partition.
@@ -134,7 +88,7 @@ impl World {
         while let Some(record) = get(&self.changes, take_over.next_offset()) {
             take_over.fold(record)?;
         }
-        take_over.finish(Arc::new(Counter))
+        take_over.finish(Arc::new(COUNTER))
     }
 
     /// Applies up to `limit` envelopes; cold rows are read from the database.

@@ -1,78 +1,37 @@
 //! What a worker and storage hold is bounded in bytes, and falls as it is used.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod support;
+
 use bytes::Bytes;
-use rkcy_core::fault::Fault;
 use rkcy_core::frame::{Envelope, Frame, Reply};
-use rkcy_core::id::{ConcernId, PartitionId, Position, TxnId, Version};
-use rkcy_core::key::{Key, RowKey, partition_of};
-use rkcy_core::logic::{Call, Logic, Row};
-use rkcy_core::plan::{self, Partitions};
+use rkcy_core::id::{Position, TxnId, Version};
+use rkcy_core::key::{Key, RowKey};
 use rkcy_core::rows::StoredRow;
 use rkcy_core::settings::Settings;
 use rkcy_core::storage::{Storage, StoredPosition};
-use rkcy_core::txn::{Access, Args, Outcome, Place, ReplyTo, Rest, Step, Txn, Unplanned};
+use rkcy_core::txn::{Outcome, ReplyTo, Txn};
 use rkcy_core::worker::{Config, Progress, TakeOver, Worker};
 use std::sync::Arc;
-
-const CONCERN: ConcernId = ConcernId(1);
+use support::{CONCERN, PARTITION, Toy, key_at, planned, step};
 
 /// Instances are as many bytes as the payload says.
-struct Blobs;
-
-impl Partitions for Blobs {
-    fn partitions(&self, _: ConcernId) -> u16 {
-        2
-    }
-}
-
-impl Logic for Blobs {
-    fn schema(&self) -> u64 {
-        1
-    }
-    fn run(&self, call: &Call<'_>, row: &mut Row) -> Result<Bytes, Fault> {
-        let size = std::str::from_utf8(call.args).unwrap().parse().unwrap();
-        row.set(Some(vec![1; size].into()));
-        Ok(Bytes::new())
-    }
-    fn resume(&self, _: &Txn) -> Result<Rest, Fault> {
-        Ok(Rest::default())
-    }
-    fn concern_name(&self, _: ConcernId) -> &str {
-        "Blob"
-    }
-}
-
-/// The `nth` key of those that are in partition `index`.
-fn key_at(index: u16, nth: usize) -> u64 {
-    let here = |key: &u64| partition_of(CONCERN, &Key::of(key), 2).index == index;
-    (0..).filter(here).nth(nth).unwrap()
-}
+const BLOBS: Toy = Toy(2, |call, row| {
+    let size = std::str::from_utf8(call.args).unwrap().parse().unwrap();
+    row.set(Some(vec![1; size].into()));
+    Ok(Bytes::new())
+});
 
 /// Writes so many bytes to each of several instances.
 fn write(nth: u128, keys: &[u64], size: usize) -> Txn {
-    let steps = (0_u16..).zip(keys).map(|(number, key)| Unplanned {
-        step: Step {
-            number,
-            place: Place::Root,
-            op: 1,
-            args: Args::Ready(size.to_string().into()),
-            keep: false,
-            sure: true,
-            undo: None,
-        },
-        root: CONCERN,
-        group: Some(Key::of(key)),
-        access: Access::Exclusive,
-        after: Vec::new(),
-    });
-    let mut txn = Txn {
+    let steps = (0_u16..).zip(keys);
+    let steps = steps.map(|(number, key)| step(number, Key::of(key), 1, size.to_string()));
+    let txn = Txn {
         reply: ReplyTo(u64::try_from(nth).unwrap()),
         unplanned: steps.collect(),
         ..Txn::new(TxnId::from_parts(1_000, nth), 1, 1)
     };
-    plan::extend(&mut txn, &Blobs);
-    txn
+    planned(txn, &BLOBS)
 }
 
 struct World {
@@ -89,10 +48,7 @@ struct World {
 impl World {
     fn new(cache_bytes: usize, size: usize) -> World {
         let config = Config {
-            partition: PartitionId {
-                concern: CONCERN,
-                index: 0,
-            },
+            partition: PARTITION,
             generation: 0,
             owner: 1,
             build: 1,
@@ -104,7 +60,7 @@ impl World {
         };
         let worker = TakeOver::new(config, StoredPosition::default());
         let mut world = World {
-            worker: worker.finish(Arc::new(Blobs)).unwrap(),
+            worker: worker.finish(Arc::new(BLOBS)).unwrap(),
             next: 0,
             loads: Vec::new(),
             most: 0,

@@ -4,30 +4,25 @@
 //! to the same stand after each restart, since its log is applied again.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod support;
+
 use bytes::Bytes;
 use rkcy_core::change::{Change, ChangeKind};
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::frame::{Envelope, Frame, Reply};
-use rkcy_core::id::{ConcernId, PartitionId, Position, TxnId, Version};
-use rkcy_core::key::{Key, RowKey, partition_of};
-use rkcy_core::logic::{Call, Logic, Row};
-use rkcy_core::plan::{self, Partitions};
+use rkcy_core::id::{ConcernId, Position, TxnId, Version};
+use rkcy_core::key::{Key, RowKey};
+use rkcy_core::plan;
 use rkcy_core::rows::{Rows, StoredRow};
 use rkcy_core::settings::Settings;
 use rkcy_core::state::Scalars;
 use rkcy_core::storage::{Storage, StoredPosition};
-use rkcy_core::txn::{
-    Access, Answer, Args, Mode, Outcome, Place, ReplyTo, Rest, Step, Txn, Unplanned,
-};
+use rkcy_core::txn::{Answer, Mode, Outcome, ReplyTo, Step, Txn, Unplanned};
 use rkcy_core::worker::{Config, Progress, TakeOver, Worker};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use support::{PARTITION, Toy, kept, key_at, planned, row};
 
-const CONCERN: ConcernId = ConcernId(1);
-const PARTITION: PartitionId = PartitionId {
-    concern: CONCERN,
-    index: 0,
-};
 /// Answers with the instance.
 const READ: u16 = 1;
 /// Replaces the instance by as many bytes as the payload says; no answer.
@@ -36,77 +31,34 @@ const WRITE: u16 = 2;
 const REFUSE: u16 = 3;
 
 /// Instances are bytes without a meaning.
-struct Blobs;
-
-impl Partitions for Blobs {
-    fn partitions(&self, _: ConcernId) -> u16 {
-        2
-    }
-}
-
-impl Logic for Blobs {
-    fn schema(&self) -> u64 {
-        1
-    }
-    fn run(&self, call: &Call<'_>, row: &mut Row) -> Result<Bytes, Fault> {
-        let size: usize = std::str::from_utf8(call.args).unwrap().parse().unwrap_or(0);
-        match call.op {
-            READ => Ok(row.value().cloned().unwrap_or_default()),
-            WRITE => {
-                row.set(Some(vec![1; size].into()));
-                Ok(Bytes::new())
-            }
-            _ => Err(Fault::refusal("no", "ö".repeat(size))),
+const BLOBS: Toy = Toy(2, |call, row| {
+    let size: usize = std::str::from_utf8(call.args).unwrap().parse().unwrap_or(0);
+    match call.op {
+        READ => Ok(row.value().cloned().unwrap_or_default()),
+        WRITE => {
+            row.set(Some(vec![1; size].into()));
+            Ok(Bytes::new())
         }
+        _ => Err(Fault::refusal("no", "ö".repeat(size))),
     }
-    fn resume(&self, _: &Txn) -> Result<Rest, Fault> {
-        Ok(Rest::default())
-    }
-    fn concern_name(&self, _: ConcernId) -> &str {
-        "Blob"
-    }
-}
-
-fn row(key: u64) -> RowKey {
-    RowKey {
-        concern: CONCERN,
-        key: Key::of(&key),
-    }
-}
-
-/// The `nth` key of those that are in partition `index`.
-fn key_at(index: u16, nth: usize) -> u64 {
-    let here = |key: &u64| partition_of(CONCERN, &Key::of(key), 2).index == index;
-    (0..).filter(here).nth(nth).unwrap()
-}
+});
 
 fn step(number: u16, key: u64, op: u16, size: usize) -> Unplanned {
-    Unplanned {
-        step: Step {
-            number,
-            place: Place::Root,
-            op,
-            args: Args::Ready(size.to_string().into()),
-            keep: op == READ,
-            sure: true,
-            undo: None,
-        },
-        root: CONCERN,
-        group: Some(Key::of(&key)),
-        access: Access::Exclusive,
-        after: Vec::new(),
+    let step = support::step(number, Key::of(&key), op, size.to_string());
+    match op {
+        READ => kept(step),
+        _ => step,
     }
 }
 
 fn txn(nth: u128, steps: Vec<Unplanned>) -> Txn {
-    let mut txn = Txn {
+    let txn = Txn {
         reply: ReplyTo(u64::try_from(nth).unwrap()),
         unplanned: steps,
         answer: Answer::Empty,
         ..Txn::new(TxnId::from_parts(1_000, nth), 1, 1)
     };
-    plan::extend(&mut txn, &Blobs);
-    txn
+    planned(txn, &BLOBS)
 }
 
 /// A worker of partition 0 over a database that never moves.
@@ -135,7 +87,7 @@ impl World {
         let config = config(cache_bytes, record_bytes);
         let worker = TakeOver::new(config, StoredPosition::default());
         let mut world = World {
-            worker: worker.finish(Arc::new(Blobs)).unwrap(),
+            worker: worker.finish(Arc::new(BLOBS)).unwrap(),
             next: 0,
             rows: BTreeMap::new(),
         };
@@ -322,7 +274,7 @@ fn a_step_held_back_by_its_rank_holds_back_no_other() {
     waits.unplanned.iter_mut().for_each(|waiting| {
         waiting.group.get_or_insert(Key::of(&9_u64));
     });
-    plan::extend(&mut waits, &Blobs);
+    plan::extend(&mut waits, &BLOBS);
     assert_eq!(shape(&waits)[3..], [(3, vec![3]), (4, vec![0])]);
 }
 
@@ -385,6 +337,6 @@ fn a_snapshot_between_the_chunks_of_another_record_is_not_where_recovery_begins(
     while let Some(record) = log.get(usize::try_from(take_over.next_offset()).unwrap()) {
         take_over.fold((*record).clone()).unwrap();
     }
-    let worker = take_over.finish(Arc::new(Blobs)).unwrap();
+    let worker = take_over.finish(Arc::new(BLOBS)).unwrap();
     assert_eq!(worker.partition().state().position, stored.position);
 }
