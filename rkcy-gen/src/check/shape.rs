@@ -18,20 +18,8 @@ impl Checker {
             (ValueType::Message(id), Many::One) => Some(id.index()),
             _ => None,
         };
-        let edges: Vec<Vec<(usize, usize)>> = self
-            .schema
-            .messages
-            .iter()
-            .map(|message| {
-                message
-                    .fields
-                    .iter()
-                    .enumerate()
-                    .filter_map(|(at, field)| Some((at, inside(field)?)))
-                    .collect()
-            })
-            .collect();
-        for circle in circles(&edges) {
+        let messages = self.schema.messages.iter();
+        for circle in circles_of(messages.map(|message| message.fields.iter()), inside) {
             let Some((first, field)) = circle.first().copied() else {
                 continue;
             };
@@ -61,19 +49,8 @@ impl Checker {
             (ValueType::Ref(id), Many::One) => Some(id.index()),
             _ => None,
         };
-        let edges: Vec<Vec<(usize, usize)>> = self
-            .schema
-            .concerns
-            .iter()
-            .map(|concern| {
-                concern
-                    .all_fields()
-                    .enumerate()
-                    .filter_map(|(at, field)| Some((at, target(field)?)))
-                    .collect()
-            })
-            .collect();
-        for circle in circles(&edges) {
+        let concerns = self.schema.concerns.iter();
+        for circle in circles_of(concerns.map(|concern| concern.all_fields()), target) {
             let Some((first, field)) = circle.first().copied() else {
                 continue;
             };
@@ -103,20 +80,8 @@ impl Checker {
             ValueType::Ref(id) | ValueType::IdOf(id) => Some(id.index()),
             _ => None,
         };
-        let edges: Vec<Vec<(usize, usize)>> = self
-            .schema
-            .concerns
-            .iter()
-            .map(|concern| {
-                concern
-                    .keys
-                    .iter()
-                    .enumerate()
-                    .filter_map(|(at, key)| Some((at, target(key)?)))
-                    .collect()
-            })
-            .collect();
-        for circle in circles(&edges) {
+        let concerns = self.schema.concerns.iter();
+        for circle in circles_of(concerns.map(|concern| concern.keys.iter()), target) {
             let mut through_ids = None;
             for (node, part) in circle {
                 let id = ConcernId::new(node);
@@ -210,6 +175,20 @@ fn zero_is_taken(scalar: Scalar, constraints: &Constraints) -> bool {
     let zero = zero(scalar);
     constraints.min.is_none_or(|min| !less(zero, min))
         && constraints.max.is_none_or(|max| !less(max, zero))
+}
+
+/// The circles in which declarations stand by their fields: `target` is the place of the declaration that a
+/// field leads to. In the form of [`circles`], with the place of the field taken from each.
+fn circles_of<'f, Fields: Iterator<Item = &'f Field>>(
+    declared: impl Iterator<Item = Fields>,
+    target: impl Fn(&Field) -> Option<usize>,
+) -> Vec<Vec<(usize, usize)>> {
+    let edges = declared.map(|fields| {
+        let places = fields.enumerate();
+        let leads = places.filter_map(|(at, field)| Some((at, target(field)?)));
+        leads.collect()
+    });
+    circles(&edges.collect::<Vec<_>>())
 }
 
 /// The circles of a graph, each once, as nodes with the number of the edge taken from each. Every

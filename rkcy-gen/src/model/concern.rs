@@ -1,5 +1,7 @@
 //! Owns concerns and what may be done to them.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use super::field::{Constraints, Field};
@@ -218,6 +220,20 @@ pub enum Refusals {
     Nothing,
     /// `refuses a, b`: with one of these.
     Named(Vec<Refusal>),
+}
+
+/// `refuses …` with a space before it, or nothing.
+impl fmt::Display for Refusals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusals::AnyText => Ok(()),
+            Refusals::Nothing => write!(f, " refuses nothing"),
+            Refusals::Named(list) => {
+                let names: Vec<&str> = list.iter().map(|refusal| refusal.name.as_str()).collect();
+                write!(f, " refuses {}", names.join(", "))
+            }
+        }
+    }
 }
 
 impl Refusals {

@@ -1,7 +1,7 @@
 //! Owns the model for people: one line for each thing, as near to the schema as resolved names
 //! allow. For programs there is the JSON.
 
-use super::concern::{Answer, Builtin, Builtins, Payload, Refusals};
+use super::concern::{Answer, Builtin, Builtins, Payload};
 use super::field::{Constraints, Field, Literal, Number};
 use super::text::Text;
 use super::transaction::{Block, Statement};
@@ -73,7 +73,7 @@ pub fn outline(model: &Model) -> String {
             let undo = command.undo.map_or(String::new(), |id| {
                 format!(" undo {}", concern.command(id).name)
             });
-            let refusals = show_refusals(&command.refusals);
+            let refusals = &command.refusals;
             line(
                 1,
                 format!(
@@ -90,11 +90,7 @@ pub fn outline(model: &Model) -> String {
             );
             line(
                 1,
-                format!(
-                    "query {}({payload}){result}{}",
-                    query.name,
-                    show_refusals(&query.refusals)
-                ),
+                format!("query {}({payload}){result}{}", query.name, query.refusals),
             );
         }
     }
@@ -120,7 +116,7 @@ pub fn outline(model: &Model) -> String {
             .result
             .as_ref()
             .map_or(String::new(), |answer| show_answer(model, answer));
-        let refusals = show_refusals(&transaction.refusals);
+        let refusals = &transaction.refusals;
         line(
             0,
             format!(
@@ -257,15 +253,4 @@ fn show_answer(model: &Model, answer: &Answer) -> String {
         show_type(model, answer.ty),
         show_constraints(&answer.constraints)
     )
-}
-
-fn show_refusals(refusals: &Refusals) -> String {
-    match refusals {
-        Refusals::AnyText => String::new(),
-        Refusals::Nothing => " refuses nothing".to_owned(),
-        Refusals::Named(list) => {
-            let names: Vec<&str> = list.iter().map(|refusal| refusal.name.as_str()).collect();
-            format!(" refuses {}", names.join(", "))
-        }
-    }
 }

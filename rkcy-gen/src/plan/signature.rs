@@ -2,7 +2,7 @@
 
 use super::{Cx, Operation};
 use crate::model::{
-    Answer, Constraints, Field, Literal, Many, Number, Payload, Refusals, Scalar, Type, ValueType,
+    Answer, Constraints, Field, Literal, Many, Number, Payload, Scalar, Type, ValueType,
 };
 
 impl Cx<'_> {
@@ -74,7 +74,7 @@ impl Cx<'_> {
         if let Some(undo) = operation.undo {
             text.push_str(&format!(" undo {undo}"));
         }
-        text.push_str(&refusals(operation.refusals));
+        text.push_str(&operation.refusals.to_string());
         text
     }
 
@@ -108,18 +108,6 @@ impl Cx<'_> {
                 .name
                 .clone(),
             Literal::EmptyList => "[]".to_owned(),
-        }
-    }
-}
-
-/// `refuses …` with a space before it, or nothing.
-pub(super) fn refusals(refusals: &Refusals) -> String {
-    match refusals {
-        Refusals::AnyText => String::new(),
-        Refusals::Nothing => " refuses nothing".to_owned(),
-        Refusals::Named(list) => {
-            let names: Vec<&str> = list.iter().map(|refusal| refusal.name.as_str()).collect();
-            format!(" refuses {}", names.join(", "))
         }
     }
 }
