@@ -158,11 +158,7 @@ impl Bench {
             caller: &Bytes::new(),
             partitions: &*self.logic,
         };
-        let row = RowKey {
-            concern: C::ID,
-            key: Key::of(key),
-        };
-        let group = codegen::root_of::<C>(&row.key).expect("a key");
+        let (group, row) = C::group_and_row(key);
         let access = codegen::Access::Exclusive;
         codegen::single(origin, group, row, op, access, encode(payload)).expect("a plan")
     }
@@ -238,15 +234,8 @@ impl Bench {
 
 /// An instance as it is put into memory.
 fn instance<C: Concern>(instance: &C) -> (Key, RowKey, Bytes) {
-    let row = RowKey {
-        concern: C::ID,
-        key: instance.key_bytes(),
-    };
-    (
-        Key::of(&C::root_key(&instance.key())),
-        row,
-        encode(instance),
-    )
+    let (group, row) = C::group_and_row(&instance.key());
+    (group.key, row, encode(instance))
 }
 
 /// CPU time of this thread.

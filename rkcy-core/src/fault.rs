@@ -5,6 +5,7 @@
 //! never mixed with a failure of the platform.
 
 use crate::wire::{Malformed, Reader, Wire};
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -91,6 +92,13 @@ impl Fault {
         Fault::new(Class::Refusal, code, message)
     }
 
+    /// The refusal that a panic of business logic is; `what` has panicked.
+    #[must_use]
+    pub fn panicked(what: &str, panic: &(dyn Any + Send)) -> Fault {
+        let text = panic_text(panic).unwrap_or("no message");
+        Fault::refusal("panicked", format!("{what} panicked: {text}")).cut()
+    }
+
     /// The most bytes of a text that travels.
     pub const LONGEST: usize = 4_096;
 
@@ -123,6 +131,13 @@ impl Fault {
         };
         self
     }
+}
+
+/// What a panic said, where it said it in text.
+#[must_use]
+pub fn panic_text(panic: &(dyn Any + Send)) -> Option<&str> {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
 }
 
 impl fmt::Display for Fault {

@@ -517,12 +517,7 @@ impl Reply {
     /// The fault of an outcome that is not a commit.
     #[must_use]
     pub fn fault(&self) -> Option<&Fault> {
-        match &self.outcome {
-            Outcome::Committed(_) => None,
-            Outcome::Refused(fault) | Outcome::NotTaken(fault) | Outcome::Parked(fault) => {
-                Some(fault)
-            }
-        }
+        self.outcome.fault()
     }
 }
 

@@ -172,8 +172,6 @@ pub struct Undo {
     pub op: u16,
     /// Payload of the step.
     pub args: Bytes,
-    /// Result of the step.
-    pub result: Bytes,
 }
 
 /// Where the result of the whole transaction comes from.
@@ -343,6 +341,30 @@ impl Outcome {
     /// Results up to this many bytes are remembered with the id (rule 8).
     pub const REMEMBERED: usize = 256;
 
+    /// Why it is not a commit.
+    #[must_use]
+    pub fn fault(&self) -> Option<&Fault> {
+        match self {
+            Outcome::Committed(_) => None,
+            Outcome::Refused(fault) | Outcome::NotTaken(fault) | Outcome::Parked(fault) => {
+                Some(fault)
+            }
+        }
+    }
+
+    /// The result of a commit, where it was not too long to be remembered.
+    ///
+    /// # Errors
+    /// [`Outcome::fault`].
+    pub fn into_result(self) -> Result<Option<Bytes>, Fault> {
+        match self {
+            Outcome::Committed(result) => Ok(result),
+            Outcome::Refused(fault) | Outcome::NotTaken(fault) | Outcome::Parked(fault) => {
+                Err(fault)
+            }
+        }
+    }
+
     /// The outcome as it is remembered.
     #[must_use]
     pub fn abridged(&self) -> Outcome {
@@ -420,7 +442,6 @@ impl Wire for Undo {
         self.place.put(out);
         self.op.put(out);
         self.args.put(out);
-        self.result.put(out);
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
         Ok(Undo {
@@ -429,7 +450,6 @@ impl Wire for Undo {
             place: Wire::take(input)?,
             op: Wire::take(input)?,
             args: Wire::take(input)?,
-            result: Wire::take(input)?,
         })
     }
 }

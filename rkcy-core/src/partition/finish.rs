@@ -1,9 +1,9 @@
 //! The end of a transaction: releases, outcome, answer; and who asks for it.
 
-use super::{Effect, Halt, Partition};
+use super::{Halt, Partition};
 use crate::bugs::{self, Bug};
 use crate::fault::{Class, Fault};
-use crate::frame::{Body, Finished, Head, Kind, Reply};
+use crate::frame::{Body, Finished, Head, Kind};
 use crate::id::{PartitionId, TxnId};
 use crate::settings::{Audit, Settings};
 use crate::state::{Known, Lock, Parked};
@@ -62,13 +62,14 @@ impl Partition {
 
     /// Releases every lock, tells the first partition and the caller.
     fn finish(&mut self, ending: &Ending<'_>, outcome: Outcome, commit: bool) {
-        let others = ending.passed.iter().filter(|to| **to != self.id);
-        for (nth, to) in others.copied().collect::<Vec<_>>().into_iter().enumerate() {
+        let here = self.id;
+        let others = ending.passed.iter().filter(|to| **to != here);
+        for (nth, to) in others.enumerate() {
             if bugs::on(Bug::ReleaseMissing) && nth == 1 {
                 continue;
             }
             let body = Body::Release(commit).encode();
-            self.send(to, Head::plain(Kind::Release, ending.id), body);
+            self.send(*to, Head::plain(Kind::Release, ending.id), body);
         }
         self.release_here(ending.id, commit);
         if ending.remembered {
@@ -80,11 +81,7 @@ impl Partition {
             ending.remembered,
             &outcome,
         );
-        self.effects.push(Effect::Answer(Reply {
-            to: ending.reply,
-            txn: ending.id,
-            outcome,
-        }));
+        self.answer(ending.reply, ending.id, outcome);
     }
 
     /// Tells the audit how a transaction ended, where it is to know.
@@ -228,8 +225,7 @@ impl Partition {
             let Some(waiting) = self.dequeue_at(&group, place) else {
                 return Ok(());
             };
-            let fault = Fault::refusal("cancelled", "a caller has cancelled it");
-            return self.take_out(group, waiting, fault);
+            return self.take_out(group, waiting, cancelled());
         }
         // Parked, it undoes: its trails may lead to where it came back from, and round again.
         if self.state.parked.contains_key(&id) {
@@ -237,10 +233,7 @@ impl Partition {
         }
         if bugs::on(Bug::CancelWhereItPassed) && self.state.trails.contains_key(&id) {
             self.release_here(id, false);
-            self.end(
-                id,
-                &Outcome::Refused(Fault::refusal("cancelled", "a caller has cancelled it")),
-            );
+            self.end(id, &Outcome::Refused(cancelled()));
             return Ok(());
         }
         if let Some(next) = self.state.trails.get(&id).and_then(|trail| trail.next) {
@@ -248,6 +241,10 @@ impl Partition {
         }
         Ok(())
     }
+}
+
+fn cancelled() -> Fault {
+    Fault::refusal("cancelled", "a caller has cancelled it")
 }
 
 /// So many callers may wait for the end of one transaction, beside the one who submitted it.

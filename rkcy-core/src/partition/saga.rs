@@ -7,7 +7,6 @@ use super::visit::Copies;
 use super::{Effect, Halt, Partition, SagaEvent};
 use crate::bugs::{self, Bug};
 use crate::fault::{Class, Fault};
-use crate::frame::Reply;
 use crate::id::{PartitionId, TxnId};
 use crate::state::Parked;
 use crate::txn::{Access, Answer, Args, Outcome, ReplyTo, Step, Txn, Undo, Visit};
@@ -26,6 +25,9 @@ impl Partition {
         let Some(group) = txn.visit().map(|visit| visit.group.clone()) else {
             return;
         };
+        if undo.is_empty() {
+            return;
+        }
         let mut trail = self.state.trails.get(&txn.id).cloned().unwrap_or_default();
         let held = undo.iter().filter(|_| !bugs::on(Bug::NoHolds));
         for row in held.filter_map(|undo| undo.place.row(&group)) {
@@ -36,9 +38,7 @@ impl Partition {
                 trail.holds.push(row.clone());
             }
         }
-        if !undo.is_empty() {
-            self.set_trail(txn.id, Some(trail));
-        }
+        self.set_trail(txn.id, Some(trail));
         txn.undo.extend(undo);
     }
 
@@ -77,7 +77,8 @@ impl Partition {
         txn.answer = Answer::Empty;
         (txn.unplanned, txn.checks, txn.results) = (Vec::new(), Vec::new(), Vec::new());
         (txn.done, txn.params) = (Vec::new(), Bytes::new());
-        self.go_to_next(txn, None)
+        let body = self.body_of(&txn);
+        self.go_to_next(txn, None, body)
     }
 
     /// An undo could not be made: the saga waits for an operator.
@@ -105,11 +106,7 @@ impl Partition {
         self.set_parked(id, Some(parked));
         self.note_in_audit(id, txn, &told);
         self.tell_home(id, home, true, &told);
-        self.effects.push(Effect::Answer(Reply {
-            to: reply,
-            txn: id,
-            outcome: told,
-        }));
+        self.answer(reply, id, told);
     }
 
     /// An operator lets a parked saga go on. `attempt` names what was parked, so that asking twice resumes

@@ -12,7 +12,8 @@ use crate::state::{Known, Lock, Waiting};
 use crate::txn::{Access, Answer, Args, Mode, Outcome, Step, Txn, Undo};
 use crate::wire::Wire;
 use bytes::Bytes;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Copies of rows of a group, while a visit runs on them.
@@ -88,7 +89,7 @@ impl Partition {
                 return None;
             }
             return match self.advance(&mut txn) {
-                Ok(()) => self.go_to_next(txn, None),
+                Ok(body) => self.go_to_next(txn, None, body),
                 Err(fault) => self.turn_around(txn, fault),
             };
         }
@@ -96,16 +97,20 @@ impl Partition {
             self.commit(txn, &group, done.copies);
             return None;
         }
-        if let Err(fault) = self.advance(&mut txn) {
-            self.abort(&txn, fault);
-            return None;
-        }
+        let body = match self.advance(&mut txn) {
+            Ok(body) => body,
+            Err(fault) => {
+                self.abort(&txn, fault);
+                return None;
+            }
+        };
         self.keep_pending(&txn, &group, access, done.copies);
-        self.go_to_next(txn, Some(group))
+        self.go_to_next(txn, Some(group), body)
     }
 
-    /// Moves on to the next visit, if it can be made and reached.
-    fn advance(&mut self, txn: &mut Txn) -> Result<(), Fault> {
+    /// Moves on to the next visit, if it can be made and reached; gives what travels there, where that is in
+    /// another partition.
+    fn advance(&mut self, txn: &mut Txn) -> Result<Option<Vec<u8>>, Fault> {
         txn.next += 1;
         plan::check(txn)
             .map_err(|stuck| Fault::new(Class::Invalid, "no_plan", stuck.to_string()))?;
@@ -115,16 +120,28 @@ impl Partition {
             let message = format!("a transaction makes at most {limit} visits");
             return Err(Fault::new(Class::Bound, "too_many_visits", message));
         }
-        let travels = txn.visit().is_some_and(|visit| visit.at() != self.id);
-        match travels && txn.turned.is_none() {
-            true => self.fits_a_record(txn.to_wire().len()),
-            false => Ok(()),
+        let body = self.body_of(txn);
+        match &body {
+            Some(body) if txn.turned.is_none() => self.fits_a_record(body.len())?,
+            _ => {}
         }
+        Ok(body)
+    }
+
+    /// The transaction as it travels, where its next visit is in another partition.
+    pub(super) fn body_of(&self, txn: &Txn) -> Option<Vec<u8>> {
+        let next = txn.visit()?.at();
+        (next != self.id).then(|| txn.to_wire())
     }
 
     /// Leaves a trail and sends the transaction on; gives it back where its next visit is in this partition.
-    /// `locked` is the group that it holds since the visit just made.
-    pub(super) fn go_to_next(&mut self, txn: Txn, locked: Option<RowKey>) -> Option<Txn> {
+    /// `locked` is the group that it holds since the visit just made, `body` what [`Partition::body_of`] gives.
+    pub(super) fn go_to_next(
+        &mut self,
+        txn: Txn,
+        locked: Option<RowKey>,
+        body: Option<Vec<u8>>,
+    ) -> Option<Txn> {
         let next = txn.visit().map(crate::txn::Visit::at)?;
         self.remember_running(&txn);
         // Only partitions that have made a visit get the Release that ends a trail.
@@ -136,10 +153,10 @@ impl Partition {
             trail.next = (next != self.id).then_some(next);
             self.set_trail(txn.id, Some(trail));
         }
-        if next == self.id {
+        let Some(body) = body else {
             return Some(txn);
-        }
-        self.send(next, Head::of_txn(Kind::Visit, &txn), txn.to_wire());
+        };
+        self.send(next, Head::of_txn(Kind::Visit, &txn), body);
         None
     }
 
@@ -234,14 +251,14 @@ impl Partition {
                 Some(row) if step.is_complete() => row.clone(),
                 _ => return Err(incomplete(&step).into()),
             };
-            if !done.copies.contains_key(&row) {
-                let Some(value) = self.value_for(txn.id, group, &row) else {
-                    return Err(Stopped::Cold(self.cold_rows(txn.id, group, &row, &steps)));
-                };
-                done.copies.insert(row.clone(), Row::new(value));
-            }
-            let Some(copy) = done.copies.get_mut(&row) else {
-                continue;
+            let copy = match done.copies.entry(row.clone()) {
+                Entry::Occupied(copy) => copy.into_mut(),
+                Entry::Vacant(place) => match self.value_for(txn.id, group, &row) {
+                    Some(value) => place.insert(Row::new(value)),
+                    None => {
+                        return Err(Stopped::Cold(self.cold_rows(txn.id, group, &row, &steps)));
+                    }
+                },
             };
             let result = self.run_step(txn, &step, &row, copy)?;
             if let (Some(op), Args::Ready(args)) = (step.undo, &step.args) {
@@ -251,7 +268,6 @@ impl Partition {
                     place: step.place.clone(),
                     op,
                     args: args.clone(),
-                    result: result.clone(),
                 });
             }
             if txn.late {
@@ -579,14 +595,6 @@ fn merge(
 fn catch<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     // Whatever the logic had borrowed are copies, which are dropped with the refusal.
     catch_unwind(AssertUnwindSafe(run))
-        .unwrap_or_else(|panic| {
-            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-            let text = text.unwrap_or_else(|| "no message".to_owned());
-            Err(Fault::refusal(
-                "panicked",
-                format!("the handler panicked: {text}"),
-            ))
-        })
+        .unwrap_or_else(|panic| Err(Fault::panicked("the handler", &*panic)))
         .map_err(Fault::cut)
 }

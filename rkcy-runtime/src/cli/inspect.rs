@@ -195,20 +195,6 @@ fn human(term: Term, id: TxnId, facts: &[Json]) {
     }
 }
 
-/// A group or a row as a person writes it.
-pub(super) fn place(desc: &PlatformDesc, row: &RowKey) -> String {
-    let concern = desc
-        .concerns
-        .iter()
-        .find(|concern| concern.id == row.concern);
-    let key = concern.map_or_else(|| format!("{:?}", row.key), |it| (it.key_to_text)(&row.key));
-    format!("{}[{key}]", desc.concern_name(row.concern))
-}
-
-fn partition(desc: &PlatformDesc, id: PartitionId) -> String {
-    format!("{}/{}", desc.concern_name(id.concern), id.index)
-}
-
 fn fact(desc: &PlatformDesc, at: PartitionId, fact: &Fact) -> Json {
     let mut json = match fact {
         Fact::Runs => json!({ "state": "runs", "says": "began here and runs" }),
@@ -220,8 +206,8 @@ fn fact(desc: &PlatformDesc, at: PartitionId, fact: &Fact) -> Json {
             txn,
         } => json!({
             "state": "waits",
-            "says": format!("waits for {} since {since} ms, {ahead} in front of it", place(desc, group)),
-            "group": place(desc, group),
+            "says": format!("waits for {} since {since} ms, {ahead} in front of it", desc.row_text(group)),
+            "group": desc.row_text(group),
             "ahead": ahead,
             "since_ms": since,
             "transaction": transaction(desc, txn),
@@ -232,10 +218,10 @@ fn fact(desc: &PlatformDesc, at: PartitionId, fact: &Fact) -> Json {
             next,
         } => {
             let named = |rows: &[RowKey]| -> Vec<String> {
-                rows.iter().map(|row| place(desc, row)).collect()
+                rows.iter().map(|row| desc.row_text(row)).collect()
             };
             let (locks, holds) = (named(groups), named(holds));
-            let next = next.map(|next| partition(desc, next));
+            let next = next.map(|next| desc.partition_text(next));
             let went = next
                 .as_deref()
                 .map_or("stayed".to_owned(), |next| format!("went on to {next}"));
@@ -259,7 +245,7 @@ fn fact(desc: &PlatformDesc, at: PartitionId, fact: &Fact) -> Json {
             "transaction": transaction(desc, txn),
         }),
     };
-    json["partition"] = partition(desc, at).into();
+    json["partition"] = desc.partition_text(at).into();
     json
 }
 
@@ -281,31 +267,28 @@ fn transaction(desc: &PlatformDesc, bytes: &Bytes) -> Json {
         Ok(txn) => txn,
         Err(error) => return json!({ "unreadable": error.to_string() }),
     };
-    let named = desc.transactions.iter().find(|it| it.number == txn.kind);
+    let named = desc.numbered(txn.kind);
     let visits: Vec<Json> = (0_u16..)
         .zip(&txn.visits)
         .map(|(nth, visit)| {
             let steps: Vec<Json> = (visit.steps.iter())
                 .map(|step| {
                     let row = step.row(&visit.group);
-                    let concern = row.and_then(|row| {
-                        desc.concerns.iter().find(|concern| concern.id == row.concern)
-                    });
-                    let op = concern.and_then(|it| it.ops.iter().find(|op| op.number == step.op));
+                    let op = row.and_then(|row| desc.op(row.concern, step.op));
                     let payload = match (&step.args, op) {
                         (Args::Ready(args), Some(op)) => (op.args_to_json)(args).ok(),
                         _ => None,
                     };
                     json!({
                         "step": step.number,
-                        "instance": row.map(|row| place(desc, row)),
+                        "instance": row.map(|row| desc.row_text(row)),
                         "operation": op.map_or_else(|| step.op.to_string(), |op| op.name.to_owned()),
                         "payload": payload,
                     })
                 })
                 .collect();
             json!({
-                "group": place(desc, &visit.group),
+                "group": desc.row_text(&visit.group),
                 "made": nth < txn.next,
                 "steps": steps,
             })

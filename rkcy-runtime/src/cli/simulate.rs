@@ -6,7 +6,7 @@ use super::term::{Format, Ink, Term, grouped};
 use crate::simulate::{
     self, Checked, Fault as Injected, Generic, Options, Report, Run, Violation, Workload,
 };
-use rkcy_core::fault::{Class, Fault};
+use rkcy_core::fault::{Class, Fault, panic_text};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -247,10 +247,9 @@ fn one(
 ) -> Run {
     let run = || simulate::run(&session.platform, workload, options, seed, trace);
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        let text = panic_text(&*panic).unwrap_or_default();
         Run {
-            violation: Some(Violation(format!("panic: {}", text.unwrap_or_default()))),
+            violation: Some(Violation(format!("panic: {text}"))),
             report: Report {
                 runs: 1,
                 ..Report::default()

@@ -1,6 +1,5 @@
 //! `watch`: the finished transactions, as the audit of each partition tells of them.
 
-use super::inspect::place;
 use super::session::Session;
 use super::term::{Format, Ink, fault_json};
 use crate::codegen::Timestamp;
@@ -58,15 +57,12 @@ impl Watch {
     fn print(&self, session: &Session, id: PartitionId, told: &Told) -> Result<(), Fault> {
         let (term, desc) = (session.term, session.platform.desc);
         let finished = &told.finished;
-        let kind = desc
-            .transactions
-            .iter()
-            .find(|txn| txn.number == finished.kind);
+        let kind = desc.numbered(finished.kind);
         let name = kind.map_or("a single operation", |txn| txn.name);
         let groups: Vec<String> = finished
             .groups
             .iter()
-            .map(|group| place(desc, group))
+            .map(|group| desc.row_text(group))
             .collect();
         let result = match (&finished.outcome, kind) {
             (Outcome::Committed(Some(bytes)), Some(txn)) if self.decode => {
@@ -86,7 +82,7 @@ impl Watch {
         let decided = Timestamp::from_millis(finished.decided).to_string();
         match term.format {
             Format::Json => term.print_json(&json!({
-                "partition": format!("{}/{}", desc.concern_name(id.concern), id.index),
+                "partition": desc.partition_text(id),
                 "number": told.number,
                 "id": told.txn.to_string(),
                 "name": name,

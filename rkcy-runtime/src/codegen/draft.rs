@@ -123,9 +123,10 @@ impl<'a, C: Concern> Spec<'a, C> {
     /// On the instance with this key.
     #[must_use]
     pub fn on(self, key: &C::Key) -> Self {
+        let (group, row) = C::group_and_row(key);
         Spec {
-            group: Some(Key::of(&C::root_key(key))),
-            key: Some(Key::of(key)),
+            group: Some(group.key),
+            key: Some(row.key),
             ..self
         }
     }
@@ -263,7 +264,7 @@ impl<'a> Draft<'a> {
     /// number of the step, so it is known at submission and the same when it is submitted again.
     #[must_use]
     pub fn derived_uuid(&self) -> Uuid {
-        super::late::derived_uuid(self.id, u16::try_from(self.next).unwrap_or(u16::MAX), 0)
+        derived_uuid(self.id, u16::try_from(self.next).unwrap_or(u16::MAX), 0)
     }
 
     /// A step whose result nobody uses.
@@ -633,12 +634,8 @@ pub fn resume<T: Transaction>(txn: &Txn) -> Result<Rest, Fault> {
 /// At submission a panic of the user's functions is a refusal, as it is in the engine.
 fn unpanicked<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     // The draft is dropped with the refusal.
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        let text = text.unwrap_or_else(|| "no message".to_owned());
-        Err(Fault::refusal("panicked", format!("a function panicked: {text}")).cut())
-    })
+    catch_unwind(AssertUnwindSafe(run))
+        .unwrap_or_else(|panic| Err(Fault::panicked("a function", &*panic)))
 }
 
 /// Where an instance lives: the group of a canonical key.
@@ -649,8 +646,14 @@ fn unpanicked<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
 pub fn root_of<C: Concern>(key: &Key) -> Option<RowKey> {
     let mut rest = key.as_bytes();
     let key = C::Key::decode_key(&mut rest).filter(|_| rest.is_empty())?;
-    Some(RowKey {
-        concern: C::ROOT,
-        key: Key::of(&C::root_key(&key)),
-    })
+    Some(C::group_and_row(&key).0)
+}
+
+/// A key that is derived from a transaction's id, a step and an index: known at submission, and the
+/// same when the transaction is submitted again.
+#[must_use]
+pub fn derived_uuid(id: TxnId, step: u16, index: u16) -> Uuid {
+    let [a, b] = step.to_be_bytes();
+    let [c, d] = index.to_be_bytes();
+    Uuid::new_v5(&Uuid::from_bytes(id.0), &[a, b, c, d])
 }

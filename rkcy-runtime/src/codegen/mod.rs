@@ -11,7 +11,6 @@ mod draft;
 mod field;
 mod json;
 mod key;
-mod late;
 mod later;
 mod many;
 mod patch;
@@ -28,21 +27,21 @@ pub const CONTRACT: u32 = 3;
 pub use crate::__later as later;
 pub use blob::Blob;
 pub use constraint::Pattern;
-pub use draft::{Draft, Origin, Spec, Turns, resume, root_of, single, transaction};
+pub use draft::{Draft, Origin, Spec, Turns, derived_uuid, resume, root_of, single, transaction};
 pub use field::{
     put, put_list, put_optional, take, take_list, take_optional, take_or_default, take_required,
     unknown_number,
 };
 pub use json::{Empty, args_from_json, from_json, to_json, transaction_from_json};
 pub use key::{KeyParts, KeyText, decode_key, key_from_text, key_of_text, key_text, key_to_text};
-pub use late::{derived_uuid, schema, unknown_concern, unknown_transaction};
 pub use later::Later;
 #[doc(hidden)]
 pub use later::Union;
 pub use many::Many;
 pub use patch::{Patch, cleared, given, put_change, take_change, take_list_change};
 pub use platform::{
-    Concern, ConcernDesc, OpDesc, Platform, PlatformDesc, Transaction, TransactionDesc,
+    Concern, ConcernDesc, OpDesc, Platform, PlatformDesc, Transaction, TransactionDesc, schema,
+    unknown_concern, unknown_transaction,
 };
 pub use run::{
     command, command_without_payload, create, delete, ensure, find, get, query,

@@ -12,8 +12,8 @@ use super::value::Value;
 use super::{json, op};
 use crate::store::{Migration, TableDesc};
 use bytes::Bytes;
-use rkcy_core::fault::Fault;
-use rkcy_core::id::ConcernId;
+use rkcy_core::fault::{Class, Fault};
+use rkcy_core::id::{ConcernId, PartitionId};
 use rkcy_core::key::{Key, KeyPart, RowKey};
 use rkcy_core::logic::Logic;
 use rkcy_core::txn::{Access, Mode, Txn};
@@ -49,6 +49,19 @@ pub trait Concern: Value + Clone {
 
     /// The key of this instance.
     fn key(&self) -> Self::Key;
+
+    /// The group that the instance with this key is in, and its row.
+    fn group_and_row(key: &Self::Key) -> (RowKey, RowKey) {
+        let group = RowKey {
+            concern: Self::ROOT,
+            key: Key::of(&Self::root_key(key)),
+        };
+        let row = RowKey {
+            concern: Self::ID,
+            key: Key::of(key),
+        };
+        (group, row)
+    }
 
     /// The canonical bytes of the key.
     fn key_bytes(&self) -> Key {
@@ -282,18 +295,52 @@ impl PlatformDesc {
             .filter(|concern| concern.group == concern.id)
     }
 
+    /// The concern with this rank.
+    #[must_use]
+    pub fn ranked(&self, id: ConcernId) -> Option<&'static ConcernDesc> {
+        self.concerns.iter().find(|concern| concern.id == id)
+    }
+
+    /// The transaction with this number.
+    #[must_use]
+    pub fn numbered(&self, number: u32) -> Option<&'static TransactionDesc> {
+        self.transactions.iter().find(|txn| txn.number == number)
+    }
+
+    /// The operation of a concern with this number.
+    #[must_use]
+    pub fn op(&self, concern: ConcernId, number: u16) -> Option<&'static OpDesc> {
+        let mut ops = self.ranked(concern)?.ops.iter();
+        ops.find(|op| op.number == number)
+    }
+
     /// The group that a row is in; `None` where its key cannot be read.
     #[must_use]
     pub fn group_of(&self, row: &RowKey) -> Option<RowKey> {
-        let concern = self.concerns.iter().find(|it| it.id == row.concern)?;
-        (concern.root)(&row.key)
+        (self.ranked(row.concern)?.root)(&row.key)
     }
 
     /// The name of a concern, for messages.
     #[must_use]
     pub fn concern_name(&self, id: ConcernId) -> &'static str {
-        let found = self.concerns.iter().find(|concern| concern.id == id);
-        found.map_or("an unknown concern", |concern| concern.name)
+        self.ranked(id)
+            .map_or("an unknown concern", |concern| concern.name)
+    }
+
+    /// A row as a person writes it: `Character[key]`.
+    #[must_use]
+    pub fn row_text(&self, row: &RowKey) -> String {
+        let key = match self.ranked(row.concern) {
+            Some(concern) => (concern.key_to_text)(&row.key),
+            None => format!("{:?}", row.key),
+        };
+        format!("{}[{key}]", self.concern_name(row.concern))
+    }
+
+    /// A partition as a person writes it: `Character/0`.
+    #[must_use]
+    pub fn partition_text(&self, id: PartitionId) -> String {
+        format!("{}/{}", self.concern_name(id.concern), id.index)
     }
 
     /// The transaction with this name.
@@ -303,4 +350,37 @@ impl PlatformDesc {
             .iter()
             .find(|transaction| transaction.name == name)
     }
+}
+
+/// Hash of a schema out of those of its parts. Not one that resists an attack: it tells builds apart.
+#[must_use]
+pub const fn schema(parts: &[u64]) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut index = 0;
+    while index < parts.len() {
+        hash = (hash ^ parts[index]).wrapping_mul(0x0000_0100_0000_01b3);
+        hash ^= hash >> 32;
+        index += 1;
+    }
+    hash
+}
+
+/// A concern that this build does not know.
+#[must_use]
+pub fn unknown_concern(rank: u16) -> Fault {
+    Fault::new(
+        Class::Corrupt,
+        "unknown_concern",
+        format!("this build has no concern {rank}"),
+    )
+}
+
+/// A transaction that this build does not know.
+#[must_use]
+pub fn unknown_transaction(kind: u32) -> Fault {
+    Fault::new(
+        Class::Corrupt,
+        "unknown_transaction",
+        format!("this build has no transaction {kind}"),
+    )
 }

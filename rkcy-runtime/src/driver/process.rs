@@ -285,17 +285,21 @@ impl Process {
         })
     }
 
+    fn slot(&mut self, id: PartitionId) -> Option<&mut Slot> {
+        self.slots.iter_mut().find(|slot| slot.id == id)
+    }
+
     fn hear(&mut self, event: Event) -> Result<(), ProcessError> {
         match event {
             Event::Wake => {}
             Event::LogFailed(error) => return Err(error.into()),
             Event::Stored(id, position) => {
-                if let Some(slot) = self.slots.iter_mut().find(|slot| slot.id == id) {
+                if let Some(slot) = self.slot(id) {
                     slot.worker.storage_at(position);
                 }
             }
             Event::Loaded(id, loaded) => {
-                let Some(slot) = self.slots.iter_mut().find(|slot| slot.id == id) else {
+                let Some(slot) = self.slot(id) else {
                     return Ok(());
                 };
                 slot.loading = false;
@@ -305,7 +309,7 @@ impl Process {
                 }
             }
             Event::Said(id) => {
-                if let Some(slot) = self.slots.iter_mut().find(|slot| slot.id == id) {
+                if let Some(slot) = self.slot(id) {
                     slot.saying = false;
                     slot.worker.said();
                 }

@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender};
 use rkcy_core::fault::Class;
 use rkcy_core::frame::{Body, Envelope, Frame, Kind, Reply};
 use rkcy_core::id::PartitionId;
-use rkcy_core::key::{Key, RowKey};
+use rkcy_core::key::RowKey;
 use rkcy_core::logic::Logic;
 use rkcy_core::status::{Ask, Status};
 use rkcy_core::txn::{Access, Answer, Outcome, ReplyTo, Txn};
@@ -179,14 +179,7 @@ impl Client {
         access: Access,
         args: Bytes,
     ) -> Result<Bytes, Fault> {
-        let group = RowKey {
-            concern: C::ROOT,
-            key: Key::of(&C::root_key(key)),
-        };
-        let row = RowKey {
-            concern: C::ID,
-            key: Key::of(key),
-        };
+        let (group, row) = C::group_and_row(key);
         let txn = self.single(Client::new_id(), group, row, op, access, args)?;
         self.submit(txn).await
     }
@@ -236,15 +229,8 @@ impl Client {
         };
         let mut all = Vec::new();
         for (partition, told) in self.request(Kind::Ask, about, &Body::Ask(ask)).await {
-            match told {
-                Outcome::Committed(told) => {
-                    let told = Vec::<Status>::from_wire(told.unwrap_or_default())?;
-                    all.extend(told.into_iter().map(|status| (partition, status)));
-                }
-                Outcome::Refused(fault) | Outcome::NotTaken(fault) | Outcome::Parked(fault) => {
-                    return Err(fault);
-                }
-            }
+            let told = Vec::<Status>::from_wire(told.into_result()?.unwrap_or_default())?;
+            all.extend(told.into_iter().map(|status| (partition, status)));
         }
         Ok(all)
     }
@@ -272,11 +258,9 @@ impl Client {
         let told = self.request(Kind::Resume, id, &Body::Resume(attempt)).await;
         let mut refused = Fault::refusal("not_parked", "this saga is not parked");
         for (_, outcome) in told {
-            match outcome {
-                Outcome::Committed(_) => return Ok(()),
-                Outcome::Refused(fault) | Outcome::NotTaken(fault) | Outcome::Parked(fault) => {
-                    refused = fault;
-                }
+            match outcome.into_result() {
+                Ok(_) => return Ok(()),
+                Err(fault) => refused = fault,
             }
         }
         Err(refused)
@@ -356,18 +340,13 @@ impl Client {
     /// # Errors
     /// As [`Client::call`].
     pub async fn submit(&self, txn: Txn) -> Result<Bytes, Fault> {
-        match self.outcome(txn).await {
-            Outcome::Committed(result) => result.ok_or_else(|| {
-                Fault::new(
-                    Class::Unavailable,
-                    "result_forgotten",
-                    "it is committed; its result was too long to remember: read it",
-                )
-            }),
-            Outcome::Refused(fault) | Outcome::NotTaken(fault) | Outcome::Parked(fault) => {
-                Err(fault)
-            }
-        }
+        self.outcome(txn).await.into_result()?.ok_or_else(|| {
+            Fault::new(
+                Class::Unavailable,
+                "result_forgotten",
+                "it is committed; its result was too long to remember: read it",
+            )
+        })
     }
 
     /// The end of a transaction whose parameters ask for no step, such as a loop over an empty list: it is
@@ -607,6 +586,7 @@ mod tests {
     use crate::log::{Done, Persisted, Record, Wake};
     use rkcy_core::frame::{Head, Kind};
     use rkcy_core::id::ConcernId;
+    use rkcy_core::key::Key;
     use rkcy_core::txn::Rest;
     use std::ops::Range;
     use std::sync::Mutex;

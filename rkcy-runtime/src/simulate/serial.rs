@@ -278,12 +278,6 @@ impl<'a> Serial<'a> {
 /// Runs business logic; a panic is a refusal, as in the engine.
 fn guard<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(run))
-        .unwrap_or_else(|panic| {
-            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-            let text = text.unwrap_or_else(|| "no message".to_owned());
-            let message = format!("the handler panicked: {text}");
-            Err(Fault::refusal("panicked", message))
-        })
+        .unwrap_or_else(|panic| Err(Fault::panicked("the handler", &*panic)))
         .map_err(Fault::cut)
 }

@@ -1,8 +1,8 @@
 //! What a trace says, in the words of the schema: names, keys as text, payloads as JSON.
 
-use crate::codegen::{OpDesc, PlatformDesc};
+use crate::codegen::PlatformDesc;
 use bytes::Bytes;
-use rkcy_core::id::{ConcernId, PartitionId};
+use rkcy_core::id::PartitionId;
 use rkcy_core::key::RowKey;
 use rkcy_core::txn::{Args, Outcome, Step, Txn, Visit};
 
@@ -11,28 +11,14 @@ use rkcy_core::txn::{Args, Outcome, Step, Txn, Visit};
 pub(super) struct Words(pub(super) &'static PlatformDesc);
 
 impl Words {
-    fn concern(self, id: ConcernId) -> &'static str {
-        let found = self.0.concerns.iter().find(|concern| concern.id == id);
-        found.map_or("?", |concern| concern.name)
-    }
-
     /// `Alpha/0`.
     pub(super) fn partition(self, id: PartitionId) -> String {
-        format!("{}/{}", self.concern(id.concern), id.index)
+        self.0.partition_text(id)
     }
 
     /// `Alpha[key]`.
     pub(super) fn row(self, row: &RowKey) -> String {
-        let concern = self.0.concerns.iter().find(|it| it.id == row.concern);
-        match concern {
-            Some(concern) => format!("{}[{}]", concern.name, (concern.key_to_text)(&row.key)),
-            None => format!("{row:?}"),
-        }
-    }
-
-    fn op(self, concern: ConcernId, number: u16) -> Option<&'static OpDesc> {
-        let concern = self.0.concerns.iter().find(|it| it.id == concern)?;
-        concern.ops.iter().find(|op| op.number == number)
+        self.0.row_text(row)
     }
 
     /// `trade: Alpha[key].take {"amount":3}, then Beta[key].add {"amount":3}`.
@@ -51,8 +37,7 @@ impl Words {
     }
 
     fn name(self, txn: &Txn) -> Option<&'static str> {
-        let mut all = self.0.transactions.iter();
-        all.find(|it| it.number == txn.kind).map(|it| it.name)
+        self.0.numbered(txn.kind).map(|it| it.name)
     }
 
     fn visit(self, visit: &Visit) -> String {
@@ -65,7 +50,7 @@ impl Words {
 
     fn step(self, visit: &Visit, step: &Step) -> String {
         let row = step.row(&visit.group).unwrap_or(&visit.group);
-        let op = self.op(row.concern, step.op);
+        let op = self.0.op(row.concern, step.op);
         let args = match (&step.args, op) {
             (Args::Ready(args), Some(op)) => json((op.args_to_json)(args).ok()),
             _ => " (payload out of a result)".to_owned(),
@@ -87,14 +72,13 @@ impl Words {
     }
 
     fn result(self, txn: &Txn, result: &Bytes) -> Option<serde_json::Value> {
-        let mut all = self.0.transactions.iter();
-        if let Some(desc) = all.find(|it| it.number == txn.kind) {
+        if let Some(desc) = self.0.numbered(txn.kind) {
             return (desc.result_to_json)(result).ok();
         }
         let visit = txn.visits.first()?;
         let step = visit.steps.first()?;
         let row = step.row(&visit.group)?;
-        (self.op(row.concern, step.op)?.result_to_json)(result).ok()
+        (self.0.op(row.concern, step.op)?.result_to_json)(result).ok()
     }
 }
 

@@ -55,14 +55,7 @@ impl<'a> Request<'a> {
         access: Access,
         args: Bytes,
     ) -> Result<Txn, Fault> {
-        let group = RowKey {
-            concern: C::ROOT,
-            key: Key::of(&C::root_key(key)),
-        };
-        let row = RowKey {
-            concern: C::ID,
-            key: Key::of(key),
-        };
+        let (group, row) = C::group_and_row(key);
         codegen::single(self.origin(), group, row, op, access, args)
     }
 
