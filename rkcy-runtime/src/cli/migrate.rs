@@ -110,7 +110,7 @@ impl Migrate {
 
 /// Opens the database, which is made if it is not there.
 async fn create(session: &Session) -> Result<SqliteStore, Fault> {
-    let file = &session.settings.store;
+    let file = session.settings.sqlite()?;
     if let Some(parent) = file.parent() {
         std::fs::create_dir_all(parent).map_err(|error| {
             let message = format!("the directory {} cannot be made: {error}", parent.display());

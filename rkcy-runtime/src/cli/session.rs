@@ -93,13 +93,14 @@ impl Session {
     /// # Errors
     /// Where it is not there or not this platform's.
     pub async fn database(&self) -> Result<SqliteStore, Fault> {
-        if !self.settings.store.exists() {
-            let message = format!("there is no database {}", self.settings.store.display());
+        let file = self.settings.sqlite()?;
+        if !file.exists() {
+            let message = format!("there is no database {}", file.display());
             return Err(Fault::new(Class::Unavailable, "store_missing", message));
         }
         let tables = self.platform.desc.concerns.iter();
         let tables = tables.map(|concern| concern.table);
-        Ok(SqliteStore::open(&self.settings.store, tables).await?)
+        Ok(SqliteStore::open(file, tables).await?)
     }
 
     /// Rows as the database has them, in the order of the keys.

@@ -6,11 +6,14 @@
 //! here, so that people and other programs can query them: generated code describes each table by a
 //! [`TableDesc`]. The implementations stand beside it.
 
+mod choice;
 mod desc;
 mod error;
 mod migrate;
+pub mod postgres;
 pub mod sqlite;
 
+pub use choice::StoreChoice;
 pub use desc::{Migration, SqlValue, TableDesc};
 pub use error::StoreError;
 pub use migrate::{MigrationState, MigrationStatus};
