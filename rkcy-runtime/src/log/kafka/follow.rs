@@ -38,6 +38,9 @@ const FORGOTTEN: Duration = Duration::from_secs(2);
 /// So many readers of one stream go their own ways; more would push each other.
 const CLIENTS: usize = 3;
 
+/// Pause between two tries while a partition is without a leader that is known.
+const MOVING: Duration = Duration::from_millis(20);
+
 type Queue = PartitionQueue<Trouble>;
 
 /// Who is woken when a stream has grown.
@@ -157,6 +160,18 @@ fn record(message: &BorrowedMessage<'_>) -> Record {
     }
 }
 
+/// Codes that say: ask another broker, or the same in a moment.
+fn is_moving(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::NotLeaderForPartition
+            | RDKafkaErrorCode::LeaderNotAvailable
+            | RDKafkaErrorCode::FencedLeaderEpoch
+            | RDKafkaErrorCode::UnknownLeaderEpoch
+            | RDKafkaErrorCode::ReplicaNotAvailable
+    )
+}
+
 /// All streams that are read.
 pub(super) struct Following {
     settings: Settings,
@@ -235,7 +250,18 @@ impl Following {
     pub(super) fn bounds(&self, stream: StreamId) -> Result<Range<u64>, LogError> {
         let (topic, partition) = self.names.place(stream)?;
         let client = self.client(0)?;
-        let marks = client.consumer.fetch_watermarks(topic, partition, ASK);
+        let until = Instant::now() + ASK;
+        let marks = loop {
+            let marks = client.consumer.fetch_watermarks(topic, partition, ASK);
+            let moving = (marks.as_ref().err())
+                .and_then(KafkaError::rdkafka_error_code)
+                .is_some_and(is_moving);
+            if !moving || Instant::now() >= until {
+                break marks;
+            }
+            // The client learns of the leader meanwhile.
+            std::thread::sleep(MOVING);
+        };
         match marks {
             Ok((low, high)) => {
                 let offset = |mark: i64| u64::try_from(mark).unwrap_or_default();
