@@ -130,8 +130,8 @@ fn sends_that_fail_are_sent_again() {
     for how in [Fails::Lost, Fails::Unheard] {
         world.log.fail(how, 97);
         let before = world.log.failed();
-        while world.log.failed() < before + 20 {
-            world.progress(&load, 20);
+        while world.log.failed() < before + 8 {
+            world.progress(&load, 10);
         }
         world.log.fail(how, 0);
     }

@@ -45,9 +45,9 @@ pub(crate) enum Ended {
 
 /// Pause before a partition is taken over again; doubled each time, up to the longest.
 const PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Who has worked for so long begins with the short pause again.
-const SETTLED: Duration = Duration::from_secs(20);
+const SETTLED: Duration = Duration::from_secs(5);
 /// A log that lacks what is needed is looked at so often, at growing intervals, before people must look.
 const PATIENCE: u32 = 8;
 

@@ -11,7 +11,7 @@ use rkcy_runtime::codegen::{
     Concern, Key, Outcome, Ref, RowKey, TxnId, Uuid, decode, derived_uuid,
 };
 use rkcy_runtime::driver::{Client, Options, Parts, Role, Running, StoreChoice};
-use rkcy_runtime::log::{Clock, Log};
+use rkcy_runtime::log::Clock;
 use rkcy_runtime::store::Store;
 use rkcy_runtime::store::sqlite::SqliteStore;
 use rpg::generated::txn::{Fund, SignUp, Trade};
