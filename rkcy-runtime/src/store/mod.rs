@@ -11,7 +11,7 @@ mod error;
 mod migrate;
 pub mod sqlite;
 
-pub use desc::{Migration, SqlValue, TableDesc};
+pub use desc::{ColumnDesc, ColumnType, Migration, SqlValue, TableDesc};
 pub use error::StoreError;
 pub use migrate::{MigrationState, MigrationStatus};
 
