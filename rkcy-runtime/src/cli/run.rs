@@ -55,8 +55,8 @@ impl Run {
                 "event": "ready",
                 "platform": session.platform.desc.name,
                 "pid": std::process::id(),
-                "log": settings.log,
-                "store": settings.store,
+                "log": settings.log.to_string(),
+                "store": settings.store.to_string(),
                 "partitions": running.partitions(),
             })),
             Format::Human => term.print(&format!(
@@ -66,8 +66,8 @@ impl Run {
                 std::process::id(),
                 running.partitions(),
                 begun.elapsed(),
-                settings.log.display(),
-                settings.store.display(),
+                settings.log,
+                settings.store,
                 term.paint(Ink::Faint, "Ctrl-C drains and stops."),
             )),
         }

@@ -19,5 +19,7 @@ pub(crate) mod storage;
 pub(crate) mod submit;
 pub(crate) mod watchdog;
 
+pub use crate::log::LogChoice;
+pub use crate::store::StoreChoice;
 pub use running::{Options, Running, StartError, Told};
 pub use submit::Client;

@@ -7,9 +7,8 @@ use super::submit::{self, Client};
 use super::watchdog::{Watch, Watchdog};
 use crate::codegen::{Platform, PlatformDesc};
 use crate::log::embedded::{self, EmbeddedLog, Fsync, Recovered};
-use crate::log::{Log, LogError, StreamId};
-use crate::store::sqlite::SqliteStore;
-use crate::store::{Store, StoreError};
+use crate::log::{Log, LogChoice, LogError, StreamId};
+use crate::store::{self, Store, StoreChoice, StoreError};
 use bytes::Bytes;
 use crossbeam_channel::RecvTimeoutError;
 use rkcy_core::fault::{Class, Fault};
@@ -29,10 +28,10 @@ use tokio::sync::{Notify, oneshot};
 /// How a platform is run in one process.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Directory of the embedded log.
-    pub log: PathBuf,
-    /// The SQLite file.
-    pub store: PathBuf,
+    /// The log.
+    pub log: LogChoice,
+    /// The database.
+    pub store: StoreChoice,
     /// Name of the environment; a log belongs to one.
     pub env: String,
     /// Partitions of every root concern, where the log is new; else what it was made with.
@@ -57,8 +56,8 @@ impl Default for Options {
     fn default() -> Options {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Options {
-            log: PathBuf::from("data/log"),
-            store: PathBuf::from("data/platform.db"),
+            log: LogChoice::Embedded(PathBuf::from("data/log")),
+            store: StoreChoice::Sqlite(PathBuf::from("data/platform.db")),
             env: "dev".to_owned(),
             partitions: None,
             fsync: Fsync::Always,
@@ -91,7 +90,7 @@ pub struct Running {
     partitions: u16,
     rows_stored: Arc<AtomicU64>,
     failure: Arc<Failure>,
-    store: Arc<SqliteStore>,
+    store: Arc<dyn Store>,
     /// What is at work; taken out when it ends.
     engine: Option<Engine>,
 }
@@ -195,10 +194,13 @@ impl Running {
             ..log_options
         };
         let clock = Arc::clone(&log_options.clock);
-        let (log, recovered) = EmbeddedLog::open(&options.log, log_options).map_err(log_fault)?;
+        let LogChoice::Embedded(dir) = &options.log else {
+            return Err(not_yet(&options.log));
+        };
+        let (log, recovered) = EmbeddedLog::open(dir, log_options).map_err(log_fault)?;
         let log = Arc::new(log);
         let Description { partitions, log_id } = describe(&*log, platform.desc, options)?;
-        let store = Arc::new(runtime.block_on(open_store(platform.desc, options, &log_id))?);
+        let store = runtime.block_on(open_store(platform.desc, options, &log_id))?;
         let logic = (platform.logic)(partitions);
         let answers = Arc::new(Answers::new());
         let failure = Arc::new(Failure {
@@ -436,7 +438,7 @@ impl Running {
 
     /// The database, for reading.
     #[must_use]
-    pub fn store(&self) -> Arc<SqliteStore> {
+    pub fn store(&self) -> Arc<dyn Store> {
         Arc::clone(&self.store)
     }
 
@@ -567,22 +569,19 @@ async fn open_store(
     desc: &PlatformDesc,
     options: &Options,
     log_id: &str,
-) -> Result<SqliteStore, Fault> {
-    if let Some(parent) = options
-        .store
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-    {
-        std::fs::create_dir_all(parent).map_err(|error| {
-            let message = format!("the directory {} cannot be made: {error}", parent.display());
-            Fault::new(Class::Unavailable, "store_unavailable", message)
-        })?;
-    }
-    let tables = desc.concerns.iter().map(|concern| concern.table);
-    let store = SqliteStore::open(&options.store, tables).await?;
-    store.migrate_up(desc.sqlite).await?;
+) -> Result<Arc<dyn Store>, Fault> {
+    let store = store::open(&options.store, desc.tables()).await?;
+    let migrations = desc.migrations(store.dialect());
+    store::begin(&*store, migrations).await?;
+    store.check(migrations).await?;
     store.bind_log(log_id).await?;
     Ok(store)
+}
+
+/// Where this build cannot run yet.
+fn not_yet(place: &impl std::fmt::Display) -> Fault {
+    let message = format!("{place} is not supported yet in this build");
+    Fault::new(Class::Invalid, "not_supported", message)
 }
 
 /// What the platform's own stream says.
@@ -615,7 +614,7 @@ fn describe(log: &dyn Log, desc: &PlatformDesc, options: &Options) -> Result<Des
         return Ok(Description { partitions, log_id });
     };
     let foreign = |what: String| {
-        let message = format!("the log {}: {what}", options.log.display());
+        let message = format!("the log {}: {what}", options.log);
         Fault::new(Class::Unavailable, "foreign_log", message)
     };
     let record: serde_json::Value = serde_json::from_slice(&first.payload)

@@ -201,7 +201,7 @@ async fn write(
             Ok(()) => return Ok(()),
             // An earlier try whose answer was lost.
             Err(StoreError::Conflict { found, .. }) if found == batch.new => return Ok(()),
-            Err(error) if !may_pass(&error) || finish.load(Ordering::Acquire) => return Err(error),
+            Err(error) if !error.may_pass() || finish.load(Ordering::Acquire) => return Err(error),
             Err(error) => eprintln!(
                 "warning: partition {id}: writing rows: {error}; trying again in {pause:?}"
             ),
@@ -209,12 +209,4 @@ async fn write(
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
-}
-
-/// Whether the same write may succeed later.
-fn may_pass(error: &StoreError) -> bool {
-    matches!(
-        error,
-        StoreError::Unavailable { .. } | StoreError::Full { .. }
-    )
 }

@@ -199,7 +199,9 @@ fn numeric(value: u64, into: &mut Vec<u8>) {
 
 /// A NUMERIC without sign and fraction.
 fn unsigned(bytes: &[u8]) -> Option<u64> {
-    let mut fields = bytes.chunks_exact(2).map(|it| u16::from_be_bytes([it[0], it[1]]));
+    let mut fields = bytes
+        .chunks_exact(2)
+        .map(|it| u16::from_be_bytes([it[0], it[1]]));
     let (count, weight) = (fields.next()?, fields.next()?);
     let (sign, scale) = (fields.next()?, fields.next()?);
     if sign != 0 || scale != 0 {
@@ -222,14 +224,27 @@ mod tests {
 
     #[test]
     fn numbers_without_a_sign_come_back() {
-        for value in [0, 1, 9_999, 10_000, 10_001, 100_000_000, u64::MAX - 1, u64::MAX] {
+        for value in [
+            0,
+            1,
+            9_999,
+            10_000,
+            10_001,
+            100_000_000,
+            u64::MAX - 1,
+            u64::MAX,
+        ] {
             let mut bytes = Vec::new();
             numeric(value, &mut bytes);
             assert_eq!(unsigned(&bytes), Some(value));
         }
         let mut ten_thousand = Vec::new();
         numeric(10_000, &mut ten_thousand);
-        assert_eq!(ten_thousand, [0, 1, 0, 1, 0, 0, 0, 0, 0, 1], "no digits of zero at the end");
+        assert_eq!(
+            ten_thousand,
+            [0, 1, 0, 1, 0, 0, 0, 0, 0, 1],
+            "no digits of zero at the end"
+        );
     }
 
     #[test]

@@ -39,28 +39,30 @@ impl Name {
 
     /// What an error of the driver means.
     pub(super) fn error(&self, error: sqlx::Error) -> StoreError {
+        self.shared(&Arc::new(error))
+    }
+
+    /// The same of one that others keep as well.
+    pub(super) fn shared(&self, error: &Arc<sqlx::Error>) -> StoreError {
+        let source = Arc::clone(error);
         let store = self.get();
         let state = (error.as_database_error())
             .and_then(|error| error.code())
             .map(|code| code.into_owned());
-        let said = || match &error {
+        let said = || match &**error {
             sqlx::Error::Database(database) => database.message().to_owned(),
             other => other.to_string(),
         };
         let Some(state) = state else {
-            return match &error {
-                sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => StoreError::Damaged {
-                    store,
-                    source: Arc::new(error),
-                },
+            return match &**error {
+                sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => {
+                    StoreError::Damaged { store, source }
+                }
                 sqlx::Error::Configuration(_) | sqlx::Error::Tls(_) => StoreError::Denied {
                     store,
                     what: said(),
                 },
-                _ => StoreError::Unavailable {
-                    store,
-                    source: Arc::new(error),
-                },
+                _ => StoreError::Unavailable { store, source },
             };
         };
         match state.as_str() {
@@ -74,21 +76,12 @@ impl Name {
                 what: said(),
             },
             // data_corrupted, index_corrupted
-            "XX001" | "XX002" => StoreError::Damaged {
-                store,
-                source: Arc::new(error),
-            },
+            "XX001" | "XX002" => StoreError::Damaged { store, source },
             // lock_not_available (lock_timeout), and not a wrong table as its neighbours are
-            "55P03" => StoreError::Unavailable {
-                store,
-                source: Arc::new(error),
-            },
+            "55P03" => StoreError::Unavailable { store, source },
             _ => match &state[..2] {
                 // Integrity constraints, and values that a column does not take.
-                "23" | "22" => StoreError::Constraint {
-                    store,
-                    source: Arc::new(error),
-                },
+                "23" | "22" => StoreError::Constraint { store, source },
                 // The statements are the store's own, so what is wrong with them are the tables.
                 "42" | "3F" | "0A" => StoreError::Schema {
                     store,
@@ -97,10 +90,7 @@ impl Name {
                 // Lost connections (08), serialization failures and deadlocks (40), lack of memory or
                 // of connections (53), shutdown, crash, cancel and time-outs (57, 25P03), and what is not
                 // known: it may pass, and is said each time.
-                _ => StoreError::Unavailable {
-                    store,
-                    source: Arc::new(error),
-                },
+                _ => StoreError::Unavailable { store, source },
             },
         }
     }

@@ -106,7 +106,7 @@ pub(super) fn shown(options: &PgConnectOptions) -> String {
     format!("postgres://{user}@{host}:{port}/{database}")
 }
 
-fn options(url: &str, setting: &str) -> Result<PgConnectOptions, Fault> {
+fn options(url: &str, setting: &'static str) -> Result<PgConnectOptions, Fault> {
     let wrong = |why: String| {
         let message = format!(
             "the address of the database: {why}; postgres://USER@HOST:PORT/DATABASE was expected"
@@ -147,8 +147,14 @@ mod tests {
         let url = "postgres://ann:s3cret@db.example:6432/game?sslmode=require&password=t0psecret";
         let settings = Settings::new(url).unwrap().with_replica(url).unwrap();
         for shown in [format!("{settings}"), format!("{settings:?}")] {
-            assert!(shown.contains("postgres://ann@db.example:6432/game"), "{shown}");
-            assert!(!shown.contains("s3cret") && !shown.contains("t0psecret"), "{shown}");
+            assert!(
+                shown.contains("postgres://ann@db.example:6432/game"),
+                "{shown}"
+            );
+            assert!(
+                !shown.contains("s3cret") && !shown.contains("t0psecret"),
+                "{shown}"
+            );
         }
     }
 
@@ -157,9 +163,18 @@ mod tests {
         for (url, why) in [
             ("mysql://ann:s3cret@db/game", "begin with postgres://"),
             ("postgres://ann:s3cret@db:port/game", "invalid port number"),
-            ("postgres://ann:s3cret@db/game?sslmod=require", "`sslmod` is none of"),
-            ("postgres://ann:s3cret@db/game?sslmode=yes", "sslmode `yes` is none of"),
-            ("postgres://ann:s3cret@db/game?sslmode=allow", "sslmode `allow` is none of"),
+            (
+                "postgres://ann:s3cret@db/game?sslmod=require",
+                "`sslmod` is none of",
+            ),
+            (
+                "postgres://ann:s3cret@db/game?sslmode=yes",
+                "sslmode `yes` is none of",
+            ),
+            (
+                "postgres://ann:s3cret@db/game?sslmode=allow",
+                "sslmode `allow` is none of",
+            ),
             ("postgres://ann:s3cret@db/game?sslcert=a.pem", "go together"),
         ] {
             let fault = Settings::new(url).unwrap_err();
