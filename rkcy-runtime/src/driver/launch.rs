@@ -14,13 +14,14 @@ use super::storage::StorageTask;
 use super::submit::{self, Client};
 use super::take_over;
 use super::tenancy::{Landlord, Notice};
+use super::topics::{find_platform, kafka_platform};
 use super::watchdog::{Watch, Watchdog};
 use crate::codegen::{Platform, PlatformDesc};
 use crate::log::embedded::{self, EmbeddedLog, Recovered};
 use crate::log::group::{Group, GroupId, Role};
-use crate::log::{Clock, Log, LogChoice, StreamId};
-use crate::store::sqlite::SqliteStore;
-use crate::store::{MigrationState, Store, StoreChoice};
+use crate::log::kafka::{KafkaGroup, KafkaLog};
+use crate::log::{Clock, Log, LogChoice, StreamId, wall_clock};
+use crate::store::{self, Store};
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::id::PartitionId;
 use rkcy_core::logic::Logic;
@@ -65,7 +66,18 @@ impl Running {
             LogChoice::Embedded(_) => {
                 Running::start_on(platform, options, embedded::Options::default())
             }
-            LogChoice::Kafka(_) => Err(not_yet(&options.log)),
+            LogChoice::Kafka(settings) => {
+                let topics = kafka_platform(platform.desc, options);
+                let topics = find_platform(settings, topics, options)?;
+                let log = KafkaLog::open(settings, &topics).map_err(log_fault)?;
+                let group = KafkaGroup::new(settings, &topics).map_err(log_fault)?;
+                let parts = Parts {
+                    log: Arc::new(log),
+                    group: Some(Arc::new(group)),
+                    clock: Arc::new(wall_clock),
+                };
+                Running::launch(platform, options, parts, None)
+            }
         }
     }
 
@@ -84,7 +96,8 @@ impl Running {
             ..log_options
         };
         let LogChoice::Embedded(dir) = &options.log else {
-            return Err(not_yet(&options.log));
+            let message = format!("{} is no embedded log", options.log);
+            return Err(Fault::new(Class::Invalid, "wrong_log", message));
         };
         let clock = Arc::clone(&log_options.clock);
         let (log, recovered) = EmbeddedLog::open(dir, log_options).map_err(log_fault)?;
@@ -167,7 +180,7 @@ impl Running {
 }
 
 /// The partitions of all root concerns.
-fn all_partitions(desc: &PlatformDesc, partitions: u16) -> Vec<PartitionId> {
+pub(super) fn all_partitions(desc: &PlatformDesc, partitions: u16) -> Vec<PartitionId> {
     let of = |concern| (0..partitions).map(move |index| PartitionId { concern, index });
     desc.roots().flat_map(|root| of(root.id)).collect()
 }
@@ -203,7 +216,7 @@ struct Started {
     as_process: Option<Box<dyn crate::log::group::Member>>,
     as_storage: Option<Box<dyn crate::log::group::Member>>,
     storage: Option<StorageThread>,
-    store: Option<Arc<SqliteStore>>,
+    store: Option<Arc<dyn Store>>,
 }
 
 impl Base<'_> {
@@ -244,10 +257,7 @@ impl Base<'_> {
     /// Every partition, at once.
     fn together(&self, log_id: &str) -> Result<Started, Fault> {
         let (desc, options) = (self.platform.desc, self.options);
-        let store = self
-            .runtime
-            .block_on(open_store(desc, options, log_id, true))?;
-        let store = Arc::new(store);
+        let store = self.runtime.block_on(open_store(desc, options, log_id))?;
         let ground = self.ground(store.clone());
         let threads = self.threads();
         let channels: Vec<_> = (0..threads)
@@ -327,10 +337,7 @@ impl Base<'_> {
             None => own_build()?,
         };
         let desc = self.platform.desc;
-        let store = self
-            .runtime
-            .block_on(open_store(desc, options, log_id, false))?;
-        let store = Arc::new(store);
+        let store = self.runtime.block_on(open_store(desc, options, log_id))?;
         if options.has(Role::Storage) {
             let (sender, assigned) = mpsc::unbounded_channel();
             let storage = self.storage(store.clone(), Vec::new(), Some(assigned));
@@ -360,7 +367,7 @@ impl Base<'_> {
         &self,
         group: &dyn Group,
         build: u64,
-        store: Arc<SqliteStore>,
+        store: Arc<dyn Store>,
         started: &mut Started,
     ) -> Result<(), Fault> {
         let ground = self.ground(store);
@@ -536,44 +543,13 @@ async fn open_store(
     desc: &PlatformDesc,
     options: &Options,
     log_id: &str,
-    may_migrate: bool,
-) -> Result<SqliteStore, Fault> {
-    let StoreChoice::Sqlite(file) = &options.store else {
-        return Err(not_yet(&options.store));
-    };
-    if let Some(parent) = file
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-    {
-        std::fs::create_dir_all(parent).map_err(|error| {
-            let message = format!("the directory {} cannot be made: {error}", parent.display());
-            Fault::new(Class::Unavailable, "store_unavailable", message)
-        })?;
-    }
-    let tables = desc.concerns.iter().map(|concern| concern.table);
-    let store = SqliteStore::open(file, tables).await?;
-    if may_migrate {
-        store.migrate_up(desc.sqlite).await?;
-    } else {
-        let status = store.migrate_status(desc.sqlite).await?;
-        let other = (status.iter()).find(|it| it.state != MigrationState::Applied);
-        if let Some(other) = other {
-            let message = format!(
-                "the schema of the database is not this build's: migration {} ({}) is {}; see `migrate status`, \
-                 and apply what is missing by `migrate up`",
-                other.number, other.name, other.state
-            );
-            return Err(Fault::new(Class::Unavailable, "store_schema", message));
-        }
-    }
+) -> Result<Arc<dyn Store>, Fault> {
+    let store = store::open(&options.store, desc.tables()).await?;
+    let migrations = desc.migrations(store.dialect());
+    store::begin(&*store, migrations).await?;
+    store.check(migrations).await?;
     store.bind_log(log_id).await?;
     Ok(store)
-}
-
-/// Where this build cannot run yet.
-fn not_yet(place: &impl std::fmt::Display) -> Fault {
-    let message = format!("{place} is not supported yet in this build");
-    Fault::new(Class::Invalid, "not_supported", message)
 }
 
 fn spawn(

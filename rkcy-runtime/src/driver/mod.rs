@@ -29,6 +29,7 @@ pub(crate) mod storage;
 pub(crate) mod submit;
 mod take_over;
 mod tenancy;
+mod topics;
 pub(crate) mod watchdog;
 
 pub use crate::log::LogChoice;
@@ -39,3 +40,4 @@ pub use launch::Parts;
 pub use options::Options;
 pub use running::{Running, StartError, Told};
 pub use submit::Client;
+pub use topics::{Extent, Made, create, show};

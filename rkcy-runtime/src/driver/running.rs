@@ -12,7 +12,7 @@ use super::watchdog::Watchdog;
 use crate::log::embedded::Recovered;
 use crate::log::group::Member;
 use crate::log::{Log, LogError, StreamId};
-use crate::store::sqlite::SqliteStore;
+use crate::store::Store;
 use crossbeam_channel::{RecvTimeoutError, Sender};
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::frame::{Body, Finished, Frame};
@@ -40,7 +40,7 @@ pub struct Running {
     pub(super) rows_stored: Arc<AtomicU64>,
     pub(super) failure: Arc<Failure>,
     /// The database, where this process has to do with it.
-    pub(super) store: Option<Arc<SqliteStore>>,
+    pub(super) store: Option<Arc<dyn Store>>,
     /// What is at work; taken out when it ends.
     pub(super) engine: Option<Engine>,
 }

@@ -197,7 +197,7 @@ impl StorageTask {
             }
             match self.store.position(target.id).await {
                 Ok(stored) => target.storage = Ok(Storage::new(stored, self.schema)),
-                Err(error) if may_pass(&error) && !finish => {
+                Err(error) if error.may_pass() && !finish => {
                     eprintln!(
                         "warning: partition {}: its position: {error}; trying again",
                         target.id
@@ -378,7 +378,7 @@ async fn write(
             Ok(()) => return Ok(()),
             // An earlier try whose answer was lost.
             Err(StoreError::Conflict { found, .. }) if found == batch.new => return Ok(()),
-            Err(error) if !may_pass(&error) || finish.load(Ordering::Acquire) => return Err(error),
+            Err(error) if !error.may_pass() || finish.load(Ordering::Acquire) => return Err(error),
             Err(error) => eprintln!(
                 "warning: partition {id}: writing rows: {error}; trying again in {pause:?}"
             ),
@@ -386,12 +386,4 @@ async fn write(
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
-}
-
-/// Whether the same may succeed later.
-pub(crate) fn may_pass(error: &StoreError) -> bool {
-    matches!(
-        error,
-        StoreError::Unavailable { .. } | StoreError::Full { .. }
-    )
 }

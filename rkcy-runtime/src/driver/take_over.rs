@@ -6,7 +6,6 @@
 use super::faults::{log_fault, stop_fault};
 use super::follow::Follow;
 use super::process::Ground;
-use super::storage::may_pass;
 use crate::log::{Log, LogError, StreamId};
 use rkcy_core::fault::Fault;
 use rkcy_core::logic::Logic;
@@ -91,7 +90,7 @@ pub(crate) fn while_running(
 ) -> Result<Worker, Untaken> {
     let stored = ground.store.position(config.partition);
     let stored = ground.tokio.block_on(stored).map_err(|error| {
-        let later = may_pass(&error);
+        let later = error.may_pass();
         let fault = Fault::from(error);
         if later {
             Untaken::Later(fault)
