@@ -301,7 +301,8 @@ fn spawn(session: &Session, journal: &Path, errors: &Path) -> Result<Child, Faul
         ])
         .arg(journal)
         .arg(format!("--log={}", settings.log))
-        .arg(format!("--store={}", settings.store))
+        // Not on its command line, which everybody on the machine may read: it may hold a password.
+        .env("RKCY_STORE", settings.store.with_secrets())
         .arg(format!("--env={}", settings.env))
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -37,10 +37,22 @@ pub(crate) struct Written {
         long,
         global = true,
         env = "RKCY_STORE",
+        // It may hold a password, which help does not repeat.
+        hide_env_values = true,
         value_name = "WHERE",
         help_heading = "Settings"
     )]
     pub(crate) store: Option<String>,
+    /// A copy of that database to read from what is not in memory: `postgres://…`
+    #[arg(
+        long,
+        global = true,
+        env = "RKCY_STORE_REPLICA",
+        hide_env_values = true,
+        value_name = "WHERE",
+        help_heading = "Settings"
+    )]
+    pub(crate) store_replica: Option<String>,
     /// Name of the environment; a log belongs to one [default: dev]
     #[arg(
         long,
@@ -120,6 +132,7 @@ impl Settings {
         let written = Written {
             log: written.log.or(file.log),
             store: written.store.or(file.store),
+            store_replica: written.store_replica.or(file.store_replica),
             env: written.env.or(file.env),
             fsync: written.fsync.or(file.fsync),
             partitions: written.partitions.or(file.partitions),
@@ -135,6 +148,16 @@ impl Settings {
         let store = match &written.store {
             Some(text) => store(text)?,
             None => StoreChoice::Sqlite(PathBuf::from(format!("./data/{}.db", desc.name))),
+        };
+        let store = match (store, &written.store_replica) {
+            (StoreChoice::Postgres(settings), Some(url)) => {
+                StoreChoice::Postgres(settings.with_replica(url)?)
+            }
+            (StoreChoice::Sqlite(_), Some(_)) => {
+                let message = "only a PostgreSQL database has copies to read from".to_owned();
+                return Err(invalid("store_replica", message));
+            }
+            (store, None) => store,
         };
         let env = written.env.unwrap_or_else(|| "dev".to_owned());
         let proper = |char: char| char.is_ascii_alphanumeric() || "-_".contains(char);
@@ -164,17 +187,6 @@ impl Settings {
             watchdog: (written.watchdog).map_or(Options::default().watchdog, Duration::from_secs),
             places_given,
         })
-    }
-
-    /// The file of the database, where it is one.
-    pub(crate) fn sqlite(&self) -> Result<&Path, Fault> {
-        match &self.store {
-            StoreChoice::Sqlite(file) => Ok(file),
-            StoreChoice::Postgres(settings) => {
-                let message = format!("{settings} is not supported yet in this build");
-                Err(Fault::new(Class::Invalid, "not_supported", message))
-            }
-        }
     }
 
     /// How the driver takes them.
@@ -245,9 +257,7 @@ fn store(text: &str) -> Result<StoreChoice, Fault> {
     match split(text, "store", understood)? {
         ("sqlite", file) => Ok(StoreChoice::Sqlite(PathBuf::from(file))),
         ("postgres" | "postgresql", rest) if rest.starts_with("//") => {
-            Ok(StoreChoice::Postgres(postgres::Settings {
-                url: text.to_owned(),
-            }))
+            Ok(StoreChoice::Postgres(postgres::Settings::new(text)?))
         }
         (kind, _) => Err(invalid(
             "store",
@@ -329,7 +339,7 @@ mod tests {
         }
         assert_eq!(store("sqlite:a.db").unwrap().to_string(), "sqlite:a.db");
         let secret = store("postgres://me:secret@host:5432/rpg?password=secret").unwrap();
-        assert_eq!(secret.to_string(), "postgres://host:5432/rpg");
+        assert_eq!(secret.to_string(), "postgres://me@host:5432/rpg");
         assert!(!format!("{secret:?}").contains("secret"));
         for text in [
             "a.db",

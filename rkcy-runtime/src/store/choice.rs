@@ -13,6 +13,18 @@ pub enum StoreChoice {
     Postgres(postgres::Settings),
 }
 
+impl StoreChoice {
+    /// As the setting `store` is written, with its secrets: for the environment of a process that is
+    /// started with the same settings.
+    #[must_use]
+    pub fn with_secrets(&self) -> String {
+        match self {
+            StoreChoice::Sqlite(_) => self.to_string(),
+            StoreChoice::Postgres(settings) => settings.url_with_secrets().to_owned(),
+        }
+    }
+}
+
 /// As the setting `store` is written, without secrets.
 impl fmt::Display for StoreChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -71,8 +71,8 @@ pub(super) fn compare(
     running.stop()?;
     let (characters_stored, owners_stored) = runtime.block_on(async {
         let store = session.database().await?;
-        let characters = in_database::<Character>(session, &store, &keys).await?;
-        let owners = in_database::<Player>(session, &store, &owners).await?;
+        let characters = in_database::<Character>(session, &*store, &keys).await?;
+        let owners = in_database::<Player>(session, &*store, &owners).await?;
         store.close().await;
         Ok::<_, Fault>((characters, owners))
     })?;
@@ -269,7 +269,7 @@ where
 /// Instances as the database has them.
 async fn in_database<C: Concern<Key = Uuid>>(
     session: &Session,
-    store: &rkcy_runtime::store::sqlite::SqliteStore,
+    store: &dyn rkcy_runtime::store::Store,
     keys: &BTreeSet<Uuid>,
 ) -> Result<Found<C>, Fault> {
     let concern = session.concern(C::NAME)?;
