@@ -140,7 +140,9 @@ impl Side for Ours {
         let stream = stream(number);
         let mut next = log.bounds(stream).expect("bounds").end;
         let (woken, wakes) = bounded(1);
-        let wake: Wake = Arc::new(move || drop(woken.try_send(())));
+        let wake: Wake = Arc::new(move || {
+            let _ = woken.try_send(());
+        });
         log.watch(&[stream], Arc::clone(&wake));
         log.read(stream, next, READ_BYTES).expect("a read");
         std::thread::spawn(move || {
@@ -281,7 +283,8 @@ struct Load {
 impl Default for Load {
     fn default() -> Load {
         Load {
-            times: Histogram::new(3).expect("a histogram"),
+            // Microseconds, up to a minute.
+            times: Histogram::new_with_bounds(1, 60_000_000, 3).expect("a histogram"),
             done: 0,
             took: Duration::ZERO,
             cpu: Duration::ZERO,
@@ -405,7 +408,7 @@ fn open_loop(side: &Arc<dyn Side>, rate: u32, time: Duration) -> Load {
                 load.times.saturating_record(age(record, began));
                 load.done += 1;
             }
-            drop(noted.send(load.done));
+            let _ = noted.send(load.done);
         }),
     );
     let mut sent = 0;
