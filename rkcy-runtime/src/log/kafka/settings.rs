@@ -278,8 +278,8 @@ impl Settings {
             config.set("sasl.username", user);
             config.set("sasl.password", password.expose());
         }
-        // What it says besides comes to the contexts of the clients.
-        config.set_log_level(RDKafkaLogLevel::Warning);
+        // What matters comes as an error; lines of a log would stand before it in the same queue.
+        config.set_log_level(RDKafkaLogLevel::Emerg);
         config
     }
 
