@@ -2,7 +2,9 @@
 #![allow(dead_code, reason = "each test target uses its part")]
 
 pub(crate) mod blobs;
+pub(crate) mod postgres;
 pub(crate) mod power;
+pub(crate) mod tables;
 
 use bytes::Bytes;
 use rkcy_core::id::{ConcernId, PartitionId};
