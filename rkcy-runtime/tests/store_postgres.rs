@@ -224,12 +224,8 @@ async fn a_database_that_may_not_be_written_is_said_at_the_start() {
         (error.code(), error.class().exit_code()),
         ("store_read_only", 3)
     );
-    database
-        .execute(&format!(
-            "SET default_transaction_read_only = off; {}",
-            set("off")
-        ))
-        .await;
+    let server = database.url().rsplit_once('/').unwrap().0.to_owned();
+    support::postgres::execute(&format!("{server}/postgres"), &set("off")).await;
     let store = open(&database).await;
     store.check(migrations(Dialect::Postgres)).await.unwrap();
 }

@@ -241,9 +241,7 @@ fn log(text: &str) -> Result<LogChoice, Fault> {
                 let message = format!("`{brokers}` names no brokers: {understood}");
                 return Err(invalid("log", message));
             }
-            Ok(LogChoice::Kafka(kafka::Settings {
-                brokers: brokers.to_owned(),
-            }))
+            Ok(LogChoice::Kafka(kafka::Settings::new(brokers)))
         }
         _ => Err(invalid(
             "log",

@@ -38,45 +38,10 @@ pub fn sql_optional<T: Column>(value: Option<&T>) -> SqlValue {
 /// # Errors
 /// Never for values of a schema; the serializer cannot know.
 pub fn sql_json<T: Serialize>(value: &T) -> Result<SqlValue, Fault> {
-    let mut bytes = Vec::new();
-    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, SignedZero);
-    let written = value.serialize(&mut serializer).map_err(|e| e.to_string());
-    match written.and_then(|()| String::from_utf8(bytes).map_err(|e| e.to_string())) {
+    match serde_json::to_string(value) {
         Ok(text) if text == "null" => Ok(SqlValue::Null),
         Ok(text) => Ok(SqlValue::Text(text)),
-        Err(error) => Err(Fault::new(Class::Corrupt, "unreadable", error)),
-    }
-}
-
-/// JSON as always, but for a negative zero. PostgreSQL keeps numbers in JSONB as decimals, which know one
-/// zero; it is written as a number so small that each reader of floats rounds it to the zero it was.
-struct SignedZero;
-
-impl SignedZero {
-    const TEXT: &str = "-1e-400";
-}
-
-impl serde_json::ser::Formatter for SignedZero {
-    fn write_f32<W: ?Sized + std::io::Write>(
-        &mut self,
-        to: &mut W,
-        it: f32,
-    ) -> std::io::Result<()> {
-        match it == 0.0 && it.is_sign_negative() {
-            true => to.write_all(SignedZero::TEXT.as_bytes()),
-            false => serde_json::ser::CompactFormatter.write_f32(to, it),
-        }
-    }
-
-    fn write_f64<W: ?Sized + std::io::Write>(
-        &mut self,
-        to: &mut W,
-        it: f64,
-    ) -> std::io::Result<()> {
-        match it == 0.0 && it.is_sign_negative() {
-            true => to.write_all(SignedZero::TEXT.as_bytes()),
-            false => serde_json::ser::CompactFormatter.write_f64(to, it),
-        }
+        Err(error) => Err(Fault::new(Class::Corrupt, "unreadable", error.to_string())),
     }
 }
 

@@ -19,6 +19,7 @@ pub use error::LogError;
 
 use bytes::Bytes;
 use rkcy_core::id::{ConcernId, PartitionId};
+use std::cell::Cell;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -119,6 +120,20 @@ pub(crate) fn wall_clock() -> u64 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+thread_local! {
+    static IS_LOG_THREAD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Appends made on this thread (by a caller's [`Done`]) never wait: nobody else would make room.
+fn mark_log_thread() {
+    IS_LOG_THREAD.set(true);
+}
+
+/// Whether this is a thread of a log.
+fn is_log_thread() -> bool {
+    IS_LOG_THREAD.get()
 }
 
 /// Called once, from a thread of the log, when an append is durable (with the offset of each of its

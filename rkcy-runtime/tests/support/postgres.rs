@@ -1,13 +1,12 @@
-//! PostgreSQL for tests: a database of its own on the server that `RKCY_TEST_STORE` names or
-//! `scripts/services` starts; and servers of their own for tests that kill them.
+//! PostgreSQL for tests: a database of its own on the server that tests share, and servers of their own for
+//! tests that kill them.
 
 use rkcy_runtime::store::postgres::Settings;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::str::FromStr;
-use std::sync::OnceLock;
 
 /// A database that is dropped with this value.
 pub(crate) struct Database {
@@ -16,44 +15,10 @@ pub(crate) struct Database {
     name: String,
 }
 
-/// `postgres://USER@HOST:PORT` of the server that tests share.
-fn server() -> &'static str {
-    static SERVER: OnceLock<String> = OnceLock::new();
-    SERVER.get_or_init(|| {
-        let url = std::env::var("RKCY_TEST_STORE").unwrap_or_else(|_| started());
-        let (server, _) = url.rsplit_once('/').unwrap();
-        server.to_owned()
-    })
-}
-
-/// Starts the server of `scripts/services`, unless it runs. It goes on running: `scripts/services stop`.
-fn started() -> String {
-    let run = |arguments: &[&str]| {
-        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-        let services = Path::new(root).join("scripts/services");
-        let run = Command::new(services).args(arguments).output().unwrap();
-        let said = String::from_utf8_lossy(&run.stderr).into_owned();
-        assert!(
-            run.status.success(),
-            "this test needs PostgreSQL, and neither RKCY_TEST_STORE names one nor does \
-             `scripts/services {}` start one: {said}",
-            arguments.join(" ")
-        );
-        String::from_utf8(run.stdout).unwrap()
-    };
-    run(&["start", "postgres"]);
-    let env = run(&["env"]);
-    let url = env.lines().find_map(|line| {
-        let line = line.strip_prefix("export ").unwrap_or(line);
-        line.strip_prefix("RKCY_STORE=")
-    });
-    url.unwrap().trim_matches(['\'', '"']).to_owned()
-}
-
 impl Database {
     /// A new one on the server that tests share.
     pub(crate) async fn new() -> Database {
-        Database::on(server()).await
+        Database::on(&super::servers::postgres()).await
     }
 
     /// A new one on a server.
