@@ -71,7 +71,7 @@ impl PostgresStore {
     ///
     /// # Errors
     /// [`StoreError::Foreign`] where it holds something else; [`StoreError::Denied`] where it lets this
-    /// program not in; [`StoreError::Unavailable`] where it is not to be reached.
+    /// program in; [`StoreError::Unavailable`] where it is not to be reached.
     pub async fn open(
         settings: &Settings,
         tables: impl IntoIterator<Item = &'static TableDesc>,
