@@ -7,6 +7,7 @@ mod embedded;
 mod engine;
 mod figures;
 mod kafka;
+mod storage;
 
 use figures::Figures;
 use std::process::ExitCode;
@@ -22,6 +23,7 @@ const ALL: &[Benchmark] = &[
     ("engine", engine::run),
     ("embedded", embedded::run),
     ("kafka", kafka::run),
+    ("storage", storage::run),
 ];
 
 fn main() -> ExitCode {

@@ -32,8 +32,8 @@ pub enum StoreError {
         /// Which database.
         store: Arc<str>,
     },
-    /// It lets this program not in, or not do what it must.
-    #[error("the database {store} lets this program not in: {what}")]
+    /// It does not let this program in, or not do what it must.
+    #[error("the database {store} does not let this program in: {what}")]
     Denied {
         /// Which database.
         store: Arc<str>,

@@ -2,8 +2,10 @@
 #![allow(dead_code, reason = "each test target uses its part")]
 
 pub(crate) mod blobs;
+pub(crate) mod postgres;
 pub(crate) mod power;
 pub(crate) mod servers;
+pub(crate) mod tables;
 
 use bytes::Bytes;
 use rkcy_core::id::{ConcernId, PartitionId};

@@ -21,6 +21,20 @@ pub(crate) fn kafka() -> String {
     brokers.clone()
 }
 
+/// `postgres://USER@HOST:PORT` of the running server, without database.
+pub(crate) fn postgres() -> String {
+    static SERVER: OnceLock<String> = OnceLock::new();
+    let server = SERVER.get_or_init(|| {
+        let url = std::env::var("RKCY_TEST_STORE");
+        let url = url.unwrap_or_else(|_| started("postgres", "RKCY_STORE"));
+        let (server, _) = url
+            .rsplit_once('/')
+            .expect("RKCY_TEST_STORE is postgres://…/DATABASE");
+        server.to_owned()
+    });
+    server.clone()
+}
+
 /// Starts a server, unless it runs, and asks for one of its variables.
 fn started(server: &str, variable: &str) -> String {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");

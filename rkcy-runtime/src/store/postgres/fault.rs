@@ -30,7 +30,11 @@ impl Name {
 
     /// It has not answered in time. Whether it did what was asked is unknown.
     pub(super) fn too_slow(&self) -> StoreError {
-        let source = std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time");
+        self.no_answer("no answer in time")
+    }
+
+    fn no_answer(&self, what: &'static str) -> StoreError {
+        let source = std::io::Error::new(std::io::ErrorKind::TimedOut, what);
         StoreError::Unavailable {
             store: self.get(),
             source: Arc::new(sqlx::Error::Io(source)),
@@ -62,6 +66,8 @@ impl Name {
                     store,
                     what: said(),
                 },
+                // The server is away, or all connections hang: what each try said is not known any more.
+                sqlx::Error::PoolTimedOut => self.no_answer("no connection in time"),
                 _ => StoreError::Unavailable { store, source },
             };
         };

@@ -33,7 +33,7 @@ use std::time::Duration;
 const WRITERS: u32 = 2;
 /// Reads that can run at once. They are cold reads, rare and short; more would only queue at the disk.
 const READERS: u32 = 8;
-/// How long one waits for a connection.
+/// How long one waits for a connection, also for the first.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long one batch may take. A server that hangs is given up then; whether it has written is found out by
 /// the position. Far above what any batch takes: the same batch would be tried again.
@@ -71,7 +71,7 @@ impl PostgresStore {
     ///
     /// # Errors
     /// [`StoreError::Foreign`] where it holds something else; [`StoreError::Denied`] where it lets this
-    /// program not in; [`StoreError::Unavailable`] where it is not to be reached.
+    /// program in; [`StoreError::Unavailable`] where it is not to be reached.
     pub async fn open(
         settings: &Settings,
         tables: impl IntoIterator<Item = &'static TableDesc>,
@@ -199,7 +199,7 @@ async fn refuse_foreign(name: &Name, options: &PgConnectOptions) -> Result<(), S
             found: what,
         })
     };
-    let asked = tokio::time::timeout(READ_LIMIT, ask).await;
+    let asked = tokio::time::timeout(CONNECT_LIMIT, ask).await;
     asked.unwrap_or_else(|_| Err(name.too_slow()))
 }
 
