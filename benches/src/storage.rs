@@ -15,7 +15,7 @@ use rkcy_core::storage::{Batch, StoredPosition};
 use rkcy_runtime::codegen::{Ref, encode};
 use rkcy_runtime::store::Store;
 use rkcy_runtime::store::postgres::{PostgresStore, Settings};
-use rpg::generated::{Character, Class, Currency, PLATFORM};
+use rpg::generated::{Character, PLATFORM};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection};
 use std::fmt::Write;
@@ -130,18 +130,9 @@ impl Sides {
     }
 
     fn character(&mut self, id: Uuid) -> Character {
-        Character {
-            id,
-            player: Ref::new(id),
-            fullname: "Anna of the Hills".to_owned(),
-            class: Class::Warrior,
-            active: true,
-            currency: Currency {
-                gold: self.draw.random_range(0..1_000_000),
-                ..Currency::default()
-            },
-            items: Vec::new(),
-        }
+        let mut character = Character::new(id, Ref::new(id), "Anna of the Hills".to_owned());
+        character.currency.gold = self.draw.random_range(0..1_000_000);
+        character
     }
 
     /// By the store, out of encoded rows as storage has them.
