@@ -6,6 +6,7 @@
 mod embedded;
 mod engine;
 mod figures;
+mod kafka;
 mod storage;
 
 use figures::Figures;
@@ -21,6 +22,7 @@ type Benchmark = (&'static str, fn(&mut Figures));
 const ALL: &[Benchmark] = &[
     ("engine", engine::run),
     ("embedded", embedded::run),
+    ("kafka", kafka::run),
     ("storage", storage::run),
 ];
 

@@ -33,6 +33,10 @@ pub(crate) struct Demo {
 
 impl RunnableCommand for Demo {
     fn run(self, session: &Session) -> Result<ExitCode, Fault> {
+        if session.settings.is_shared() {
+            let message = "the demo crashes and restarts a platform of its own: on an embedded log";
+            return Err(Fault::new(Class::Invalid, "wrong_log", message).at("log"));
+        }
         let dir = tempfile::tempdir().map_err(|error| broken("no_directory", error.to_string()))?;
         let settings = match session.settings.places_given {
             true => session.settings.clone(),

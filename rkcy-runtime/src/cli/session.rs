@@ -61,12 +61,17 @@ impl Session {
         }
     }
 
-    /// Starts the platform in this process; says what a crash had left behind.
+    /// Starts the platform in this process; says what a crash had left behind. On a log that several processes
+    /// share this one only submits: others are at work, or will be.
     ///
     /// # Errors
     /// Where it does not start: another process has it, a file is damaged, the disk is full.
     pub fn start(&self) -> Result<Running, Fault> {
-        self.start_with(&self.settings.options())
+        let mut options = self.settings.options();
+        if self.settings.is_shared() {
+            options.roles.clear();
+        }
+        self.start_with(&options)
     }
 
     /// The same with options that are not settings.

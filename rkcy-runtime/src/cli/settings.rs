@@ -189,6 +189,15 @@ impl Settings {
         })
     }
 
+    /// Whether several processes share the log.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        match self.log {
+            LogChoice::Embedded(_) => false,
+            LogChoice::Kafka(_) => true,
+        }
+    }
+
     /// How the driver takes them.
     #[must_use]
     pub fn options(&self) -> Options {

@@ -87,7 +87,7 @@ mod tests {
     fn there_is_one_zero() {
         assert!(put(&-0.0_f64).is_sign_positive());
         assert!(put_optional(Some(&-0.0_f32)).unwrap().is_sign_positive());
-        assert!(put_list(&[1.5, -0.0])[1].is_sign_positive());
+        assert!(put_list(&[1.5_f64, -0.0])[1].is_sign_positive());
         assert_eq!(put(&-1.5_f64), -1.5);
     }
 }

@@ -94,6 +94,8 @@ const APPLY: usize = 4_096;
 const APPLY_AT_ONCE: usize = 64;
 /// Pause between two looks of a thread whose turn it is not yet.
 const LOOK: Duration = Duration::from_millis(2);
+/// Longest pause on a log that is elsewhere: one lost wake must not be the end of a partition.
+const LOOK_ANYWAY: Duration = Duration::from_secs(1);
 /// Pause before a read that failed is tried again.
 const RETRY: Duration = Duration::from_millis(200);
 /// So long after a change record was written the database is asked how far it is.
@@ -313,7 +315,8 @@ impl Process {
         });
         let others = others.flatten().min();
         let others = others.map(|due| due.saturating_duration_since(now));
-        due.into_iter().chain(others).min()
+        let look = self.landlord.as_ref().map(|_| LOOK_ANYWAY);
+        due.into_iter().chain(others).chain(look).min()
     }
 
     /// Where a visit has waited for long enough, time is to pass in the log as well: a partition's clock

@@ -35,6 +35,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const TRIM_TIME: Duration = Duration::from_secs(30);
 /// Pause before a partition is begun again, where somebody else has written it.
 const AGAIN: Duration = Duration::from_secs(1);
+/// Longest pause on a log that is elsewhere.
+const LOOK_ANYWAY: Duration = Duration::from_secs(1);
 /// Pause before a log that cannot be read is tried again.
 const RETRY: Duration = Duration::from_millis(200);
 /// So often in a row a partition is begun again for records that are not in the log, before they are lost.
@@ -143,7 +145,11 @@ impl StorageTask {
             match (progress, waiting, finish) {
                 (true, ..) => {}
                 (false, false, true) => return Ok(()),
-                (false, false, false) => self.wake.notified().await,
+                (false, false, false) if self.assigned.is_none() => self.wake.notified().await,
+                (false, false, false) => {
+                    // One lost wake must not be the end of a partition.
+                    let _ = tokio::time::timeout(LOOK_ANYWAY, self.wake.notified()).await;
+                }
                 (false, true, _) => {
                     // Woken or not: the batch that waits is due by then.
                     let _ = tokio::time::timeout(BATCH_TIME / 5, self.wake.notified()).await;
@@ -175,9 +181,11 @@ impl StorageTask {
                 Assigned::Lost(ids) => self.drop_all(&ids),
             }
         }
-        if self.assigned.is_some() {
-            self.begin_all(finish).await?;
+        if progress {
+            let count = self.targets.len();
+            eprintln!("{count} partitions are written by this process now");
         }
+        self.begin_all(finish).await?;
         Ok(progress)
     }
 

@@ -181,8 +181,12 @@ impl Landlord {
         }
     }
 
-    /// Each partition has the same share of the memory for rows.
+    /// Each partition has the same share of the memory for rows. People are told how many there are.
     fn share_memory(&self) {
+        eprintln!(
+            "{} partitions are applied by this process now",
+            self.held.all.len()
+        );
         let bytes = self.cache_bytes / self.held.all.len().max(1);
         for thread in &self.threads {
             let _ = thread.send(Event::Cache(bytes));

@@ -57,3 +57,21 @@ fn started(server: &str, variable: &str) -> String {
         .unwrap_or_else(|| panic!("scripts/services env does not tell {variable}"))
         .to_owned()
 }
+
+/// A variable of the running servers, as `scripts/services env WAY` tells it.
+pub(crate) fn variables(way: &str) -> impl Fn(&str) -> Option<String> {
+    // It is started, if it was not.
+    kafka();
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let output = Command::new(root.join("scripts/services"))
+        .args(["env", way])
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("scripts/services can be run");
+    let all = String::from_utf8(output.stdout).expect("text");
+    move |name| {
+        all.lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
+            .map(str::to_owned)
+    }
+}

@@ -436,11 +436,12 @@ impl Following {
                     Polled::Failed(error) if records.is_empty() => {
                         let doing = format!("read {stream}");
                         let brokers = &self.settings.brokers;
-                        return match self.trouble.explain(brokers, &doing, &error) {
-                            // librdkafka tries again by itself.
-                            LogError::Unreachable { .. } => Ok(records),
-                            error => Err(error),
-                        };
+                        match self.trouble.explain(brokers, &doing, &error) {
+                            // librdkafka tries again by itself. Records may stand behind it, for which
+                            // nobody is woken: the queue is not empty.
+                            LogError::Unreachable { .. } => continue,
+                            error => return Err(error),
+                        }
                     }
                     Polled::Failed(_) => break,
                 },
@@ -455,7 +456,8 @@ impl Following {
                     break;
                 }
                 self.look_into_gap(followed, cursor, record.offset)?;
-                break;
+                // What stands behind it is of before the move, or wakes nobody.
+                continue;
             }
             bytes += record.payload.len();
             if bytes > max_bytes && !records.is_empty() {

@@ -1,8 +1,8 @@
-//! How long records wait for company before they are sent: linger that follows the load.
+//! Whether records wait for company before they are sent: linger that follows the load.
 //!
 //! Owns the decision alone, as a function of counts and instants; `produce` acts on it. A record that goes at
 //! once is the fastest when there is little to do; from some ten thousand a second on, each request costs
-//! broker and client more than its records do, and a millisecond of waiting gives *shorter* queues and half the
+//! broker and client more than its records do, and a millisecond of waiting gives shorter queues for half the
 //! work.
 
 use std::time::{Duration, Instant};
@@ -13,10 +13,6 @@ const GATHER_FROM: u32 = 20_000;
 const AT_ONCE_BELOW: u32 = 10_000;
 /// Records are counted over so long.
 const WINDOW: Duration = Duration::from_millis(20);
-/// The longest that a record is held back.
-pub(super) const LINGER: Duration = Duration::from_millis(1);
-/// So many bytes are company enough: they fill a request.
-pub(super) const ENOUGH_BYTES: usize = 64 << 10;
 
 /// What is known about the load.
 #[derive(Debug)]

@@ -1,21 +1,25 @@
 //! Records on their way to the cluster.
 //!
-//! Owns the producer and what stands in front of it:
+//! Owns the producers and what stands in front of them:
 //!
 //! ```text
-//! append ─► room? ─► at once, or gathered for up to a millisecond (`pace`) ─► librdkafka ─► broker
-//!                                   (thread `kafka-pace`)                         │
-//!                  done ◄── all records of the append acknowledged ◄── (thread `kafka-done`)
+//! append ─► room? ─► at once: producer without linger ───┐
+//!                  └ under load: producer with 1 ms ─────┴─► broker
+//!                  done ◄── all records of the append acknowledged ◄─┘ (threads `kafka-done`)
 //! ```
 //!
 //! One front for all callers, so that the order of their appends is the order of the records: librdkafka keeps
-//! it, per partition, also over repeats. Where a producer has lost its numbering for good (a fatal error), what
-//! it still has fails and a new one goes on: the caller of anything that fails takes over again (rule 1).
+//! it, per partition, also over repeats. Between the two producers it would not be kept, so a change of pace
+//! (`pace`) waits until the one has been told of all that it had; what comes meanwhile waits, and then goes
+//! first (thread `kafka-pace`).
+//!
+//! Where a producer has lost its numbering for good (a fatal error), what it still has fails and a new one goes
+//! on: the caller of anything that fails takes over again (rule 1).
 
 use super::super::{Done, LogError, StreamId, is_log_thread, mark_log_thread};
 use super::headers;
 use super::names::Names;
-use super::pace::{ENOUGH_BYTES, LINGER, Pace};
+use super::pace::Pace;
 use super::settings::Settings;
 use super::trouble::Trouble;
 use bytes::Bytes;
@@ -193,8 +197,8 @@ struct Serving {
 }
 
 impl Serving {
-    fn start(settings: &Settings, trouble: &Trouble) -> Result<Serving, LogError> {
-        let client: Client = (settings.producer())
+    fn start(settings: &Settings, way: Way, trouble: &Trouble) -> Result<Serving, LogError> {
+        let client: Client = (settings.producer(way == Way::Gather))
             .create_with_context(Deliveries(trouble.clone()))
             .map_err(|error| LogError::Settings {
                 what: error.to_string(),
@@ -254,17 +258,26 @@ struct Item {
     payload: Bytes,
 }
 
+/// Which producer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    AtOnce = 0,
+    Gather = 1,
+}
+
 struct Front {
     pace: Pace,
-    gathered: Vec<Item>,
-    bytes: usize,
-    /// When the first of them came.
-    since: Instant,
-    /// Gathered records are being sent: others queue behind them.
+    /// Which producer has what is on its way.
+    way: Way,
+    /// Which one is to have the rest.
+    wanted: Way,
+    /// What waits for the change.
+    waiting: Vec<Item>,
+    /// What waited is being sent: others queue behind it.
     sending: bool,
-    /// Appends that have nothing to wait for.
+    /// Appends that have nothing to wait for, and failures to be told of by a thread of the log.
     settled: Vec<Done>,
-    closed: bool,
+    closed: Option<Instant>,
 }
 
 struct Shared {
@@ -272,11 +285,15 @@ struct Shared {
     names: Arc<Names>,
     trouble: Trouble,
     front: Mutex<Front>,
-    /// There is something to send, or enough of it.
-    wanted: Condvar,
-    serving: Mutex<Arc<Serving>>,
+    /// There is something for the thread `kafka-pace`.
+    news: Condvar,
+    /// By [`Way`].
+    serving: [Mutex<Arc<Serving>>; 2],
     room: Arc<Room>,
 }
+
+/// How often it is looked whether a producer has been told of all that it had.
+const CHANGE: Duration = Duration::from_micros(200);
 
 /// Takes appends, and sees that they arrive in order.
 pub(super) struct Producing {
@@ -290,23 +307,26 @@ impl Producing {
         names: Arc<Names>,
         trouble: &Trouble,
     ) -> Result<Producing, LogError> {
-        let serving = Serving::start(settings, trouble)?;
-        let now = Instant::now();
+        let serving = |way| -> Result<_, LogError> {
+            Ok(Mutex::new(Arc::new(Serving::start(
+                settings, way, trouble,
+            )?)))
+        };
         let shared = Arc::new(Shared {
             settings: settings.clone(),
             names,
             trouble: trouble.clone(),
             front: Mutex::new(Front {
-                pace: Pace::new(now),
-                gathered: Vec::new(),
-                bytes: 0,
-                since: now,
+                pace: Pace::new(Instant::now()),
+                way: Way::AtOnce,
+                wanted: Way::AtOnce,
+                waiting: Vec::new(),
                 sending: false,
                 settled: Vec::new(),
-                closed: false,
+                closed: None,
             }),
-            wanted: Condvar::new(),
-            serving: Mutex::new(Arc::new(serving)),
+            news: Condvar::new(),
+            serving: [serving(Way::AtOnce)?, serving(Way::Gather)?],
             room: Arc::new(Room {
                 limit: (settings.queue_mib as usize) << 20,
                 ..Room::default()
@@ -322,9 +342,11 @@ impl Producing {
 
     /// The first acknowledgement waits for a number of the producer's own, which is asked for early by this.
     pub(super) fn warm(&self, topic: &str, wait: Duration) {
-        let serving = self.shared.serving();
-        // Where it fails, the first append waits for the same.
-        let _ = serving.client.client().fetch_metadata(Some(topic), wait);
+        for way in [Way::AtOnce, Way::Gather] {
+            let serving = self.shared.serving(way);
+            // Where it fails, the first append waits for the same.
+            let _ = serving.client.client().fetch_metadata(Some(topic), wait);
+        }
     }
 
     pub(super) fn append(&self, batch: Vec<(StreamId, Bytes)>, done: Done) {
@@ -333,7 +355,7 @@ impl Producing {
             let mut front = shared.front();
             front.settled.push(done);
             drop(front);
-            shared.wanted.notify_one();
+            shared.news.notify_one();
             return;
         }
         let bytes = batch
@@ -361,34 +383,31 @@ impl Producing {
                 }),
                 payload,
             });
-        let now = Instant::now();
         let mut front = shared.front();
-        let gather = front.pace.note(items.len(), now);
-        if !gather && !front.sending && front.gathered.is_empty() && !front.closed {
+        front.wanted = match front.pace.note(items.len(), Instant::now()) {
+            true => Way::Gather,
+            false => Way::AtOnce,
+        };
+        if front.wanted == front.way && front.waiting.is_empty() && !front.sending {
             // Under the lock: another caller must not get between these.
-            let refused = shared.send(items);
+            let refused = shared.send(front.way, items);
             drop(front);
             shared.refuse(refused);
             return;
         }
-        let was = front.bytes;
-        if front.gathered.is_empty() {
-            front.since = now;
-        }
-        front.gathered.extend(items);
-        front.bytes += bytes;
-        let news = was == 0 || (was < ENOUGH_BYTES && front.bytes >= ENOUGH_BYTES);
+        let first = front.waiting.is_empty();
+        front.waiting.extend(items);
         drop(front);
-        if news {
-            shared.wanted.notify_one();
+        if first {
+            shared.news.notify_one();
         }
     }
 }
 
 impl Drop for Producing {
     fn drop(&mut self) {
-        self.shared.front().closed = true;
-        self.shared.wanted.notify_one();
+        self.shared.front().closed = Some(Instant::now());
+        self.shared.news.notify_one();
         if let Some(pacer) = self.pacer.take()
             && !is_log_thread()
         {
@@ -403,11 +422,18 @@ impl Shared {
         self.front.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn serving(&self) -> Arc<Serving> {
-        Arc::clone(&self.serving.lock().unwrap_or_else(PoisonError::into_inner))
+    fn slot(&self, way: Way) -> MutexGuard<'_, Arc<Serving>> {
+        self.serving[way as usize]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends what was gathered, until the log is closed and nothing is left.
+    fn serving(&self, way: Way) -> Arc<Serving> {
+        Arc::clone(&self.slot(way))
+    }
+
+    /// Changes from one producer to the other and sends what waited for that, until the log is closed and
+    /// nothing waits.
     fn pace(&self) {
         let mut front = self.front();
         loop {
@@ -418,41 +444,53 @@ impl Shared {
                 front = self.front();
                 continue;
             }
-            if front.gathered.is_empty() {
-                if front.closed {
+            if front.waiting.is_empty() {
+                if front.closed.is_some() {
                     return;
                 }
                 front = self
-                    .wanted
+                    .news
                     .wait(front)
                     .unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            let rest = LINGER.saturating_sub(front.since.elapsed());
-            if !rest.is_zero() && front.bytes < ENOUGH_BYTES && !front.closed {
-                front = self
-                    .wanted
-                    .wait_timeout(front, rest)
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .0;
-                continue;
+            if front.wanted != front.way {
+                // Where the brokers are away this lasts until they are back, and the room fills.
+                if self.serving(front.way).client.in_flight_count() > 0 {
+                    if front.closed.is_some_and(|at| at.elapsed() > CLOSE_WAIT) {
+                        let waiting = std::mem::take(&mut front.waiting);
+                        drop(front);
+                        for item in waiting {
+                            let ticket = item.ticket;
+                            ticket.pending.settle(ticket.index, Err(LogError::Closed));
+                        }
+                        front = self.front();
+                        continue;
+                    }
+                    front = self
+                        .news
+                        .wait_timeout(front, CHANGE)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0;
+                    continue;
+                }
+                front.way = front.wanted;
             }
-            let gathered = std::mem::take(&mut front.gathered);
-            front.bytes = 0;
+            let waiting = std::mem::take(&mut front.waiting);
+            let way = front.way;
             front.sending = true;
             drop(front);
-            let refused = self.send(gathered.into_iter());
+            let refused = self.send(way, waiting.into_iter());
             self.refuse(refused);
             front = self.front();
             front.sending = false;
-            front.since = Instant::now();
         }
     }
 
     /// Hands records to the producer, in order; gives back those that it did not take.
-    fn send(&self, items: impl Iterator<Item = Item>) -> Vec<(Box<Ticket>, LogError)> {
+    fn send(&self, way: Way, items: impl Iterator<Item = Item>) -> Vec<(Box<Ticket>, LogError)> {
         let mut refused = Vec::new();
-        let mut serving = self.serving();
+        let mut serving = self.serving(way);
         for Item { ticket, payload } in items {
             let stream = ticket.stream;
             let (topic, partition) = match self.names.place(stream) {
@@ -476,7 +514,7 @@ impl Shared {
                     continue;
                 }
                 // It will never take anything again.
-                match self.renew(&serving) {
+                match self.renew(way, &serving) {
                     Ok(fresh) => serving = fresh,
                     Err(error) => {
                         refused.push((record.delivery_opaque, error));
@@ -493,10 +531,10 @@ impl Shared {
     }
 
     /// Another producer in the place of one that is at its end.
-    fn renew(&self, old: &Arc<Serving>) -> Result<Arc<Serving>, LogError> {
-        let mut serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
+    fn renew(&self, way: Way, old: &Arc<Serving>) -> Result<Arc<Serving>, LogError> {
+        let mut serving = self.slot(way);
         if Arc::ptr_eq(&serving, old) {
-            *serving = Arc::new(Serving::start(&self.settings, &self.trouble)?);
+            *serving = Arc::new(Serving::start(&self.settings, way, &self.trouble)?);
             // Its thread ends it: what it still had fails.
             old.stop.store(true, Ordering::Release);
         }
@@ -520,7 +558,7 @@ impl Shared {
         let mut front = self.front();
         front.settled.push(Box::new(move |_| settle()));
         drop(front);
-        self.wanted.notify_one();
+        self.news.notify_one();
     }
 }
 

@@ -278,13 +278,13 @@ impl Settings {
             config.set("sasl.username", user);
             config.set("sasl.password", password.expose());
         }
-        // What it says besides comes to the contexts of the clients.
-        config.set_log_level(RDKafkaLogLevel::Warning);
+        // What matters comes as an error; lines of a log would stand before it in the same queue.
+        config.set_log_level(RDKafkaLogLevel::Emerg);
         config
     }
 
-    /// What sends records.
-    pub(super) fn producer(&self) -> ClientConfig {
+    /// What sends records: at once, or after a millisecond, so that they fill a request.
+    pub(super) fn producer(&self, gathers: bool) -> ClientConfig {
         let mut config = self.client();
         // Acknowledged is durable: in memory of all replicas in sync, of which the topics ask for two.
         config.set("acks", "all");
@@ -293,8 +293,8 @@ impl Settings {
         config.set("max.in.flight.requests.per.connection", "5");
         // A message that expires in the queue while later ones go would be a gap nobody asked for.
         config.set("message.timeout.ms", "0");
-        // Records go at once: what gathers them under load stands in front (`pace`), since this cannot change.
-        config.set("linger.ms", "0");
+        // It cannot be changed while a producer lives: there are two, and one of them is used (`pace`).
+        config.set("linger.ms", if gathers { "1" } else { "0" });
         // The bound stands in front, in bytes; these two must not be met before.
         config.set("queue.buffering.max.messages", "0");
         config.set("queue.buffering.max.kbytes", "2097151");

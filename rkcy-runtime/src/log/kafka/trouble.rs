@@ -19,6 +19,14 @@ struct Complaint {
     what: String,
 }
 
+impl Complaint {
+    fn is_no_access(&self) -> bool {
+        // A certificate that the broker does not like, or misses, comes after the handshake, as a connection
+        // that fails: only the words tell.
+        self.code.is_some_and(is_no_access) || self.what.contains("SSL alert")
+    }
+}
+
 impl Trouble {
     pub(super) fn note(&self, error: &KafkaError, what: &str) {
         let code = error.rdkafka_error_code();
@@ -47,36 +55,31 @@ impl Trouble {
 
     /// Whether trying again is in vain.
     pub(super) fn is_final(&self) -> bool {
-        self.last()
-            .is_some_and(|last| last.code.is_some_and(is_no_access))
+        self.last().is_some_and(|last| last.is_no_access())
     }
 
     /// The error of a call to `brokers` that failed or timed out while it was `doing` something.
     pub(super) fn explain(&self, brokers: &str, doing: &str, error: &KafkaError) -> LogError {
         let own = error.rdkafka_error_code();
+        let own_text = || own.map_or_else(|| error.to_string(), |code| code.to_string());
         let last = self.last();
-        let code = last.as_ref().and_then(|last| last.code).or(own);
-        let what = || match &last {
-            Some(last) => last.what.clone(),
-            None => own.map_or_else(|| error.to_string(), |code| code.to_string()),
-        };
         let brokers = brokers.to_owned();
-        match (code, own) {
-            (Some(code), _) if is_no_access(code) => LogError::NoAccess {
+        match (last, own) {
+            (Some(last), _) if last.is_no_access() => LogError::NoAccess {
                 brokers,
-                what: what(),
+                what: last.what,
             },
-            (_, Some(own)) if is_no_access(own) => LogError::NoAccess {
+            (_, Some(code)) if is_no_access(code) => LogError::NoAccess {
                 brokers,
-                what: own.to_string(),
+                what: own_text(),
             },
-            (_, Some(own)) if is_away(own) => LogError::Unreachable {
+            (last, Some(code)) if is_away(code) => LogError::Unreachable {
                 brokers,
-                what: what(),
+                what: last.map_or_else(own_text, |last| last.what),
             },
             _ => LogError::Cluster {
                 doing: doing.to_owned(),
-                what: own.map_or_else(|| error.to_string(), |code| code.to_string()),
+                what: own_text(),
             },
         }
     }
@@ -111,12 +114,8 @@ fn is_away(code: RDKafkaErrorCode) -> bool {
 }
 
 impl ClientContext for Trouble {
-    fn log(&self, level: RDKafkaLogLevel, _: &str, message: &str) {
-        // Failures to connect and to log in come as errors as well, with a code.
-        if (level as i32) < (RDKafkaLogLevel::Error as i32) {
-            self.note(&KafkaError::Global(RDKafkaErrorCode::Fail), message);
-        }
-    }
+    /// What is logged comes as an error, too, with a code.
+    fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.note(&error, reason);
