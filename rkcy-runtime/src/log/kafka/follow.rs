@@ -12,6 +12,7 @@
 //! That is checked: what is missing between two records is an error, never skipped.
 
 use super::super::{LogError, Record, StreamId, Wake, mark_log_thread};
+use super::admin::SETTLE;
 use super::names::Names;
 use super::produce::spawn;
 use super::settings::Settings;
@@ -172,6 +173,16 @@ fn is_moving(code: RDKafkaErrorCode) -> bool {
     )
 }
 
+/// Codes that say: there is no such thing, or not yet on the broker that was asked.
+fn is_unknown(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::UnknownTopic
+            | RDKafkaErrorCode::UnknownTopicOrPartition
+            | RDKafkaErrorCode::UnknownPartition
+    )
+}
+
 /// All streams that are read.
 pub(super) struct Following {
     settings: Settings,
@@ -250,40 +261,32 @@ impl Following {
     pub(super) fn bounds(&self, stream: StreamId) -> Result<Range<u64>, LogError> {
         let (topic, partition) = self.names.place(stream)?;
         let client = self.client(0)?;
-        let until = Instant::now() + ASK;
-        let marks = loop {
-            let marks = client.consumer.fetch_watermarks(topic, partition, ASK);
-            let moving = (marks.as_ref().err())
-                .and_then(KafkaError::rdkafka_error_code)
-                .is_some_and(is_moving);
-            if !moving || Instant::now() >= until {
-                break marks;
+        let began = Instant::now();
+        let error = loop {
+            let error = match client.consumer.fetch_watermarks(topic, partition, ASK) {
+                Ok((low, high)) => {
+                    let offset = |mark: i64| u64::try_from(mark).unwrap_or_default();
+                    return Ok(offset(low)..offset(high));
+                }
+                Err(error) => error,
+            };
+            let patience = match error.rdkafka_error_code() {
+                Some(code) if is_moving(code) => ASK,
+                Some(code) if is_unknown(code) => SETTLE,
+                _ => Duration::ZERO,
+            };
+            if began.elapsed() >= patience {
+                break error;
             }
             // The client learns of the leader meanwhile.
             std::thread::sleep(MOVING);
         };
-        match marks {
-            Ok((low, high)) => {
-                let offset = |mark: i64| u64::try_from(mark).unwrap_or_default();
-                Ok(offset(low)..offset(high))
-            }
-            Err(error) => {
-                let missing = matches!(
-                    error.rdkafka_error_code(),
-                    Some(
-                        RDKafkaErrorCode::UnknownTopic
-                            | RDKafkaErrorCode::UnknownTopicOrPartition
-                            | RDKafkaErrorCode::UnknownPartition
-                    )
-                );
-                if missing {
-                    let topics = vec![format!("{topic} (partition {partition})")];
-                    return Err(LogError::TopicMissing { topics });
-                }
-                let doing = format!("learn the bounds of {stream}");
-                Err(self.trouble.explain(&self.settings.brokers, &doing, &error))
-            }
+        if error.rdkafka_error_code().is_some_and(is_unknown) {
+            let topics = vec![format!("{topic} (partition {partition})")];
+            return Err(LogError::TopicMissing { topics });
         }
+        let doing = format!("learn the bounds of {stream}");
+        Err(self.trouble.explain(&self.settings.brokers, &doing, &error))
     }
 
     fn followed(&self, stream: StreamId) -> Result<Arc<Followed>, LogError> {
