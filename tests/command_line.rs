@@ -52,6 +52,46 @@ impl Drop for Scratch {
 }
 
 #[test]
+fn new_makes_a_platform_in_the_one_layout_that_is_what_its_schema_says() {
+    let place = tempfile::tempdir().unwrap();
+    let new = |name: &str| {
+        Command::new(env!("CARGO_BIN_EXE_rkcy-gen"))
+            .current_dir(place.path())
+            .args(["new", name])
+            .output()
+            .unwrap()
+    };
+    let output = new("bank");
+    assert_eq!(
+        (code(&output), stdout(&output)),
+        (0, String::new()),
+        "{}",
+        stderr(&output)
+    );
+    let schema = place.path().join("bank/bank.rkcy");
+    let schema = schema.to_str().unwrap();
+    for args in [["fmt", "--check", schema], ["build", "--check", schema]] {
+        let output = rkcy_gen(&args);
+        assert_eq!(
+            (code(&output), stdout(&output)),
+            (0, String::new()),
+            "{args:?}"
+        );
+    }
+    let output = rkcy_gen(&["check", schema]);
+    assert_eq!(stderr(&output), "no errors\n");
+    for wrong in ["bank", "Bank", "match", "core", "1st", "a-b", ""] {
+        let output = new(wrong);
+        assert_eq!(code(&output), 2, "{wrong}");
+        assert!(
+            stderr(&output).starts_with("error: "),
+            "{}",
+            stderr(&output)
+        );
+    }
+}
+
+#[test]
 fn fmt_writes_the_layout_once_and_check_shows_it() {
     let schema = Scratch::new("fmt.rkcy", b"enum E { a\n b }");
     let wanted = "enum E {\n    a\n    b\n}\n";

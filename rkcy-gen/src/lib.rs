@@ -17,5 +17,6 @@ pub mod model;
 pub mod naming;
 pub mod plan;
 pub mod render;
+pub mod starter;
 pub mod syntax;
 pub mod write;
