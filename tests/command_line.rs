@@ -92,6 +92,36 @@ fn new_makes_a_platform_in_the_one_layout_that_is_what_its_schema_says() {
 }
 
 #[test]
+fn sarif_is_one_document_on_stdout() {
+    let files = [
+        "schemas/rpg.rkcy",
+        "schemas/invalid/RKCY0012-not-a-schema.rkcy",
+        "schemas/invalid/RKCY0023-unknown-type.rkcy",
+    ];
+    let output = rkcy_gen(&[&["check", "--format", "sarif"], &files[..]].concat());
+    assert_eq!(code(&output), 2);
+    let log: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(log["version"], "2.1.0");
+    let run = &log["runs"][0];
+    let results = run["results"].as_array().unwrap();
+    let of = |rule: &str| {
+        results
+            .iter()
+            .filter(|result| result["ruleId"] == rule)
+            .count()
+    };
+    assert_eq!(of("RKCY0012"), 1);
+    assert!(of("RKCY0023") >= 1);
+    let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
+    for result in results {
+        assert!(rules.iter().any(|rule| rule["id"] == result["ruleId"]));
+        let place = &result["locations"][0]["physicalLocation"];
+        assert!(files.contains(&place["artifactLocation"]["uri"].as_str().unwrap()));
+        assert!(place["region"]["startLine"].as_u64().unwrap() > 0);
+    }
+}
+
+#[test]
 fn fmt_writes_the_layout_once_and_check_shows_it() {
     let schema = Scratch::new("fmt.rkcy", b"enum E { a\n b }");
     let wanted = "enum E {\n    a\n    b\n}\n";
