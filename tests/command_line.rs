@@ -122,6 +122,49 @@ fn sarif_is_one_document_on_stdout() {
 }
 
 #[test]
+fn a_diagram_has_every_concern_and_every_transaction() {
+    for schema in [
+        "rpg",
+        "group",
+        "flow",
+        "saga",
+        "engine",
+        "features/contextual-words",
+    ] {
+        let file = format!("schemas/{schema}.rkcy");
+        let output = rkcy_gen(&["show", "diagram", &file]);
+        assert_eq!(code(&output), 0, "{schema}: {}", stderr(&output));
+        let svg = stdout(&output);
+        assert!(
+            svg.starts_with("<svg ") && svg.ends_with("</svg>\n"),
+            "{schema}"
+        );
+        let model = stdout(&rkcy_gen(&["show", "model", "--format", "json", &file]));
+        let model: serde_json::Value = serde_json::from_str(&model).unwrap();
+        for concern in model["concerns"].as_array().unwrap() {
+            let name = concern["name"].as_str().unwrap();
+            assert!(svg.contains(&format!(">{name}")), "{schema}: {name}");
+        }
+        for transaction in model["transactions"].as_array().unwrap() {
+            let name = transaction["name"].as_str().unwrap();
+            assert!(svg.contains(&format!(" {name}</text>")), "{schema}: {name}");
+        }
+        // No text is markup.
+        let tags = svg.matches('<').count();
+        let known = [
+            "svg", "title", "style", "defs", "marker", "path", "rect", "text",
+        ];
+        let known = known.map(|tag| {
+            let opened = svg.matches(&format!("<{tag} ")).count();
+            opened
+                + svg.matches(&format!("<{tag}>")).count()
+                + svg.matches(&format!("</{tag}>")).count()
+        });
+        assert_eq!(tags, known.iter().sum::<usize>(), "{schema}");
+    }
+}
+
+#[test]
 fn fmt_writes_the_layout_once_and_check_shows_it() {
     let schema = Scratch::new("fmt.rkcy", b"enum E { a\n b }");
     let wanted = "enum E {\n    a\n    b\n}\n";
