@@ -97,6 +97,10 @@ pub(crate) struct Written {
         help_heading = "Settings"
     )]
     pub(crate) watchdog: Option<u64>,
+    /// More about the Kafka cluster: the table `[kafka]`, and variables `RKCY_KAFKA_…` before it.
+    #[arg(skip)]
+    #[serde(default)]
+    pub(crate) kafka: kafka::Settings,
 }
 
 /// Settings, understood.
@@ -139,10 +143,11 @@ impl Settings {
             audit: written.audit.or(file.audit),
             cache: written.cache.or(file.cache),
             watchdog: written.watchdog.or(file.watchdog),
+            kafka: file.kafka,
         };
         let places_given = written.log.is_some() || written.store.is_some();
         let log = match &written.log {
-            Some(text) => log(text)?,
+            Some(text) => log(text, written.kafka, |name| std::env::var(name).ok())?,
             None => LogChoice::Embedded(PathBuf::from("./data/log")),
         };
         let store = match &written.store {
@@ -236,8 +241,12 @@ fn read_file(path: &Path) -> Result<Written, Fault> {
     }
 }
 
-/// The log in `embedded:DIR` or `kafka:HOST:PORT[,…]`.
-fn log(text: &str) -> Result<LogChoice, Fault> {
+/// The log in `embedded:DIR` or `kafka:HOST:PORT[,…]`, with what else is said about the cluster.
+fn log(
+    text: &str,
+    cluster: kafka::Settings,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<LogChoice, Fault> {
     let understood = "write `embedded:DIR` or `kafka:HOST:PORT[,HOST:PORT…]`";
     match split(text, "log", understood)? {
         ("embedded", dir) => Ok(LogChoice::Embedded(PathBuf::from(dir))),
@@ -250,7 +259,12 @@ fn log(text: &str) -> Result<LogChoice, Fault> {
                 let message = format!("`{brokers}` names no brokers: {understood}");
                 return Err(invalid("log", message));
             }
-            Ok(LogChoice::Kafka(kafka::Settings::new(brokers)))
+            let brokers = brokers.to_owned();
+            let cluster = kafka::Settings { brokers, ..cluster };
+            let cluster = cluster
+                .with_variables(variable)
+                .map_err(|error| invalid("kafka", error.to_string()))?;
+            Ok(LogChoice::Kafka(cluster))
         }
         _ => Err(invalid(
             "log",
@@ -325,6 +339,30 @@ fn invalid(setting: &str, message: impl Into<String>) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A log without a table and without variables.
+    fn log(text: &str) -> Result<LogChoice, Fault> {
+        super::log(text, kafka::Settings::default(), |_| None)
+    }
+
+    #[test]
+    fn a_cluster_is_told_of_in_a_table_and_in_variables() {
+        let file = "log = \"kafka:one:1\"\n[kafka]\nuser = \"app\"\nsasl = \"scram-sha-512\"\n";
+        let written: Written = toml::from_str(file).unwrap();
+        let variable = |name: &str| (name == "RKCY_KAFKA_PASSWORD").then(|| "hunter2".to_owned());
+        let place = written.log.unwrap();
+        let choice = super::log(&place, written.kafka.clone(), variable).unwrap();
+        assert!(!format!("{choice:?}").contains("hunter2"));
+        let LogChoice::Kafka(cluster) = choice else {
+            panic!("{choice:?}")
+        };
+        assert_eq!(cluster.brokers, "one:1");
+        assert!(cluster.user.is_some() && cluster.password.is_some());
+        let variable = |name: &str| (name == "RKCY_KAFKA_SASL").then(|| "gssapi".to_owned());
+        let fault = super::log(&place, written.kafka, variable).unwrap_err();
+        assert_eq!(fault.path.as_ref(), "kafka");
+        assert!(toml::from_str::<Written>("[kafka]\npasswort = \"x\"\n").is_err());
+    }
 
     #[test]
     fn places_are_understood_or_refused_by_name() {

@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 const GATHER_FROM: u32 = 20_000;
 /// below so many they go at once again: a gap, lest it change its mind all the time.
 const AT_ONCE_BELOW: u32 = 10_000;
-/// Records are counted over so long.
-const WINDOW: Duration = Duration::from_millis(20);
+/// Records are counted over so long to see that there are many,
+const RISE: Duration = Duration::from_millis(20);
+/// and over so long to see that there are few.
+const FALL: Duration = Duration::from_millis(200);
 
 /// What is known about the load.
 #[derive(Debug)]
@@ -34,18 +36,22 @@ impl Pace {
     /// So many records more are to be sent. Whether they are gathered.
     pub(super) fn note(&mut self, records: usize, now: Instant) -> bool {
         let past = now.saturating_duration_since(self.began);
-        if past >= WINDOW {
-            let rate = f64::from(self.records) / past.as_secs_f64();
-            self.gathering = if self.gathering {
-                rate >= f64::from(AT_ONCE_BELOW)
-            } else {
-                rate >= f64::from(GATHER_FROM)
-            };
+        let window = if self.gathering { FALL } else { RISE };
+        if past >= window {
+            let few = f64::from(AT_ONCE_BELOW) * past.as_secs_f64();
+            self.gathering = self.gathering && f64::from(self.records) >= few;
             self.began = now;
             self.records = 0;
         }
         let records = u32::try_from(records).unwrap_or(u32::MAX);
         self.records = self.records.saturating_add(records);
+        // Known before the window is over: every request that goes alone now is one more to wait for.
+        let many = f64::from(GATHER_FROM) * RISE.as_secs_f64();
+        if !self.gathering && f64::from(self.records) >= many {
+            self.gathering = true;
+            self.began = now;
+            self.records = 0;
+        }
         self.gathering
     }
 }
@@ -54,11 +60,11 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// Whether records were gathered at the end of 100 ms at so many a second.
+    /// Whether records were gathered at the end of a second at so many a second.
     fn after(pace: &mut Pace, start: &mut Instant, rate: u32) -> bool {
         let step = Duration::from_secs(1) / rate;
         let mut gathered = false;
-        for _ in 0..rate / 10 {
+        for _ in 0..rate {
             *start += step;
             gathered = pace.note(1, *start);
         }
@@ -77,5 +83,7 @@ mod tests {
         // One after a long silence goes at once.
         assert!(after(&mut pace, &mut now, 40_000));
         assert!(!pace.note(1, now + Duration::from_secs(1)));
+        // A flood is noticed before a window is over.
+        assert!(pace.note(10_000, now + Duration::from_secs(1)));
     }
 }
