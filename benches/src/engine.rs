@@ -6,7 +6,7 @@
 
 use crate::figures::{Figures, duration};
 use bytes::Bytes;
-use group::generated::txn::NewOrder;
+use group::generated::txn::{NewOrder, Pick};
 use group::generated::{District, Line, Stock, Warehouse, WarehouseEarn};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -59,6 +59,7 @@ pub(crate) fn run(figures: &mut Figures) {
     );
     figures.add("saga_over_transaction", saga_over_transaction(), "ratio");
     figures.add("group_over_plain", group_over_plain(), "ratio");
+    figures.add("order_over_plain", order_over_plain(), "ratio");
     figures.add(
         "simulator_transactions_per_second_per_core",
         simulated(),
@@ -351,57 +352,83 @@ fn saga_over_transaction() -> f64 {
     rate(true) / rate(false)
 }
 
-/// An order of ten lines, which is 13 steps in one group, two of them with a key out of a result, over a
-/// transaction of a single step there.
+/// Warehouses of the benchmarks of groups.
+const HOUSES: usize = 100;
+/// Items that each of them has.
+const ITEMS: u32 = 100;
+
+/// A transaction of 14 steps on 14 rows of one group, over the same transaction with one.
 fn group_over_plain() -> f64 {
-    const HOUSES: usize = 100;
+    let rate = |lines: u32| {
+        in_houses(|bench, warehouse| {
+            let first = bench.rng.random_range(0..ITEMS);
+            let lines = (first..first + lines).map(|nth| line(nth % ITEMS));
+            let pick = Pick {
+                warehouse: Ref::new(warehouse),
+                lines: lines.collect(),
+            };
+            bench.submit(&pick)
+        })
+    };
+    let plain = rate(1);
+    rate(14) / plain
+}
+
+/// An order of ten lines, which is 13 steps in one group, two of them with a key out of a result, a row that
+/// never was, and an answer, over a single command there.
+fn order_over_plain() -> f64 {
     let desc = group::platform().desc.concern(Warehouse::NAME);
     let earn = desc.and_then(|desc| desc.ops.iter().find(|op| op.name == "earn"));
     let earn_op = earn.expect("a command of the schema").number;
-    let rate = |order: bool| {
-        let warehouses: Vec<String> = (0..HOUSES).map(|nth| format!("W{nth}")).collect();
-        let rooms = warehouses.iter().flat_map(|code| {
-            let house = Warehouse::new(code.clone(), String::new());
-            let stocks = (0..100).map(|item| {
-                let mut stock = Stock::new(Ref::new(code.clone()), Ref::new(item));
-                stock.quantity = 1_000_000_000;
-                instance(&stock)
-            });
-            [
-                instance(&house),
-                instance(&District::new(Ref::new(code.clone()), 1)),
-            ]
+    let order = in_houses(|bench, warehouse| {
+        let lines = (0..10).map(|_| line(bench.rng.random_range(0..ITEMS)));
+        let order = NewOrder {
+            lines: lines.collect(),
+            warehouse: Ref::new(warehouse),
+            district: 1,
+            customer: Uuid::nil(),
+        };
+        bench.submit(&order)
+    });
+    let plain = in_houses(|bench, warehouse| {
+        bench.command::<Warehouse>(&warehouse, earn_op, &WarehouseEarn { amount: 1 })
+    });
+    order / plain
+}
+
+fn line(item: u32) -> Line {
+    Line {
+        item: Ref::new(item),
+        quantity: 1,
+    }
+}
+
+/// Transactions per second, each on a warehouse that is drawn.
+fn in_houses(make: impl Fn(&mut Bench, String) -> Txn) -> f64 {
+    let warehouses: Vec<String> = (0..HOUSES).map(|nth| format!("W{nth}")).collect();
+    let rooms = warehouses.iter().flat_map(|code| {
+        let house = Warehouse::new(code.clone(), String::new());
+        let stocks = (0..ITEMS).map(|item| {
+            let mut stock = Stock::new(Ref::new(code.clone()), Ref::new(item));
+            stock.quantity = 1_000_000_000;
+            instance(&stock)
+        });
+        let district = District::new(Ref::new(code.clone()), 1);
+        [instance(&house), instance(&district)]
             .into_iter()
             .chain(stocks)
             .collect::<Vec<_>>()
+    });
+    let mut bench = Bench::new(&group::platform(), 1, Warehouse::ID, rooms);
+    let mut done = 0;
+    while bench.busy < duration() {
+        let frames = bench.frames(ROUND, |bench| {
+            let nth = bench.rng.random_range(0..HOUSES);
+            make(bench, warehouses[nth].clone())
         });
-        let mut bench = Bench::new(&group::platform(), 1, Warehouse::ID, rooms);
-        let mut done = 0;
-        while bench.busy < duration() {
-            let frames = bench.frames(ROUND, |bench| {
-                let nth = bench.rng.random_range(0..HOUSES);
-                if !order {
-                    let earn = WarehouseEarn { amount: 1 };
-                    return bench.command::<Warehouse>(&warehouses[nth], earn_op, &earn);
-                }
-                let warehouse = Ref::new(warehouses[nth].clone());
-                let lines = (0..10).map(|_| Line {
-                    item: Ref::new(bench.rng.random_range(0..100)),
-                    quantity: 1,
-                });
-                let lines = lines.collect();
-                bench.submit(&NewOrder {
-                    warehouse,
-                    district: 1,
-                    customer: Uuid::nil(),
-                    lines,
-                })
-            });
-            done += bench.apply(frames);
-        }
-        per_second(done, bench.busy)
-    };
-    rate(true) / rate(false)
+        done += bench.apply(frames);
+    }
+    per_second(done, bench.busy)
 }
 
 fn offer(character: Uuid) -> Offer {
