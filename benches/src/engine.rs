@@ -15,7 +15,7 @@ use rkcy_core::id::{ConcernId, PartitionId, Position, TxnId};
 use rkcy_core::key::{Key, RowKey, partition_of};
 use rkcy_core::logic::Logic;
 use rkcy_core::rows::StoredRow;
-use rkcy_core::settings::Settings;
+use rkcy_core::settings::{Audit, Settings};
 use rkcy_core::storage::StoredPosition;
 use rkcy_core::txn::Txn;
 use rkcy_core::worker::{Config, Progress, TakeOver, Worker};
@@ -45,6 +45,8 @@ pub(crate) fn run(figures: &mut Figures) {
     );
     let hot = one_visit(1);
     figures.add("engine_hot_key_over_spread", hot / spread, "ratio");
+    let audited = funds(KEYS, Audit::All);
+    figures.add("engine_audit_all_over_off", audited / spread, "ratio");
     let trades = two_visits(KEYS);
     figures.add(
         "engine_two_visit_transactions_per_second_per_core",
@@ -95,12 +97,13 @@ impl Bench {
         platform: &Platform,
         partitions: u16,
         concern: ConcernId,
+        audit: Audit,
         instances: impl Iterator<Item = (Key, RowKey, Bytes)>,
     ) -> Bench {
         let logic = (platform.logic)(partitions);
         let workers = (0..partitions).map(|index| {
             let id = PartitionId { concern, index };
-            (worker(id, Arc::clone(&logic)), 1)
+            (worker(id, audit, Arc::clone(&logic)), 1)
         });
         let mut bench = Bench {
             workers: workers.collect(),
@@ -125,7 +128,7 @@ impl Bench {
     }
 
     /// [`KEYS`] characters.
-    fn characters(partitions: u16) -> Bench {
+    fn characters(partitions: u16, audit: Audit) -> Bench {
         let mut rng = ChaCha8Rng::seed_from_u64(2);
         let keys: Vec<Uuid> = (0..KEYS).map(|_| Uuid::from_u128(rng.random())).collect();
         let instances = keys.iter().enumerate().map(|(nth, key)| {
@@ -134,7 +137,13 @@ impl Bench {
             character.currency.gold = 1_000_000_000;
             instance(&character)
         });
-        let bench = Bench::new(&rpg::platform(), partitions, Character::ID, instances);
+        let bench = Bench::new(
+            &rpg::platform(),
+            partitions,
+            Character::ID,
+            audit,
+            instances,
+        );
         Bench { keys, ..bench }
     }
 
@@ -219,12 +228,10 @@ impl Bench {
                     }
                 }
                 answers += worker.take_replies().len();
-                frames.extend(
-                    worker
-                        .take_frames()
-                        .into_iter()
-                        .map(|out| (out.to.index, out.frame)),
-                );
+                // What the audit is told leaves the platform.
+                let sent = worker.take_frames().into_iter();
+                let sent = sent.filter(|out| !out.to.is_audit());
+                frames.extend(sent.map(|out| (out.to.index, out.frame)));
                 std::hint::black_box(worker.take_change(false));
             }
         }
@@ -245,7 +252,7 @@ fn cpu_time() -> Duration {
     Duration::try_from(now).unwrap_or_default()
 }
 
-fn worker(partition: PartitionId, logic: Arc<dyn Logic>) -> Worker {
+fn worker(partition: PartitionId, audit: Audit, logic: Arc<dyn Logic>) -> Worker {
     let config = Config {
         partition,
         generation: 0,
@@ -253,7 +260,10 @@ fn worker(partition: PartitionId, logic: Arc<dyn Logic>) -> Worker {
         build: 1,
         atomic: true,
         accept_clock: false,
-        settings: Settings::default(),
+        settings: Settings {
+            audit,
+            ..Settings::default()
+        },
         cache_bytes: usize::MAX / 2,
         record_bytes: 4 << 20,
     };
@@ -268,7 +278,12 @@ fn worker(partition: PartitionId, logic: Arc<dyn Logic>) -> Worker {
 
 /// Records per second: `fund`, keys out of the first `among`.
 fn one_visit(among: usize) -> f64 {
-    let mut bench = Bench::characters(1);
+    funds(among, Audit::Off)
+}
+
+/// The same, with an audit.
+fn funds(among: usize, audit: Audit) -> f64 {
+    let mut bench = Bench::characters(1, audit);
     let mut done = 0;
     while bench.busy < duration() {
         let frames = bench.frames(ROUND, |bench| {
@@ -285,7 +300,7 @@ fn one_visit(among: usize) -> f64 {
 
 /// Transactions per second: `trade` between two partitions, one side out of the first `among`.
 fn two_visits(among: usize) -> f64 {
-    let mut bench = Bench::characters(2);
+    let mut bench = Bench::characters(2, Audit::Off);
     let mut done = 0;
     while bench.busy < duration() {
         let frames = bench.frames(ROUND, |bench| {
@@ -319,7 +334,7 @@ fn saga_over_transaction() -> f64 {
             wallet.cents = 1_000_000_000;
             instance(&wallet)
         });
-        let bench = Bench::new(&saga::platform(), 2, Wallet::ID, wallets);
+        let bench = Bench::new(&saga::platform(), 2, Wallet::ID, Audit::Off, wallets);
         let mut bench = Bench { keys, ..bench };
         let mut done = 0;
         while bench.busy < duration() {
@@ -419,7 +434,7 @@ fn in_houses(make: impl Fn(&mut Bench, String) -> Txn) -> f64 {
             .chain(stocks)
             .collect::<Vec<_>>()
     });
-    let mut bench = Bench::new(&group::platform(), 1, Warehouse::ID, rooms);
+    let mut bench = Bench::new(&group::platform(), 1, Warehouse::ID, Audit::Off, rooms);
     let mut done = 0;
     while bench.busy < duration() {
         let frames = bench.frames(ROUND, |bench| {
