@@ -5,7 +5,9 @@
 mod build;
 mod check;
 mod explain;
+mod fmt;
 mod input;
+mod new;
 mod output;
 mod show;
 mod show_plan;
@@ -35,6 +37,8 @@ enum Command {
     Build(build::Args),
     Check(check::Args),
     Explain(explain::Args),
+    Fmt(fmt::Args),
+    New(new::Args),
     Show(show::Args),
 }
 
@@ -77,6 +81,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Build(args) => build::run(&args, cli.color),
         Command::Check(args) => check::run(&args, cli.color),
         Command::Explain(args) => explain::run(&args),
+        Command::Fmt(args) => fmt::run(&args, cli.color),
+        Command::New(args) => new::run(&args, cli.color),
         Command::Show(args) => show::run(&args, cli.color),
     };
     ExitCode::from(outcome as u8)

@@ -22,7 +22,7 @@ mod time;
 mod value;
 
 /// Version of this contract. Generated code asserts it at compile time.
-pub const CONTRACT: u32 = 3;
+pub const CONTRACT: u32 = 4;
 
 pub use crate::__later as later;
 pub use blob::Blob;
@@ -55,7 +55,7 @@ pub use sql::{Column, Columns, sql, sql_json, sql_optional};
 pub use time::{Duration, Timestamp};
 pub use value::{Ref, Text, Value, Violation, check, decode, decode_slice, encode};
 
-pub use crate::store::{Migration, SqlValue, TableDesc};
+pub use crate::store::{ColumnDesc, ColumnType, Migration, SqlValue, TableDesc};
 pub use bytes::Bytes;
 pub use prost;
 #[cfg(feature = "seeded-bugs")]

@@ -289,8 +289,12 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
 static TABLE: codegen::TableDesc = codegen::TableDesc {
     concern: codegen::ConcernId(RANK),
     name: "player",
-    key_columns: &["id"],
-    value_columns: &["username", "active", "count"],
+    key_columns: &[codegen::ColumnType::Uuid.column("id")],
+    value_columns: &[
+        codegen::ColumnType::Text.column("username"),
+        codegen::ColumnType::Bool.column("active"),
+        codegen::ColumnType::U32.column("count"),
+    ],
     key: key_columns,
     to_columns,
     from_columns,
