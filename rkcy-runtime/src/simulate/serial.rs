@@ -112,7 +112,7 @@ impl<'a> Serial<'a> {
     /// # Errors
     /// Why it cannot be; nothing has changed.
     pub(super) fn undo(&mut self, id: TxnId) -> Result<(), Fault> {
-        let made = self.undone(id)?;
+        let made = self.undone(id, false)?;
         self.write(made);
         if let Some(saga) = self.sagas.get_mut(&id) {
             saga.undo.pop();
@@ -120,11 +120,11 @@ impl<'a> Serial<'a> {
         Ok(())
     }
 
-    /// What undoing the next step of a saga changes.
+    /// What undoing the next step of a saga changes. `lasting`: as if no hold had ended yet.
     ///
     /// # Errors
     /// Why it cannot be undone.
-    pub(super) fn undone(&self, id: TxnId) -> Result<Changes, Fault> {
+    pub(super) fn undone(&self, id: TxnId, lasting: bool) -> Result<Changes, Fault> {
         let nothing = || Fault::new(Class::Corrupt, "nothing_to_undo", "nothing is to be undone");
         let saga = self.sagas.get(&id).filter(|saga| saga.turned);
         let saga = saga.ok_or_else(nothing)?;
@@ -141,7 +141,7 @@ impl<'a> Serial<'a> {
         if copy.is_changed() {
             made.insert(undo.row.clone(), copy.into_value());
         }
-        self.may_be_made(id, &made, None)?;
+        self.may_be_made(id, &made, lasting)?;
         Ok(made)
     }
 
@@ -221,14 +221,15 @@ impl<'a> Serial<'a> {
             txn.note_done(step.number);
             txn.keep(step.number, result);
         }
-        self.may_be_made(txn.id, &made, told)?;
+        let lasting = told.is_some_and(|fault| fault.code == "in_use");
+        self.may_be_made(txn.id, &made, lasting)?;
         Ok((made, undo))
     }
 
-    /// What another saga holds is not deleted. Whoever was told so may have been told of a hold that lasted
-    /// a little longer than its saga.
-    fn may_be_made(&self, txn: TxnId, made: &Changes, told: Option<&Fault>) -> Result<(), Fault> {
-        let holds = match told.is_some_and(|fault| fault.code == "in_use") {
+    /// What another saga holds is not deleted. A hold lasts a little longer than its saga, until that is heard
+    /// of; `lasting`: as if it were there still.
+    fn may_be_made(&self, txn: TxnId, made: &Changes, lasting: bool) -> Result<(), Fault> {
+        let holds = match lasting {
             true => &self.held,
             false => &self.holds,
         };
