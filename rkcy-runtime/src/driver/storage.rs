@@ -33,6 +33,8 @@ const BATCH_TIME: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// A log that several processes share is asked to drop records this often, per partition.
 const TRIM_TIME: Duration = Duration::from_secs(30);
+/// A log that several processes share may be away when this one is to end: it does not wait for longer.
+const FINISHING: Duration = Duration::from_secs(20);
 /// Pause before a partition is begun again, where somebody else has written it.
 const AGAIN: Duration = Duration::from_secs(1);
 /// Longest pause on a log that is elsewhere.
@@ -121,11 +123,21 @@ impl StorageTask {
     /// # Errors
     /// [`StorageError`]: what must not be tried again.
     pub(crate) async fn run(mut self) -> Result<(), StorageError> {
+        let mut finishing: Option<Instant> = None;
         loop {
             if self.halt.load(Ordering::Acquire) {
                 return Ok(());
             }
             let finish = self.finish.load(Ordering::Acquire);
+            if finish && self.assigned.is_some() {
+                let since = *finishing.get_or_insert_with(Instant::now);
+                if since.elapsed() >= FINISHING {
+                    eprintln!(
+                        "warning: the log does not give what is to be written: others go on from here"
+                    );
+                    return Ok(());
+                }
+            }
             let mut progress = self.reassign(finish).await?;
             for nth in 0..self.targets.len() {
                 progress |= self.read(nth, finish).await?;
