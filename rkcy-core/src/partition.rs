@@ -15,6 +15,7 @@
 //!                  pending under the lock, on to the next           └► waiting visits run
 //! ```
 
+mod claim;
 mod finish;
 mod journal;
 mod saga;
@@ -128,6 +129,10 @@ pub struct Partition {
     effects: Vec<Effect>,
     /// Groups whose waiting visits may run now.
     released: VecDeque<RowKey>,
+    /// What is given back within this partition.
+    gifts: VecDeque<claim::Gift>,
+    /// Why the application can have no effect, where that is found out in the middle of one.
+    halt: Option<Halt>,
     queued: u32,
     parked: bool,
     scratch: Vec<u8>,
@@ -155,6 +160,8 @@ impl Partition {
             undo: Vec::new(),
             effects: Vec::new(),
             released: VecDeque::new(),
+            gifts: VecDeque::new(),
+            halt: None,
             queued: 0,
             parked: false,
             scratch: Vec::new(),
@@ -212,7 +219,7 @@ impl Partition {
         };
         let done = done
             .and_then(|()| self.expire())
-            .and_then(|()| self.serve_released());
+            .and_then(|()| self.follow_up());
         match done {
             Ok(()) => {
                 self.rewound |= self.state.scalars.floor < before.1.floor;
@@ -226,6 +233,15 @@ impl Partition {
                 Err(halt)
             }
         }
+    }
+
+    /// What the end of a transaction lets go on in this partition.
+    fn follow_up(&mut self) -> Result<(), Halt> {
+        while !self.gifts.is_empty() || !self.released.is_empty() {
+            self.take_gifts()?;
+            self.serve_released()?;
+        }
+        self.halt.take().map_or(Ok(()), Err)
     }
 
     /// Skips an envelope whose frame is dropped: only the position moves.
@@ -274,6 +290,15 @@ impl Partition {
             }
             (Kind::Seal, Ok(Body::Seal(epoch))) => {
                 self.seal(epoch, input.at);
+                Ok(())
+            }
+            (Kind::GiveBack, Ok(Body::GiveBack(give))) => match input.number {
+                Some((from, _)) => self.take_back(head.txn, give, from),
+                // Only partitions give back.
+                None => Ok(()),
+            },
+            (Kind::GivenBack, Ok(_)) => {
+                self.given_back(head.txn);
                 Ok(())
             }
             (Kind::Tick, _) => Ok(()),

@@ -187,6 +187,7 @@ pub(crate) fn fill_all(keys: std::ops::Range<u64>, size: usize) -> Txn {
             keep: false,
             sure: true,
             undo: None,
+            claims_for: None,
         },
         root: BLOB,
         group: Some(Key::of(&key)),
