@@ -52,6 +52,32 @@ impl Drop for Scratch {
 }
 
 #[test]
+fn fmt_writes_the_layout_once_and_check_shows_it() {
+    let schema = Scratch::new("fmt.rkcy", b"enum E { a\n b }");
+    let wanted = "enum E {\n    a\n    b\n}\n";
+    let output = rkcy_gen(&["fmt", "--check", schema.path()]);
+    assert_eq!(code(&output), 1);
+    assert!(stdout(&output).contains("+    a\n"), "{}", stdout(&output));
+    let output = rkcy_gen(&["fmt", schema.path()]);
+    assert_eq!((code(&output), stdout(&output)), (0, String::new()));
+    assert_eq!(std::fs::read_to_string(schema.path()).unwrap(), wanted);
+    let output = rkcy_gen(&["fmt", "--check", schema.path()]);
+    assert_eq!((code(&output), stdout(&output)), (0, String::new()));
+}
+
+#[test]
+fn fmt_does_not_touch_what_it_cannot_read() {
+    let text = b"message A { a: }\n enum E {a}";
+    let schema = Scratch::new("fmt-broken.rkcy", text);
+    let output = rkcy_gen(&["fmt", schema.path()]);
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("RKCY"), "{}", stderr(&output));
+    assert_eq!(std::fs::read(schema.path()).unwrap(), text);
+    let output = rkcy_gen(&["fmt", "no-such-file.rkcy"]);
+    assert_eq!(code(&output), 2);
+}
+
+#[test]
 fn a_good_schema_is_fine() {
     let output = rkcy_gen(&["check", "schemas/rpg.rkcy", "schemas/engine.rkcy"]);
     assert_eq!(code(&output), 0);

@@ -11,6 +11,7 @@
 
 pub mod check;
 pub mod diagnostic;
+pub mod layout;
 pub mod lock;
 pub mod model;
 pub mod naming;

@@ -5,3 +5,4 @@ pub mod driver;
 pub mod log;
 pub mod simulate;
 pub mod store;
+pub mod testing;

@@ -36,7 +36,8 @@ pub(crate) fn checked(path: &str) -> Result<CheckedInput, String> {
     })
 }
 
-fn read(path: &str) -> Result<Vec<u8>, String> {
+/// Reads a file; the error says why it cannot be read.
+pub(super) fn read(path: &str) -> Result<Vec<u8>, String> {
     // A directory can be opened on some systems and then fails in words that help nobody; a pipe
     // has no end that would be known before.
     let metadata = std::fs::metadata(path).map_err(|error| reason(&error))?;

@@ -5,6 +5,7 @@
 mod build;
 mod check;
 mod explain;
+mod fmt;
 mod input;
 mod output;
 mod show;
@@ -35,6 +36,7 @@ enum Command {
     Build(build::Args),
     Check(check::Args),
     Explain(explain::Args),
+    Fmt(fmt::Args),
     Show(show::Args),
 }
 
@@ -77,6 +79,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Build(args) => build::run(&args, cli.color),
         Command::Check(args) => check::run(&args, cli.color),
         Command::Explain(args) => explain::run(&args),
+        Command::Fmt(args) => fmt::run(&args, cli.color),
         Command::Show(args) => show::run(&args, cli.color),
     };
     ExitCode::from(outcome as u8)

@@ -22,9 +22,11 @@ pub mod platform;
 mod scan;
 mod source;
 mod span;
+mod structure;
 pub mod transaction;
 
 pub use parse::{ImportEdge, Parsed, Unit, load, parse};
 pub use scan::Comment;
 pub use source::{MAX_FILE_BYTES, Position, Source, Sources};
 pub use span::{FileId, Span};
+pub(crate) use structure::{Holds, LineKind, Structure, structure};

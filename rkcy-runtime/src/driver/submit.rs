@@ -307,7 +307,7 @@ impl Client {
     /// Where the log has not taken it, or nobody knows.
     pub async fn enqueue(&self, mut txn: Txn) -> Result<(), Fault> {
         let Some(to) = txn.home() else {
-            return match self.nothing_to_do(&txn) {
+            return match nothing_to_do(&*self.logic, &txn) {
                 Outcome::Refused(fault) => Err(fault),
                 _ => Ok(()),
             };
@@ -349,24 +349,10 @@ impl Client {
         })
     }
 
-    /// The end of a transaction whose parameters ask for no step, such as a loop over an empty list: it is
-    /// committed, and nothing is in the log.
-    fn nothing_to_do(&self, txn: &Txn) -> Outcome {
-        let result = match txn.answer {
-            Answer::Empty => Ok(Some(Bytes::new())),
-            Answer::Step(_) | Answer::Late => self.logic.resume(txn).map(|rest| rest.answer),
-        };
-        match result {
-            Ok(Some(result)) => Outcome::Committed(Some(result)),
-            Ok(None) => Outcome::Refused(no_steps()),
-            Err(fault) => Outcome::Refused(fault),
-        }
-    }
-
     /// Submits a planned transaction and waits for how it ends.
     pub async fn outcome(&self, mut txn: Txn) -> Outcome {
         let Some(to) = txn.home() else {
-            return self.nothing_to_do(&txn);
+            return nothing_to_do(&*self.logic, &txn);
         };
         let (reply, answer) = self.answers.expect();
         txn.reply = reply;
@@ -397,6 +383,20 @@ impl Client {
         let outcome = answer.await;
         drop(place);
         outcome.unwrap_or_else(|_| Outcome::NotTaken(unknown("the platform has stopped")))
+    }
+}
+
+/// The end of a transaction whose parameters ask for no step, such as a loop over an empty list: it is
+/// committed, and nothing is in the log.
+pub(crate) fn nothing_to_do(logic: &dyn Logic, txn: &Txn) -> Outcome {
+    let result = match txn.answer {
+        Answer::Empty => Ok(Some(Bytes::new())),
+        Answer::Step(_) | Answer::Late => logic.resume(txn).map(|rest| rest.answer),
+    };
+    match result {
+        Ok(Some(result)) => Outcome::Committed(Some(result)),
+        Ok(None) => Outcome::Refused(no_steps()),
+        Err(fault) => Outcome::Refused(fault),
     }
 }
 

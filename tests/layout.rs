@@ -1,0 +1,250 @@
+//! The one layout: it changes nothing that a schema says, keeps every comment where it was, and is the
+//! layout of what it gives.
+
+// Tests read the schemas of the repository, and fail by panicking.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use regex::Regex;
+use rkcy_gen::layout::layout;
+use rkcy_gen::syntax::{Sources, parse};
+
+static PLACES: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"Span \{[^}]*\}").unwrap());
+static TOKENS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"//[^\n]*|"(?:\\.|[^"\\])*"|-?[0-9]+(?:\.[0-9]+)?|\w+|[^\s,]"#).unwrap()
+});
+/// Tokens, comments and what stands between them.
+static PIECES: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"//[^\n]*|"(?:\\.|[^"\\])*"|-?[0-9]+(?:\.[0-9]+)?|\w+|\s+|."#).unwrap()
+});
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// A text in the one layout; `None` where it has syntax errors.
+fn laid_out(text: &str) -> Option<String> {
+    let mut sources = Sources::new();
+    let id = sources.add("t.rkcy", text.as_bytes().to_vec());
+    layout(&sources, id).ok()
+}
+
+/// The tree of a text, without the places in it.
+fn tree(text: &str) -> String {
+    let mut sources = Sources::new();
+    let id = sources.add("t.rkcy", text.as_bytes().to_vec());
+    let tree = format!("{:?}", parse(&sources, id).file);
+    PLACES.replace_all(&tree, "_").into_owned()
+}
+
+/// Every comment, with how many tokens stand in front of it. Commas do not count: the layout puts them
+/// behind the last part of a list, or takes them away.
+fn comments(text: &str) -> Vec<(usize, String)> {
+    let (mut found, mut before) = (Vec::new(), 0);
+    for token in TOKENS.find_iter(text) {
+        match token.as_str().starts_with("//") {
+            true => found.push((before, token.as_str().trim_end().to_owned())),
+            false => before += 1,
+        }
+    }
+    found
+}
+
+/// Holds a text against its layout; `false` where it has syntax errors.
+fn judge(text: &str) -> bool {
+    let Some(once) = laid_out(text) else {
+        return false;
+    };
+    let shown = || format!("--- written\n{text}\n--- laid out\n{once}");
+    let twice = laid_out(&once).unwrap_or_else(|| panic!("it is no schema any more\n{}", shown()));
+    assert_eq!(once, twice, "the layout is not its own layout\n{}", shown());
+    assert!(
+        tree(text) == tree(&once),
+        "the tree has changed
+{}",
+        shown()
+    );
+    assert_eq!(
+        comments(text),
+        comments(&once),
+        "comments have moved\n{}",
+        shown()
+    );
+    assert!(
+        !once.lines().any(|line| line.ends_with([' ', '\t'])),
+        "{}",
+        shown()
+    );
+    assert!(
+        !once.contains("\n\n\n") && !once.starts_with('\n'),
+        "{}",
+        shown()
+    );
+    assert!(
+        once.is_empty() || once.ends_with('\n') && !once.ends_with("\n\n"),
+        "{}",
+        shown()
+    );
+    true
+}
+
+fn schemas(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        match path
+            .extension()
+            .is_some_and(|extension| extension == "rkcy")
+        {
+            true => found.push(path),
+            false if path.is_dir() => schemas(&path, found),
+            false => {}
+        }
+    }
+}
+
+fn texts() -> Vec<String> {
+    let mut paths = Vec::new();
+    schemas(&Path::new(ROOT).join("schemas"), &mut paths);
+    paths.sort();
+    let text = |path: &PathBuf| String::from_utf8(std::fs::read(path).unwrap()).ok();
+    paths.iter().filter_map(text).collect()
+}
+
+#[test]
+fn every_schema_says_the_same_in_its_layout() {
+    let texts = texts();
+    let judged = texts.iter().filter(|text| judge(text)).count();
+    assert!(
+        judged > 100,
+        "only {judged} of {} schemas can be read",
+        texts.len()
+    );
+}
+
+/// Numbers that look random and are the same everywhere.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % end.max(1) as u64).unwrap()
+    }
+}
+
+/// Puts something between two tokens, or takes away, repeats or joins what stands there.
+fn mutate(text: &str, numbers: &mut Numbers) -> String {
+    const INSERTED: [&str; 15] = [
+        " ",
+        "\n",
+        "\n\n",
+        "\n\n\n",
+        "\t",
+        "\r\n",
+        " // c\n",
+        "\n// own line\n",
+        "\n/// doc\n",
+        "//\n",
+        " //// x \n",
+        ",",
+        "\n\n// a\n\n// b\n\n",
+        "  ",
+        " = 1 ",
+    ];
+    let mut pieces: Vec<&str> = PIECES.find_iter(text).map(|piece| piece.as_str()).collect();
+    for _ in 0..1 + numbers.below(4) {
+        let at = numbers.below(pieces.len());
+        match numbers.below(8) {
+            0 => drop(pieces.remove(at)),
+            1 => pieces.insert(at, pieces[at]),
+            2 if pieces[at].trim().is_empty() => pieces[at] = " ",
+            3 if pieces[at].trim().is_empty() => pieces[at] = "\n",
+            _ => pieces.insert(at, INSERTED[numbers.below(INSERTED.len())]),
+        }
+        if pieces.is_empty() {
+            break;
+        }
+    }
+    pieces.concat()
+}
+
+/// `LAYOUT_MUTATIONS`: how many; 100,000 are meant.
+#[test]
+fn mutated_schemas_say_the_same_in_their_layout() {
+    let count = std::env::var("LAYOUT_MUTATIONS").map_or(100_000, |text| text.parse().unwrap());
+    // Declarations one by one, so that a mutation costs little.
+    let start = Regex::new(r"(?m)^(?:///[^\n]*\n)*(?:platform|import|concern|config|message|event|enum|transaction|saga|function|effect) ").unwrap();
+    let mut pieces = Vec::new();
+    for text in texts() {
+        let starts: Vec<usize> = start.find_iter(&text).map(|found| found.start()).collect();
+        let ends = starts.iter().skip(1).copied().chain([text.len()]);
+        let piece = |(start, end): (&usize, usize)| text[*start..end].to_owned();
+        pieces.extend(
+            starts
+                .iter()
+                .zip(ends)
+                .map(piece)
+                .filter(|piece| piece.len() < 1_000),
+        );
+    }
+    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+    let mut judged = 0_usize;
+    for _ in 0..count {
+        let piece = &pieces[numbers.below(pieces.len())];
+        judged += usize::from(judge(&mutate(piece, &mut numbers)));
+    }
+    assert!(judged * 3 > count, "only {judged} of {count} could be read");
+}
+
+#[track_caller]
+fn becomes(text: &str, wanted: &str) {
+    assert_eq!(laid_out(text).unwrap(), wanted);
+}
+
+#[test]
+fn fields_stand_in_columns_and_defaults_last() {
+    becomes(
+        "message A{a:i64=1@min(0)\nlonger : [string]@length(..=3)// why\n\nb:map<string,i32>?}",
+        "message A {\n    a:      i64 @min(0) = 1\n    longer: [string] @length(..=3)  // why\n\n    b: map<string, i32>?\n}\n",
+    );
+}
+
+#[test]
+fn what_was_written_on_one_line_stays_there_if_it_fits() {
+    becomes("enum E { a b\tc }", "enum E { a  b  c }\n");
+    becomes("enum E { a\nb }", "enum E {\n    a\n    b\n}\n");
+}
+
+#[test]
+fn what_does_not_fit_is_broken_at_its_longest_brackets() {
+    let fields: Vec<String> = (0..8).map(|n| format!("parameter_{n}: string")).collect();
+    let text = format!("transaction t({}) refuses a {{ }}", fields.join(","));
+    let wanted = format!(
+        "transaction t(\n    {},\n) refuses a {{}}\n",
+        fields.join(",\n    ")
+    );
+    becomes(&text, &wanted);
+}
+
+#[test]
+fn declarations_of_several_lines_stand_apart() {
+    becomes(
+        "import \"a\"\nimport \"b\"\n\n\n// of c\nmessage C {\n\n a: i32\n\n}\nmessage D { b: i32 }\nmessage E { b: i32 }",
+        "import \"a\"\nimport \"b\"\n\n// of c\nmessage C {\n    a: i32\n}\n\nmessage D { b: i32 }\nmessage E { b: i32 }\n",
+    );
+}
+
+#[test]
+fn comments_stay_where_they_were() {
+    becomes(
+        "transaction t( // parameters\n a: A, // first\n // last\n b: B) { // body\n f.g(a) // one\n  longer.step(b) // two\n\n // end\n}",
+        "transaction t(  // parameters\n    a: A,  // first\n    // last\n    b: B,\n) {  // body\n    f.g(a)          // one\n    longer.step(b)  // two\n\n    // end\n}\n",
+    );
+}
+
+#[test]
+fn a_syntax_error_is_told_and_nothing_else() {
+    assert_eq!(laid_out("message A { a: }"), None);
+    assert_eq!(laid_out("message A {"), None);
+}
