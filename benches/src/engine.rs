@@ -146,7 +146,7 @@ impl Bench {
             id: TxnId::from_parts(self.clock, self.rng.random()),
             schema: self.logic.schema(),
             caller: &Bytes::new(),
-            partitions: &*self.logic,
+            logic: &*self.logic,
         };
         codegen::transaction(params, origin).expect("a plan")
     }
@@ -156,7 +156,7 @@ impl Bench {
             id: TxnId::from_parts(self.clock, self.rng.random()),
             schema: self.logic.schema(),
             caller: &Bytes::new(),
-            partitions: &*self.logic,
+            logic: &*self.logic,
         };
         let (group, row) = C::group_and_row(key);
         let access = codegen::Access::Exclusive;

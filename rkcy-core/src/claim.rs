@@ -13,6 +13,7 @@ use crate::fault::Fault;
 use crate::id::ConcernId;
 use crate::key::RowKey;
 use crate::logic::Row;
+use crate::txn::Access;
 use crate::wire::{Malformed, Reader, Wire};
 use bytes::Bytes;
 
@@ -70,6 +71,32 @@ pub struct GiveBack {
     pub row: RowKey,
     /// The claim on it.
     pub claim: Claim,
+}
+
+/// A claim that a step asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The claim, as it is given back later.
+    pub give: GiveBack,
+    /// Of a reference: so many may refer by this field at most.
+    pub most: Option<u32>,
+}
+
+impl Asked {
+    /// The step that asks for it: its operation and payload, and what it may do to the group.
+    #[must_use]
+    pub fn step(&self) -> (u16, Bytes, Access) {
+        match &self.give.claim {
+            Claim::Unique(owner) => (op::RESERVE, owner.to_wire().into(), Access::Exclusive),
+            Claim::Reference(referrer) => {
+                let hold = Hold {
+                    referrer: *referrer,
+                    most: self.most,
+                };
+                (op::HOLD, hold.to_wire().into(), Access::Hold)
+            }
+        }
+    }
 }
 
 /// Value of a row of an index.

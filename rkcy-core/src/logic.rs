@@ -6,7 +6,7 @@
 //! once and compares.
 
 use crate::bugs::{self, Bug};
-use crate::claim::GiveBack;
+use crate::claim::{Asked, GiveBack};
 use crate::fault::Fault;
 use crate::id::{ConcernId, TxnId};
 use crate::key::RowKey;
@@ -166,6 +166,14 @@ pub trait Logic: Partitions + Send + Sync {
     /// # Errors
     /// The refusal of a `require` whose results are there, or a body that this build does not know.
     fn resume(&self, txn: &Txn) -> Result<Rest, Fault>;
+
+    /// What one operation, called alone, claims for the row.
+    ///
+    /// # Errors
+    /// Where the payload cannot be read.
+    fn claims_of(&self, _row: &RowKey, _op: u16, _args: &Bytes) -> Result<Vec<Asked>, Fault> {
+        Ok(Vec::new())
+    }
 
     /// The hidden concern that counts who refers to rows of `concern`; `None` where nothing can.
     fn counted_in(&self, _concern: ConcernId) -> Option<ConcernId> {

@@ -357,12 +357,71 @@ impl<'a> Body<'a> {
             });
         }
         let value = self.record(step)?;
-        Some(if is_known {
-            format!(".with(&{value})")
-        } else {
+        if !is_known {
             let names = atoms(transaction, &parts, &self.variables).join(", ");
-            format!(".with_later(&codegen::later!(|{names}| {value}))")
+            let claims = self.late_claims(step);
+            return Some(format!(
+                ".with_later(&codegen::later!(|{names}| {value})){claims}"
+            ));
+        }
+        let has_claims = self.cx.model.concern(step.concern).claims() > 0;
+        Some(match &step.kind {
+            StepKind::Create(_) | StepKind::Ensure(_) if has_claims => {
+                format!(".creating(&{value})")
+            }
+            // What is unique is not changed where the key is known too late.
+            StepKind::Update(_) if has_claims && self.known(&step.key) => {
+                let key = self.scope().key(&step.key, step.concern);
+                format!(".changing({key}, &{value})")
+            }
+            _ => {
+                let claims = self.late_claims(step);
+                format!(".with(&{value}){claims}")
+            }
         })
+    }
+
+    /// What a step claims whose payload or key comes out of results: each value as it is known.
+    fn late_claims(&mut self, step: &Step) -> String {
+        let concern = self.cx.model.concern(step.concern);
+        let keys = concern.keys.len();
+        let given: Vec<Option<&Expr>> = match &step.kind {
+            StepKind::Create(values) | StepKind::Ensure(values) => {
+                values.iter().map(Some).collect()
+            }
+            StepKind::Update(values) => values.iter().map(Option::as_ref).collect(),
+            _ => return String::new(),
+        };
+        let mut claims = String::new();
+        for unique in &concern.uniques {
+            let fields = concern.unique_fields(unique);
+            let parts = unique
+                .fields
+                .iter()
+                .map(|index| match index.checked_sub(keys) {
+                    Some(index) => given[index],
+                    None => step.key_parts().get(*index),
+                });
+            let Some(parts) = parts.collect::<Option<Vec<&Expr>>>() else {
+                continue;
+            };
+            let places = fields.iter().zip(parts);
+            let places: Vec<String> = places
+                .map(|(field, part)| format!("&{}", self.scope().owned(part, field.ty)))
+                .collect();
+            let owner = self.scope().key(&step.key, step.concern);
+            let claim = self.cx.unique_claim(concern, unique, &places, &owner);
+            claims.push_str(&format!(".reserving(|claims| {{ {claim} }})"));
+        }
+        for (index, field, target) in concern.references() {
+            let Some(value) = given[index] else { continue };
+            let ty = naming::camel(&self.cx.model.concern(target).name);
+            self.imports.insert(ty.clone());
+            let later = self.scope().later(value, field.ty).borrowed();
+            let call = self.cx.reference_call(concern, index, field, target);
+            claims.push_str(&format!(".referring::<{ty}>({call}, {later})"));
+        }
+        claims
     }
 
     /// The payload of a step that is made of fields.
@@ -759,7 +818,11 @@ impl<'a> Body<'a> {
         self.guarded = was_guarded;
         self.variables = outer;
         let t = self.draft_in(&turns.body);
-        let (bound, width) = (turns.bound, self.transaction.width(&turns.body));
+        let (bound, width) = (
+            turns.bound,
+            self.transaction
+                .width(&turns.body, self.cx.model.concerns()),
+        );
         let text = format!(
             "t.each({list}, codegen::Turns {{ bound: {bound}, width: {width} }}, |{t}, {name}| {{\n{body}\n}})?"
         );

@@ -59,6 +59,7 @@ pub(crate) static DESC: PlatformDesc = PlatformDesc {
     schema: 1,
     partitions: 1,
     concerns: &[ConcernDesc {
+        hidden: false,
         id: BLOB,
         name: "Blob",
         doc: "",
