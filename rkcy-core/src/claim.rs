@@ -154,13 +154,9 @@ impl Counts {
     }
 }
 
-/// Runs an operation of the engine on a row of an index; `None` where `op` is none.
-pub(crate) fn run(
-    op: u16,
-    args: &Bytes,
-    row: &mut Row,
-    name: &str,
-) -> Option<Result<Bytes, Fault>> {
+/// Runs an operation of the engine on a row of an index, of this name; `None` where `op` is none.
+#[must_use]
+pub fn run(op: u16, args: &Bytes, row: &mut Row, name: &str) -> Option<Result<Bytes, Fault>> {
     Some(match op {
         op::RESERVE => reserve(args, row, name),
         op::GIVE_BACK => give_back(args, row),

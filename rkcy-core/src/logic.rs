@@ -126,7 +126,7 @@ impl Row {
     }
 
     /// Takes what the last operation has given back.
-    pub(crate) fn take_gives(&mut self) -> Vec<GiveBack> {
+    pub fn take_gives(&mut self) -> Vec<GiveBack> {
         std::mem::take(&mut self.gives)
     }
 

@@ -68,6 +68,8 @@ pub enum SagaEvent {
     Undid,
     /// The next of its steps could not be undone.
     Parked,
+    /// It is decided, and gives something back before its caller hears of it. Of a transaction as well.
+    Decided,
 }
 
 /// Why an envelope was not applied.

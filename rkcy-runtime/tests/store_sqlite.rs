@@ -83,8 +83,7 @@ static MIGRATIONS: [Migration; 2] = [
             "id" BLOB NOT NULL, "name" TEXT NOT NULL, "gold" INTEGER NOT NULL CHECK ("gold" >= 0),
             "ratio" REAL, "note" TEXT, "flag" INTEGER NOT NULL,
             "_rkcy_generation" INTEGER NOT NULL, "_rkcy_offset" INTEGER NOT NULL,
-            "_rkcy_index" INTEGER NOT NULL, "_rkcy_referrers" INTEGER NOT NULL DEFAULT 0,
-            "_rkcy_tokens" BLOB, "_rkcy_holds" BLOB, PRIMARY KEY ("id")) STRICT, WITHOUT ROWID;"#,
+            "_rkcy_index" INTEGER NOT NULL, PRIMARY KEY ("id")) STRICT, WITHOUT ROWID;"#,
         down: r#"DROP TABLE "player";"#,
     },
     Migration {
@@ -93,8 +92,7 @@ static MIGRATIONS: [Migration; 2] = [
         up: r#"CREATE TABLE "member" (
             "guild" TEXT NOT NULL, "number" INTEGER NOT NULL,
             "_rkcy_generation" INTEGER NOT NULL, "_rkcy_offset" INTEGER NOT NULL,
-            "_rkcy_index" INTEGER NOT NULL, "_rkcy_referrers" INTEGER NOT NULL DEFAULT 0,
-            "_rkcy_tokens" BLOB, "_rkcy_holds" BLOB,
+            "_rkcy_index" INTEGER NOT NULL,
             PRIMARY KEY ("guild", "number")) STRICT, WITHOUT ROWID;
             CREATE INDEX "member_number" ON "member" ("number");"#,
         down: r#"DROP INDEX "member_number"; DROP TABLE "member";"#,

@@ -4,7 +4,7 @@
 //! that; and the give-backs, which the answer to the caller waits for.
 
 use super::visit::{Done, Stopped};
-use super::{Halt, Partition};
+use super::{Effect, Halt, Partition, SagaEvent};
 use crate::bugs::{self, Bug};
 use crate::claim::{self, Claim, Counts, GiveBack, Hold, Referrer};
 use crate::fault::Fault;
@@ -270,6 +270,7 @@ impl Partition {
     /// A transaction is decided and its locks are released: gives back what it has to, and tells how it ended
     /// when all is taken back.
     pub(super) fn give_all(&mut self, id: TxnId, gives: &[GiveBack], giving: Giving) {
+        self.effects.push(Effect::Saga(id, SagaEvent::Decided));
         if bugs::on(Bug::AnswerBeforeGiveBack) {
             self.tell_home(id, giving.home, true, &giving.outcome);
             self.answer(giving.reply, id, giving.outcome.clone());

@@ -24,7 +24,7 @@ pub use note::Note;
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 3,
+    codegen::CONTRACT == 4,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 

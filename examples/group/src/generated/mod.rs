@@ -30,7 +30,7 @@ pub use warehouse::{Warehouse, WarehouseEarn, WarehouseHandlers, WarehousePatch}
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 3,
+    codegen::CONTRACT == 4,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
