@@ -2,6 +2,7 @@
 
 use super::Checker;
 use super::attribute::On;
+use super::body::Body;
 use super::types::Place;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{
@@ -11,6 +12,7 @@ use crate::model::{
 use crate::syntax::Span;
 use crate::syntax::ast::Ident;
 use crate::syntax::concern::Clause;
+use crate::syntax::expr::Target;
 use crate::syntax::field as ast;
 
 impl Checker {
@@ -128,6 +130,59 @@ impl Checker {
                 false
             }
         }
+    }
+
+    /// `X[a: e, b: f]`: the concern, which of its unique values, and what each field of it is to be.
+    pub(super) fn unique_target<'a>(
+        &mut self,
+        target: &'a Target,
+        body: &mut Body<'a>,
+    ) -> Option<(ConcernId, usize, Vec<Expr>)> {
+        let id = self.concern_named(&target.concern)?;
+        let concern = self.schema.concern(id).clone();
+        let mut wanted: Vec<&str> = Vec::new();
+        for key in &target.keys {
+            wanted.push(key.name.as_ref().map_or("", |name| name.text.as_str()));
+        }
+        let is_it = |unique: &Unique| {
+            let fields = concern.unique_fields(unique);
+            fields.len() == wanted.len()
+                && fields
+                    .iter()
+                    .all(|field| wanted.contains(&field.name.as_str()))
+        };
+        let Some(found) = concern.uniques.iter().position(is_it) else {
+            for key in &target.keys {
+                self.expr(&key.value, None, body);
+            }
+            let known = concern.uniques.iter().map(|unique| {
+                let names = concern.unique_fields(unique);
+                let names: Vec<String> = names.iter().map(|it| format!("{}: …", it.name)).collect();
+                format!("`{}[{}]`", concern.name, names.join(", "))
+            });
+            let known: Vec<String> = known.collect();
+            let message = format!(
+                "these fields of `{}` are not `unique` together",
+                concern.name
+            );
+            let finding = Diagnostic::new(Code::UnknownUnique, target.span, message);
+            self.report(match known.as_slice() {
+                [] => finding.help(format!("declare it in `{}`: `unique (…)`", concern.name)),
+                known => finding.help(format!("what it can be read by: {}", known.join(", "))),
+            });
+            return None;
+        };
+        let mut values = Vec::new();
+        for field in concern.unique_fields(&concern.uniques[found]) {
+            let key = target.keys.iter().find(|key| {
+                key.name
+                    .as_ref()
+                    .is_some_and(|name| name.text == field.name)
+            })?;
+            let expr = self.expr(&key.value, Some(field.ty.present()), body)?;
+            values.push(expr);
+        }
+        Some((id, found, values))
     }
 
     /// The other sides of references, when all concerns are known.
@@ -259,6 +314,16 @@ impl Checker {
                     values.iter().map(Some).collect()
                 }
                 StepKind::Update(values) => values.iter().map(Option::as_ref).collect(),
+                StepKind::GetBy(unique, values) | StepKind::FindBy(unique, values) => {
+                    let late = values
+                        .iter()
+                        .find(|part| !transaction.known_at_submission(part));
+                    if let Some(span) = late.map(|part| part.span) {
+                        let name = concern.unique_name(&concern.uniques[*unique]);
+                        self.unique_from_result(&name, span);
+                    }
+                    continue;
+                }
                 _ => continue,
             };
             let value = |index: usize| index.checked_sub(keys).and_then(|index| given[index]);
@@ -311,7 +376,7 @@ impl Checker {
             Diagnostic::new(
                 Code::UniqueFromResult,
                 span,
-                format!("`{name}` is unique, and this is known too late to reserve it"),
+                format!("`{name}` is unique, and this is known too late to look at its index"),
             )
             .help("unique values are reserved before all else: give this as a parameter, or as a function of parameters"),
         );

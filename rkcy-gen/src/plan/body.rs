@@ -259,6 +259,10 @@ impl<'a> Body<'a> {
         }
         let concern = naming::camel(&self.cx.model.concern(step.concern).name);
         self.imports.insert(concern.clone());
+        if let StepKind::GetBy(unique, values) | StepKind::FindBy(unique, values) = &step.kind {
+            let call = self.by_unique(step, *unique, values);
+            return self.kept(step, &call, base.as_deref(), lines);
+        }
         let mut spec = self.operation(step, &concern);
         if self.known(&step.key) {
             let key = self.scope().key(&step.key, step.concern);
@@ -273,21 +277,52 @@ impl<'a> Body<'a> {
             spec.push_str(&payload);
         }
         spec.push_str(&self.undo(step));
-        match step.gives.filter(|_| self.kept.contains(&step.id)) {
-            Some(gives) => {
-                let ty = self.cx.rust_type(gives, self.imports);
-                let wanted = base.as_deref().unwrap_or(match step.kind {
-                    StepKind::Committed => "committed",
-                    _ => "result",
-                });
-                let name = self.variables.names.claim(naming::snake(wanted));
-                lines.push(format!(
-                    "let {name}: codegen::Later<{ty}> = t.kept({spec})?;"
-                ));
-                self.variables.results.insert(step.id, name);
+        let is_used = step.gives.is_some() && self.kept.contains(&step.id);
+        let call = match is_used {
+            true => format!("t.kept({spec})?"),
+            false => format!("t.step({spec})?"),
+        };
+        self.kept(step, &call, base.as_deref(), lines);
+    }
+
+    /// A call that makes a step, and the variable of its result, where that is used.
+    fn kept(&mut self, step: &Step, call: &str, base: Option<&str>, lines: &mut Vec<String>) {
+        let Some(gives) = step.gives.filter(|_| self.kept.contains(&step.id)) else {
+            return lines.push(format!("{call};"));
+        };
+        let ty = self.cx.rust_type(gives, self.imports);
+        let wanted = base.unwrap_or(match step.kind {
+            StepKind::Committed => "committed",
+            _ => "result",
+        });
+        let name = self.variables.names.claim(naming::snake(wanted));
+        lines.push(format!("let {name}: codegen::Later<{ty}> = {call};"));
+        self.variables.results.insert(step.id, name);
+    }
+
+    /// `get` or `find` by a unique value.
+    fn by_unique(&mut self, step: &Step, unique: usize, values: &[Expr]) -> String {
+        let concern = self.cx.model.concern(step.concern);
+        let unique = &concern.uniques[unique];
+        let fields = concern.unique_fields(unique);
+        let parts = fields.iter().zip(values);
+        let parts: Vec<String> = parts
+            .map(|(field, value)| format!("&{}", self.scope().owned(value, field.ty.present())))
+            .collect();
+        let root = match (unique.within, parts.first()) {
+            (true, Some(first)) => {
+                let first = first.trim_start_matches('&');
+                let root = self.cx.unique_root(concern, first, self.imports);
+                format!("Some({root})")
             }
-            None => lines.push(format!("t.step({spec})?;")),
-        }
+            _ => "None".to_owned(),
+        };
+        let (word, name) = (step.kind.word(), naming::camel(&concern.name));
+        let (index, value) = (
+            self.cx.lock.index(concern, unique),
+            super::claim::unique_value(&parts),
+        );
+        format!("t.{word}_by::<{name}>(codegen::ConcernId({index}), {root}, {value})?")
     }
 
     /// The group of a step whose key is not known, where the group is.

@@ -494,17 +494,27 @@ impl<'a> Draft<'a> {
     fn look_up<C: Concern>(
         &mut self,
         index: ConcernId,
-        value: &Key,
+        root: Option<Key>,
+        value: Key,
     ) -> Result<Later<Option<C::Key>>, Fault> {
         let number = u16::try_from(self.next).unwrap_or(u16::MAX);
         self.next += 1;
         if matches!(self.guard, Guard::PassedOver) {
             return Ok(Later::after(None, After::new()));
         }
+        let (place, group) = match root {
+            None => (Place::Root, value),
+            Some(root) => {
+                let key = value;
+                let concern = index;
+                (Place::Member(RowKey { concern, key }), root)
+            }
+        };
+        let within = matches!(place, Place::Member(_));
         self.steps.push(Unplanned {
             step: Step {
                 number,
-                place: Place::Root,
+                place,
                 op: claim::op::LOOK_UP,
                 args: Args::Ready(Bytes::new()),
                 keep: true,
@@ -512,8 +522,8 @@ impl<'a> Draft<'a> {
                 undo: None,
                 claims_for: None,
             },
-            root: index,
-            group: Some(value.clone()),
+            root: if within { C::ROOT } else { index },
+            group: Some(group),
             access: Access::Shared,
             after: self.guarded_by.to_vec(),
         });
@@ -522,12 +532,17 @@ impl<'a> Draft<'a> {
         Ok(Later::of_step(found, number))
     }
 
-    /// `get` by a unique value: a row of `index`.
+    /// `get` by a unique value: a row of `index`, which may be in the group of a root.
     ///
     /// # Errors
     /// `not_found`, or as [`Draft::kept`].
-    pub fn get_by<C: Concern>(&mut self, index: ConcernId, value: &Key) -> Result<Later<C>, Fault> {
-        let found = self.look_up::<C>(index, value)?;
+    pub fn get_by<C: Concern>(
+        &mut self,
+        index: ConcernId,
+        root: Option<Key>,
+        value: Key,
+    ) -> Result<Later<C>, Fault> {
+        let found = self.look_up::<C>(index, root, value)?;
         let there = found.map(|found| match found {
             Some(_) => Ok(()),
             None => Err(Fault::refusal(
@@ -540,16 +555,17 @@ impl<'a> Draft<'a> {
         self.kept(Spec::<C>::get().on_later(&key))
     }
 
-    /// `find` by a unique value: a row of `index`.
+    /// `find` by a unique value: a row of `index`, which may be in the group of a root.
     ///
     /// # Errors
     /// As [`Draft::kept`].
     pub fn find_by<C: Concern>(
         &mut self,
         index: ConcernId,
-        value: &Key,
+        root: Option<Key>,
+        value: Key,
     ) -> Result<Later<Option<C>>, Fault> {
-        let found = self.look_up::<C>(index, value)?;
+        let found = self.look_up::<C>(index, root, value)?;
         self.branch_some(
             &found,
             |draft, key| draft.kept(Spec::<C>::find().on_later(&key)),
