@@ -52,6 +52,119 @@ impl Drop for Scratch {
 }
 
 #[test]
+fn new_makes_a_platform_in_the_one_layout_that_is_what_its_schema_says() {
+    let place = tempfile::tempdir().unwrap();
+    let new = |name: &str| {
+        Command::new(env!("CARGO_BIN_EXE_rkcy-gen"))
+            .current_dir(place.path())
+            .args(["new", name])
+            .output()
+            .unwrap()
+    };
+    let output = new("bank");
+    assert_eq!(
+        (code(&output), stdout(&output)),
+        (0, String::new()),
+        "{}",
+        stderr(&output)
+    );
+    let schema = place.path().join("bank/bank.rkcy");
+    let schema = schema.to_str().unwrap();
+    for args in [["fmt", "--check", schema], ["build", "--check", schema]] {
+        let output = rkcy_gen(&args);
+        assert_eq!(
+            (code(&output), stdout(&output)),
+            (0, String::new()),
+            "{args:?}"
+        );
+    }
+    let output = rkcy_gen(&["check", schema]);
+    assert_eq!(stderr(&output), "no errors\n");
+    for wrong in ["bank", "Bank", "match", "core", "1st", "a-b", ""] {
+        let output = new(wrong);
+        assert_eq!(code(&output), 2, "{wrong}");
+        assert!(
+            stderr(&output).starts_with("error: "),
+            "{}",
+            stderr(&output)
+        );
+    }
+}
+
+#[test]
+fn sarif_is_one_document_on_stdout() {
+    let files = [
+        "schemas/rpg.rkcy",
+        "schemas/invalid/RKCY0012-not-a-schema.rkcy",
+        "schemas/invalid/RKCY0023-unknown-type.rkcy",
+    ];
+    let output = rkcy_gen(&[&["check", "--format", "sarif"], &files[..]].concat());
+    assert_eq!(code(&output), 2);
+    let log: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(log["version"], "2.1.0");
+    let run = &log["runs"][0];
+    let results = run["results"].as_array().unwrap();
+    let of = |rule: &str| {
+        results
+            .iter()
+            .filter(|result| result["ruleId"] == rule)
+            .count()
+    };
+    assert_eq!(of("RKCY0012"), 1);
+    assert!(of("RKCY0023") >= 1);
+    let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
+    for result in results {
+        assert!(rules.iter().any(|rule| rule["id"] == result["ruleId"]));
+        let place = &result["locations"][0]["physicalLocation"];
+        assert!(files.contains(&place["artifactLocation"]["uri"].as_str().unwrap()));
+        assert!(place["region"]["startLine"].as_u64().unwrap() > 0);
+    }
+}
+
+#[test]
+fn a_diagram_has_every_concern_and_every_transaction() {
+    for schema in [
+        "rpg",
+        "group",
+        "flow",
+        "saga",
+        "engine",
+        "features/contextual-words",
+    ] {
+        let file = format!("schemas/{schema}.rkcy");
+        let output = rkcy_gen(&["show", "diagram", &file]);
+        assert_eq!(code(&output), 0, "{schema}: {}", stderr(&output));
+        let svg = stdout(&output);
+        assert!(
+            svg.starts_with("<svg ") && svg.ends_with("</svg>\n"),
+            "{schema}"
+        );
+        let model = stdout(&rkcy_gen(&["show", "model", "--format", "json", &file]));
+        let model: serde_json::Value = serde_json::from_str(&model).unwrap();
+        for concern in model["concerns"].as_array().unwrap() {
+            let name = concern["name"].as_str().unwrap();
+            assert!(svg.contains(&format!(">{name}")), "{schema}: {name}");
+        }
+        for transaction in model["transactions"].as_array().unwrap() {
+            let name = transaction["name"].as_str().unwrap();
+            assert!(svg.contains(&format!(" {name}</text>")), "{schema}: {name}");
+        }
+        // No text is markup.
+        let tags = svg.matches('<').count();
+        let known = [
+            "svg", "title", "style", "defs", "marker", "path", "rect", "text",
+        ];
+        let known = known.map(|tag| {
+            let opened = svg.matches(&format!("<{tag} ")).count();
+            opened
+                + svg.matches(&format!("<{tag}>")).count()
+                + svg.matches(&format!("</{tag}>")).count()
+        });
+        assert_eq!(tags, known.iter().sum::<usize>(), "{schema}");
+    }
+}
+
+#[test]
 fn fmt_writes_the_layout_once_and_check_shows_it() {
     let schema = Scratch::new("fmt.rkcy", b"enum E { a\n b }");
     let wanted = "enum E {\n    a\n    b\n}\n";

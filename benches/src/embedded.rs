@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use rkcy_core::frame::{Envelope, Frame};
 use rkcy_core::id::{ConcernId, PartitionId};
 use rkcy_runtime::codegen::{self, Origin, Ref};
-use rkcy_runtime::driver::{Client, Options, Running};
+use rkcy_runtime::driver::{Client, LogChoice, Options, Running, StoreChoice};
 use rkcy_runtime::log::embedded::{self, EmbeddedLog};
 use rkcy_runtime::log::{Log, StreamId, StreamKind};
 use rpg::generated::txn::{Fund, SignUp, Trade};
@@ -38,8 +38,8 @@ pub(crate) fn run(figures: &mut Figures) {
         .expect("a runtime");
     let dir = tempfile::tempdir().expect("a directory");
     let options = Options {
-        log: dir.path().join("log"),
-        store: dir.path().join("rpg.db"),
+        log: LogChoice::Embedded(dir.path().join("log")),
+        store: StoreChoice::Sqlite(dir.path().join("rpg.db")),
         ..Options::default()
     };
     let running = Running::start(&rpg::platform(), &options).expect("the platform starts");

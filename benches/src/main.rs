@@ -6,6 +6,8 @@
 mod embedded;
 mod engine;
 mod figures;
+mod kafka;
+mod storage;
 
 use figures::Figures;
 use std::process::ExitCode;
@@ -17,7 +19,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// A benchmark by its name.
 type Benchmark = (&'static str, fn(&mut Figures));
 
-const ALL: &[Benchmark] = &[("engine", engine::run), ("embedded", embedded::run)];
+const ALL: &[Benchmark] = &[
+    ("engine", engine::run),
+    ("embedded", embedded::run),
+    ("kafka", kafka::run),
+    ("storage", storage::run),
+];
 
 fn main() -> ExitCode {
     let asked: Vec<String> = std::env::args().skip(1).collect();

@@ -676,6 +676,11 @@ impl Worker {
         self.config.cache_bytes
     }
 
+    /// Gives the rows in memory another bound, in bytes: a process has more or fewer partitions than before.
+    pub fn set_cache_bytes(&mut self, bytes: usize) {
+        self.config.cache_bytes = bytes;
+    }
+
     /// Rows of one cold read.
     fn load_rows(&self) -> usize {
         let largest = self.partition.state().scalars.settings.row_bytes.max(1);

@@ -11,11 +11,13 @@
 
 pub mod check;
 pub mod diagnostic;
+pub mod diagram;
 pub mod layout;
 pub mod lock;
 pub mod model;
 pub mod naming;
 pub mod plan;
 pub mod render;
+pub mod starter;
 pub mod syntax;
 pub mod write;

@@ -100,7 +100,7 @@ fn print(file: &File) -> Result<String, RenderError> {
 }
 
 /// No blanks at the ends of lines, one line feed at the end of the file.
-fn tidy(text: &str) -> String {
+pub(crate) fn tidy(text: &str) -> String {
     let mut lines: Vec<&str> = text.lines().map(str::trim_end).collect();
     while lines.last().is_some_and(|line| line.is_empty()) {
         lines.pop();

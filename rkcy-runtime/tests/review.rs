@@ -145,7 +145,7 @@ fn a_stop_drains_what_has_not_failed() {
     assert_eq!(running.stop().unwrap_err().code, "internal_error");
     let stored = place.wait(async {
         let tables = DESC.concerns.iter().map(|concern| concern.table);
-        let store = SqliteStore::open(&options.store, tables).await.unwrap();
+        let store = SqliteStore::open(&place.store(), tables).await.unwrap();
         let row = RowKey {
             concern: BLOB,
             key: Key::of(&key_in(1)),

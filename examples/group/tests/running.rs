@@ -7,7 +7,7 @@ use group::generated::{
     Rate, RateKey, RatePatch, Region, Stock, StockKey, StockPatch, Warehouse,
 };
 use rkcy_runtime::codegen::{Class, Fault, Ref, Uuid, key_text};
-use rkcy_runtime::driver::{Client, Options, Running};
+use rkcy_runtime::driver::{Client, LogChoice, Options, Running, StoreChoice};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -27,8 +27,8 @@ impl Place {
 
     fn start(&self) -> Running {
         let options = Options {
-            log: self.dir.path().join("log"),
-            store: self.dir.path().join("group.db"),
+            log: LogChoice::Embedded(self.dir.path().join("log")),
+            store: StoreChoice::Sqlite(self.dir.path().join("group.db")),
             ..Options::default()
         };
         Running::start(&group::platform(), &options).unwrap()

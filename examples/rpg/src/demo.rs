@@ -5,7 +5,7 @@
 use crate::sim::{self, Compared};
 use rkcy_runtime::cli::{Format, Ink, RunnableCommand, Session, Settings, Term, grouped};
 use rkcy_runtime::codegen::{Class, Fault, Ref, Uuid, derived_uuid, serde_json};
-use rkcy_runtime::driver::{Client, Running};
+use rkcy_runtime::driver::{Client, LogChoice, Running, StoreChoice};
 use rpg::generated::txn::{Fund, SignUp, Trade};
 use rpg::generated::{Character, Currency, Offer};
 use std::path::Path;
@@ -33,12 +33,16 @@ pub(crate) struct Demo {
 
 impl RunnableCommand for Demo {
     fn run(self, session: &Session) -> Result<ExitCode, Fault> {
+        if session.settings.is_shared() {
+            let message = "the demo crashes and restarts a platform of its own: on an embedded log";
+            return Err(Fault::new(Class::Invalid, "wrong_log", message).at("log"));
+        }
         let dir = tempfile::tempdir().map_err(|error| broken("no_directory", error.to_string()))?;
         let settings = match session.settings.places_given {
             true => session.settings.clone(),
             false => Settings {
-                log: dir.path().join("log"),
-                store: dir.path().join("rpg.db"),
+                log: LogChoice::Embedded(dir.path().join("log")),
+                store: StoreChoice::Sqlite(dir.path().join("rpg.db")),
                 ..session.settings.clone()
             },
         };
@@ -49,8 +53,8 @@ impl RunnableCommand for Demo {
             begun: Instant::now(),
         };
         story.title("A role-playing game's economy, on an embedded log and SQLite");
-        story.faint(&format!("log    {}", session.settings.log.display()));
-        story.faint(&format!("store  {}", session.settings.store.display()));
+        story.faint(&format!("log    {}", session.settings.log));
+        story.faint(&format!("store  {}", session.settings.store));
 
         let two = two_players(&session, &story)?;
         killed(
@@ -300,8 +304,9 @@ fn spawn(session: &Session, journal: &Path, errors: &Path) -> Result<Child, Faul
             "--journal",
         ])
         .arg(journal)
-        .arg(format!("--log=embedded:{}", settings.log.display()))
-        .arg(format!("--store=sqlite:{}", settings.store.display()))
+        .arg(format!("--log={}", settings.log))
+        // Not on its command line, which everybody on the machine may read: it may hold a password.
+        .env("RKCY_STORE", settings.store.with_secrets())
         .arg(format!("--env={}", settings.env))
         .stdin(Stdio::null())
         .stdout(Stdio::null())

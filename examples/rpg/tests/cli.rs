@@ -246,12 +246,17 @@ fn bad_input_is_said_and_changes_nothing() {
         ),
         (&["run", "--roles", "process"], &["process,storage"]),
         (
-            &["run", "--log", "kafka:localhost:9092"],
-            &["`log`", "not supported yet"],
+            &["run", "--roles", "edge"],
+            &["`roles`", "not supported yet"],
         ),
         (
-            &["run", "--store", "postgres://x/y"],
-            &["`store`", "not supported yet"],
+            &["run", "--log", "kafka:localhost"],
+            &["`log`", "HOST:PORT"],
+        ),
+        (&["platform", "create"], &["embedded log"]),
+        (
+            &["platform", "resize", "Player", "8"],
+            &["not supported yet"],
         ),
         (&["run", "--log", "here"], &["embedded:here"]),
         (&["run", "--fsync", "never"], &["`fsync`"]),

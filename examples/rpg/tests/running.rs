@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use rkcy_runtime::codegen::{Class, Ref, Uuid, derived_uuid};
-use rkcy_runtime::driver::{Client, Options, Running};
+use rkcy_runtime::driver::{Client, LogChoice, Options, Running, StoreChoice};
 use rpg::generated::txn::{Fund, SignUp, Trade};
 use rpg::generated::{Character, Currency, Offer};
 use tempfile::TempDir;
@@ -24,8 +24,8 @@ impl Place {
 
     fn start(&self) -> Running {
         let options = Options {
-            log: self.dir.path().join("log"),
-            store: self.dir.path().join("rpg.db"),
+            log: LogChoice::Embedded(self.dir.path().join("log")),
+            store: StoreChoice::Sqlite(self.dir.path().join("rpg.db")),
             ..Options::default()
         };
         Running::start(&rpg::platform(), &options).unwrap()
@@ -161,8 +161,8 @@ fn what_is_stopped_at_once_stops() {
 fn a_database_of_another_log_is_refused() {
     let home = tempfile::tempdir().unwrap();
     let options = |log: &str| Options {
-        log: home.path().join(log),
-        store: home.path().join("rpg.db"),
+        log: LogChoice::Embedded(home.path().join(log)),
+        store: StoreChoice::Sqlite(home.path().join("rpg.db")),
         ..Options::default()
     };
     Running::start(&rpg::platform(), &options("one"))

@@ -69,6 +69,18 @@ impl TakeOver {
         Ok(())
     }
 
+    /// The build that owns the partition and has not sealed it, where that is another than this worker's:
+    /// it appends nothing before it has folded that Seal (rule 5).
+    #[must_use]
+    pub fn foreign_owner(&self) -> Option<u64> {
+        let scalars = &self.fold.state.scalars;
+        let waits = scalars.epoch.is_some()
+            && scalars.sealed.is_none()
+            && scalars.build != self.config.build
+            && !self.config.atomic;
+        waits.then_some(scalars.build)
+    }
+
     fn unreadable(&self, offset: u64, error: &Malformed) -> Stop {
         Stop::Unreadable {
             partition: self.config.partition,

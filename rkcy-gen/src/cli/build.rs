@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use rkcy_gen::lock::Lock;
 use rkcy_gen::model::Model;
 use rkcy_gen::plan::plan;
-use rkcy_gen::render::{Rendered, render};
+use rkcy_gen::render::{Rendered, Texts, render};
 use rkcy_gen::syntax::Sources;
 use rkcy_gen::write::{
     Change, apply, change, changes, format, missing_handlers, undeclared_modules,
@@ -68,7 +68,8 @@ struct Built {
     changes: Vec<Change>,
 }
 
-type Failure = (String, Outcome);
+/// What is wrong, and how the command ends.
+pub(super) type Failure = (String, Outcome);
 
 fn build(args: &Args, model: &Model, sources: &Sources) -> Result<Built, Failure> {
     let crate_dir = args
@@ -77,17 +78,14 @@ fn build(args: &Args, model: &Model, sources: &Sources) -> Result<Built, Failure
         .unwrap_or_else(|| crate_dir(model, sources));
     let lock_path = Path::new(&args.file).with_extension("lock");
     let lock = numbers(model, &lock_path)?;
-    let plan = plan(model, &lock, &file_name(&args.file));
-    let lock = lock.reaching(1, plan.columns.clone());
-    let mut rendered = render(&plan).map_err(|error| (error.to_string(), Outcome::Environment))?;
-    format(&mut rendered, &crate_dir).map_err(|error| (error.to_string(), Outcome::Environment))?;
-    let failed = |error: io::Error| {
-        (
-            format!("cannot write `{}`: {error}", crate_dir.display()),
-            Outcome::Environment,
-        )
-    };
-    let mut changes = changes(&crate_dir, &rendered).map_err(failed)?;
+    let (lock, rendered, mut changes) = rendered(
+        model,
+        lock,
+        &file_name(&args.file),
+        &crate_dir,
+        Texts::new(),
+    )?;
+    let failed = |error: io::Error| cannot_write(&crate_dir, &error);
     changes.extend(change(lock_path, &lock.print()).map_err(failed)?);
     if !args.check {
         apply(&changes).map_err(failed)?;
@@ -97,6 +95,29 @@ fn build(args: &Args, model: &Model, sources: &Sources) -> Result<Built, Failure
         crate_dir,
         changes,
     })
+}
+
+/// The files of a crate, and what has to change in it for them; those of `once` stand in place of what would
+/// be written once. Gives the lock that goes with them.
+pub(super) fn rendered(
+    model: &Model,
+    lock: Lock,
+    schema: &str,
+    crate_dir: &Path,
+    once: Texts,
+) -> Result<(Lock, Rendered, Vec<Change>), Failure> {
+    let plan = plan(model, &lock, schema);
+    let lock = lock.reaching(1, plan.columns.clone());
+    let mut rendered = render(&plan).map_err(|error| (error.to_string(), Outcome::Environment))?;
+    rendered.once.extend(once);
+    format(&mut rendered, crate_dir).map_err(|error| (error.to_string(), Outcome::Environment))?;
+    let changes = changes(crate_dir, &rendered).map_err(|error| cannot_write(crate_dir, &error))?;
+    Ok((lock, rendered, changes))
+}
+
+fn cannot_write(crate_dir: &Path, error: &io::Error) -> Failure {
+    let why = format!("cannot write `{}`: {error}", crate_dir.display());
+    (why, Outcome::Environment)
 }
 
 /// The lock beside the schema, with numbers for all that is new.

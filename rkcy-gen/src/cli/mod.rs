@@ -7,6 +7,7 @@ mod check;
 mod explain;
 mod fmt;
 mod input;
+mod new;
 mod output;
 mod show;
 mod show_plan;
@@ -37,6 +38,7 @@ enum Command {
     Check(check::Args),
     Explain(explain::Args),
     Fmt(fmt::Args),
+    New(new::Args),
     Show(show::Args),
 }
 
@@ -80,6 +82,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Check(args) => check::run(&args, cli.color),
         Command::Explain(args) => explain::run(&args),
         Command::Fmt(args) => fmt::run(&args, cli.color),
+        Command::New(args) => new::run(&args, cli.color),
         Command::Show(args) => show::run(&args, cli.color),
     };
     ExitCode::from(outcome as u8)

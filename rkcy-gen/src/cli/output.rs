@@ -63,13 +63,18 @@ pub(crate) fn report(
             message(&text);
         }
     }
-    if found.iter().any(Diagnostic::is_error) {
-        outcome = outcome.max(Outcome::Found);
-    }
+    outcome.max(ended(found))
+}
+
+/// How a command ends that found this.
+pub(crate) fn ended(found: &[Diagnostic]) -> Outcome {
     if found.iter().any(|finding| finding.code.is_unreadable()) {
-        outcome = outcome.max(Outcome::BadInput);
+        Outcome::BadInput
+    } else if found.iter().any(Diagnostic::is_error) {
+        Outcome::Found
+    } else {
+        Outcome::Fine
     }
-    outcome
 }
 
 /// Says in one line what was found.

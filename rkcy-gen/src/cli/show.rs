@@ -4,7 +4,7 @@ use rkcy_gen::model::outline;
 
 use super::input::{CheckedInput, checked, parse};
 use super::output::{message, print, report};
-use super::show_plan::{show_plan, show_proto, show_sql};
+use super::show_plan::{show_diagram, show_plan, show_proto, show_sql};
 use super::{Color, Format, Outcome};
 
 /// Show what the generator makes of a schema.
@@ -54,6 +54,13 @@ enum What {
         #[arg(value_name = "FILE")]
         file: String,
     },
+    /// A picture, as SVG: concerns with their groups and relations, and each transaction as its visits.
+    #[command(after_help = "Example:\n  rkcy-gen show diagram schemas/rpg.rkcy > rpg.svg")]
+    Diagram {
+        /// The schema.
+        #[arg(value_name = "FILE")]
+        file: String,
+    },
     /// The tables, in PostgreSQL and in SQLite.
     #[command(after_help = "Example:\n  rkcy-gen show sql schemas/rpg.rkcy")]
     Sql {
@@ -69,6 +76,7 @@ pub(super) fn run(args: &Args, color: Color) -> Outcome {
         What::Model { file, format } => show_model(file, *format, color),
         What::Plan { file, format } => show_plan(file, *format, color),
         What::Proto { file } => show_proto(file, color),
+        What::Diagram { file } => show_diagram(file, color),
         What::Sql { file } => show_sql(file, color),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rkcy_gen::diagram::diagram;
 use rkcy_gen::lock::Lock;
 use rkcy_gen::model::Model;
 use rkcy_gen::plan::{plan, visits};
@@ -24,6 +25,17 @@ pub(super) fn show_plan(file: &str, format: Format, color: Color) -> Outcome {
                     .map_err(|error| error.to_string())
             }
         }
+    })
+}
+
+/// The picture, drawn from the documents that other tools get.
+pub(super) fn show_diagram(file: &str, color: Color) -> Outcome {
+    with_model(file, color, |model, lock| {
+        let drawn = || {
+            let plan = serde_json::to_string(&visits(model, lock))?;
+            diagram(&serde_json::to_string(model)?, &plan)
+        };
+        drawn().map_err(|error: serde_json::Error| error.to_string())
     })
 }
 

@@ -1,18 +1,20 @@
 //! Owns findings: what is wrong with a schema, where, and what to do about it.
 //!
 //! A finding has a code of the registry (`code`), a message, labelled places and, where the fix is
-//! known, a help line and edits. `human` and `json` print them.
+//! known, a help line and edits. `human`, `json` and `sarif` print them.
 
 mod code;
 mod explain;
 mod human;
 mod json;
+mod sarif;
 mod similar;
 
 pub use code::{Code, Severity};
 pub use explain::page;
 pub use human::{human, one_line};
 pub use json::json;
+pub use sarif::{sarif, sarif_result};
 pub(crate) use similar::closest;
 
 use crate::syntax::Span;

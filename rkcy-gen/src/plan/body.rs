@@ -307,12 +307,12 @@ impl<'a> Body<'a> {
         let fields = concern.unique_fields(unique);
         let parts = fields.iter().zip(values);
         let parts: Vec<String> = parts
-            .map(|(field, value)| format!("&{}", self.scope().owned(value, field.ty.present())))
+            .map(|(field, value)| self.scope().borrowed(value, field.ty.present()))
             .collect();
-        let root = match (unique.within, parts.first()) {
+        let root = match (unique.within, values.first()) {
             (true, Some(first)) => {
-                let first = first.trim_start_matches('&');
-                let root = self.cx.unique_root(concern, first, self.imports);
+                let first = self.scope().owned(first, fields[0].ty);
+                let root = self.cx.unique_root(concern, &first, self.imports);
                 format!("Some({root})")
             }
             _ => "None".to_owned(),
@@ -442,7 +442,7 @@ impl<'a> Body<'a> {
             };
             let places = fields.iter().zip(parts);
             let places: Vec<String> = places
-                .map(|(field, part)| format!("&{}", self.scope().owned(part, field.ty)))
+                .map(|(field, part)| self.scope().borrowed(part, field.ty))
                 .collect();
             let owner = self.scope().key(&step.key, step.concern);
             let claim = self.cx.unique_claim(concern, unique, &places, &owner);

@@ -101,15 +101,6 @@ impl Cx<'_> {
         owner: &str,
     ) -> String {
         let fields = concern.unique_fields(unique);
-        let method = if unique.within {
-            "unique_within"
-        } else {
-            "unique"
-        };
-        let (name, number) = (
-            naming::camel(&concern.name),
-            self.lock.index(concern, unique),
-        );
         let opened: Vec<(String, String)> = (fields.iter().zip(places))
             .filter(|(field, _)| field.ty.is_optional())
             .map(|(field, place)| (naming::snake(&field.name), place.clone()))
@@ -121,9 +112,7 @@ impl Cx<'_> {
                 true => naming::snake(&field.name),
                 false => place.clone(),
             });
-        let value = unique_value(&parts.collect::<Vec<_>>());
-        let claim =
-            format!("claims.{method}::<{name}>(codegen::ConcernId({number}), {value}, {owner});");
+        let claim = self.claim_of(concern, unique, &parts.collect::<Vec<_>>(), owner);
         match opened.as_slice() {
             [] => claim,
             [(name, place)] => format!("if let Some({name}) = {place} {{ {claim} }}"),
@@ -140,6 +129,26 @@ impl Cx<'_> {
                 )
             }
         }
+    }
+
+    /// Claims a unique value all of whose parts are there. They are references.
+    fn claim_of(
+        &self,
+        concern: &Concern,
+        unique: &Unique,
+        parts: &[String],
+        owner: &str,
+    ) -> String {
+        let method = match unique.within {
+            true => "unique_within",
+            false => "unique",
+        };
+        let (name, number) = (
+            naming::camel(&concern.name),
+            self.lock.index(concern, unique),
+        );
+        let value = unique_value(parts);
+        format!("claims.{method}::<{name}>(codegen::ConcernId({number}), {value}, {owner});")
     }
 
     /// Claims a unique value that a patch sets, as a whole.
@@ -174,7 +183,12 @@ impl Cx<'_> {
             .collect();
         let claim = self.unique_claim(concern, unique, &places, "key");
         let names: Vec<String> = own.iter().map(|field| naming::snake(&field.name)).collect();
-        if let [name] = names.as_slice() {
+        if let ([field], [name]) = (own.as_slice(), names.as_slice()) {
+            // What becomes absent claims nothing.
+            if field.ty.is_optional() {
+                let claim = self.claim_of(concern, unique, &places, "key");
+                return Some(format!("if let Some(Some({name})) = &self.{name} {{ {claim} }}"));
+            }
             return Some(format!("if let Some({name}) = &self.{name} {{ {claim} }}"));
         }
         let list = |each: &dyn Fn(&String) -> String| {

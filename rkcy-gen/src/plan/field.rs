@@ -91,7 +91,8 @@ impl Cx<'_> {
 
     fn writing(&self, field: &Field, name: &str, boxed: bool) -> String {
         let value = format!("self.{name}");
-        if self.is_plain(field.ty.value) {
+        // A float is more than copied: not every target knows a negative zero.
+        if self.is_plain(field.ty.value) && !is_float(field.ty.value) {
             return if self.is_copy(field.ty) {
                 value
             } else {
@@ -223,4 +224,8 @@ pub(super) fn with_deprecation(mut docs: Vec<String>, why: Option<&str>) -> Vec<
         docs.push(format!("Deprecated: {}", why.replace(['\n', '\r'], " ")));
     }
     docs
+}
+
+fn is_float(value: ValueType) -> bool {
+    matches!(value, ValueType::Scalar(Scalar::F32 | Scalar::F64))
 }

@@ -33,6 +33,8 @@ pub(super) struct Column {
     pub(super) name: String,
     /// The documentation as SQL text; empty where there is none.
     pub(super) comment: String,
+    /// What it holds: a variant of the runtime's `ColumnType`.
+    pub(super) kind: &'static str,
     /// Type and checks in SQLite, and in PostgreSQL.
     pub(super) sqlite: String,
     pub(super) postgres: String,
@@ -281,6 +283,7 @@ impl Cx<'_> {
             columns.push(Column {
                 name: presence.clone(),
                 comment: String::new(),
+                kind: "Bool",
                 sqlite: format!("INTEGER NOT NULL CHECK ({} IN (0, 1))", ident(&presence)),
                 postgres: "BOOLEAN NOT NULL".to_owned(),
                 to_sql,
@@ -333,6 +336,7 @@ impl Cx<'_> {
         let fact = self.field_signature(field);
         Column {
             comment: comment(&field.docs),
+            kind: self.column_kind(field.ty),
             sqlite: definition(Target::Sqlite),
             postgres: definition(Target::Postgres),
             fact: fact
@@ -362,6 +366,30 @@ impl Cx<'_> {
             definition.push_str(&format!(" CHECK ({check})"));
         }
         definition
+    }
+
+    /// The variant of the runtime's `ColumnType`.
+    fn column_kind(&self, ty: Type) -> &'static str {
+        if self.is_json(ty) {
+            return "Json";
+        }
+        let ValueType::Scalar(scalar) = self.model.stored_as(ty.value) else {
+            return "Text";
+        };
+        match scalar {
+            Scalar::Bool => "Bool",
+            Scalar::I32 => "I32",
+            Scalar::I64 => "I64",
+            Scalar::U32 => "U32",
+            Scalar::U64 => "U64",
+            Scalar::F32 => "F32",
+            Scalar::F64 => "F64",
+            Scalar::String => "Text",
+            Scalar::Bytes => "Bytes",
+            Scalar::Uuid => "Uuid",
+            Scalar::Timestamp => "Timestamp",
+            Scalar::Duration => "Duration",
+        }
     }
 
     fn column_type(&self, value: ValueType, target: Target) -> &'static str {

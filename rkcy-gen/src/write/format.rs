@@ -52,6 +52,8 @@ pub fn format(rendered: &mut Rendered, crate_dir: &Path) -> Result<(), FormatErr
         .args(["--edition", "2024", "--config-path"])
         .arg(config(crate_dir, &scratch)?);
     rustfmt.args([scratch.0.join("src/lib.rs"), scratch.0.join("src/main.rs")]);
+    let tests = all().filter(|(path, _)| path.starts_with("tests/"));
+    rustfmt.args(tests.map(|(path, _)| scratch.0.join(path)));
     let output = rustfmt.output().map_err(FormatError::Missing)?;
     if !output.status.success() {
         return Err(FormatError::Refused(

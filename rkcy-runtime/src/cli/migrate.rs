@@ -2,7 +2,6 @@
 
 use super::session::{Session, runtime};
 use super::term::{Format, Ink};
-use crate::store::sqlite::SqliteStore;
 use crate::store::{MigrationState, Store};
 use clap::Subcommand;
 use rkcy_core::fault::{Class, Fault};
@@ -41,17 +40,20 @@ impl Migrate {
         let runtime = runtime()?;
         let store = runtime.block_on(async {
             match self.action {
-                Action::Up => create(session).await,
+                Action::Up => session.database_or_new().await,
                 _ => session.database().await,
             }
         })?;
-        let done = runtime.block_on(self.act(session, &store));
+        let done = runtime.block_on(self.act(session, &*store));
         runtime.block_on(store.close());
         done
     }
 
-    async fn act(&self, session: &Session, store: &SqliteStore) -> Result<ExitCode, Fault> {
-        let (term, migrations) = (session.term, session.platform.desc.sqlite);
+    async fn act(&self, session: &Session, store: &dyn Store) -> Result<ExitCode, Fault> {
+        let (term, migrations) = (
+            session.term,
+            session.platform.desc.migrations(store.dialect()),
+        );
         match self.action {
             Action::Up => {
                 let applied = store.migrate_up(migrations).await?;
@@ -106,19 +108,6 @@ impl Migrate {
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// Opens the database, which is made if it is not there.
-async fn create(session: &Session) -> Result<SqliteStore, Fault> {
-    let file = &session.settings.store;
-    if let Some(parent) = file.parent() {
-        std::fs::create_dir_all(parent).map_err(|error| {
-            let message = format!("the directory {} cannot be made: {error}", parent.display());
-            Fault::new(Class::Unavailable, "store_unavailable", message)
-        })?;
-    }
-    let tables = session.platform.desc.concerns.iter();
-    Ok(SqliteStore::open(file, tables.map(|concern| concern.table)).await?)
 }
 
 fn said(session: &Session, what: &str, numbers: &[u32]) {

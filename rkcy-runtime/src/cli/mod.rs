@@ -15,11 +15,13 @@ mod args;
 mod decode;
 mod inspect;
 mod migrate;
+mod platform;
 mod read;
 mod run;
 mod session;
 mod settings;
 mod simulate;
+mod supervise;
 mod term;
 mod txn;
 mod watch;
@@ -170,6 +172,7 @@ enum Common {
     Query(read::Query),
     Watch(watch::Watch),
     Migrate(migrate::Migrate),
+    Platform(platform::Platform),
     Decode(decode::Decode),
     Simulate(simulate::Simulate),
 }
@@ -239,6 +242,7 @@ impl Common {
             Common::Query(query) => query.run(session),
             Common::Watch(watch) => watch.run(session),
             Common::Migrate(migrate) => migrate.run(session),
+            Common::Platform(platform) => platform.run(session),
             Common::Decode(decode) => decode.run(session),
             Common::Simulate(simulate) => simulate.run(session),
         }

@@ -100,7 +100,7 @@ fn stale(session: &Session, concern: &ConcernDesc, key: Key) -> Result<Json, Fau
     let runtime = runtime()?;
     let rows = runtime.block_on(async {
         let store = session.database().await?;
-        let rows = session.stored(&store, concern, [key]).await;
+        let rows = session.stored(&*store, concern, [key]).await;
         store.close().await;
         rows
     })?;

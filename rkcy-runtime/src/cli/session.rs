@@ -5,12 +5,12 @@ use super::term::Term;
 use crate::codegen::{ConcernDesc, Platform, Uuid};
 use crate::driver::{Options, Running};
 use crate::simulate::{Invariant, Workload};
-use crate::store::sqlite::SqliteStore;
-use crate::store::{Loaded, Store};
+use crate::store::{self, Loaded, Store, StoreChoice};
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::id::{PartitionId, TxnId};
 use rkcy_core::key::{Key, RowKey};
 use rkcy_core::rows::StoredRow;
+use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A command's view of its platform: what it is, where it is, how to talk about it.
@@ -61,12 +61,17 @@ impl Session {
         }
     }
 
-    /// Starts the platform in this process; says what a crash had left behind.
+    /// Starts the platform in this process; says what a crash had left behind. On a log that several processes
+    /// share this one only submits: others are at work, or will be.
     ///
     /// # Errors
     /// Where it does not start: another process has it, a file is damaged, the disk is full.
     pub fn start(&self) -> Result<Running, Fault> {
-        self.start_with(&self.settings.options())
+        let mut options = self.settings.options();
+        if self.settings.is_shared() {
+            options.roles.clear();
+        }
+        self.start_with(&options)
     }
 
     /// The same with options that are not settings.
@@ -92,14 +97,19 @@ impl Session {
     ///
     /// # Errors
     /// Where it is not there or not this platform's.
-    pub async fn database(&self) -> Result<SqliteStore, Fault> {
-        if !self.settings.store.exists() {
-            let message = format!("there is no database {}", self.settings.store.display());
+    pub async fn database(&self) -> Result<Arc<dyn Store>, Fault> {
+        if let StoreChoice::Sqlite(file) = &self.settings.store
+            && !file.exists()
+        {
+            let message = format!("there is no database {}", file.display());
             return Err(Fault::new(Class::Unavailable, "store_missing", message));
         }
-        let tables = self.platform.desc.concerns.iter();
-        let tables = tables.map(|concern| concern.table);
-        Ok(SqliteStore::open(&self.settings.store, tables).await?)
+        self.database_or_new().await
+    }
+
+    /// The same, where a file that is not there yet is made.
+    pub(super) async fn database_or_new(&self) -> Result<Arc<dyn Store>, Fault> {
+        Ok(store::open(&self.settings.store, self.platform.desc.tables()).await?)
     }
 
     /// Rows as the database has them, in the order of the keys.
@@ -108,7 +118,7 @@ impl Session {
     /// Where they cannot be read.
     pub async fn stored(
         &self,
-        store: &SqliteStore,
+        store: &dyn Store,
         concern: &ConcernDesc,
         keys: impl IntoIterator<Item = Key>,
     ) -> Result<Vec<StoredRow>, Fault> {

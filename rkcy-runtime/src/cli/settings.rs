@@ -4,8 +4,10 @@
 //! then what is built in. A setting that this build cannot honour is an error, never ignored.
 
 use crate::codegen::PlatformDesc;
-use crate::driver::Options;
+use crate::driver::{LogChoice, Options, StoreChoice};
 use crate::log::embedded::Fsync;
+use crate::log::kafka;
+use crate::store::postgres;
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::settings::Audit;
 use serde::Deserialize;
@@ -21,7 +23,7 @@ const INTERVAL: u64 = 100;
 #[derive(Clone, Debug, Default, clap::Args, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Written {
-    /// Where the log is: `embedded:DIR`
+    /// Where the log is: `embedded:DIR` or `kafka:HOST:PORT[,…]`
     #[arg(
         long,
         global = true,
@@ -30,15 +32,27 @@ pub(crate) struct Written {
         help_heading = "Settings"
     )]
     pub(crate) log: Option<String>,
-    /// Where the database is: `sqlite:FILE`
+    /// Where the database is: `sqlite:FILE` or `postgres://USER@HOST:PORT/DATABASE`
     #[arg(
         long,
         global = true,
         env = "RKCY_STORE",
+        // It may hold a password, which help does not repeat.
+        hide_env_values = true,
         value_name = "WHERE",
         help_heading = "Settings"
     )]
     pub(crate) store: Option<String>,
+    /// A copy of that database to read from what is not in memory: `postgres://…`
+    #[arg(
+        long,
+        global = true,
+        env = "RKCY_STORE_REPLICA",
+        hide_env_values = true,
+        value_name = "WHERE",
+        help_heading = "Settings"
+    )]
+    pub(crate) store_replica: Option<String>,
     /// Name of the environment; a log belongs to one [default: dev]
     #[arg(
         long,
@@ -83,15 +97,19 @@ pub(crate) struct Written {
         help_heading = "Settings"
     )]
     pub(crate) watchdog: Option<u64>,
+    /// More about the Kafka cluster: the table `[kafka]`, and variables `RKCY_KAFKA_…` before it.
+    #[arg(skip)]
+    #[serde(default)]
+    pub(crate) kafka: kafka::Settings,
 }
 
 /// Settings, understood.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Directory of the embedded log.
-    pub log: PathBuf,
-    /// The SQLite file.
-    pub store: PathBuf,
+    /// The log.
+    pub log: LogChoice,
+    /// The database.
+    pub store: StoreChoice,
     /// Name of the environment.
     pub env: String,
     /// When a record counts as durable.
@@ -118,21 +136,33 @@ impl Settings {
         let written = Written {
             log: written.log.or(file.log),
             store: written.store.or(file.store),
+            store_replica: written.store_replica.or(file.store_replica),
             env: written.env.or(file.env),
             fsync: written.fsync.or(file.fsync),
             partitions: written.partitions.or(file.partitions),
             audit: written.audit.or(file.audit),
             cache: written.cache.or(file.cache),
             watchdog: written.watchdog.or(file.watchdog),
+            kafka: file.kafka,
         };
         let places_given = written.log.is_some() || written.store.is_some();
         let log = match &written.log {
-            Some(text) => place(text, "log", "embedded", &["kafka"])?,
-            None => PathBuf::from("./data/log"),
+            Some(text) => log(text, written.kafka, |name| std::env::var(name).ok())?,
+            None => LogChoice::Embedded(PathBuf::from("./data/log")),
         };
         let store = match &written.store {
-            Some(text) => place(text, "store", "sqlite", &["postgres", "postgresql"])?,
-            None => PathBuf::from(format!("./data/{}.db", desc.name)),
+            Some(text) => store(text)?,
+            None => StoreChoice::Sqlite(PathBuf::from(format!("./data/{}.db", desc.name))),
+        };
+        let store = match (store, &written.store_replica) {
+            (StoreChoice::Postgres(settings), Some(url)) => {
+                StoreChoice::Postgres(settings.with_replica(url)?)
+            }
+            (StoreChoice::Sqlite(_), Some(_)) => {
+                let message = "only a PostgreSQL database has copies to read from".to_owned();
+                return Err(invalid("store_replica", message));
+            }
+            (store, None) => store,
         };
         let env = written.env.unwrap_or_else(|| "dev".to_owned());
         let proper = |char: char| char.is_ascii_alphanumeric() || "-_".contains(char);
@@ -162,6 +192,15 @@ impl Settings {
             watchdog: (written.watchdog).map_or(Options::default().watchdog, Duration::from_secs),
             places_given,
         })
+    }
+
+    /// Whether several processes share the log.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        match self.log {
+            LogChoice::Embedded(_) => false,
+            LogChoice::Kafka(_) => true,
+        }
     }
 
     /// How the driver takes them.
@@ -202,27 +241,62 @@ fn read_file(path: &Path) -> Result<Written, Fault> {
     }
 }
 
-/// The path in `KIND:PATH`.
-fn place(text: &str, setting: &str, kind: &str, later: &[&str]) -> Result<PathBuf, Fault> {
-    let (found, path) = text.split_once(':').unwrap_or(("", text));
-    if later.contains(&found) {
-        return Err(Fault::new(
-            Class::Invalid,
-            "not_supported",
-            format!("`{found}:` is not supported yet in this build; it knows `{kind}:PATH`"),
-        )
-        .at(setting.to_owned()));
+/// The log in `embedded:DIR` or `kafka:HOST:PORT[,…]`, with what else is said about the cluster.
+fn log(
+    text: &str,
+    cluster: kafka::Settings,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<LogChoice, Fault> {
+    let understood = "write `embedded:DIR` or `kafka:HOST:PORT[,HOST:PORT…]`";
+    match split(text, "log", understood)? {
+        ("embedded", dir) => Ok(LogChoice::Embedded(PathBuf::from(dir))),
+        ("kafka", brokers) => {
+            let is_broker = |broker: &str| {
+                let (host, port) = broker.rsplit_once(':').unwrap_or_default();
+                !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
+            };
+            if !brokers.split(',').all(is_broker) {
+                let message = format!("`{brokers}` names no brokers: {understood}");
+                return Err(invalid("log", message));
+            }
+            let brokers = brokers.to_owned();
+            let cluster = kafka::Settings { brokers, ..cluster };
+            let cluster = cluster
+                .with_variables(variable)
+                .map_err(|error| invalid("kafka", error.to_string()))?;
+            Ok(LogChoice::Kafka(cluster))
+        }
+        _ => Err(invalid(
+            "log",
+            format!("`{text}` is not understood: {understood}"),
+        )),
     }
-    if found != kind {
-        return Err(invalid(
-            setting,
-            format!("`{text}` is not understood: write `{kind}:{path}`"),
-        ));
+}
+
+/// The database in `sqlite:FILE` or `postgres://…`.
+fn store(text: &str) -> Result<StoreChoice, Fault> {
+    let understood = "write `sqlite:FILE` or `postgres://USER@HOST:PORT/DATABASE`";
+    // What stands in it may be a password.
+    match split(text, "store", understood)? {
+        ("sqlite", file) => Ok(StoreChoice::Sqlite(PathBuf::from(file))),
+        ("postgres" | "postgresql", rest) if rest.starts_with("//") => {
+            Ok(StoreChoice::Postgres(postgres::Settings::new(text)?))
+        }
+        (kind, _) => Err(invalid(
+            "store",
+            format!("`{kind}:…` is not understood: {understood}"),
+        )),
     }
-    if path.is_empty() {
-        return Err(invalid(setting, format!("a path belongs behind `{kind}:`")));
+}
+
+/// The kind and the place in `KIND:PLACE`.
+fn split<'a>(text: &'a str, setting: &str, understood: &str) -> Result<(&'a str, &'a str), Fault> {
+    let (kind, place) = text.split_once(':').unwrap_or(("", ""));
+    if kind.is_empty() || place.is_empty() {
+        let message = format!("a kind and a place were expected: {understood}");
+        return Err(invalid(setting, message));
     }
-    Ok(PathBuf::from(path))
+    Ok((kind, place))
 }
 
 fn fsync(text: Option<&str>) -> Result<Fsync, Fault> {
@@ -266,17 +340,66 @@ fn invalid(setting: &str, message: impl Into<String>) -> Fault {
 mod tests {
     use super::*;
 
+    /// A log without a table and without variables.
+    fn log(text: &str) -> Result<LogChoice, Fault> {
+        super::log(text, kafka::Settings::default(), |_| None)
+    }
+
+    #[test]
+    fn a_cluster_is_told_of_in_a_table_and_in_variables() {
+        let file = "log = \"kafka:one:1\"\n[kafka]\nuser = \"app\"\nsasl = \"scram-sha-512\"\n";
+        let written: Written = toml::from_str(file).unwrap();
+        let variable = |name: &str| (name == "RKCY_KAFKA_PASSWORD").then(|| "hunter2".to_owned());
+        let place = written.log.unwrap();
+        let choice = super::log(&place, written.kafka.clone(), variable).unwrap();
+        assert!(!format!("{choice:?}").contains("hunter2"));
+        let LogChoice::Kafka(cluster) = choice else {
+            panic!("{choice:?}")
+        };
+        assert_eq!(cluster.brokers, "one:1");
+        assert!(cluster.user.is_some() && cluster.password.is_some());
+        let variable = |name: &str| (name == "RKCY_KAFKA_SASL").then(|| "gssapi".to_owned());
+        let fault = super::log(&place, written.kafka, variable).unwrap_err();
+        assert_eq!(fault.path.as_ref(), "kafka");
+        assert!(toml::from_str::<Written>("[kafka]\npasswort = \"x\"\n").is_err());
+    }
+
     #[test]
     fn places_are_understood_or_refused_by_name() {
-        let log = |text| place(text, "log", "embedded", &["kafka"]);
-        assert_eq!(log("embedded:a/b").unwrap(), PathBuf::from("a/b"));
-        assert_eq!(
-            log("kafka:localhost:9092").unwrap_err().code,
-            "not_supported"
-        );
-        for text in ["a/b", "embedded:", "file:a"] {
+        for text in [
+            "embedded:a/b",
+            "kafka:localhost:9092",
+            "kafka:one:1,[::1]:9092",
+        ] {
+            assert_eq!(log(text).unwrap().to_string(), text);
+        }
+        for text in [
+            "a/b",
+            "embedded:",
+            "file:a",
+            "kafka:localhost",
+            "kafka:a:1,",
+            "kafka::9",
+        ] {
             let fault = log(text).unwrap_err();
             assert_eq!((fault.class, fault.path.as_ref()), (Class::Invalid, "log"));
+        }
+        assert_eq!(store("sqlite:a.db").unwrap().to_string(), "sqlite:a.db");
+        let secret = store("postgres://me:secret@host:5432/rpg?password=secret").unwrap();
+        assert_eq!(secret.to_string(), "postgres://me@host:5432/rpg");
+        assert!(!format!("{secret:?}").contains("secret"));
+        for text in [
+            "a.db",
+            "sqlite:",
+            "postgres:secret",
+            "mysql://me:secret@host",
+        ] {
+            let fault = store(text).unwrap_err();
+            assert_eq!(
+                (fault.class, fault.path.as_ref()),
+                (Class::Invalid, "store")
+            );
+            assert!(!fault.message.contains("secret"), "{fault}");
         }
     }
 

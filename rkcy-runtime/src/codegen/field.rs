@@ -1,7 +1,7 @@
 //! Fields on their way to protobuf messages and back.
 //!
-//! Owns the few shapes that a field can have: one value, an optional one, a list. Plain scalars are
-//! copied by generated code itself. What cannot be read is a fault with the path of the field.
+//! Owns the few shapes that a field can have: one value, an optional one, a list. Plain scalars, but for
+//! floats, are copied by generated code itself. What cannot be read is a fault with the path of the field.
 
 use super::value::Value;
 use rkcy_core::fault::{Class, Fault};
@@ -77,4 +77,17 @@ pub fn unknown_number(name: &str, number: i32) -> Fault {
         "unreadable",
         format!("{number} is no value of {name}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_one_zero() {
+        assert!(put(&-0.0_f64).is_sign_positive());
+        assert!(put_optional(Some(&-0.0_f32)).unwrap().is_sign_positive());
+        assert!(put_list(&[1.5_f64, -0.0])[1].is_sign_positive());
+        assert_eq!(put(&-1.5_f64), -1.5);
+    }
 }

@@ -11,7 +11,7 @@ use super::patch::Patch;
 use super::shape::{CallerDesc, EnumDesc, MessageDesc, ParamDesc};
 use super::value::Value;
 use super::{json, op};
-use crate::store::{Migration, TableDesc};
+use crate::store::{Dialect, Migration, TableDesc};
 use bytes::Bytes;
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::id::{ConcernId, PartitionId};
@@ -292,6 +292,20 @@ impl std::fmt::Debug for Platform {
 }
 
 impl PlatformDesc {
+    /// The migrations for a database that speaks this SQL.
+    #[must_use]
+    pub fn migrations(&self, dialect: Dialect) -> &'static [Migration] {
+        match dialect {
+            Dialect::Sqlite => self.sqlite,
+            Dialect::Postgres => self.postgres,
+        }
+    }
+
+    /// The tables of all concerns.
+    pub fn tables(&self) -> impl Iterator<Item = &'static TableDesc> {
+        self.concerns.iter().map(|concern| concern.table)
+    }
+
     /// The concern with this name.
     #[must_use]
     pub fn concern(&self, name: &str) -> Option<&'static ConcernDesc> {

@@ -140,7 +140,24 @@ macro_rules! scalar_values {
     )* };
 }
 // prost implements its `Message` for these as the well-known wrapper of each.
-scalar_values!((), bool, i32, i64, u32, u64, f32, f64, String, Bytes);
+scalar_values!((), bool, i32, i64, u32, u64, String, Bytes);
+
+macro_rules! float_values {
+    ($($type:ty),*) => { $(
+        impl Value for $type {
+            type Proto = $type;
+            /// There is one zero: SQLite and PostgreSQL's JSONB give back no negative one, and a row out of
+            /// the database is to be the row that was in memory.
+            fn to_proto(&self) -> Self::Proto {
+                self + 0.0
+            }
+            fn from_proto(proto: Self::Proto) -> Result<Self, Fault> {
+                Ok(proto)
+            }
+        }
+    )* };
+}
+float_values!(f32, f64);
 
 impl Value for uuid::Uuid {
     type Proto = Bytes;

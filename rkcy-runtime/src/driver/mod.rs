@@ -7,17 +7,37 @@
 //!                                   cold rows ◄──── Store ◄──── storage thread ◄─ Log
 //! ```
 //!
-//! Each has one file: `answers` who waits for what, `submit` from callers to the log, `process` the
-//! worker thread, `watchdog` ends a process that hangs, `storage` from the changelog to the database, `running`
-//! all of them together.
+//! Each has one file: `answers` who waits for what, `submit` from callers to the log, `reply` answers that come
+//! through it, `process` the worker thread with its `slot`s, `leave` how what they have to say leaves them,
+//! `tenancy` which partitions a process has where several share a log, `take_over` what comes before a worker,
+//! `watchdog` ends a process that hangs, `storage` from the changelog to the database, `describe` whose log it
+//! is, `launch` how all of them come to work, `running` what they are then.
 
 pub(crate) mod answers;
 pub(crate) mod batch;
+mod describe;
+mod faults;
+mod follow;
+mod launch;
+mod leave;
+mod options;
 pub(crate) mod process;
-pub(crate) mod running;
+mod reply;
+mod running;
+mod slot;
 pub(crate) mod storage;
 pub(crate) mod submit;
+mod take_over;
+mod tenancy;
+mod topics;
 pub(crate) mod watchdog;
 
-pub use running::{Options, Running, StartError, Told};
+pub use crate::log::LogChoice;
+pub use crate::log::group::Role;
+pub use crate::store::StoreChoice;
+pub use describe::begin;
+pub use launch::Parts;
+pub use options::Options;
+pub use running::{Running, StartError, Told};
 pub use submit::Client;
+pub use topics::{Extent, Made, create, show};

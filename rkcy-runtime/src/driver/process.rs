@@ -1,44 +1,61 @@
-//! The worker thread: partitions at work on an atomic log.
+//! The worker thread: partitions at work.
 //!
-//! Owns the loop around [`Worker`]: read, apply, append effects and change record in one, answer when
-//! that is durable. A thread owns its partitions; nothing on this path is shared or locked.
+//! Owns the loop around [`Worker`]: read, apply, hand over what came of it ([`super::leave`]), load what is
+//! not in memory, stop in good order. A thread owns its partitions; nothing on this path is shared or locked.
+//! On a log that several processes share, partitions come and go ([`super::tenancy`]): one that fails is taken
+//! over again, the others go on.
 
 use super::answers::Answers;
-use super::batch::{self, Cut};
+use super::leave::{Acknowledged, Outlet};
+use super::slot::{Slot, Tenure};
+use super::tenancy::{Ended, Notice};
 use super::watchdog::Watch;
-use crate::log::{Clock, Done, Log, LogError, StreamId};
+use crate::log::group::Released;
+use crate::log::{Clock, Log, LogError, StreamId, Wake};
 use crate::store::{Loaded, Store, StoreError};
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
-use rkcy_core::frame::{Body, Envelope, Frame, Kind, Reply};
+use rkcy_core::frame::{Body, Envelope, Frame, Kind};
 use rkcy_core::id::{PartitionId, Position};
 use rkcy_core::key::RowKey;
 use rkcy_core::worker::{Progress, Stop, Worker};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// What a worker thread hears.
 pub(crate) enum Event {
-    /// A command log has grown, or a batch of this thread is durable.
+    /// A command log has grown, or what the thread waited for is durable.
     Wake,
-    /// The log has refused an append.
-    LogFailed(LogError),
+    /// An append has failed, or nobody knows.
+    Failed(Tenure, LogError),
+    /// The Open of a worker is durable, at this offset.
+    Opened(Tenure, u64),
     /// The database has answered.
-    Loaded(PartitionId, Result<Loaded, StoreError>),
-    /// Storage has come to this position.
+    Loaded(Tenure, Result<Loaded, StoreError>),
+    /// Storage has come to this position, in the same process.
     Stored(PartitionId, Position),
+    /// Storage was asked for its position; none where the database has not answered.
+    Polled(Tenure, Option<Position>),
     /// What a careful worker has said is durable.
-    Said(PartitionId),
+    Said(Tenure),
+    /// One more partition, whose state was folded.
+    Adopt(Tenure, Box<Worker>),
+    /// Stop this partition in good order, for another process.
+    Revoke(Tenure, Released),
+    /// Stop this partition at once: another process has it.
+    Lose(Tenure),
+    /// Bound of the rows in memory, for each partition. Bytes.
+    Cache(usize),
     /// Stop in good order.
     Drain,
     /// Stop at once, as a crash would: what is not in the log is not done.
     Halt,
 }
 
-/// Why a worker thread ended.
+/// Why a partition, or a worker thread, ended.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProcessError {
     /// The log failed.
@@ -49,43 +66,42 @@ pub(crate) enum ProcessError {
     Stop(#[from] Stop),
 }
 
+impl ProcessError {
+    /// Whether it must be heard by people, and not be tried again: data is not what it should be, or a clock.
+    fn is_loud(&self) -> bool {
+        match self {
+            ProcessError::Log(error) => matches!(error, LogError::TooLarge { .. }),
+            ProcessError::Stop(stop) => match stop {
+                Stop::Unreadable { .. }
+                | Stop::Diverged { .. }
+                | Stop::ClockAhead { .. }
+                | Stop::ClockRefused { .. } => true,
+                // What is missing in the log may be what storage has meanwhile.
+                Stop::Overtaken { .. }
+                | Stop::Sealed { .. }
+                | Stop::ForeignBuild { .. }
+                | Stop::LogGap { .. } => false,
+            },
+        }
+    }
+}
+
 /// Bytes of records read from the log at a time, per partition.
 const READ_BYTES: usize = 1 << 20;
 /// Envelopes applied before a batch is appended,
 const APPLY: usize = 4_096;
 /// and between two looks of the watchdog.
 const APPLY_AT_ONCE: usize = 64;
-/// Bytes of one append, unless a single record is larger; far below what the log takes at once.
-const APPEND_BYTES: usize = 8 << 20;
-/// Batches of a partition that may be on their way to the disk.
-const BATCHES: usize = 4;
-/// A snapshot is written when the change records since the last one are this many bytes,
-const SNAPSHOT_BYTES: usize = 8 << 20;
-/// or this many times the size of that one, so that large states are not written over and over.
-const SNAPSHOT_FACTOR: usize = 4;
 /// Pause between two looks of a thread whose turn it is not yet.
 const LOOK: Duration = Duration::from_millis(2);
-/// Pause before a cold read that failed is tried again.
+/// Longest pause on a log that is elsewhere: one lost wake must not be the end of a partition.
+const LOOK_ANYWAY: Duration = Duration::from_secs(1);
+/// Pause before a read that failed is tried again.
 const RETRY: Duration = Duration::from_millis(200);
-
-/// One partition of the thread.
-struct Slot {
-    id: PartitionId,
-    worker: Worker,
-    /// Batches appended and not durable.
-    in_flight: Arc<AtomicUsize>,
-    loading: bool,
-    /// What a careful worker says is on its way to the log.
-    saying: bool,
-    sealing: bool,
-    /// Applied its own Seal, and has written its last change record.
-    finished: bool,
-    change_bytes: usize,
-    snapshot_bytes: usize,
-    said_full: bool,
-    /// A Tick is on its way for what was due then, in milliseconds.
-    ticked: Option<u64>,
-}
+/// So long after a change record was written the database is asked how far it is.
+const POLL: Duration = Duration::from_millis(500);
+/// A partition that does not come to its Seal in this time is left without.
+const SEALING: Duration = Duration::from_secs(20);
 
 /// Who of the threads of a process may apply, where a worker before has died on the way: one after the
 /// other, so that whoever dies is alone, until each partition has come to its own Open.
@@ -110,22 +126,31 @@ impl Turns {
     }
 }
 
+/// What the threads of a process work with.
+#[derive(Clone)]
+pub(crate) struct Ground {
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) clock: Clock,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) tokio: tokio::runtime::Handle,
+    pub(crate) answers: Arc<Answers>,
+}
+
 /// A worker thread.
 pub(crate) struct Process {
     slots: Vec<Slot>,
-    log: Arc<dyn Log>,
-    clock: Clock,
+    ground: Ground,
+    outlet: Outlet,
     /// Who hears when every partition of this thread has come to its own Open.
     ready: Option<oneshot::Sender<()>>,
-    store: Arc<dyn Store>,
-    tokio: tokio::runtime::Handle,
-    answers: Arc<Answers>,
     events: Receiver<Event>,
-    sender: Sender<Event>,
+    acknowledged: Receiver<Acknowledged>,
     woken: Arc<AtomicBool>,
     /// While there is care to be taken in this process.
     turns: Option<Turns>,
     watch: Arc<Watch>,
+    /// Who takes over again what ends here; none on an atomic log, where it is the end of the thread.
+    landlord: Option<Sender<Notice>>,
     /// Told to stop in good order.
     draining: bool,
     /// Told to stop at once.
@@ -133,46 +158,52 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// A thread for `workers`, each of which has been opened.
+    /// A thread without partitions yet.
     pub(crate) fn new(
-        workers: Vec<Worker>,
-        (log, clock): (Arc<dyn Log>, Clock),
-        store: Arc<dyn Store>,
-        tokio: tokio::runtime::Handle,
-        (answers, ready): (Arc<Answers>, oneshot::Sender<()>),
+        ground: Ground,
         (sender, events): (Sender<Event>, Receiver<Event>),
-        (turns, watch): (Option<Turns>, Arc<Watch>),
+        watch: Arc<Watch>,
+        landlord: Option<Sender<Notice>>,
     ) -> Process {
-        let slots = workers.into_iter().map(|worker| Slot {
-            id: worker.partition().id(),
-            worker,
-            in_flight: Arc::default(),
-            loading: false,
-            saying: false,
-            sealing: false,
-            finished: false,
-            change_bytes: 0,
-            snapshot_bytes: 0,
-            said_full: false,
-            ticked: None,
-        });
-        let slots: Vec<Slot> = slots.collect();
+        let (to_acknowledge, acknowledged) = crossbeam_channel::unbounded();
         Process {
-            slots,
-            log,
-            clock,
-            ready: Some(ready),
-            store,
-            tokio,
-            answers,
+            slots: Vec::new(),
+            outlet: Outlet {
+                log: Arc::clone(&ground.log),
+                answers: Arc::clone(&ground.answers),
+                events: sender,
+                acknowledged: to_acknowledge,
+            },
+            ground,
+            ready: None,
             events,
-            sender,
+            acknowledged,
             woken: Arc::default(),
-            turns,
+            turns: None,
             watch,
+            landlord,
             draining: false,
             halted: false,
         }
+    }
+
+    /// With workers whose Opens the log has; `ready` hears when they have come to them.
+    pub(crate) fn with(
+        mut self,
+        workers: Vec<Worker>,
+        turns: Option<Turns>,
+        ready: oneshot::Sender<()>,
+    ) -> Process {
+        for worker in workers {
+            let tenure = Tenure {
+                partition: worker.partition().id(),
+                number: 0,
+            };
+            self.settle(tenure, worker, true);
+        }
+        self.turns = turns;
+        self.ready = Some(ready);
+        self
     }
 
     /// Works until told to stop.
@@ -180,19 +211,8 @@ impl Process {
     /// # Errors
     /// [`ProcessError`]; the caller gives up whoever waits.
     pub(crate) fn run(mut self) -> Result<(), ProcessError> {
-        let wake = self.waker();
-        let streams: Vec<StreamId> = self
-            .slots
-            .iter()
-            .map(|slot| StreamId::commands(slot.id))
-            .collect();
-        self.log.watch(&streams, wake.clone());
         let mut busy = true;
-        while !self
-            .slots
-            .iter()
-            .all(|slot| slot.finished && slot.in_flight.load(Ordering::Acquire) == 0)
-        {
+        while !self.is_through() {
             let event = match busy {
                 true => self.events.try_recv().ok(),
                 // This thread holds a sender itself, so the channel never closes.
@@ -207,14 +227,29 @@ impl Process {
             while let Ok(event) = self.events.try_recv() {
                 self.hear(event)?;
             }
+            while let Ok(acknowledged) = self.acknowledged.try_recv() {
+                self.acknowledge(acknowledged);
+            }
             // What is appended from here on is noticed: by this round, or by the wake after it.
             self.woken.swap(false, Ordering::AcqRel);
             if self.halted {
                 return Ok(());
             }
             busy = false;
-            for nth in self.whose_turn() {
-                busy |= self.turn(nth)?;
+            let Range { start, end } = self.whose_turn();
+            let mut nth = start;
+            // One that fails is gone, and the last one stands in its place.
+            while nth < end.min(self.slots.len()) {
+                match self.turn(nth) {
+                    Ok(more) => {
+                        busy |= more;
+                        nth += 1;
+                    }
+                    Err(error) => self.fails(self.slots[nth].tenure, error)?,
+                }
+            }
+            if self.landlord.is_some() {
+                self.clear();
             }
             if self.ready.is_some() && self.slots.iter().all(|slot| slot.worker.owns()) {
                 // Who started this may have given up.
@@ -222,6 +257,16 @@ impl Process {
             }
         }
         Ok(())
+    }
+
+    fn is_through(&self) -> bool {
+        match self.landlord {
+            Some(_) => self.draining && self.slots.is_empty(),
+            None => {
+                let through = |slot: &Slot| slot.finished && slot.on_the_way.appends() == 0;
+                self.slots.iter().all(through)
+            }
+        }
     }
 
     /// The partitions that may apply now: all, or one where care is to be taken.
@@ -246,37 +291,56 @@ impl Process {
         }
     }
 
-    /// How long until the first visit that waits has waited for long enough, where there is one that no Tick
-    /// is on its way for.
+    /// How long until something is due that nobody wakes this thread for.
     fn until_due(&self) -> Option<Duration> {
         if self.turns.is_some() {
             return Some(LOOK);
         }
         let due = (self.slots.iter())
             .filter_map(|slot| slot.worker.due().filter(|due| slot.ticked != Some(*due)))
-            .min()?;
-        Some(Duration::from_millis(due.saturating_sub((self.clock)())))
+            .min();
+        let now = (self.ground.clock)();
+        let due = due.map(|due| Duration::from_millis(due.saturating_sub(now)));
+        let now = Instant::now();
+        let others = self.slots.iter().flat_map(|slot| {
+            let polled = slot.unstored.filter(|_| !slot.polling);
+            [
+                Outlet::change_due(slot),
+                polled.map(|since| since + POLL),
+                slot.read_again,
+                slot.sealing
+                    .filter(|_| self.landlord.is_some())
+                    .map(|since| since + SEALING),
+            ]
+        });
+        let others = others.flatten().min();
+        let others = others.map(|due| due.saturating_duration_since(now));
+        let look = self.landlord.as_ref().map(|_| LOOK_ANYWAY);
+        due.into_iter().chain(others).chain(look).min()
     }
 
     /// Where a visit has waited for long enough, time is to pass in the log as well: a partition's clock
     /// stands still while nothing comes.
     fn tick(&mut self, nth: usize) {
         let slot = &mut self.slots[nth];
-        let due = slot.worker.due().filter(|due| *due <= (self.clock)());
+        let due = slot
+            .worker
+            .due()
+            .filter(|due| *due <= (self.ground.clock)());
         if due.is_none() || slot.ticked == due {
             return;
         }
         slot.ticked = due;
-        let id = slot.id;
         let tick = Envelope::control(Kind::Tick, &Body::Tick);
         let frame = Frame::encode(None, [tick].iter());
-        let done = self.or_report();
-        self.log.append(vec![(StreamId::commands(id), frame)], done);
+        let done = self.outlet.or_report(slot.tenure);
+        let stream = StreamId::commands(slot.id());
+        self.ground.log.append(vec![(stream, frame)], done);
     }
 
     /// Wakes this thread; calls merge until it has looked.
-    fn waker(&self) -> Arc<dyn Fn() + Send + Sync> {
-        let (woken, sender) = (Arc::clone(&self.woken), self.sender.clone());
+    fn waker(&self) -> Wake {
+        let (woken, sender) = (Arc::clone(&self.woken), self.outlet.events.clone());
         Arc::new(move || {
             if !woken.swap(true, Ordering::AcqRel) {
                 // A thread that has ended needs no waking.
@@ -285,39 +349,67 @@ impl Process {
         })
     }
 
-    fn slot(&mut self, id: PartitionId) -> Option<&mut Slot> {
-        self.slots.iter_mut().find(|slot| slot.id == id)
+    fn find(&mut self, tenure: Tenure) -> Option<usize> {
+        self.slots.iter().position(|slot| slot.tenure == tenure)
     }
 
     fn hear(&mut self, event: Event) -> Result<(), ProcessError> {
         match event {
             Event::Wake => {}
-            Event::LogFailed(error) => return Err(error.into()),
+            Event::Failed(tenure, error) => self.fails(tenure, error.into())?,
+            Event::Opened(tenure, offset) => {
+                if let Some(nth) = self.find(tenure) {
+                    self.slots[nth].worker.opened(offset);
+                    self.slots[nth].opened = true;
+                }
+            }
             Event::Stored(id, position) => {
-                if let Some(slot) = self.slot(id) {
+                let of = |slot: &&mut Slot| slot.id() == id;
+                if let Some(slot) = self.slots.iter_mut().find(of) {
                     slot.worker.storage_at(position);
                 }
             }
-            Event::Loaded(id, loaded) => {
-                let Some(slot) = self.slot(id) else {
-                    return Ok(());
-                };
-                slot.loading = false;
-                // An error was reported by the one who tried; the next turn asks again.
-                if let Ok(loaded) = loaded {
-                    slot.worker.loaded(loaded.position, &loaded.rows)?;
+            Event::Polled(tenure, position) => {
+                if let Some(nth) = self.find(tenure) {
+                    self.polled(nth, position);
                 }
             }
-            Event::Said(id) => {
-                if let Some(slot) = self.slot(id) {
-                    slot.saying = false;
-                    slot.worker.said();
+            Event::Loaded(tenure, loaded) => {
+                let Some(nth) = self.find(tenure) else {
+                    return Ok(());
+                };
+                let slot = &mut self.slots[nth];
+                slot.loading = false;
+                // An error was reported by the one who tried; the next turn asks again.
+                if let Ok(loaded) = loaded
+                    && let Err(stop) = slot.worker.loaded(loaded.position, &loaded.rows)
+                {
+                    self.fails(tenure, stop.into())?;
                 }
+            }
+            Event::Said(tenure) => {
+                if let Some(nth) = self.find(tenure) {
+                    self.slots[nth].saying = false;
+                    self.slots[nth].worker.said();
+                }
+            }
+            Event::Adopt(tenure, worker) => self.adopt(tenure, *worker),
+            Event::Revoke(tenure, released) => {
+                if let Some(nth) = self.find(tenure) {
+                    self.slots[nth].released = Some(released);
+                    self.drain(nth);
+                }
+            }
+            Event::Lose(tenure) => self.remove(tenure, Ended::InGoodOrder),
+            Event::Cache(bytes) => {
+                let workers = self.slots.iter_mut().map(|slot| &mut slot.worker);
+                workers.for_each(|worker| worker.set_cache_bytes(bytes));
             }
             Event::Halt => self.halted = true,
             Event::Drain => {
                 self.draining = true;
                 for nth in 0..self.slots.len() {
+                    self.slots[nth].draining = true;
                     self.seal(nth);
                 }
             }
@@ -325,54 +417,132 @@ impl Process {
         Ok(())
     }
 
+    fn acknowledge(&mut self, acknowledged: Acknowledged) {
+        if let Some(nth) = self.find(acknowledged.tenure) {
+            for (to, numbers) in acknowledged.frames {
+                self.slots[nth].worker.acknowledged(to, numbers);
+            }
+        }
+    }
+
+    // ---- partitions that come and go
+
+    /// One more partition.
+    fn settle(&mut self, tenure: Tenure, worker: Worker, opened: bool) {
+        // Each has its own, which goes with it.
+        let wake = self.waker();
+        let stream = StreamId::commands(tenure.partition);
+        self.ground.log.watch(&[stream], Arc::clone(&wake));
+        let mut slot = Slot::new(tenure, worker, opened, wake);
+        slot.draining = self.draining;
+        self.slots.push(slot);
+    }
+
+    /// Opens a partition of which the changelog was folded.
+    fn adopt(&mut self, tenure: Tenure, worker: Worker) {
+        let frame = worker.open();
+        self.settle(tenure, worker, false);
+        let sender = self.outlet.events.clone();
+        let opened = move |result: Result<Vec<u64>, LogError>| {
+            let event = match result.map(|offsets| offsets.first().copied()) {
+                Ok(Some(offset)) => Event::Opened(tenure, offset),
+                Ok(None) => Event::Failed(tenure, LogError::Closed),
+                Err(error) => Event::Failed(tenure, error),
+            };
+            let _ = sender.send(event);
+        };
+        let record = vec![(StreamId::commands(tenure.partition), frame)];
+        self.ground.log.append(record, Box::new(opened));
+    }
+
+    /// Another process is to have it. One that has not come to its own Open has nothing to hand over.
+    fn drain(&mut self, nth: usize) {
+        if !self.slots[nth].worker.owns() {
+            self.remove(self.slots[nth].tenure, Ended::InGoodOrder);
+            return;
+        }
+        self.slots[nth].draining = true;
+        self.seal(nth);
+    }
+
+    /// A partition cannot go on. On an atomic log that is the end of the platform, else it is taken over
+    /// again, unless people must look first.
+    fn fails(&mut self, tenure: Tenure, error: ProcessError) -> Result<(), ProcessError> {
+        if self.landlord.is_none() {
+            return Err(error);
+        }
+        if self.find(tenure).is_none() {
+            return Ok(());
+        }
+        if error.is_loud() {
+            return Err(error);
+        }
+        self.remove(tenure, Ended::For(error));
+        Ok(())
+    }
+
+    fn remove(&mut self, tenure: Tenure, ended: Ended) {
+        let Some(nth) = self.find(tenure) else {
+            return;
+        };
+        let slot = self.slots.swap_remove(nth);
+        self.ground.log.leave(&[StreamId::commands(slot.id())]);
+        if let Some(released) = slot.released {
+            released.done();
+        }
+        if let Some(landlord) = &self.landlord {
+            // One that has ended takes nothing over.
+            let _ = landlord.send(Notice::Ended(tenure, ended));
+        }
+    }
+
+    /// Lets go of what has stopped in good order, or has had enough time for it.
+    fn clear(&mut self) {
+        let through = |slot: &Slot| {
+            if slot.finished {
+                slot.on_the_way.wait();
+                return slot.on_the_way.appends() == 0;
+            }
+            let too_long = |since: Instant| since.elapsed() >= SEALING;
+            slot.sealing.is_some_and(too_long)
+        };
+        let through = self.slots.iter().filter(|slot| through(slot));
+        let through: Vec<Tenure> = through.map(|slot| slot.tenure).collect();
+        for tenure in through {
+            self.remove(tenure, Ended::InGoodOrder);
+        }
+    }
+
     /// Appends the Seal of a partition that is to stop. One that has not come to its own Open yet cannot
     /// seal; it does so when it has.
     fn seal(&mut self, nth: usize) {
         let slot = &mut self.slots[nth];
-        if !self.draining || slot.sealing {
+        if !slot.draining || slot.sealing.is_some() {
             return;
         }
         let Some(seal) = slot.worker.seal() else {
             return;
         };
-        slot.sealing = true;
-        let id = slot.id;
-        let done = self.or_report();
-        self.log.append(vec![(StreamId::commands(id), seal)], done);
+        slot.sealing = Some(Instant::now());
+        let stream = StreamId::commands(slot.id());
+        let done = self.outlet.or_report(slot.tenure);
+        self.ground.log.append(vec![(stream, seal)], done);
     }
 
-    /// For an append that nobody waits for: only its failure matters.
-    fn or_report(&self) -> Done {
-        let sender = self.sender.clone();
-        Box::new(move |result| {
-            if let Err(error) = result {
-                let _ = sender.send(Event::LogFailed(error));
-            }
-        })
-    }
+    // ---- work
 
     /// One round of one partition; `true` where there is more to do at once.
     fn turn(&mut self, nth: usize) -> Result<bool, ProcessError> {
         let slot = &mut self.slots[nth];
-        // What a careful worker has applied is to be durable before it goes on.
-        let batches = if slot.worker.is_careful() { 1 } else { BATCHES };
-        let on_their_way = slot.in_flight.load(Ordering::Acquire);
-        if slot.finished || slot.saying || on_their_way >= batches {
+        if slot.finished || slot.saying || !slot.opened || !self.outlet.has_room(slot) {
             return Ok(false);
+        }
+        if self.landlord.is_some() {
+            self.outlet.before(slot);
         }
         let mut read_all = true;
         if slot.worker.inbox_bytes() < READ_BYTES {
-            let records = self.log.read(
-                StreamId::commands(slot.id),
-                slot.worker.next_offset(),
-                READ_BYTES,
-            )?;
-            let now = (self.clock)();
-            read_all = records.is_empty();
-            for record in records {
-                slot.worker
-                    .feed(record.offset, record.stamp, record.payload, now)?;
-            }
+            read_all = read(slot, &self.ground, self.landlord.is_some())?;
         }
         let progress = match apply(slot, &self.watch) {
             Ok(progress) => progress,
@@ -387,7 +557,7 @@ impl Process {
             eprintln!(
                 "warning: partition {}: storage is behind, and rows in memory are at their bound: \
                  no more commands are read until it has caught up",
-                slot.id
+                slot.id()
             );
         } else if progress != Progress::Full {
             slot.said_full = false;
@@ -397,9 +567,10 @@ impl Process {
             Progress::Idle => !read_all && !slot.finished,
             Progress::Cold(_) | Progress::Full | Progress::Say(_) => false,
         };
-        self.append(nth);
+        self.outlet.leave(slot);
         self.seal(nth);
         self.tick(nth);
+        self.poll(nth);
         match progress {
             Progress::Cold(rows) => self.load(nth, rows),
             Progress::Say(frame) => self.say(nth, frame),
@@ -408,56 +579,23 @@ impl Process {
         Ok(more)
     }
 
-    /// Appends effects and change record in one, and answers when they are durable.
-    fn append(&mut self, nth: usize) {
-        let slot = &mut self.slots[nth];
-        let limit = SNAPSHOT_BYTES.max(SNAPSHOT_FACTOR * slot.snapshot_bytes);
-        let cut = Cut {
-            quiet: slot.in_flight.load(Ordering::Acquire) == 0,
-            last: slot.finished,
-            snapshot: slot.change_bytes >= limit,
-            limit: APPEND_BYTES,
-        };
-        let mut batch = batch::cut(&mut slot.worker, cut);
-        let answers = batch.answers.into_iter();
-        answers.for_each(|reply| self.answers.give(reply));
-        let Some(last) = batch.appends.pop() else {
-            return;
-        };
-        if cut.snapshot || cut.last {
-            (slot.snapshot_bytes, slot.change_bytes) = (batch.change_bytes, 0);
-        } else {
-            slot.change_bytes += batch.change_bytes;
-        }
-        slot.in_flight.fetch_add(1, Ordering::AcqRel);
-        let done = Durable {
-            in_flight: Arc::clone(&slot.in_flight),
-            answers: Arc::clone(&self.answers),
-            replies: batch.waiting,
-            sender: self.sender.clone(),
-        };
-        for part in batch.appends {
-            self.log.append(part, self.or_report());
-        }
-        self.log
-            .append(last, Box::new(move |result| done.call(result)));
-    }
-
     /// Appends what a careful worker says; it waits until that is durable.
     fn say(&mut self, nth: usize, frame: Bytes) {
         let slot = &mut self.slots[nth];
         slot.saying = true;
-        let (sender, id) = (self.sender.clone(), slot.id);
+        let (sender, tenure) = (self.outlet.events.clone(), slot.tenure);
         let said = move |result: Result<Vec<u64>, LogError>| {
             let event = match result {
-                Ok(_) => Event::Said(id),
-                Err(error) => Event::LogFailed(error),
+                Ok(_) => Event::Said(tenure),
+                Err(error) => Event::Failed(tenure, error),
             };
             let _ = sender.send(event);
         };
-        let record = vec![(StreamId::commands(id), frame)];
-        self.log.append(record, Box::new(said));
+        let record = vec![(StreamId::commands(tenure.partition), frame)];
+        self.ground.log.append(record, Box::new(said));
     }
+
+    // ---- the database
 
     /// Asks the database for rows.
     fn load(&mut self, nth: usize, rows: Vec<RowKey>) {
@@ -465,23 +603,80 @@ impl Process {
         if std::mem::replace(&mut slot.loading, true) {
             return;
         }
-        let (store, sender, id) = (Arc::clone(&self.store), self.sender.clone(), slot.id);
-        self.tokio.spawn(async move {
+        let (store, sender) = (Arc::clone(&self.ground.store), self.outlet.events.clone());
+        let tenure = slot.tenure;
+        self.ground.tokio.spawn(async move {
+            let id = tenure.partition;
             let loaded = store.load(id, rows).await;
             if let Err(error) = &loaded {
                 eprintln!("warning: partition {id}: reading rows: {error}; trying again");
                 tokio::time::sleep(RETRY).await;
             }
-            let _ = sender.send(Event::Loaded(id, loaded));
+            let _ = sender.send(Event::Loaded(tenure, loaded));
         });
     }
+
+    /// Asks the database how far it is, where storage may be in another process and has something to write.
+    fn poll(&mut self, nth: usize) {
+        let slot = &mut self.slots[nth];
+        let due = slot.unstored.is_some_and(|since| since.elapsed() >= POLL);
+        if self.landlord.is_none() || !due || std::mem::replace(&mut slot.polling, true) {
+            return;
+        }
+        let (store, sender) = (Arc::clone(&self.ground.store), self.outlet.events.clone());
+        let tenure = slot.tenure;
+        self.ground.tokio.spawn(async move {
+            // Whoever reads or writes rows says why not.
+            let stored = store.position(tenure.partition).await.ok();
+            let position = stored.map(|stored| stored.position);
+            let _ = sender.send(Event::Polled(tenure, position));
+        });
+    }
+
+    fn polled(&mut self, nth: usize, position: Option<Position>) {
+        let slot = &mut self.slots[nth];
+        slot.polling = false;
+        slot.unstored = Some(Instant::now());
+        if let Some(position) = position {
+            slot.worker.storage_at(position);
+            if position >= slot.worker.partition().cut_position() {
+                slot.unstored = None;
+            }
+        }
+    }
+}
+
+/// Feeds what has come; whether that was nothing. A log that several processes share may be away for a while.
+fn read(slot: &mut Slot, ground: &Ground, is_shared: bool) -> Result<bool, ProcessError> {
+    if slot.read_again.is_some_and(|again| again > Instant::now()) {
+        return Ok(true);
+    }
+    let (stream, next) = (StreamId::commands(slot.id()), slot.worker.next_offset());
+    let records = match ground.log.read(stream, next, READ_BYTES) {
+        Err(error) if is_shared && !matches!(error, LogError::OutOfRange { .. }) => {
+            if slot.read_again.is_none() {
+                eprintln!("warning: {stream}: {error}; trying again");
+            }
+            slot.read_again = Some(Instant::now() + RETRY);
+            return Ok(true);
+        }
+        records => records?,
+    };
+    slot.read_again = None;
+    let now = (ground.clock)();
+    let read_all = records.is_empty();
+    for record in records {
+        slot.worker
+            .feed(record.offset, record.stamp, record.payload, now)?;
+    }
+    Ok(read_all)
 }
 
 /// Applies as much as one batch takes, under the eyes of the watchdog: what it judges is one envelope, or a
 /// few of them.
 fn apply(slot: &mut Slot, watch: &Watch) -> Result<Progress, Stop> {
     let rounds = APPLY / APPLY_AT_ONCE;
-    let (id, worker) = (slot.id, &mut slot.worker);
+    let (id, worker) = (slot.tenure.partition, &mut slot.worker);
     for _ in 0..rounds {
         let careful = worker.is_careful();
         let progress = watch.during(id, || worker.run(APPLY_AT_ONCE))?;
@@ -490,33 +685,4 @@ fn apply(slot: &mut Slot, watch: &Watch) -> Result<Progress, Stop> {
         }
     }
     Ok(Progress::More)
-}
-
-/// What follows when a batch is durable.
-struct Durable {
-    in_flight: Arc<AtomicUsize>,
-    answers: Arc<Answers>,
-    replies: Vec<Reply>,
-    sender: Sender<Event>,
-}
-
-impl Durable {
-    fn call(self, result: Result<Vec<u64>, LogError>) {
-        match result {
-            Ok(_) => {
-                let before = self.in_flight.fetch_sub(1, Ordering::AcqRel);
-                self.replies
-                    .into_iter()
-                    .for_each(|reply| self.answers.give(reply));
-                if before >= BATCHES || before == 1 {
-                    let _ = self.sender.send(Event::Wake);
-                }
-            }
-            // The callers hear of it when the thread gives everybody up. The batch still counts as under
-            // way, so that the thread does not end in good order without hearing of it.
-            Err(error) => {
-                let _ = self.sender.send(Event::LogFailed(error));
-            }
-        }
-    }
 }

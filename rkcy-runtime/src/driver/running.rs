@@ -1,79 +1,27 @@
-//! A platform at work in this process: log, workers, storage, client.
+//! A platform at work in this process: its client, and the way to its end.
 
 use super::answers::Answers;
-use super::process::{Event, Process, ProcessError, Turns};
-use super::storage::{StorageError, StorageTask};
-use super::submit::{self, Client};
-use super::watchdog::{Watch, Watchdog};
-use crate::codegen::{Platform, PlatformDesc};
-use crate::log::embedded::{self, EmbeddedLog, Fsync, Recovered};
+use super::faults::{log_fault, panicked, storage_fault};
+use super::follow::Follow;
+use super::process::Event;
+use super::reply::Close;
+use super::storage::StorageError;
+use super::submit::Client;
+use super::tenancy::Notice;
+use super::watchdog::Watchdog;
+use crate::log::embedded::Recovered;
+use crate::log::group::Member;
 use crate::log::{Log, LogError, StreamId};
-use crate::store::sqlite::SqliteStore;
-use crate::store::{Store, StoreError};
-use bytes::Bytes;
-use crossbeam_channel::RecvTimeoutError;
+use crate::store::Store;
+use crossbeam_channel::{RecvTimeoutError, Sender};
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::frame::{Body, Finished, Frame};
 use rkcy_core::id::{PartitionId, TxnId};
-use rkcy_core::logic::Logic;
-use rkcy_core::settings::Settings;
-use rkcy_core::storage::Storage;
-use rkcy_core::worker::{Config, Stop, TakeOver, Worker};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
-
-/// How a platform is run in one process.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Directory of the embedded log.
-    pub log: PathBuf,
-    /// The SQLite file.
-    pub store: PathBuf,
-    /// Name of the environment; a log belongs to one.
-    pub env: String,
-    /// Partitions of every root concern, where the log is new; else what it was made with.
-    pub partitions: Option<u16>,
-    /// When an append counts as durable.
-    pub fsync: Fsync,
-    /// Bounds that decide outcomes.
-    pub settings: Settings,
-    /// Set the clocks of the partitions to the machine's, also backwards, for a log that was written
-    /// while the machine's clock was ahead. It asserts that no caller still repeats ids made meanwhile:
-    /// once the clock comes to their stamps, they would be taken anew. Not for every start.
-    pub accept_clock: bool,
-    /// Bound of the rows in memory, for all partitions together. Bytes.
-    pub cache_bytes: usize,
-    /// Worker threads.
-    pub threads: usize,
-    /// A handler that has not come back for so long ends the process, with exit code 3; zero: never.
-    pub watchdog: Duration,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Options {
-            log: PathBuf::from("data/log"),
-            store: PathBuf::from("data/platform.db"),
-            env: "dev".to_owned(),
-            partitions: None,
-            fsync: Fsync::Always,
-            settings: Settings::default(),
-            accept_clock: false,
-            cache_bytes: 256 << 20,
-            // The log's two threads and storage want a core as well.
-            threads: cores.div_ceil(2),
-            watchdog: Duration::from_secs(30),
-        }
-    }
-}
-
-/// Bytes of one record; far below a segment of the log.
-const RECORD_BYTES: usize = 4 << 20;
 
 /// Why a platform did not start. It is the project's one layout of errors.
 pub type StartError = Fault;
@@ -86,33 +34,44 @@ pub type StartError = Fault;
 /// handed to the log is written, and the directory may be opened again. Nothing is sealed, and the
 /// database may be behind: the next start goes on from the log.
 pub struct Running {
-    client: Client,
-    recovered: Option<Recovered>,
-    partitions: u16,
-    rows_stored: Arc<AtomicU64>,
-    failure: Arc<Failure>,
-    store: Arc<SqliteStore>,
+    pub(super) client: Client,
+    pub(super) recovered: Option<Recovered>,
+    pub(super) partitions: u16,
+    pub(super) rows_stored: Arc<AtomicU64>,
+    pub(super) failure: Arc<Failure>,
+    /// The database, where this process has to do with it.
+    pub(super) store: Option<Arc<dyn Store>>,
     /// What is at work; taken out when it ends.
-    engine: Option<Engine>,
+    pub(super) engine: Option<Engine>,
 }
 
 /// The threads of a platform, and what they work with.
-struct Engine {
-    processes: Vec<Thread>,
-    watchdog: Watchdog,
-    submitter: JoinHandle<()>,
-    storage: tokio::task::JoinHandle<Result<(), StorageError>>,
-    /// Closed when the storage task is gone, however it ended.
-    storage_ended: crossbeam_channel::Receiver<()>,
-    finish: Arc<AtomicBool>,
-    halt: Arc<AtomicBool>,
-    wake: Arc<Notify>,
-    log: Arc<EmbeddedLog>,
-    runtime: tokio::runtime::Runtime,
+pub(super) struct Engine {
+    pub(super) processes: Vec<Thread>,
+    pub(super) watchdog: Watchdog,
+    pub(super) submitter: JoinHandle<()>,
+    /// Reads answers, where they come through the log.
+    pub(super) mailbox: Option<(JoinHandle<()>, Close)>,
+    /// Between the group and the worker threads, on a log that several processes share.
+    pub(super) landlord: Option<(JoinHandle<()>, Sender<Notice>)>,
+    /// Membership among the workers,
+    pub(super) as_process: Option<Box<dyn Member>>,
+    /// and among the storage tasks.
+    pub(super) as_storage: Option<Box<dyn Member>>,
+    pub(super) storage: Option<StorageThread>,
+    pub(super) log: Arc<dyn Log>,
+    pub(super) runtime: tokio::runtime::Runtime,
 }
 
-/// Bytes of an audit that are read at a time.
-const AUDIT_BYTES: usize = 1 << 20;
+/// The storage task, and how it is told.
+pub(super) struct StorageThread {
+    pub(super) task: tokio::task::JoinHandle<Result<(), StorageError>>,
+    /// Closed when the task is gone, however it ended.
+    pub(super) ended: crossbeam_channel::Receiver<()>,
+    pub(super) finish: Arc<AtomicBool>,
+    pub(super) halt: Arc<AtomicBool>,
+    pub(super) wake: Arc<Notify>,
+}
 
 /// How one transaction ended, as the audit of a partition tells it.
 #[derive(Clone, Debug)]
@@ -126,10 +85,8 @@ pub struct Told {
 }
 
 /// A worker thread, and how it is told.
-type Thread = (JoinHandle<()>, crossbeam_channel::Sender<Event>);
+pub(super) type Thread = (JoinHandle<()>, Sender<Event>);
 
-/// Stack of a worker thread, on which handlers run. Bytes.
-const STACK: usize = 8 << 20;
 /// What a platform that is dropped waits at most for its storage: a write to a database that hangs is
 /// given up.
 const LAST_WRITE: Duration = Duration::from_secs(10);
@@ -137,14 +94,23 @@ const LAST_WRITE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(2);
 
 /// The first thing that failed.
-struct Failure {
+pub(super) struct Failure {
     first: OnceLock<Fault>,
     notify: Notify,
     answers: Arc<Answers>,
 }
 
 impl Failure {
-    fn set(&self, fault: Fault) {
+    /// Nothing has failed yet; `answers` are given up where something does.
+    pub(super) fn new(answers: Arc<Answers>) -> Arc<Failure> {
+        Arc::new(Failure {
+            first: OnceLock::new(),
+            notify: Notify::new(),
+            answers,
+        })
+    }
+
+    pub(super) fn set(&self, fault: Fault) {
         let reason = fault.to_string();
         // Only the first is the cause; what follows it are consequences.
         let _ = self.first.set(fault);
@@ -154,7 +120,7 @@ impl Failure {
 }
 
 /// Tells of a thread or task that ends in a panic: whoever waits for it would wait for ever.
-struct Watched(Arc<Failure>);
+pub(super) struct Watched(pub(super) Arc<Failure>);
 
 impl Drop for Watched {
     fn drop(&mut self) {
@@ -165,191 +131,8 @@ impl Drop for Watched {
 }
 
 impl Running {
-    /// Opens log and database, brings the database's schema up, takes over every partition, and waits
-    /// until each has applied what the log holds for it.
-    ///
-    /// # Errors
-    /// A fault that says what, where, and what to do.
-    pub fn start(platform: &Platform, options: &Options) -> Result<Running, StartError> {
-        Running::start_on(platform, options, embedded::Options::default())
-    }
-
-    /// The same on a log with these options, but for `fsync`, which `options` say; its clock is also that
-    /// of the workers. Tests bring a disk or a clock of their own.
-    ///
-    /// # Errors
-    /// As [`Running::start`].
-    pub fn start_on(
-        platform: &Platform,
-        options: &Options,
-        log_options: embedded::Options,
-    ) -> Result<Running, StartError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("storage")
-            .enable_all()
-            .build()
-            .map_err(|error| Fault::new(Class::Unavailable, "no_threads", error.to_string()))?;
-        let log_options = embedded::Options {
-            fsync: options.fsync,
-            ..log_options
-        };
-        let clock = Arc::clone(&log_options.clock);
-        let (log, recovered) = EmbeddedLog::open(&options.log, log_options).map_err(log_fault)?;
-        let log = Arc::new(log);
-        let Description { partitions, log_id } = describe(&*log, platform.desc, options)?;
-        let store = Arc::new(runtime.block_on(open_store(platform.desc, options, &log_id))?);
-        let logic = (platform.logic)(partitions);
-        let answers = Arc::new(Answers::new());
-        let failure = Arc::new(Failure {
-            first: OnceLock::new(),
-            notify: Notify::new(),
-            answers: answers.clone(),
-        });
-
-        let ids: Vec<PartitionId> = (platform.desc.roots())
-            .flat_map(|concern| {
-                (0..partitions).map(|index| PartitionId {
-                    concern: concern.id,
-                    index,
-                })
-            })
-            .collect();
-        let threads = options.threads.clamp(1, ids.len().max(1));
-        let channels: Vec<_> = (0..threads)
-            .map(|_| crossbeam_channel::unbounded::<Event>())
-            .collect();
-        let cache = options.cache_bytes / ids.len().max(1);
-        let mut groups: Vec<Vec<Worker>> = (0..threads).map(|_| Vec::new()).collect();
-        let (mut stored, mut careful) = (Vec::new(), false);
-        for (nth, id) in ids.iter().enumerate() {
-            let position = runtime.block_on(store.position(*id)).map_err(Fault::from)?;
-            let config = Config {
-                partition: *id,
-                generation: 0,
-                owner: uuid::Uuid::new_v4().as_u64_pair().0,
-                build: platform.desc.schema,
-                atomic: log.is_atomic(),
-                accept_clock: options.accept_clock,
-                settings: options.settings.clone(),
-                cache_bytes: cache,
-                record_bytes: RECORD_BYTES,
-            };
-            let worker = take_over(&*log, config, position, Arc::clone(&logic))?;
-            let thread = nth % threads;
-            careful |= worker.is_careful();
-            groups[thread].push(worker);
-            stored.push((
-                *id,
-                Storage::new(position, logic.schema()),
-                channels[thread].0.clone(),
-            ));
-        }
-        open_all(&*log, groups.iter_mut().flatten())?;
-
-        if careful {
-            eprintln!(
-                "warning: the starts before have ended on the way: what the log holds is applied one by one, \
-                 and a handler that ends this process again is given up"
-            );
-            let all = groups.iter_mut().flatten();
-            all.for_each(Worker::be_careful);
-        }
-        let turns = Turns::of(threads).into_iter();
-        let turns = turns.map(|turns| careful.then_some(turns));
-        let mut watches = Vec::new();
-        let mut ready = Vec::new();
-        let processes = (groups.into_iter().zip(channels).zip(turns))
-            .map(|((workers, channel), turns)| {
-                let watch = Arc::new(Watch::default());
-                watches.push(Arc::clone(&watch));
-                let sender = channel.0.clone();
-                let (owning, owns) = oneshot::channel();
-                ready.push(owns);
-                let handle = runtime.handle().clone();
-                let process = Process::new(
-                    workers,
-                    (log.clone(), Arc::clone(&clock)),
-                    store.clone(),
-                    handle,
-                    (answers.clone(), owning),
-                    channel,
-                    (turns, watch),
-                );
-                let failure = Arc::clone(&failure);
-                let thread = spawn("process", STACK, move || {
-                    let _watched = Watched(Arc::clone(&failure));
-                    if let Err(error) = process.run() {
-                        failure.set(process_fault(error));
-                    }
-                });
-                thread.map(|thread| (thread, sender))
-            })
-            .collect::<Result<Vec<_>, Fault>>()?;
-        let watchdog = Watchdog::start(watches, options.watchdog)?;
-
-        let wake = Arc::new(Notify::new());
-        let (finish, halt) = <(Arc<AtomicBool>, Arc<AtomicBool>)>::default();
-        let rows_stored = Arc::new(AtomicU64::new(0));
-        let task = StorageTask {
-            written: vec![Instant::now(); stored.len()],
-            partitions: stored,
-            log: log.clone(),
-            store: store.clone(),
-            wake: wake.clone(),
-            finish: finish.clone(),
-            halt: halt.clone(),
-            rows: rows_stored.clone(),
-        };
-        let storage_failure = Arc::clone(&failure);
-        let (alive, storage_ended) = crossbeam_channel::bounded(0);
-        let storage = runtime.spawn(async move {
-            // The first here, so the last to go.
-            let _alive: crossbeam_channel::Sender<()> = alive;
-            let _watched = Watched(Arc::clone(&storage_failure));
-            let ended = task.run().await;
-            if let Err(error) = &ended {
-                storage_failure.set(storage_fault(error));
-            }
-            ended
-        });
-
-        let (sender, submissions) = crossbeam_channel::unbounded();
-        let client = Client::new(logic, Arc::clone(&answers), sender, &ids);
-        let submit_log = Arc::clone(&log);
-        let submit_failure = Arc::clone(&failure);
-        let submitter = spawn("submitter", STACK, move || {
-            let _watched = Watched(Arc::clone(&submit_failure));
-            let failed: submit::Failed =
-                Arc::new(move |error| submit_failure.set(log_fault(error)));
-            submit::run(&submissions, &*submit_log, &answers, RECORD_BYTES, &failed);
-        })?;
-        let running = Running {
-            client,
-            recovered,
-            partitions,
-            rows_stored,
-            failure,
-            store,
-            engine: Some(Engine {
-                processes,
-                watchdog,
-                submitter,
-                storage,
-                storage_ended,
-                finish,
-                halt,
-                wake,
-                log,
-                runtime,
-            }),
-        };
-        running.opened(ready)?;
-        Ok(running)
-    }
-
     /// Waits until every worker thread has come to the Opens of its partitions.
-    fn opened(&self, ready: Vec<oneshot::Receiver<()>>) -> Result<(), Fault> {
+    pub(super) fn opened(&self, ready: Vec<oneshot::Receiver<()>>) -> Result<(), Fault> {
         let all = async {
             for thread in ready {
                 if thread.await.is_err() {
@@ -392,15 +175,13 @@ impl Running {
             return Ok(());
         };
         let kept = log.bounds(stream).map_err(log_fault)?;
-        let (mut next, mut last) = (kept.start, 0);
-        while next < kept.end {
-            let records = log.read(stream, next, AUDIT_BYTES).map_err(log_fault)?;
-            if records.is_empty() {
-                break;
-            }
-            for record in records {
-                next = record.offset + 1;
-                let frame = Frame::decode(record.payload)?;
+        let (mut last, stop) = (0, AtomicBool::new(false));
+        let read = Follow::new(&**log, stream).up_to::<AuditError>(
+            kept.start,
+            kept.end,
+            &stop,
+            |record| {
+                let frame = Frame::decode(record.payload).map_err(Fault::from)?;
                 let first = frame.source.map_or(0, |source| source.first);
                 for (number, envelope) in (first..).zip(frame.envelopes) {
                     if number <= last {
@@ -417,9 +198,11 @@ impl Running {
                         });
                     }
                 }
-            }
-        }
-        Ok(())
+                Ok(())
+            },
+        );
+        log.leave(&[stream]);
+        read.map(drop).map_err(|AuditError(fault)| fault)
     }
 
     /// The partitions of all root concerns.
@@ -432,12 +215,6 @@ impl Running {
     #[must_use]
     pub fn partitions(&self) -> u16 {
         self.partitions
-    }
-
-    /// The database, for reading.
-    #[must_use]
-    pub fn store(&self) -> Arc<SqliteStore> {
-        Arc::clone(&self.store)
     }
 
     /// Rows written to the database since the start.
@@ -477,25 +254,50 @@ impl Running {
         // Whatever was submitted until now stands before the Seals; who comes later hears that it is over.
         self.client.close();
         let mut ended = join(engine.submitter);
-        for (_, sender) in &engine.processes {
-            // A thread that has ended needs no telling.
-            let _ = sender.send(Event::Drain);
+        match &engine.landlord {
+            Some((_, landlord)) => drop(landlord.send(Notice::Drain)),
+            None => {
+                for (_, sender) in &engine.processes {
+                    // A thread that has ended needs no telling.
+                    let _ = sender.send(Event::Drain);
+                }
+            }
         }
-        ended = ended.and(drained(engine.processes, &engine.storage));
+        let storage_is_over = || {
+            let task = engine.storage.as_ref().map(|storage| &storage.task);
+            // Else somebody else's storage goes on.
+            task.is_some_and(tokio::task::JoinHandle::is_finished)
+        };
+        ended = ended.and(drained(engine.processes, storage_is_over));
+        if let Some((thread, landlord)) = engine.landlord {
+            let _ = landlord.send(Notice::Halt);
+            ended = ended.and(join(thread));
+        }
+        // What it had is sealed: others may have it.
+        drop(engine.as_process);
         drop(engine.watchdog);
-        engine.finish.store(true, Ordering::Release);
-        engine.wake.notify_one();
-        let stored = engine.runtime.block_on(engine.storage);
-        ended = ended.and(match stored {
-            Ok(result) => result.map_err(|error| storage_fault(&error)),
-            Err(error) => Err(Fault::new(
-                Class::Unavailable,
-                "storage_failed",
-                error.to_string(),
-            )),
-        });
-        engine.runtime.block_on(self.store.close());
+        if let Some(storage) = engine.storage {
+            storage.finish.store(true, Ordering::Release);
+            storage.wake.notify_one();
+            let stored = engine.runtime.block_on(storage.task);
+            ended = ended.and(match stored {
+                Ok(result) => result.map_err(|error| storage_fault(&error)),
+                Err(error) => Err(Fault::new(
+                    Class::Unavailable,
+                    "storage_failed",
+                    error.to_string(),
+                )),
+            });
+        }
+        drop(engine.as_storage);
+        if let Some(store) = self.store.take() {
+            engine.runtime.block_on(store.close());
+        }
         self.failure.answers.give_up("the platform has stopped");
+        if let Some((thread, close)) = engine.mailbox {
+            close.now();
+            ended = ended.and(join(thread));
+        }
         // Nobody else has it any more: this closes it, and gives up its directory.
         drop(engine.log);
         match self.failure() {
@@ -507,21 +309,36 @@ impl Running {
     /// Ends what is at work, now.
     fn halt(&self, engine: Engine) {
         self.client.close();
-        engine.halt.store(true, Ordering::Release);
-        engine.finish.store(true, Ordering::Release);
-        engine.wake.notify_one();
+        // Others may have its partitions at once.
+        drop((engine.as_process, engine.as_storage));
+        if let Some(storage) = &engine.storage {
+            storage.halt.store(true, Ordering::Release);
+            storage.finish.store(true, Ordering::Release);
+            storage.wake.notify_one();
+        }
+        let landlord = engine.landlord.map(|(thread, landlord)| {
+            let _ = landlord.send(Notice::Halt);
+            thread
+        });
+        let mailbox = engine.mailbox.map(|(thread, close)| {
+            close.now();
+            thread
+        });
         for (_, sender) in &engine.processes {
             let _ = sender.send(Event::Halt);
         }
         let processes = engine.processes.into_iter().map(|(thread, _)| thread);
-        for thread in processes.chain([engine.submitter]) {
+        let others = [Some(engine.submitter), landlord, mailbox];
+        for thread in processes.chain(others.into_iter().flatten()) {
             // A panic in there was reported.
             let _ = thread.join();
         }
         drop(engine.watchdog);
         self.failure.answers.give_up("the platform has stopped");
-        if let Err(RecvTimeoutError::Timeout) = engine.storage_ended.recv_timeout(LAST_WRITE) {
-            engine.storage.abort();
+        if let Some(storage) = engine.storage
+            && let Err(RecvTimeoutError::Timeout) = storage.ended.recv_timeout(LAST_WRITE)
+        {
+            storage.task.abort();
         }
         // Allowed also where one must not wait: in another runtime's task.
         engine.runtime.shutdown_background();
@@ -539,14 +356,11 @@ impl Drop for Running {
 
 /// Waits for worker threads that were told to drain. One whose rows are at their bound waits for storage,
 /// and would for ever if that has ended.
-fn drained(
-    threads: Vec<Thread>,
-    storage: &tokio::task::JoinHandle<Result<(), StorageError>>,
-) -> Result<(), Fault> {
+fn drained(threads: Vec<Thread>, storage_is_over: impl Fn() -> bool) -> Result<(), Fault> {
     let mut ended = Ok(());
     for (thread, sender) in threads {
         while !thread.is_finished() {
-            if storage.is_finished() {
+            if storage_is_over() {
                 let _ = sender.send(Event::Halt);
                 break;
             }
@@ -557,247 +371,27 @@ fn drained(
     ended
 }
 
+/// Why an audit was not read.
+struct AuditError(Fault);
+
+impl From<LogError> for AuditError {
+    fn from(error: LogError) -> AuditError {
+        AuditError(log_fault(error))
+    }
+}
+
+impl From<Fault> for AuditError {
+    fn from(fault: Fault) -> AuditError {
+        AuditError(fault)
+    }
+}
+
 impl std::fmt::Debug for Running {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Running").finish_non_exhaustive()
     }
 }
 
-async fn open_store(
-    desc: &PlatformDesc,
-    options: &Options,
-    log_id: &str,
-) -> Result<SqliteStore, Fault> {
-    if let Some(parent) = options
-        .store
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-    {
-        std::fs::create_dir_all(parent).map_err(|error| {
-            let message = format!("the directory {} cannot be made: {error}", parent.display());
-            Fault::new(Class::Unavailable, "store_unavailable", message)
-        })?;
-    }
-    let tables = desc.concerns.iter().map(|concern| concern.table);
-    let store = SqliteStore::open(&options.store, tables).await?;
-    store.migrate_up(desc.sqlite).await?;
-    store.bind_log(log_id).await?;
-    Ok(store)
-}
-
-/// What the platform's own stream says.
-struct Description {
-    partitions: u16,
-    /// Drawn when the log was begun; the database beside it remembers it.
-    log_id: String,
-}
-
-/// Reads the platform's own stream, or begins it.
-fn describe(log: &dyn Log, desc: &PlatformDesc, options: &Options) -> Result<Description, Fault> {
-    let records = log
-        .read(StreamId::PLATFORM, 0, 1 << 16)
-        .map_err(log_fault)?;
-    let Some(first) = records.first() else {
-        let partitions = options.partitions.unwrap_or(desc.partitions).max(1);
-        let log_id = uuid::Uuid::new_v4().to_string();
-        let record = serde_json::json!({
-            "platform": desc.name,
-            "env": options.env,
-            "partitions": partitions,
-            "log": log_id,
-        });
-        append(
-            log,
-            vec![(StreamId::PLATFORM, Bytes::from(record.to_string()))],
-        )?;
-        // The database will know this log by its id.
-        persist(log)?;
-        return Ok(Description { partitions, log_id });
-    };
-    let foreign = |what: String| {
-        let message = format!("the log {}: {what}", options.log.display());
-        Fault::new(Class::Unavailable, "foreign_log", message)
-    };
-    let record: serde_json::Value = serde_json::from_slice(&first.payload)
-        .map_err(|error| foreign(format!("its description cannot be read: {error}")))?;
-    for (name, own) in [("platform", desc.name), ("env", options.env.as_str())] {
-        if record[name] != own {
-            return Err(foreign(format!(
-                "it belongs to the {name} {}, not to `{own}`",
-                record[name]
-            )));
-        }
-    }
-    let partitions = record["partitions"]
-        .as_u64()
-        .and_then(|count| u16::try_from(count).ok());
-    let partitions = partitions
-        .filter(|count| *count > 0)
-        .ok_or_else(|| foreign("it does not say how many partitions it has".to_owned()))?;
-    match options.partitions.filter(|asked| *asked != partitions) {
-        Some(asked) => Err(foreign(format!(
-            "it has {partitions} partitions, not {asked}"
-        ))),
-        None => {
-            let log_id = record["log"].as_str().map(str::to_owned);
-            let log_id = log_id.ok_or_else(|| foreign("it does not say which log it is".into()))?;
-            Ok(Description { partitions, log_id })
-        }
-    }
-}
-
-/// Folds the changelog of a partition, and looks ahead in its command log.
-fn take_over(
-    log: &dyn Log,
-    config: Config,
-    stored: rkcy_core::storage::StoredPosition,
-    logic: Arc<dyn Logic>,
-) -> Result<Worker, Fault> {
-    let partition = config.partition;
-    let stream = StreamId::changes(partition);
-    let mut take_over = TakeOver::new(config, stored);
-    loop {
-        let records = log
-            .read(stream, take_over.next_offset(), 4 << 20)
-            .map_err(log_fault)?;
-        if records.is_empty() {
-            break;
-        }
-        for record in records {
-            take_over.fold(record.payload).map_err(stop_fault)?;
-        }
-    }
-    let mut worker = take_over.finish(logic).map_err(stop_fault)?;
-    let held = log
-        .bounds(StreamId::commands(partition))
-        .map_err(log_fault)?;
-    let needed = worker.next_offset();
-    if needed < held.start || needed > held.end {
-        let held = format!("offsets {}..{}", held.start, held.end);
-        return Err(stop_fault(Stop::LogGap {
-            partition,
-            needed,
-            held,
-        }));
-    }
-    let mut ahead = worker.look_ahead();
-    while ahead.next_offset() < held.end {
-        let stream = StreamId::commands(partition);
-        let records = log
-            .read(stream, ahead.next_offset(), 4 << 20)
-            .map_err(log_fault)?;
-        if records.is_empty() {
-            break;
-        }
-        for record in records {
-            ahead.take(record.payload);
-        }
-    }
-    worker.looked(ahead);
-    Ok(worker)
-}
-
-/// Appends the Open of every worker.
-fn open_all<'a>(log: &dyn Log, workers: impl Iterator<Item = &'a mut Worker>) -> Result<(), Fault> {
-    let mut workers: Vec<&mut Worker> = workers.collect();
-    let opens = workers.iter().map(|worker| {
-        let partition = worker.partition().id();
-        (StreamId::commands(partition), worker.open())
-    });
-    let offsets = append(log, opens.collect())?;
-    for (worker, offset) in workers.iter_mut().zip(offsets) {
-        worker.opened(offset);
-    }
-    Ok(())
-}
-
-/// Appends, and waits until it is durable.
-fn append(log: &dyn Log, batch: Vec<(StreamId, Bytes)>) -> Result<Vec<u64>, Fault> {
-    let (sender, receiver) = mpsc::channel();
-    let sender = Mutex::new(sender);
-    log.append(
-        batch,
-        Box::new(move |result| {
-            // This function waits for it, below.
-            let _ = sender
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .send(result);
-        }),
-    );
-    match receiver.recv() {
-        Ok(result) => result.map_err(log_fault),
-        Err(_) => Err(Fault::new(
-            Class::Unavailable,
-            "log_closed",
-            "the log was closed",
-        )),
-    }
-}
-
-/// Waits until all that can be read now survives a power loss.
-fn persist(log: &dyn Log) -> Result<(), Fault> {
-    let (sender, persisted) = mpsc::channel();
-    // This function waits for it.
-    log.persist(Box::new(move |result| drop(sender.send(result))));
-    let result = persisted.recv().unwrap_or(Err(LogError::Closed));
-    result.map_err(log_fault)
-}
-
-fn spawn(
-    name: &str,
-    stack: usize,
-    run: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, Fault> {
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .stack_size(stack)
-        .spawn(run)
-        .map_err(|error| Fault::new(Class::Unavailable, "no_threads", error.to_string()))
-}
-
 fn join(thread: JoinHandle<()>) -> Result<(), Fault> {
     thread.join().map_err(|_| panicked())
-}
-
-fn panicked() -> Fault {
-    let message = "a thread of the engine panicked; see the message above";
-    Fault::new(Class::Corrupt, "internal_error", message)
-}
-
-pub(crate) fn log_fault(error: LogError) -> Fault {
-    let class = if error.exit_code() == 2 {
-        Class::Invalid
-    } else {
-        Class::Unavailable
-    };
-    Fault::new(class, error.code(), format!("{error}; {}", error.remedy()))
-}
-
-fn stop_fault(stop: Stop) -> Fault {
-    let (class, code) = match &stop {
-        Stop::ForeignBuild { .. } => (Class::Unavailable, "foreign_build"),
-        Stop::ClockAhead { .. } | Stop::ClockRefused { .. } => (Class::Unavailable, "clock_ahead"),
-        Stop::Overtaken { .. } => (Class::Unavailable, "overtaken"),
-        Stop::Sealed { .. } => (Class::Unavailable, "sealed"),
-        Stop::Unreadable { .. } => (Class::Corrupt, "unreadable"),
-        Stop::Diverged { .. } => (Class::Corrupt, "diverged"),
-        Stop::LogGap { .. } => (Class::Corrupt, "log_gap"),
-    };
-    Fault::new(class, code, stop.to_string())
-}
-
-fn process_fault(error: ProcessError) -> Fault {
-    match error {
-        ProcessError::Log(error) => log_fault(error),
-        ProcessError::Stop(stop) => stop_fault(stop),
-    }
-}
-
-fn storage_fault(error: &StorageError) -> Fault {
-    match error {
-        StorageError::Log(error) => log_fault(error.clone()),
-        StorageError::Store(error) => StoreError::into(error.clone()),
-        StorageError::Stop(stop) => Fault::new(Class::Corrupt, "storage_stopped", stop.to_string()),
-    }
 }

@@ -52,6 +52,18 @@ pub struct Client {
 /// The id of a question that is about no transaction in particular.
 const NOBODY: TxnId = TxnId([0; 16]);
 
+impl Submission {
+    /// The same once more; nobody waits for the log.
+    pub(crate) fn again(&self) -> Submission {
+        Submission {
+            to: self.to,
+            envelope: self.envelope.clone(),
+            place: Arc::clone(&self.place),
+            taken: None,
+        }
+    }
+}
+
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client").finish_non_exhaustive()
@@ -77,7 +89,7 @@ impl Client {
     /// A client of no platform: it plans, and whatever it submits is not taken.
     pub(crate) fn detached(logic: Arc<dyn Logic>) -> Client {
         let (submissions, _) = crossbeam_channel::bounded(0);
-        Client::new(logic, Arc::new(Answers::new()), submissions, &[])
+        Client::new(logic, Arc::new(Answers::new(None)), submissions, &[])
     }
 
     /// No client submits any more: what was submitted until now goes to the log, and its thread ends.
@@ -270,7 +282,7 @@ impl Client {
     async fn request(&self, kind: Kind, about: TxnId, body: &Body) -> Vec<(PartitionId, Outcome)> {
         let mut waiting = Vec::new();
         for to in self.partitions.iter().copied() {
-            let (reply, answer) = self.answers.expect();
+            let (reply, answer) = self.answers.expect(about);
             let held = Waiting {
                 answers: &self.answers,
                 reply,
@@ -284,6 +296,7 @@ impl Client {
                     taken: None,
                     place: Arc::new(place),
                 };
+                self.answers.keep(reply, &submission);
                 let sent = !self.answers.is_closed();
                 let sent = sent && self.submissions.send(Some(submission)).is_ok();
                 sent.then_some(answer).ok_or_else(stopped)
@@ -314,7 +327,7 @@ impl Client {
         };
         let (taken, answer) = oneshot::channel();
         // A number that nobody waits for.
-        txn.reply = self.answers.expect().0;
+        txn.reply = self.answers.expect(txn.id).0;
         self.answers.forget(txn.reply);
         if self.answers.is_closed() {
             return Err(stopped());
@@ -354,7 +367,7 @@ impl Client {
         let Some(to) = txn.home() else {
             return nothing_to_do(&*self.logic, &txn);
         };
-        let (reply, answer) = self.answers.expect();
+        let (reply, answer) = self.answers.expect(txn.id);
         txn.reply = reply;
         // Forgets the number where this future is dropped before the answer.
         let _waiting = Waiting {
@@ -377,6 +390,7 @@ impl Client {
             place: Arc::clone(&place),
             taken: None,
         };
+        self.answers.keep(reply, &submission);
         if self.submissions.send(Some(submission)).is_err() {
             return Outcome::NotTaken(stopped());
         }
@@ -620,8 +634,8 @@ mod tests {
     #[test]
     fn a_log_that_fails_ends_the_platform_and_every_caller_hears() {
         let (sender, submissions) = crossbeam_channel::unbounded();
-        let answers = Arc::new(Answers::new());
-        let (reply, mut answer) = answers.expect();
+        let answers = Arc::new(Answers::new(None));
+        let (reply, mut answer) = answers.expect(TxnId([0; 16]));
         let (taken, mut enqueued) = oneshot::channel();
         let in_flight = Arc::<InFlight>::default();
         for (reply, taken) in [(reply, None), (ReplyTo(0), Some(taken))] {
@@ -659,7 +673,7 @@ mod tests {
     #[test]
     fn a_place_is_kept_until_the_log_has_the_bytes() {
         let (sender, submissions) = crossbeam_channel::unbounded();
-        let client = Client::new(Arc::new(NoLogic), Arc::new(Answers::new()), sender, &[]);
+        let client = Client::new(Arc::new(NoLogic), Arc::new(Answers::new(None)), sender, &[]);
         let size = 64 << 20;
         let submit = || {
             let op = Access::Exclusive;

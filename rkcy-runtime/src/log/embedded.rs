@@ -29,11 +29,13 @@ mod writer;
 pub use disk::{Disk, RealDisk};
 pub use recover::Recovered;
 
-use super::{Clock, Done, Log, LogError, Persisted, Record, StreamId, Wake, wall_clock};
+use super::{
+    Clock, Done, Log, LogError, Persisted, Record, StreamId, Wake, is_log_thread, mark_log_thread,
+    wall_clock,
+};
 use bytes::Bytes;
 use home::Home;
 use recover::Base;
-use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::path::Path;
@@ -212,19 +214,6 @@ impl Shared {
             let _ = self.home.remove_segment(*number);
         }
     }
-}
-
-thread_local! {
-    static IS_LOG_THREAD: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Appends made on this thread (by a caller's `done`) never wait: nobody else would make room.
-fn mark_log_thread() {
-    IS_LOG_THREAD.set(true);
-}
-
-fn is_log_thread() -> bool {
-    IS_LOG_THREAD.get()
 }
 
 /// A log in a directory. Dropping it writes what is queued and closes it in order.

@@ -97,6 +97,76 @@ pub enum LogError {
         /// The format of this build.
         known: u32,
     },
+    /// A setting, or several together, cannot be meant.
+    #[error("settings of the log: {what}")]
+    Settings {
+        /// Which, and why.
+        what: String,
+    },
+    /// None of the brokers answers.
+    #[error("no broker of {brokers} answers: {what}")]
+    Unreachable {
+        /// The brokers that were tried.
+        brokers: String,
+        /// What was heard last.
+        what: String,
+    },
+    /// The brokers do not let us in, or we do not trust them.
+    #[error("{brokers}: {what}")]
+    NoAccess {
+        /// The brokers.
+        brokers: String,
+        /// What was heard.
+        what: String,
+    },
+    /// Topics that the platform needs are not there.
+    #[error("topics are missing: {}", topics.join(", "))]
+    TopicMissing {
+        /// Which.
+        topics: Vec<String>,
+    },
+    /// A topic is not as the platform needs it.
+    #[error("topic {topic}: {what}")]
+    WrongTopic {
+        /// Which.
+        topic: String,
+        /// What is wrong.
+        what: String,
+        /// How it is mended.
+        mend: String,
+    },
+    /// The stream belongs to no topic of the platform.
+    #[error("no topic holds the {stream}")]
+    NoTopic {
+        /// Which stream.
+        stream: StreamId,
+    },
+    /// Records between two that are there are not. Nothing was skipped.
+    #[error("{stream} goes from offset {expected} to {found}: what stood between them is gone")]
+    Gap {
+        /// Which stream.
+        stream: StreamId,
+        /// The offset that should follow.
+        expected: u64,
+        /// The one that does.
+        found: u64,
+    },
+    /// The cluster did not take a record. Whether it has it all the same is not known.
+    #[error("a record for {stream} was not taken: {what}")]
+    NotTaken {
+        /// For which stream.
+        stream: StreamId,
+        /// What the cluster said.
+        what: String,
+    },
+    /// The cluster did not do something else that it was asked for.
+    #[error("cannot {doing}: {what}")]
+    Cluster {
+        /// What it was asked for.
+        doing: String,
+        /// What it said.
+        what: String,
+    },
 }
 
 fn process(pid: Option<u32>) -> String {
@@ -122,6 +192,15 @@ impl LogError {
             LogError::Locked { .. } => "log_in_use",
             LogError::Foreign { .. } => "log_foreign_directory",
             LogError::Format { .. } => "log_format_unknown",
+            LogError::Settings { .. } => "wrong_setting",
+            LogError::Unreachable { .. } => "log_unreachable",
+            LogError::NoAccess { .. } => "log_no_access",
+            LogError::TopicMissing { .. } => "log_topic_missing",
+            LogError::WrongTopic { .. } => "log_topic_wrong",
+            LogError::NoTopic { .. } => "log_no_topic",
+            LogError::Gap { .. } => "log_gap",
+            LogError::NotTaken { .. } => "log_not_taken",
+            LogError::Cluster { .. } => "log_cluster",
         }
     }
 
@@ -129,7 +208,7 @@ impl LogError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            LogError::TooLarge { .. } | LogError::Foreign { .. } => 2,
+            LogError::TooLarge { .. } | LogError::Foreign { .. } | LogError::Settings { .. } => 2,
             _ => 3,
         }
     }
@@ -158,6 +237,24 @@ impl LogError {
             LogError::Locked { pid, .. } => format!("stop {} first, or use another directory", process(*pid)),
             LogError::Foreign { .. } => "name an empty directory, or one that this program made".into(),
             LogError::Format { .. } => "use the build that wrote the log".into(),
+            LogError::Settings { .. } => "mend the setting; docs/kafka.md has them all".into(),
+            LogError::Unreachable { .. } => {
+                "see that the brokers run, that address and port are right and that no firewall stands between".into()
+            }
+            LogError::NoAccess { .. } => {
+                "see that `sasl`, `user`, `password`, `ca`, `certificate` and `key` fit the brokers' listener, and that the user may do this".into()
+            }
+            LogError::TopicMissing { .. } => {
+                "create them with `platform create`, or see that platform, environment and cluster are the ones that are meant".into()
+            }
+            LogError::WrongTopic { mend, .. } => mend.clone(),
+            LogError::NoTopic { .. } => "use the build and the environment that the log was made for".into(),
+            LogError::Gap { .. } => {
+                "somebody else has written to the topic, or it is compacted: records are lost; restore the topic, or begin a new platform".into()
+            }
+            LogError::NotTaken { .. } | LogError::Cluster { .. } => {
+                "see what the brokers say about it in their own logs, then start again; nothing acknowledged is lost".into()
+            }
         }
     }
 

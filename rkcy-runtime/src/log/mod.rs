@@ -1,19 +1,25 @@
 //! The log under a platform: partitioned streams of durable records.
 //!
 //! Owns the trait that the drivers are written against. The implementations stand beside it:
-//! [`embedded`], files of one process, and [`simulated`], memory that fails on demand. A record that can be read is durable (rule 6 of the engine),
+//! [`embedded`], files of one process, [`kafka`], a cluster, and [`simulated`], memory that fails on demand;
+//! [`group`] says which process has which partition. A record that can be read is durable (rule 6 of the engine),
 //! so a driver can act on what it reads without asking anything further. Where a log is told to take less for durable
 //! than what survives a power loss, whoever writes to another disk what it has read asks for that first:
 //! [`Log::persist`].
 
+mod choice;
 pub mod embedded;
 mod error;
+pub mod group;
+pub mod kafka;
 pub mod simulated;
 
+pub use choice::LogChoice;
 pub use error::LogError;
 
 use bytes::Bytes;
 use rkcy_core::id::{ConcernId, PartitionId};
+use std::cell::Cell;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -26,6 +32,9 @@ pub enum StreamKind {
     Commands,
     /// Change records, read by storage and at take-over: the changelog of a partition.
     Changes,
+    /// Answers to submitters: a partition of the response topic, which submitters choose for themselves. It is
+    /// kept for minutes; whoever has missed an answer asks again by id.
+    Answers,
 }
 
 /// One stream: a partition of a topic.
@@ -42,6 +51,7 @@ impl fmt::Display for StreamId {
         let kind = match self.kind {
             StreamKind::Commands => "commands",
             StreamKind::Changes => "changes",
+            StreamKind::Answers => return write!(f, "answers, partition {}", self.partition.index),
         };
         write!(f, "{kind} of partition {}", self.partition)
     }
@@ -63,6 +73,19 @@ impl StreamId {
         StreamId {
             kind: StreamKind::Changes,
             partition,
+        }
+    }
+
+    /// Answers to the submitters that have chosen this partition of the response topic. No root concern has
+    /// this number.
+    #[must_use]
+    pub const fn answers(index: u16) -> StreamId {
+        StreamId {
+            kind: StreamKind::Answers,
+            partition: PartitionId {
+                concern: ConcernId(u16::MAX - 1),
+                index,
+            },
         }
     }
 
@@ -99,6 +122,20 @@ pub(crate) fn wall_clock() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+thread_local! {
+    static IS_LOG_THREAD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Appends made on this thread (by a caller's [`Done`]) never wait: nobody else would make room.
+fn mark_log_thread() {
+    IS_LOG_THREAD.set(true);
+}
+
+/// Whether this is a thread of a log.
+fn is_log_thread() -> bool {
+    IS_LOG_THREAD.get()
+}
+
 /// Called once, from a thread of the log, when an append is durable (with the offset of each of its
 /// records, in order) or has failed. It must not block.
 pub type Done = Box<dyn FnOnce(Result<Vec<u64>, LogError>) + Send>;
@@ -123,6 +160,10 @@ pub trait Log: Send + Sync + 'static {
     /// Durable records of a stream from offset `from` on: as many as fit in `max_bytes` and can be had
     /// from one place, at least one if there is any, none at the end. Does not wait.
     ///
+    /// A log that is elsewhere begins to follow the stream with the first read of it, and again where a read
+    /// is not the continuation of the one before; it gives nothing then although there is something, and
+    /// wakes who watches the stream once it has come. [`Log::bounds`] tells how much there is.
+    ///
     /// # Errors
     /// [`LogError::OutOfRange`] where `from` is before the first record kept or beyond the end.
     fn read(&self, stream: StreamId, from: u64, max_bytes: usize) -> Result<Vec<Record>, LogError>;
@@ -136,6 +177,17 @@ pub trait Log: Send + Sync + 'static {
     /// Calls `wake` whenever one of `streams` has grown. Replaces nothing: each call adds a watcher,
     /// which goes when `wake` has no other owner.
     fn watch(&self, streams: &[StreamId], wake: Wake);
+
+    /// These streams are not read here any more: a log that is elsewhere stops following them.
+    fn leave(&self, streams: &[StreamId]) {
+        let _ = streams;
+    }
+
+    /// Partitions that submitters choose theirs from, to be answered at; 0 where answers do not go through
+    /// the log, since everybody is in this process.
+    fn answer_partitions(&self) -> u16 {
+        0
+    }
 
     /// Calls `done` once everything that could be read when this was called survives a power loss: at once,
     /// on this thread, where it does already, else from a thread of the log. One sync serves all who wait.

@@ -4,7 +4,7 @@
 //! behind the trait that the drivers are written against. Time is virtual, and a record becomes durable
 //! when the test says so.
 
-use super::{Done, Log, LogError, Persisted, Record, StreamId, Wake};
+use super::{Clock, Done, Log, LogError, Persisted, Record, StreamId, Wake};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -94,6 +94,7 @@ struct Inner {
     waiting: Waiting,
     watchers: Vec<Watcher>,
     now: u64,
+    clock: Option<Clock>,
     held: bool,
 }
 
@@ -107,6 +108,14 @@ impl SimulatedLog {
     /// From now on appends become durable only by [`SimulatedLog::sync`]; before, at once.
     pub fn hold(&self) {
         self.lock().held = true;
+    }
+
+    /// A log whose records are stamped by a clock of the caller's.
+    #[must_use]
+    pub fn with_clock(clock: Clock) -> SimulatedLog {
+        let log = SimulatedLog::default();
+        log.lock().clock = Some(clock);
+        log
     }
 
     /// Moves the virtual clock, in milliseconds.
@@ -167,9 +176,13 @@ impl Log for SimulatedLog {
         false
     }
 
+    fn answer_partitions(&self) -> u16 {
+        4
+    }
+
     fn append(&self, batch: Vec<(StreamId, Bytes)>, done: Done) {
         let mut inner = self.lock();
-        let now = inner.now;
+        let now = inner.clock.as_ref().map_or(inner.now, |clock| clock());
         let offsets = batch
             .into_iter()
             .map(|(id, bytes)| inner.streams.entry(id).or_default().append(now, bytes))

@@ -20,6 +20,55 @@ pub enum SqlValue {
     Blob(Vec<u8>),
 }
 
+/// What a column holds, as the schema says it. Each names the [`SqlValue`] that generated code makes of
+/// it; how a database stores that is the store's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnType {
+    /// A truth value: `Bool`; read back, also `I64` 0 or 1.
+    Bool,
+    /// `I64`.
+    I32,
+    /// `I64`.
+    I64,
+    /// `I64`.
+    U32,
+    /// `Blob` of eight bytes, big-endian, so that they sort.
+    U64,
+    /// `F64`, widened.
+    F32,
+    /// `F64`.
+    F64,
+    /// `Text`; enums as well.
+    Text,
+    /// `Blob`.
+    Bytes,
+    /// `Blob` of 16 bytes.
+    Uuid,
+    /// `I64`, microseconds since 1970.
+    Timestamp,
+    /// `I64`, microseconds.
+    Duration,
+    /// `Text`, JSON.
+    Json,
+}
+
+impl ColumnType {
+    /// A column of this type.
+    #[must_use]
+    pub const fn column(self, name: &'static str) -> ColumnDesc {
+        ColumnDesc { name, ty: self }
+    }
+}
+
+/// A column of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ColumnDesc {
+    /// Its name, not quoted.
+    pub name: &'static str,
+    /// What it holds.
+    pub ty: ColumnType,
+}
+
 /// The table of a concern.
 #[derive(Debug)]
 pub struct TableDesc {
@@ -27,10 +76,10 @@ pub struct TableDesc {
     pub concern: ConcernId,
     /// Name of the table, not quoted.
     pub name: &'static str,
-    /// Names of the key columns, not quoted.
-    pub key_columns: &'static [&'static str],
-    /// Names of the columns of the value, without the key, not quoted.
-    pub value_columns: &'static [&'static str],
+    /// The key columns.
+    pub key_columns: &'static [ColumnDesc],
+    /// The columns of the value, without the key.
+    pub value_columns: &'static [ColumnDesc],
     /// Key columns of canonical key bytes.
     pub key: fn(&[u8]) -> Result<Vec<SqlValue>, Fault>,
     /// Value columns of an encoded instance.

@@ -32,6 +32,14 @@ pub enum StoreError {
         /// Which database.
         store: Arc<str>,
     },
+    /// It does not let this program in, or not do what it must.
+    #[error("the database {store} does not let this program in: {what}")]
+    Denied {
+        /// Which database.
+        store: Arc<str>,
+        /// What it said.
+        what: String,
+    },
     /// Its file is damaged.
     #[error("the database {store} is damaged: {source}")]
     Damaged {
@@ -136,6 +144,7 @@ impl StoreError {
             StoreError::Unavailable { .. } => "store_unavailable",
             StoreError::Full { .. } => "store_disk_full",
             StoreError::ReadOnly { .. } => "store_read_only",
+            StoreError::Denied { .. } => "store_denied",
             StoreError::Damaged { .. } => "store_damaged",
             StoreError::Foreign { .. } => "store_foreign",
             StoreError::Schema { .. } => "store_schema",
@@ -159,6 +168,16 @@ impl StoreError {
         }
     }
 
+    /// Whether the same may succeed later, without anybody changing the build or the data: a database
+    /// that is away, full, or a standby until it is promoted. Who writes tries again, ever less often.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            StoreError::Unavailable { .. } | StoreError::Full { .. } | StoreError::ReadOnly { .. }
+        )
+    }
+
     /// What one can do about it.
     #[must_use]
     pub fn remedy(&self) -> String {
@@ -170,7 +189,10 @@ impl StoreError {
                 format!("free space for {store}; nothing is lost, storage goes on from the log")
             }
             StoreError::ReadOnly { store } => {
-                format!("see that {store} and its directory may be written")
+                format!("see that {store} may be written: a file and its directory, or a primary and not its standby")
+            }
+            StoreError::Denied { store, .. } => {
+                format!("see to the user, password, certificates and rights in the address of {store}")
             }
             StoreError::Damaged { store, .. } | StoreError::Row { store, .. } => {
                 format!("restore {store} from a copy; the log goes on from the position in it")

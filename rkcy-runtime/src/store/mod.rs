@@ -6,14 +6,20 @@
 //! here, so that people and other programs can query them: generated code describes each table by a
 //! [`TableDesc`]. The implementations stand beside it.
 
+mod choice;
 mod desc;
 mod error;
 mod migrate;
+mod open;
+pub mod postgres;
+mod schema;
 pub mod sqlite;
 
-pub use desc::{Migration, SqlValue, TableDesc};
+pub use choice::StoreChoice;
+pub use desc::{ColumnDesc, ColumnType, Migration, SqlValue, TableDesc};
 pub use error::StoreError;
 pub use migrate::{MigrationState, MigrationStatus};
+pub use open::{begin, open};
 
 use rkcy_core::id::{PartitionId, Position};
 use rkcy_core::key::RowKey;
@@ -34,8 +40,20 @@ pub struct Loaded {
     pub rows: Vec<(RowKey, StoredRow)>,
 }
 
+/// Which SQL a database speaks: a build brings migrations for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// SQLite.
+    Sqlite,
+    /// PostgreSQL.
+    Postgres,
+}
+
 /// The database of a platform.
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Send + Sync + std::fmt::Debug + 'static {
+    /// Which SQL it speaks.
+    fn dialect(&self) -> Dialect;
+
     /// How far a partition has come; the default where it was never written.
     ///
     /// # Errors
@@ -79,4 +97,21 @@ pub trait Store: Send + Sync + 'static {
     /// Where the database is not to be had.
     fn migrate_status(&self, migrations: &'static [Migration])
     -> Pending<'_, Vec<MigrationStatus>>;
+
+    /// Whether it can be run on: every migration applied and unchanged, every table with exactly the
+    /// columns that this build knows, and all of it may be written. Changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Schema`] names what is missing or too much, [`StoreError::ReadOnly`].
+    fn check(&self, migrations: &'static [Migration]) -> Pending<'_, ()>;
+
+    /// Ties the database to the log whose changes it holds: the first log names itself, any other is
+    /// refused, since its positions mean something else.
+    ///
+    /// # Errors
+    /// [`StoreError::Foreign`] where it belongs to another log.
+    fn bind_log<'a>(&'a self, log_id: &'a str) -> Pending<'a, ()>;
+
+    /// Closes all connections; nothing else works after that.
+    fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }

@@ -5,10 +5,10 @@ use rkcy_core::logic::{Call, Logic, Row};
 use rkcy_core::plan;
 use rkcy_core::txn::{Args, Place, Step, Unplanned};
 use rkcy_runtime::codegen::{
-    Access, Bytes, ConcernDesc, ConcernId, Fault, Key, Migration, Outcome, Partitions, Platform,
-    PlatformDesc, Rest, RowKey, SqlValue, TableDesc, Txn, TxnId,
+    Access, Bytes, ColumnType, ConcernDesc, ConcernId, Fault, Key, Migration, Outcome, Partitions,
+    Platform, PlatformDesc, Rest, RowKey, SqlValue, TableDesc, Txn, TxnId,
 };
-use rkcy_runtime::driver::{Client, Options, Running};
+use rkcy_runtime::driver::{Client, LogChoice, Options, Running, StoreChoice};
 use rkcy_runtime::log::embedded;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -78,8 +78,8 @@ pub(crate) static DESC: PlatformDesc = PlatformDesc {
         table: &TableDesc {
             concern: BLOB,
             name: "blob",
-            key_columns: &["id"],
-            value_columns: &["bytes"],
+            key_columns: &[ColumnType::Bytes.column("id")],
+            value_columns: &[ColumnType::Bytes.column("bytes")],
             key: |bytes| Ok(vec![SqlValue::Blob(bytes.to_vec())]),
             to_columns: |bytes| Ok(vec![SqlValue::Blob(bytes.to_vec())]),
             from_columns: |columns| match columns {
@@ -124,14 +124,18 @@ impl Site {
 
     pub(crate) fn options(&self) -> Options {
         Options {
-            log: self.log(),
-            store: self.dir.path().join("blobs.db"),
+            log: LogChoice::Embedded(self.log()),
+            store: StoreChoice::Sqlite(self.store()),
             ..Options::default()
         }
     }
 
     pub(crate) fn log(&self) -> PathBuf {
         self.dir.path().join("log")
+    }
+
+    pub(crate) fn store(&self) -> PathBuf {
+        self.dir.path().join("blobs.db")
     }
 
     pub(crate) fn start(&self) -> Running {

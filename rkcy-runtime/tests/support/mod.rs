@@ -2,12 +2,17 @@
 #![allow(dead_code, reason = "each test target uses its part")]
 
 pub(crate) mod blobs;
+pub(crate) mod postgres;
 pub(crate) mod power;
+pub(crate) mod servers;
+pub(crate) mod tables;
 
 use bytes::Bytes;
 use rkcy_core::id::{ConcernId, PartitionId};
 use rkcy_runtime::log::{Log, LogError, Record, StreamId, StreamKind};
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// The command log of partition `index` of concern 1.
 pub(crate) fn commands(index: u16) -> StreamId {
@@ -50,6 +55,29 @@ pub(crate) fn submit(
     receiver
 }
 
+/// Records from `from` on: some, unless that is the end. Waits for those that have still to be fetched.
+pub(crate) fn read(
+    log: &dyn Log,
+    stream: StreamId,
+    from: u64,
+    max_bytes: usize,
+) -> Result<Vec<Record>, LogError> {
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    let wake: Arc<dyn Fn() + Send + Sync> =
+        Arc::new(move || sender.lock().unwrap().send(()).unwrap_or_default());
+    log.watch(&[stream], Arc::clone(&wake));
+    loop {
+        let records = log.read(stream, from, max_bytes)?;
+        if !records.is_empty() || log.bounds(stream)?.end <= from {
+            return Ok(records);
+        }
+        receiver
+            .recv_timeout(Duration::from_secs(30))
+            .expect("a wake when there is something");
+    }
+}
+
 /// All kept records of a stream, read in steps of `step` bytes.
 pub(crate) fn read_all(
     log: &dyn Log,
@@ -59,7 +87,7 @@ pub(crate) fn read_all(
     let mut records = Vec::new();
     let mut next = log.bounds(stream)?.start;
     loop {
-        let more = log.read(stream, next, step)?;
+        let more = read(log, stream, next, step)?;
         let Some(last) = more.last() else {
             return Ok(records);
         };

@@ -433,8 +433,12 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
 static TABLE: codegen::TableDesc = codegen::TableDesc {
     concern: codegen::ConcernId(RANK),
     name: "alpha",
-    key_columns: &["id"],
-    value_columns: &["n", "next", "log"],
+    key_columns: &[codegen::ColumnType::Uuid.column("id")],
+    value_columns: &[
+        codegen::ColumnType::I64.column("n"),
+        codegen::ColumnType::Uuid.column("next"),
+        codegen::ColumnType::Json.column("log"),
+    ],
     key: key_columns,
     to_columns,
     from_columns,

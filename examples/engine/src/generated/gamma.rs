@@ -371,8 +371,11 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
 static TABLE: codegen::TableDesc = codegen::TableDesc {
     concern: codegen::ConcernId(RANK),
     name: "gamma",
-    key_columns: &["id"],
-    value_columns: &["n", "log"],
+    key_columns: &[codegen::ColumnType::Uuid.column("id")],
+    value_columns: &[
+        codegen::ColumnType::I64.column("n"),
+        codegen::ColumnType::Json.column("log"),
+    ],
     key: key_columns,
     to_columns,
     from_columns,

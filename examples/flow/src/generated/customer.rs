@@ -490,8 +490,14 @@ pub(super) const REFERRERS: codegen::ConcernDesc = codegen::ConcernDesc::hidden(
 static TABLE: codegen::TableDesc = codegen::TableDesc {
     concern: codegen::ConcernId(RANK),
     name: "customer",
-    key_columns: &["id"],
-    value_columns: &["name", "orders", "favorite", "blocked", "spent"],
+    key_columns: &[codegen::ColumnType::Uuid.column("id")],
+    value_columns: &[
+        codegen::ColumnType::Text.column("name"),
+        codegen::ColumnType::Json.column("orders"),
+        codegen::ColumnType::Uuid.column("favorite"),
+        codegen::ColumnType::Bool.column("blocked"),
+        codegen::ColumnType::I64.column("spent"),
+    ],
     key: key_columns,
     to_columns,
     from_columns,

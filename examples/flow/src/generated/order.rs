@@ -447,8 +447,15 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
 static TABLE: codegen::TableDesc = codegen::TableDesc {
     concern: codegen::ConcernId(RANK),
     name: "order",
-    key_columns: &["id"],
-    value_columns: &["customer", "lines", "speed", "placed", "note", "done"],
+    key_columns: &[codegen::ColumnType::Uuid.column("id")],
+    value_columns: &[
+        codegen::ColumnType::Uuid.column("customer"),
+        codegen::ColumnType::Json.column("lines"),
+        codegen::ColumnType::Text.column("speed"),
+        codegen::ColumnType::Timestamp.column("placed"),
+        codegen::ColumnType::Text.column("note"),
+        codegen::ColumnType::Bool.column("done"),
+    ],
     key: key_columns,
     to_columns,
     from_columns,

@@ -361,8 +361,11 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
 static TABLE: codegen::TableDesc = codegen::TableDesc {
     concern: codegen::ConcernId(RANK),
     name: "shelf",
-    key_columns: &["id"],
-    value_columns: &["stock", "moved"],
+    key_columns: &[codegen::ColumnType::Uuid.column("id")],
+    value_columns: &[
+        codegen::ColumnType::U32.column("stock"),
+        codegen::ColumnType::I64.column("moved"),
+    ],
     key: key_columns,
     to_columns,
     from_columns,

@@ -415,8 +415,17 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
 static TABLE: codegen::TableDesc = codegen::TableDesc {
     concern: codegen::ConcernId(RANK),
     name: "customer",
-    key_columns: &["district_warehouse", "district_number", "id"],
-    value_columns: &["name", "nickname", "balance", "tags"],
+    key_columns: &[
+        codegen::ColumnType::Text.column("district_warehouse"),
+        codegen::ColumnType::U32.column("district_number"),
+        codegen::ColumnType::Uuid.column("id"),
+    ],
+    value_columns: &[
+        codegen::ColumnType::Text.column("name"),
+        codegen::ColumnType::Text.column("nickname"),
+        codegen::ColumnType::I64.column("balance"),
+        codegen::ColumnType::Json.column("tags"),
+    ],
     key: key_columns,
     to_columns,
     from_columns,

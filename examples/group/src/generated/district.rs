@@ -382,8 +382,14 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
 static TABLE: codegen::TableDesc = codegen::TableDesc {
     concern: codegen::ConcernId(RANK),
     name: "district",
-    key_columns: &["warehouse", "number"],
-    value_columns: &["next", "earnings"],
+    key_columns: &[
+        codegen::ColumnType::Text.column("warehouse"),
+        codegen::ColumnType::U32.column("number"),
+    ],
+    value_columns: &[
+        codegen::ColumnType::U32.column("next"),
+        codegen::ColumnType::I64.column("earnings"),
+    ],
     key: key_columns,
     to_columns,
     from_columns,

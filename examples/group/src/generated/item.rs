@@ -190,8 +190,11 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
 static TABLE: codegen::TableDesc = codegen::TableDesc {
     concern: codegen::ConcernId(RANK),
     name: "item",
-    key_columns: &["number"],
-    value_columns: &["name", "price"],
+    key_columns: &[codegen::ColumnType::U32.column("number")],
+    value_columns: &[
+        codegen::ColumnType::Text.column("name"),
+        codegen::ColumnType::I64.column("price"),
+    ],
     key: key_columns,
     to_columns,
     from_columns,

@@ -296,8 +296,12 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
 static TABLE: codegen::TableDesc = codegen::TableDesc {
     concern: codegen::ConcernId(RANK),
     name: "rate",
-    key_columns: &["region", "year", "label"],
-    value_columns: &["percent"],
+    key_columns: &[
+        codegen::ColumnType::Text.column("region"),
+        codegen::ColumnType::I32.column("year"),
+        codegen::ColumnType::Text.column("label"),
+    ],
+    value_columns: &[codegen::ColumnType::I64.column("percent")],
     key: key_columns,
     to_columns,
     from_columns,

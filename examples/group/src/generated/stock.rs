@@ -440,8 +440,14 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
 static TABLE: codegen::TableDesc = codegen::TableDesc {
     concern: codegen::ConcernId(RANK),
     name: "stock",
-    key_columns: &["warehouse", "item"],
-    value_columns: &["quantity", "sold"],
+    key_columns: &[
+        codegen::ColumnType::Text.column("warehouse"),
+        codegen::ColumnType::U32.column("item"),
+    ],
+    value_columns: &[
+        codegen::ColumnType::I64.column("quantity"),
+        codegen::ColumnType::I64.column("sold"),
+    ],
     key: key_columns,
     to_columns,
     from_columns,

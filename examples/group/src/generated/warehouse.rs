@@ -279,8 +279,12 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
 static TABLE: codegen::TableDesc = codegen::TableDesc {
     concern: codegen::ConcernId(RANK),
     name: "warehouse",
-    key_columns: &["code"],
-    value_columns: &["name", "region", "earnings"],
+    key_columns: &[codegen::ColumnType::Text.column("code")],
+    value_columns: &[
+        codegen::ColumnType::Text.column("name"),
+        codegen::ColumnType::Text.column("region"),
+        codegen::ColumnType::I64.column("earnings"),
+    ],
     key: key_columns,
     to_columns,
     from_columns,

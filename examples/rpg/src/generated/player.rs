@@ -333,8 +333,12 @@ pub(super) const REFERRERS: codegen::ConcernDesc = codegen::ConcernDesc::hidden(
 static TABLE: codegen::TableDesc = codegen::TableDesc {
     concern: codegen::ConcernId(RANK),
     name: "player",
-    key_columns: &["id"],
-    value_columns: &["username", "active", "count"],
+    key_columns: &[codegen::ColumnType::Uuid.column("id")],
+    value_columns: &[
+        codegen::ColumnType::Text.column("username"),
+        codegen::ColumnType::Bool.column("active"),
+        codegen::ColumnType::U32.column("count"),
+    ],
     key: key_columns,
     to_columns,
     from_columns,

@@ -8,10 +8,15 @@ use rkcy_runtime::codegen::{Concern, Fault, Key, Uuid, decode, serde_json};
 use rkcy_runtime::driver::{Client, Running};
 use rpg::generated::{Character, Player};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 /// Reads under way at the same time.
 const AT_ONCE: usize = 256;
+/// So long the database may lag behind what was read, where others write it.
+const DRAINED: Duration = Duration::from_secs(60);
+/// Pause between two looks at it.
+const LOOK: Duration = Duration::from_millis(250);
 /// Keys of one read of the database.
 const CHUNK: usize = 1_000;
 
@@ -69,13 +74,23 @@ pub(super) fn compare(
     let owners_found = runtime.block_on(in_memory::<Player>(&client, &owners))?;
     drop(client);
     running.stop()?;
-    let (characters_stored, owners_stored) = runtime.block_on(async {
+    let stored = runtime.block_on(async {
         let store = session.database().await?;
-        let characters = in_database::<Character>(session, &store, &keys).await?;
-        let owners = in_database::<Player>(session, &store, &owners).await?;
-        store.close().await;
-        Ok::<_, Fault>((characters, owners))
-    })?;
+        let begun = Instant::now();
+        loop {
+            let characters_stored = in_database::<Character>(session, &*store, &keys).await?;
+            let owners_stored = in_database::<Player>(session, &*store, &owners).await?;
+            // Where others write the database, it comes to the same a moment later.
+            let is_late = characters_stored != characters || owners_stored != owners_found;
+            if is_late && session.settings.is_shared() && begun.elapsed() < DRAINED {
+                tokio::time::sleep(LOOK).await;
+                continue;
+            }
+            store.close().await;
+            return Ok::<_, Fault>((characters_stored, owners_stored));
+        }
+    });
+    let (characters_stored, owners_stored) = stored?;
 
     let mut compared = Compared {
         characters: keys.len(),
@@ -269,7 +284,7 @@ where
 /// Instances as the database has them.
 async fn in_database<C: Concern<Key = Uuid>>(
     session: &Session,
-    store: &rkcy_runtime::store::sqlite::SqliteStore,
+    store: &dyn rkcy_runtime::store::Store,
     keys: &BTreeSet<Uuid>,
 ) -> Result<Found<C>, Fault> {
     let concern = session.concern(C::NAME)?;

@@ -349,8 +349,12 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
 static TABLE: codegen::TableDesc = codegen::TableDesc {
     concern: codegen::ConcernId(RANK),
     name: "room",
-    key_columns: &["id"],
-    value_columns: &["free", "taken", "next"],
+    key_columns: &[codegen::ColumnType::Uuid.column("id")],
+    value_columns: &[
+        codegen::ColumnType::I64.column("free"),
+        codegen::ColumnType::Json.column("taken"),
+        codegen::ColumnType::Uuid.column("next"),
+    ],
     key: key_columns,
     to_columns,
     from_columns,

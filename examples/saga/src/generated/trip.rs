@@ -401,8 +401,12 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
 static TABLE: codegen::TableDesc = codegen::TableDesc {
     concern: codegen::ConcernId(RANK),
     name: "trip",
-    key_columns: &["id"],
-    value_columns: &["wallet", "nights", "open"],
+    key_columns: &[codegen::ColumnType::Uuid.column("id")],
+    value_columns: &[
+        codegen::ColumnType::Uuid.column("wallet"),
+        codegen::ColumnType::Json.column("nights"),
+        codegen::ColumnType::Bool.column("open"),
+    ],
     key: key_columns,
     to_columns,
     from_columns,

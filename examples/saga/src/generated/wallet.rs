@@ -317,8 +317,8 @@ pub(super) const REFERRERS: codegen::ConcernDesc = codegen::ConcernDesc::hidden(
 static TABLE: codegen::TableDesc = codegen::TableDesc {
     concern: codegen::ConcernId(RANK),
     name: "wallet",
-    key_columns: &["id"],
-    value_columns: &["cents"],
+    key_columns: &[codegen::ColumnType::Uuid.column("id")],
+    value_columns: &[codegen::ColumnType::I64.column("cents")],
     key: key_columns,
     to_columns,
     from_columns,

@@ -40,6 +40,16 @@ const TAG_BASE_COMMANDS: u8 = 5;
 const TAG_BASE_CHANGES: u8 = 6;
 const TAG_SEAL: u8 = 7;
 const TAG_CLOSE: u8 = 8;
+const TAG_ANSWERS: u8 = 9;
+const TAG_TRIM_ANSWERS: u8 = 10;
+const TAG_BASE_ANSWERS: u8 = 11;
+
+/// Tags of a record, by the kind of its stream,
+const RECORD: [u8; 3] = [TAG_COMMANDS, TAG_CHANGES, TAG_ANSWERS];
+/// of a trim,
+const TRIM: [u8; 3] = [TAG_TRIM_COMMANDS, TAG_TRIM_CHANGES, TAG_TRIM_ANSWERS];
+/// and of what a stream held.
+const BASE: [u8; 3] = [TAG_BASE_COMMANDS, TAG_BASE_CHANGES, TAG_BASE_ANSWERS];
 
 /// Where a block stands: what its header's checksum covers beside the header.
 #[derive(Clone, Copy, Debug)]
@@ -103,11 +113,12 @@ pub(super) fn begin(buffer: &mut Vec<u8>, stamp: u64) {
     buffer.extend_from_slice(&stamp.to_le_bytes());
 }
 
-fn push_stream(buffer: &mut Vec<u8>, tags: [u8; 2], stream: StreamId, number: u64) {
+fn push_stream(buffer: &mut Vec<u8>, tags: [u8; 3], stream: StreamId, number: u64) {
     let mut front = [0; 13];
     front[0] = match stream.kind {
         StreamKind::Commands => tags[0],
         StreamKind::Changes => tags[1],
+        StreamKind::Answers => tags[2],
     };
     front[1..3].copy_from_slice(&stream.partition.concern.0.to_le_bytes());
     front[3..5].copy_from_slice(&stream.partition.index.to_le_bytes());
@@ -123,16 +134,16 @@ pub(super) fn push(buffer: &mut Vec<u8>, entry: Entry<'_>) {
             offset,
             payload,
         } => {
-            push_stream(buffer, [TAG_COMMANDS, TAG_CHANGES], stream, offset);
+            push_stream(buffer, RECORD, stream, offset);
             let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
             buffer.extend_from_slice(&length.to_le_bytes());
             buffer.extend_from_slice(payload);
         }
         Entry::Trim { stream, start } => {
-            push_stream(buffer, [TAG_TRIM_COMMANDS, TAG_TRIM_CHANGES], stream, start);
+            push_stream(buffer, TRIM, stream, start);
         }
         Entry::Base { stream, start, end } => {
-            push_stream(buffer, [TAG_BASE_COMMANDS, TAG_BASE_CHANGES], stream, start);
+            push_stream(buffer, BASE, stream, start);
             buffer.extend_from_slice(&end.to_le_bytes());
         }
         Entry::Seal => buffer.push(TAG_SEAL),
@@ -235,10 +246,11 @@ impl<'a> Entries<'a> {
             });
         }
         let stream = StreamId {
-            kind: if tag % 2 == 1 {
-                StreamKind::Commands
-            } else {
-                StreamKind::Changes
+            kind: match tag {
+                TAG_COMMANDS | TAG_TRIM_COMMANDS | TAG_BASE_COMMANDS => StreamKind::Commands,
+                TAG_CHANGES | TAG_TRIM_CHANGES | TAG_BASE_CHANGES => StreamKind::Changes,
+                TAG_ANSWERS | TAG_TRIM_ANSWERS | TAG_BASE_ANSWERS => StreamKind::Answers,
+                _ => return None,
             },
             partition: PartitionId {
                 concern: ConcernId(u16::from_le_bytes(array(rest, 1)?)),
@@ -247,7 +259,7 @@ impl<'a> Entries<'a> {
         };
         let number = u64::from_le_bytes(array(rest, 5)?);
         let (entry, used) = match tag {
-            TAG_COMMANDS | TAG_CHANGES => {
+            TAG_COMMANDS | TAG_CHANGES | TAG_ANSWERS => {
                 let length = u32::from_le_bytes(array(rest, 13)?) as usize;
                 let payload = rest.get(RECORD_OVERHEAD..)?.get(..length)?;
                 (
@@ -259,14 +271,14 @@ impl<'a> Entries<'a> {
                     RECORD_OVERHEAD + length,
                 )
             }
-            TAG_TRIM_COMMANDS | TAG_TRIM_CHANGES => (
+            TAG_TRIM_COMMANDS | TAG_TRIM_CHANGES | TAG_TRIM_ANSWERS => (
                 Entry::Trim {
                     stream,
                     start: number,
                 },
                 13,
             ),
-            TAG_BASE_COMMANDS | TAG_BASE_CHANGES => {
+            TAG_BASE_COMMANDS | TAG_BASE_CHANGES | TAG_BASE_ANSWERS => {
                 let end = u64::from_le_bytes(array(rest, 13)?);
                 (
                     Entry::Base {

@@ -9,7 +9,9 @@ mod migrations;
 mod rows;
 mod statements;
 
-use super::{Loaded, Migration, MigrationStatus, Pending, SqlValue, Store, StoreError, TableDesc};
+use super::{
+    Dialect, Loaded, Migration, MigrationStatus, Pending, SqlValue, Store, StoreError, TableDesc,
+};
 use fault::Name;
 use rkcy_core::id::{ConcernId, PartitionId};
 use rkcy_core::key::RowKey;
@@ -24,6 +26,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
 use statements::{Statements, rows_per_statement};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,18 +113,8 @@ impl SqliteStore {
         })
     }
 
-    /// Closes all connections, after which the write-ahead log is part of the file.
-    pub async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
-    }
-
-    /// Ties the database to the log whose changes it holds: the first log names itself, any other is
-    /// refused, since its positions mean something else.
-    ///
-    /// # Errors
-    /// [`StoreError::Foreign`] where it belongs to another log.
-    pub async fn bind_log(&self, log_id: &str) -> Result<(), StoreError> {
+    /// Ties the database to a log.
+    async fn tie(&self, log_id: &str) -> Result<(), StoreError> {
         let wrap = |e| self.name.error(e);
         sqlx::query(CREATE_LOG)
             .execute(&self.writer)
@@ -365,6 +358,10 @@ async fn refuse_foreign(name: &Name, options: &SqliteConnectOptions) -> Result<(
 }
 
 impl Store for SqliteStore {
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
+    }
+
     fn position(&self, partition: PartitionId) -> Pending<'_, StoredPosition> {
         Box::pin(async move {
             let mut connection = self
@@ -397,5 +394,21 @@ impl Store for SqliteStore {
         migrations: &'static [Migration],
     ) -> Pending<'_, Vec<MigrationStatus>> {
         Box::pin(self.status(migrations))
+    }
+
+    fn check(&self, migrations: &'static [Migration]) -> Pending<'_, ()> {
+        Box::pin(self.check_schema(migrations))
+    }
+
+    fn bind_log<'a>(&'a self, log_id: &'a str) -> Pending<'a, ()> {
+        Box::pin(self.tie(log_id))
+    }
+
+    fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async {
+            // The last connection makes the write-ahead log part of the file.
+            self.readers.close().await;
+            self.writer.close().await;
+        })
     }
 }

@@ -4,7 +4,7 @@
 //! sizes, so that the driver can keep every statement prepared. Names come from generated code, which
 //! allows letters, digits and underscores only; values are always bound.
 
-use crate::store::TableDesc;
+use crate::store::{ColumnDesc, TableDesc};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -74,6 +74,11 @@ fn quoted(names: impl IntoIterator<Item = &'static str>) -> String {
     quoted.join(", ")
 }
 
+/// The names of columns.
+fn names(columns: &'static [ColumnDesc]) -> impl Iterator<Item = &'static str> {
+    columns.iter().map(|column| column.name)
+}
+
 /// `(?, ?), (?, ?)`.
 fn tuples(rows: usize, columns: usize) -> String {
     let tuple = format!("({})", vec!["?"; columns].join(", "));
@@ -81,23 +86,19 @@ fn tuples(rows: usize, columns: usize) -> String {
 }
 
 fn upsert(desc: &TableDesc, columns: usize, rows: usize) -> String {
-    let names = desc
-        .key_columns
-        .iter()
-        .chain(desc.value_columns)
-        .chain(&VERSION);
-    let set: Vec<String> = desc
-        .value_columns
-        .iter()
-        .chain(&VERSION)
+    let all = names(desc.key_columns)
+        .chain(names(desc.value_columns))
+        .chain(VERSION);
+    let set: Vec<String> = names(desc.value_columns)
+        .chain(VERSION)
         .map(|name| format!("\"{name}\" = excluded.\"{name}\""))
         .collect();
     format!(
         "INSERT INTO \"{}\" ({}) VALUES {} ON CONFLICT ({}) DO UPDATE SET {}",
         desc.name,
-        quoted(names.copied()),
+        quoted(all),
         tuples(rows, columns),
-        quoted(desc.key_columns.iter().copied()),
+        quoted(names(desc.key_columns)),
         set.join(", "),
     )
 }
@@ -106,7 +107,7 @@ fn delete(desc: &TableDesc, rows: usize) -> String {
     format!(
         "DELETE FROM \"{}\" WHERE ({}) IN (VALUES {})",
         desc.name,
-        quoted(desc.key_columns.iter().copied()),
+        quoted(names(desc.key_columns)),
         tuples(rows, desc.key_columns.len()),
     )
 }
@@ -120,21 +121,21 @@ fn load(desc: &TableDesc, rows: usize) -> String {
         // Writing to a string cannot fail.
         let _ = write!(wanted, "{comma}({row}, {})", vec!["?"; keys].join(", "));
     }
-    let names: Vec<String> = (0..keys).map(|key| format!("k{key}")).collect();
-    let on: Vec<String> = names
+    let keys: Vec<String> = (0..keys).map(|key| format!("k{key}")).collect();
+    let on: Vec<String> = keys
         .iter()
-        .zip(desc.key_columns)
+        .zip(names(desc.key_columns))
         .map(|(wanted, column)| format!("t.\"{column}\" = w.{wanted}"))
         .collect();
     let columns: Vec<String> = VERSION
-        .iter()
-        .chain(desc.key_columns)
-        .chain(desc.value_columns)
+        .into_iter()
+        .chain(names(desc.key_columns))
+        .chain(names(desc.value_columns))
         .map(|column| format!("t.\"{column}\""))
         .collect();
     format!(
         "WITH w(n, {}) AS (VALUES {wanted}) SELECT w.n, {} FROM w CROSS JOIN \"{}\" AS t ON {}",
-        names.join(", "),
+        keys.join(", "),
         columns.join(", "),
         desc.name,
         on.join(" AND "),

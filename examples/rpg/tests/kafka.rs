@@ -1,0 +1,186 @@
+//! The platform on Kafka and PostgreSQL, as a user runs it: several processes, of which some are killed.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "../../../rkcy-runtime/tests/support/servers.rs"]
+mod servers;
+
+use rkcy_runtime::codegen::{Uuid, serde_json};
+use serde_json::Value as Json;
+use sqlx::{Connection, Executor};
+use std::io::{BufRead, BufReader, Lines};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// An environment and a database of its own.
+struct Place {
+    dir: TempDir,
+    log: String,
+    store: String,
+    env: String,
+}
+
+/// A process that says what it does, line by line.
+struct Process {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Place {
+    fn new() -> Place {
+        let name = format!("test{}", Uuid::new_v4().simple());
+        let (log, server) = (format!("kafka:{}", servers::kafka()), servers::postgres());
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.enable_all().build().unwrap();
+        runtime.block_on(async {
+            let url = format!("{server}/postgres");
+            let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
+            let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+            connection.execute(create).await.unwrap();
+        });
+        Place {
+            dir: tempfile::tempdir().unwrap(),
+            log,
+            store: format!("{server}/{name}"),
+            env: name,
+        }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rpg"));
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("RKCY_")) {
+            command.env_remove(name);
+        }
+        command
+            .current_dir(self.dir.path())
+            .args(args)
+            .args(["--format", "json", "--log", &self.log])
+            .args(["--store", &self.store, "--env", &self.env])
+            .env_remove("RUST_BACKTRACE");
+        command
+    }
+
+    /// Runs to its end; the last line that it prints.
+    fn run(&self, code: i32, args: &[&str]) -> Json {
+        let output = self.command(args).output().unwrap();
+        let out = String::from_utf8(output.stdout).unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {out}{err}");
+        serde_json::from_str(out.lines().last().unwrap()).unwrap()
+    }
+
+    fn start(&self, args: &[&str]) -> Process {
+        let mut command = self.command(args);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Process { child, lines }
+    }
+
+    /// One that runs a role, once it is ready.
+    fn role(&self, role: &str) -> Process {
+        let mut process = self.start(&["run", "--roles", role]);
+        assert_eq!(process.next()["roles"], serde_json::json!([role]));
+        process
+    }
+}
+
+impl Process {
+    /// What it says next.
+    fn next(&mut self) -> Json {
+        let line = self.lines.next().expect("it says something").unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
+    fn signal(&self, name: &str) {
+        signal(u64::from(self.child.id()), name);
+    }
+
+    /// Ends it in good order.
+    fn stop(mut self) {
+        self.signal("-TERM");
+        let last = self.lines.by_ref().map(Result::unwrap).last();
+        assert_eq!(self.child.wait().unwrap().code(), Some(0), "{last:?}");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn signal(pid: u64, name: &str) {
+    let killed = Command::new("kill").args([name, &pid.to_string()]).status();
+    assert!(killed.unwrap().success());
+}
+
+#[test]
+fn three_workers_of_which_one_is_killed() {
+    let place = Place::new();
+    let missing = place.run(3, &["txn", "sign_up", "username=anna", "fullname=Anna"]);
+    assert_eq!(missing["error"]["code"], "no_platform");
+    let made = place.run(0, &["platform", "create", "--partitions", "4"]);
+    assert!(made["made"].as_array().unwrap().len() > 4, "{made}");
+    assert_eq!(
+        place.run(0, &["platform", "create"])["made"],
+        serde_json::json!([])
+    );
+    let other = place.run(3, &["platform", "create", "--partitions", "5"]);
+    assert_eq!(other["error"]["code"], "foreign_log");
+    let shown = place.run(0, &["platform", "show"]);
+    assert_eq!(shown["partitions"].as_array().unwrap().len(), 8);
+
+    let storage = place.role("storage");
+    let mut workers: Vec<Process> = (0..3).map(|_| place.role("process")).collect();
+    let said = place.run(0, &["txn", "sign_up", "username=anna", "fullname=Anna"]);
+    assert_eq!(said["outcome"], "committed");
+    let sim = place.start(&[
+        "sim",
+        "--players",
+        "20",
+        "--clients",
+        "16",
+        "--seconds",
+        "6",
+    ]);
+    let journal = Instant::now();
+    // Its session ends while the callers wait.
+    std::thread::park_timeout(Duration::from_secs(2).saturating_sub(journal.elapsed()));
+    drop(workers.remove(0));
+    let mut sim = sim;
+    let report = sim.next();
+    assert_eq!(report["compared"]["differences"], serde_json::json!([]));
+    assert!(
+        report["compared"]["acknowledged"].as_u64().unwrap() > 100,
+        "{report}"
+    );
+    assert_eq!(sim.child.wait().unwrap().code(), Some(0));
+    workers.into_iter().for_each(Process::stop);
+    storage.stop();
+}
+
+#[test]
+fn what_dies_is_started_again() {
+    let place = Place::new();
+    place.run(0, &["platform", "create", "--partitions", "2"]);
+    let mut supervisor = place.start(&["run", "--supervise"]);
+    let mut pids = std::collections::BTreeMap::new();
+    for _ in 0..2 {
+        let ready = supervisor.next();
+        pids.insert(
+            ready["roles"][0].as_str().unwrap().to_owned(),
+            ready["pid"].clone(),
+        );
+    }
+    for role in ["process", "storage"] {
+        signal(pids[role].as_u64().unwrap(), "-KILL");
+        let again = supervisor.next();
+        assert_eq!(again["roles"][0], role);
+        assert_ne!(again["pid"], pids[role]);
+        let said = place.run(0, &["txn", "sign_up", "username=anna", "fullname=Anna"]);
+        assert_eq!(said["outcome"], "committed");
+    }
+    supervisor.stop();
+}

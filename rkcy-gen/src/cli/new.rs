@@ -1,0 +1,140 @@
+//! `rkcy-gen new`: a platform to begin with.
+
+// The binary reads the files that the library is given.
+#![allow(clippy::disallowed_methods)]
+
+use std::path::{Path, PathBuf};
+
+use rkcy_gen::check::check;
+use rkcy_gen::lock::Lock;
+use rkcy_gen::starter::{Runtime, Starter, starter};
+use rkcy_gen::syntax::{Sources, load};
+use rkcy_gen::write::{apply, change};
+
+use super::build::{Failure, rendered};
+use super::output::{message, report};
+use super::{Color, Format, Outcome};
+
+/// Begin a platform: a schema, its crate with handlers, and their tests, in a folder of its own.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  rkcy-gen new bank\n  cd bank && cargo test")]
+pub(super) struct Args {
+    /// The name of the platform and of its folder, which must not be there, or be empty.
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// The directory of `rkcy-runtime`; otherwise the one beside the source of this program, or the registry.
+    #[arg(long, value_name = "DIR")]
+    runtime: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &Args, color: Color) -> Outcome {
+    match create(args, color) {
+        Ok(()) => {
+            let name = &args.name;
+            message(&format!(
+                "created `{name}`: its schema is {name}/{name}.rkcy, its handlers are in {name}/src/handlers\n\
+                 \n  cd {name}\n  cargo test\n  cargo run -- txn open_account owner=anna\n"
+            ));
+            Outcome::Fine
+        }
+        Err((why, outcome)) => {
+            if !why.is_empty() {
+                message(&format!("error: {why}\n"));
+            }
+            outcome
+        }
+    }
+}
+
+fn create(args: &Args, color: Color) -> Result<(), Failure> {
+    let name = args.name.as_str();
+    let is_name = name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    // What cargo refuses for a package, or Rust for a crate that is imported.
+    let taken = [
+        "core",
+        "std",
+        "alloc",
+        "proc_macro",
+        "test",
+        "build",
+        "deps",
+        "examples",
+        "incremental",
+    ];
+    if !is_name || taken.contains(&name) || rkcy_gen::naming::module(name) != name {
+        let why = format!(
+            "`{name}` cannot be the name of a platform: it is made of the letters a to z, digits and `_`, \
+             begins with a letter, and is no word that Rust or cargo has taken"
+        );
+        return Err((why, Outcome::BadInput));
+    }
+    let folder = Path::new(name);
+    if !is_free(folder) {
+        let why = format!("`{name}` is there already, and not an empty folder");
+        return Err((why, Outcome::BadInput));
+    }
+    let failed = |error: &dyn std::fmt::Display| (error.to_string(), Outcome::Environment);
+    let Starter { schema, once } =
+        starter(name, &runtime(args)?).map_err(|error| failed(&error))?;
+    let file = format!("{name}.rkcy");
+    let mut sources = Sources::new();
+    let entry = sources.add(file.as_str(), schema.clone().into_bytes());
+    let unit = load(&mut sources, entry, &mut |_| {
+        Err("there are no imports".to_owned())
+    });
+    let checked = check(unit);
+    // A name may mean something in a language that is generated.
+    let Some(model) = checked.model else {
+        let outcome = report(&checked.diagnostics, &sources, Format::Human, color);
+        return Err((String::new(), outcome));
+    };
+    let lock = Lock::default()
+        .assign(&model)
+        .map_err(|error| failed(&error))?;
+    let (lock, _, mut changes) = rendered(&model, lock, &file, folder, once)?;
+    let own = [
+        (file.as_str(), &schema),
+        (&format!("{name}.lock"), &lock.print()),
+    ];
+    for (path, text) in own {
+        changes.extend(change(folder.join(path), text).map_err(|error| failed(&error))?);
+    }
+    apply(&changes).map_err(|error| {
+        (
+            format!("cannot write `{name}`: {error}"),
+            Outcome::Environment,
+        )
+    })
+}
+
+/// Whether there is nothing in the way.
+fn is_free(folder: &Path) -> bool {
+    match std::fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
+fn runtime(args: &Args) -> Result<Runtime, Failure> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("rkcy-runtime");
+    let is_runtime = |path: &Path| path.join("Cargo.toml").is_file();
+    let path = match &args.runtime {
+        Some(path) if is_runtime(path) => std::fs::canonicalize(path),
+        Some(path) => {
+            let why = format!("there is no crate in `{}`", path.display());
+            return Err((why, Outcome::BadInput));
+        }
+        None if is_runtime(&beside) => Ok(beside),
+        None => return Ok(Runtime::Version(env!("CARGO_PKG_VERSION"))),
+    };
+    match path.map(|path| path.to_str().map(str::to_owned)) {
+        Ok(Some(path)) => Ok(Runtime::Path(path)),
+        Ok(None) | Err(_) => Err((
+            "the path of `rkcy-runtime` is no text that a Cargo.toml can hold".to_owned(),
+            Outcome::BadInput,
+        )),
+    }
+}

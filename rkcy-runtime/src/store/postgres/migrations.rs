@@ -1,0 +1,270 @@
+//! The schema of a PostgreSQL database.
+//!
+//! Owns the table of applied migrations and the check that all is as this build expects. Each migration is
+//! applied, or taken back, in one transaction with its entry there, so that a crash leaves it done or not
+//! begun. Two programs that migrate at once wait for each other.
+
+use super::{PostgresStore, READ_LIMIT, columns};
+use crate::store::migrate::{self, Applied};
+use crate::store::{Migration, MigrationState, MigrationStatus, StoreError, schema};
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{Connection, Row};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Longer than any migration takes.
+const MIGRATION_LIMIT: Duration = Duration::from_secs(24 * 3600);
+/// A migration takes its time, and waits for another that is at work; the number of the lock is drawn.
+const BEGIN: &str = "
+    SET LOCAL statement_timeout = 0;
+    SET LOCAL lock_timeout = '60s';
+    SET LOCAL idle_in_transaction_session_timeout = 0;
+    SELECT pg_advisory_xact_lock(7823160914530277)";
+/// The tables of the store itself; `concern` and `partition` are numbers of the schema and of the log.
+const CREATE: &str = r#"
+CREATE TABLE IF NOT EXISTS "_rkcy_migration" (
+    "number" BIGINT NOT NULL PRIMARY KEY,
+    "name" TEXT NOT NULL,
+    "hash" TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS "_rkcy_position" (
+    "concern" BIGINT NOT NULL,
+    "partition" BIGINT NOT NULL,
+    "next" BIGINT NOT NULL,
+    "index" BIGINT NOT NULL,
+    "changelog" BIGINT NOT NULL,
+    "snapshot" BIGINT,
+    PRIMARY KEY ("concern", "partition")
+);
+CREATE TABLE IF NOT EXISTS "_rkcy_log" (
+    "only" BOOLEAN NOT NULL DEFAULT true CHECK ("only") PRIMARY KEY,
+    "id" TEXT NOT NULL
+);"#;
+const IS_CREATED: &str = r#"SELECT to_regclass('"_rkcy_migration"') IS NOT NULL"#;
+const SELECT_APPLIED: &str =
+    r#"SELECT "number", "name", "hash" FROM "_rkcy_migration" ORDER BY "number""#;
+const INSERT_APPLIED: &str =
+    r#"INSERT INTO "_rkcy_migration" ("number", "name", "hash") VALUES ($1, $2, $3)"#;
+const DELETE_APPLIED: &str = r#"DELETE FROM "_rkcy_migration" WHERE "number" = $1"#;
+const DELETE_POSITIONS: &str = r#"DELETE FROM "_rkcy_position""#;
+const INSERT_LOG: &str = r#"INSERT INTO "_rkcy_log" ("id") VALUES ($1) ON CONFLICT DO NOTHING"#;
+const SELECT_LOG: &str = r#"SELECT "id" FROM "_rkcy_log""#;
+const IS_READ_ONLY: &str =
+    "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean";
+const SELECT_COLUMNS: &str = "
+SELECT c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod)
+FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
+AND c.relname = ANY($1) AND a.attnum > 0 AND NOT a.attisdropped";
+
+/// What is done next, of a transaction that has seen what is applied.
+enum Step {
+    Up(&'static Migration),
+    Down(&'static Migration, IsLast),
+}
+
+/// No migration is left after it.
+type IsLast = bool;
+
+impl PostgresStore {
+    pub(super) async fn up(
+        &self,
+        migrations: &'static [Migration],
+    ) -> Result<Vec<u32>, StoreError> {
+        let next = |applied: &[Applied]| {
+            let is_pending = |ours: &&Migration| applied.iter().all(|it| it.number != ours.number);
+            migrations.iter().find(is_pending).map(Step::Up)
+        };
+        self.step_by_step(migrations, next).await
+    }
+
+    pub(super) async fn down(
+        &self,
+        migrations: &'static [Migration],
+        keep: u32,
+    ) -> Result<Vec<u32>, StoreError> {
+        let status = self.status(migrations).await?;
+        if status.iter().all(|it| it.state == MigrationState::Pending) {
+            return Ok(Vec::new());
+        }
+        let next = |applied: &[Applied]| {
+            let is_applied = |ours: &&Migration| applied.iter().any(|it| it.number == ours.number);
+            let last = migrations.iter().rev().find(is_applied);
+            let last = last.filter(|it| it.number > keep)?;
+            Some(Step::Down(last, applied.len() == 1))
+        };
+        self.step_by_step(migrations, next).await
+    }
+
+    /// Does one step after the other, each in a transaction of its own.
+    async fn step_by_step(
+        &self,
+        migrations: &'static [Migration],
+        next: impl Fn(&[Applied]) -> Option<Step>,
+    ) -> Result<Vec<u32>, StoreError> {
+        let wrap = |error| self.name.error(error);
+        let act = async |connection: &mut PgConnection| {
+            let mut done = Vec::new();
+            loop {
+                // Another process may do the same: what is applied is read under the lock, each time.
+                let mut transaction = connection.begin().await.map_err(wrap)?;
+                for sql in [BEGIN, CREATE] {
+                    let run = sqlx::raw_sql(sql).execute(&mut *transaction).await;
+                    run.map_err(wrap)?;
+                }
+                let applied = self.applied(&mut transaction).await?;
+                migrate::check(migrations, &applied, &self.name.get())?;
+                let step = next(&applied);
+                let number = match &step {
+                    None => None,
+                    Some(Step::Up(migration)) => {
+                        self.run(migration, migration.up, &mut transaction).await?;
+                        let insert = sqlx::query(INSERT_APPLIED)
+                            .bind(i64::from(migration.number))
+                            .bind(migration.name)
+                            .bind(migrate::hash(migration));
+                        insert.execute(&mut *transaction).await.map_err(wrap)?;
+                        Some(migration.number)
+                    }
+                    Some(Step::Down(migration, is_last)) => {
+                        self.run(migration, migration.down, &mut transaction)
+                            .await?;
+                        let delete = sqlx::query(DELETE_APPLIED).bind(i64::from(migration.number));
+                        delete.execute(&mut *transaction).await.map_err(wrap)?;
+                        if *is_last {
+                            // The rows are gone: a position that says they are there would be a lie.
+                            let delete = sqlx::query(DELETE_POSITIONS);
+                            delete.execute(&mut *transaction).await.map_err(wrap)?;
+                        }
+                        Some(migration.number)
+                    }
+                };
+                transaction.commit().await.map_err(wrap)?;
+                match number {
+                    Some(number) => done.push(number),
+                    None => return Ok(done),
+                }
+            }
+        };
+        self.with(&self.writers, MIGRATION_LIMIT, act).await
+    }
+
+    pub(super) async fn status(
+        &self,
+        migrations: &'static [Migration],
+    ) -> Result<Vec<MigrationStatus>, StoreError> {
+        let act = async |connection: &mut PgConnection| {
+            let created = sqlx::query_scalar(IS_CREATED)
+                .fetch_one(&mut *connection)
+                .await;
+            let applied = match created.map_err(|error| self.name.error(error))? {
+                true => self.applied(connection).await?,
+                false => Vec::new(),
+            };
+            Ok(migrate::status(migrations, &applied))
+        };
+        self.with(&self.writers, READ_LIMIT, act).await
+    }
+
+    pub(super) async fn check_schema(
+        &self,
+        migrations: &'static [Migration],
+    ) -> Result<(), StoreError> {
+        let status = self.status(migrations).await?;
+        let wrap = |error| self.name.error(error);
+        let wrong = |what| StoreError::Schema {
+            store: self.name.get(),
+            what,
+        };
+        if let Some(what) = schema::unapplied(&status) {
+            return Err(wrong(what));
+        }
+        let tables = || self.tables.values().map(|table| table.desc);
+        let names: Vec<String> = tables().map(|table| table.name.to_owned()).collect();
+        let act = async |connection: &mut PgConnection| {
+            let read_only = sqlx::query_scalar(IS_READ_ONLY)
+                .fetch_one(&mut *connection)
+                .await;
+            if read_only.map_err(wrap)? {
+                return Err(StoreError::ReadOnly {
+                    store: self.name.get(),
+                });
+            }
+            let rows = sqlx::query(SELECT_COLUMNS)
+                .bind(names)
+                .fetch_all(connection)
+                .await;
+            let mut found = schema::Found::new();
+            for row in rows.map_err(wrap)? {
+                let text = |at: usize| row.try_get::<String, _>(at).map_err(wrap);
+                found
+                    .entry(text(0)?)
+                    .or_default()
+                    .insert(text(1)?, text(2)?);
+            }
+            match schema::difference(tables(), &found, columns::sql_type) {
+                Some(what) => Err(wrong(what)),
+                None => Ok(()),
+            }
+        };
+        self.with(&self.writers, READ_LIMIT, act).await
+    }
+
+    /// Ties the database to a log.
+    pub(super) async fn tie(&self, log_id: &str) -> Result<(), StoreError> {
+        let wrap = |error| self.name.error(error);
+        let act = async |connection: &mut PgConnection| {
+            let insert = sqlx::query(INSERT_LOG).bind(log_id);
+            insert.execute(&mut *connection).await.map_err(wrap)?;
+            let known: String = sqlx::query_scalar(SELECT_LOG)
+                .fetch_one(connection)
+                .await
+                .map_err(wrap)?;
+            match known == log_id {
+                true => Ok(()),
+                false => Err(StoreError::Foreign {
+                    store: self.name.get(),
+                    found: format!("it belongs to the log {known}, not to {log_id}"),
+                }),
+            }
+        };
+        self.with(&self.writers, READ_LIMIT, act).await
+    }
+
+    async fn run(
+        &self,
+        migration: &Migration,
+        sql: &'static str,
+        connection: &mut PgConnection,
+    ) -> Result<(), StoreError> {
+        let run = sqlx::raw_sql(sql).execute(connection).await;
+        run.map(drop).map_err(|source| {
+            let source = Arc::new(source);
+            match self.name.shared(&source) {
+                error if error.may_pass() => error,
+                denied @ StoreError::Denied { .. } => denied,
+                _ => StoreError::Migration {
+                    store: self.name.get(),
+                    number: migration.number,
+                    name: migration.name,
+                    source,
+                },
+            }
+        })
+    }
+
+    async fn applied(&self, connection: &mut PgConnection) -> Result<Vec<Applied>, StoreError> {
+        let wrap = |error| self.name.error(error);
+        let rows = sqlx::query(SELECT_APPLIED).fetch_all(connection).await;
+        let read = |row: &PgRow| -> Result<Applied, StoreError> {
+            let number: i64 = row.try_get(0).map_err(wrap)?;
+            let number = u32::try_from(number);
+            Ok(Applied {
+                number: number.map_err(|_| self.name.unreadable("a number no build writes"))?,
+                name: row.try_get(1).map_err(wrap)?,
+                hash: row.try_get(2).map_err(wrap)?,
+            })
+        };
+        rows.map_err(wrap)?.iter().map(read).collect()
+    }
+}
