@@ -187,7 +187,9 @@ impl Cx<'_> {
             // What becomes absent claims nothing.
             if field.ty.is_optional() {
                 let claim = self.claim_of(concern, unique, &places, "key");
-                return Some(format!("if let Some(Some({name})) = &self.{name} {{ {claim} }}"));
+                return Some(format!(
+                    "if let Some(Some({name})) = &self.{name} {{ {claim} }}"
+                ));
             }
             return Some(format!("if let Some({name}) = &self.{name} {{ {claim} }}"));
         }
@@ -263,6 +265,7 @@ impl Cx<'_> {
             sqlite: "BLOB NOT NULL".to_owned(),
             postgres: "BYTEA NOT NULL".to_owned(),
             to_sql: String::new(),
+            kind: "Bytes",
             fact: "bytes".to_owned(),
         };
         let table = |hidden: Hidden| Table {

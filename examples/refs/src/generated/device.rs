@@ -401,8 +401,8 @@ pub(super) const UNIQUE_LABEL: codegen::ConcernDesc = codegen::ConcernDesc::hidd
     &codegen::TableDesc {
         concern: codegen::ConcernId(1),
         name: "_rkcy_unique_device_label",
-        key_columns: &["key"],
-        value_columns: &["value"],
+        key_columns: &[codegen::ColumnType::Bytes.column("key")],
+        value_columns: &[codegen::ColumnType::Bytes.column("value")],
         key: codegen::hidden_key,
         to_columns: codegen::hidden_to_columns,
         from_columns: codegen::hidden_from_columns,
@@ -418,8 +418,8 @@ pub(super) const UNIQUE_TENANT_SERIAL: codegen::ConcernDesc = codegen::ConcernDe
     &codegen::TableDesc {
         concern: codegen::ConcernId(2),
         name: "_rkcy_unique_device_tenant_serial",
-        key_columns: &["key"],
-        value_columns: &["value"],
+        key_columns: &[codegen::ColumnType::Bytes.column("key")],
+        value_columns: &[codegen::ColumnType::Bytes.column("value")],
         key: codegen::hidden_key,
         to_columns: codegen::hidden_to_columns,
         from_columns: codegen::hidden_from_columns,
@@ -435,8 +435,8 @@ pub(super) const REFERRERS: codegen::ConcernDesc = codegen::ConcernDesc::hidden(
     &codegen::TableDesc {
         concern: codegen::ConcernId(512),
         name: "_rkcy_referrers_device",
-        key_columns: &["key"],
-        value_columns: &["value"],
+        key_columns: &[codegen::ColumnType::Bytes.column("key")],
+        value_columns: &[codegen::ColumnType::Bytes.column("value")],
         key: codegen::hidden_key,
         to_columns: codegen::hidden_to_columns,
         from_columns: codegen::hidden_from_columns,

@@ -303,8 +303,8 @@ pub(super) const UNIQUE_SITE_NAME: codegen::ConcernDesc = codegen::ConcernDesc::
     &codegen::TableDesc {
         concern: codegen::ConcernId(4),
         name: "_rkcy_unique_shelf_site_name",
-        key_columns: &["key"],
-        value_columns: &["value"],
+        key_columns: &[codegen::ColumnType::Bytes.column("key")],
+        value_columns: &[codegen::ColumnType::Bytes.column("value")],
         key: codegen::hidden_key,
         to_columns: codegen::hidden_to_columns,
         from_columns: codegen::hidden_from_columns,

@@ -195,8 +195,8 @@ pub(super) const UNIQUE_NAME: codegen::ConcernDesc = codegen::ConcernDesc::hidde
     &codegen::TableDesc {
         concern: codegen::ConcernId(3),
         name: "_rkcy_unique_tenant_name",
-        key_columns: &["key"],
-        value_columns: &["value"],
+        key_columns: &[codegen::ColumnType::Bytes.column("key")],
+        value_columns: &[codegen::ColumnType::Bytes.column("value")],
         key: codegen::hidden_key,
         to_columns: codegen::hidden_to_columns,
         from_columns: codegen::hidden_from_columns,
@@ -212,8 +212,8 @@ pub(super) const REFERRERS: codegen::ConcernDesc = codegen::ConcernDesc::hidden(
     &codegen::TableDesc {
         concern: codegen::ConcernId(513),
         name: "_rkcy_referrers_tenant",
-        key_columns: &["key"],
-        value_columns: &["value"],
+        key_columns: &[codegen::ColumnType::Bytes.column("key")],
+        value_columns: &[codegen::ColumnType::Bytes.column("value")],
         key: codegen::hidden_key,
         to_columns: codegen::hidden_to_columns,
         from_columns: codegen::hidden_from_columns,

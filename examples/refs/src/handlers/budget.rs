@@ -7,23 +7,23 @@ impl BudgetHandlers for super::Handlers {
     fn add(
         budget: &mut Budget,
         payload: &BudgetAdd,
-        cx: &codegen::Context<'_>,
+        _: &codegen::Context<'_>,
     ) -> Result<(), codegen::Text> {
-        let _ = (budget, payload, cx);
-        todo!("add")
+        budget.left = budget.left.saturating_add(payload.amount);
+        Ok(())
     }
 
+    // What is too much breaks the constraint.
     fn take(
         budget: &mut Budget,
         payload: &BudgetTake,
-        cx: &codegen::Context<'_>,
+        _: &codegen::Context<'_>,
     ) -> Result<(), codegen::Text> {
-        let _ = (budget, payload, cx);
-        todo!("take")
+        budget.left -= payload.amount;
+        Ok(())
     }
 
-    fn put_back(budget: &mut Budget, payload: &BudgetPutBack, cx: &codegen::Context<'_>) {
-        let _ = (budget, payload, cx);
-        todo!("put_back")
+    fn put_back(budget: &mut Budget, payload: &BudgetPutBack, _: &codegen::Context<'_>) {
+        budget.left = budget.left.saturating_add(payload.amount);
     }
 }

@@ -7,9 +7,9 @@ impl DeviceHandlers for super::Handlers {
     fn hear(
         device: &mut Device,
         payload: &DeviceHear,
-        cx: &codegen::Context<'_>,
+        _: &codegen::Context<'_>,
     ) -> Result<(), codegen::Text> {
-        let _ = (device, payload, cx);
-        todo!("hear")
+        device.heard = device.heard.wrapping_add(payload.times);
+        Ok(())
     }
 }

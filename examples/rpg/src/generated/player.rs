@@ -304,8 +304,8 @@ pub(super) const UNIQUE_USERNAME: codegen::ConcernDesc = codegen::ConcernDesc::h
     &codegen::TableDesc {
         concern: codegen::ConcernId(1),
         name: "_rkcy_unique_player_username",
-        key_columns: &["key"],
-        value_columns: &["value"],
+        key_columns: &[codegen::ColumnType::Bytes.column("key")],
+        value_columns: &[codegen::ColumnType::Bytes.column("value")],
         key: codegen::hidden_key,
         to_columns: codegen::hidden_to_columns,
         from_columns: codegen::hidden_from_columns,
@@ -321,8 +321,8 @@ pub(super) const REFERRERS: codegen::ConcernDesc = codegen::ConcernDesc::hidden(
     &codegen::TableDesc {
         concern: codegen::ConcernId(512),
         name: "_rkcy_referrers_player",
-        key_columns: &["key"],
-        value_columns: &["value"],
+        key_columns: &[codegen::ColumnType::Bytes.column("key")],
+        value_columns: &[codegen::ColumnType::Bytes.column("value")],
         key: codegen::hidden_key,
         to_columns: codegen::hidden_to_columns,
         from_columns: codegen::hidden_from_columns,
