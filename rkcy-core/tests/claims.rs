@@ -195,6 +195,24 @@ fn nobody_waits_for_a_saga() {
     assert!(answered_beside_a_saga());
 }
 
+/// All at once, before any of them has got anywhere.
+#[test]
+fn ten_thousand_want_one_name() {
+    let mut net = world();
+    let first = net.submitted + 1;
+    for member in 0..10_000 {
+        net.submit(Transaction, steps().create(100 + member, 7, 2));
+    }
+    net.settle();
+    assert_eq!(net.left_over(), None);
+    let told = (first..=net.submitted).map(|nth| net.code(nth).unwrap());
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    told.for_each(|code| *counts.entry(code).or_default() += 1);
+    let expected = [("committed".to_owned(), 1), ("taken".to_owned(), 9_999)];
+    assert_eq!(counts, expected.into());
+    assert_eq!((net.owner(7).unwrap().claims, net.count(2)), (1, 1));
+}
+
 // ---- random
 
 struct Dice(ChaCha8Rng);

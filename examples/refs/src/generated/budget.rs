@@ -338,8 +338,8 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
 static TABLE: codegen::TableDesc = codegen::TableDesc {
     concern: codegen::ConcernId(RANK),
     name: "budget",
-    key_columns: &["id"],
-    value_columns: &["left"],
+    key_columns: &[codegen::ColumnType::Uuid.column("id")],
+    value_columns: &[codegen::ColumnType::I64.column("left")],
     key: key_columns,
     to_columns,
     from_columns,

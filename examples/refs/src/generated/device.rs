@@ -250,10 +250,8 @@ impl codegen::Patch<Device> for DevicePatch {
         key: &codegen::Uuid,
         claims: &mut codegen::Claims,
     ) -> Result<(), codegen::Fault> {
-        if let Some(label) = &self.label {
-            if let Some(label) = label {
-                claims.unique::<Device>(codegen::ConcernId(1), codegen::Key::of(label), key);
-            }
+        if let Some(Some(label)) = &self.label {
+            claims.unique::<Device>(codegen::ConcernId(1), codegen::Key::of(label), key);
         }
         match (&self.tenant, &self.serial) {
             (Some(tenant), Some(serial)) => {
@@ -447,8 +445,14 @@ pub(super) const REFERRERS: codegen::ConcernDesc = codegen::ConcernDesc::hidden(
 static TABLE: codegen::TableDesc = codegen::TableDesc {
     concern: codegen::ConcernId(RANK),
     name: "device",
-    key_columns: &["id"],
-    value_columns: &["tenant", "serial", "label", "partner", "heard"],
+    key_columns: &[codegen::ColumnType::Uuid.column("id")],
+    value_columns: &[
+        codegen::ColumnType::Uuid.column("tenant"),
+        codegen::ColumnType::U32.column("serial"),
+        codegen::ColumnType::Text.column("label"),
+        codegen::ColumnType::Uuid.column("partner"),
+        codegen::ColumnType::U32.column("heard"),
+    ],
     key: key_columns,
     to_columns,
     from_columns,

@@ -203,8 +203,11 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
 static TABLE: codegen::TableDesc = codegen::TableDesc {
     concern: codegen::ConcernId(RANK),
     name: "note",
-    key_columns: &["id"],
-    value_columns: &["about", "text"],
+    key_columns: &[codegen::ColumnType::Uuid.column("id")],
+    value_columns: &[
+        codegen::ColumnType::Uuid.column("about"),
+        codegen::ColumnType::Text.column("text"),
+    ],
     key: key_columns,
     to_columns,
     from_columns,

@@ -315,8 +315,11 @@ pub(super) const UNIQUE_SITE_NAME: codegen::ConcernDesc = codegen::ConcernDesc::
 static TABLE: codegen::TableDesc = codegen::TableDesc {
     concern: codegen::ConcernId(RANK),
     name: "shelf",
-    key_columns: &["site", "number"],
-    value_columns: &["name"],
+    key_columns: &[
+        codegen::ColumnType::Uuid.column("site"),
+        codegen::ColumnType::U32.column("number"),
+    ],
+    value_columns: &[codegen::ColumnType::Text.column("name")],
     key: key_columns,
     to_columns,
     from_columns,

@@ -164,8 +164,8 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
 static TABLE: codegen::TableDesc = codegen::TableDesc {
     concern: codegen::ConcernId(RANK),
     name: "site",
-    key_columns: &["id"],
-    value_columns: &["title"],
+    key_columns: &[codegen::ColumnType::Uuid.column("id")],
+    value_columns: &[codegen::ColumnType::Text.column("title")],
     key: key_columns,
     to_columns,
     from_columns,

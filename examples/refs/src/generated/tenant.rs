@@ -224,8 +224,8 @@ pub(super) const REFERRERS: codegen::ConcernDesc = codegen::ConcernDesc::hidden(
 static TABLE: codegen::TableDesc = codegen::TableDesc {
     concern: codegen::ConcernId(RANK),
     name: "tenant",
-    key_columns: &["id"],
-    value_columns: &["name"],
+    key_columns: &[codegen::ColumnType::Uuid.column("id")],
+    value_columns: &[codegen::ColumnType::Text.column("name")],
     key: key_columns,
     to_columns,
     from_columns,

@@ -53,11 +53,8 @@ impl codegen::Transaction for NoteOn {
 
     fn body(&self, t: &mut codegen::Draft<'_>) -> Result<codegen::Later<()>, codegen::Fault> {
         // let found = find Device[label: label]
-        let found: codegen::Later<Option<Device>> = t.find_by::<Device>(
-            codegen::ConcernId(1),
-            None,
-            codegen::Key::of(&self.label.clone()),
-        )?;
+        let found: codegen::Later<Option<Device>> =
+            t.find_by::<Device>(codegen::ConcernId(1), None, codegen::Key::of(&self.label))?;
         // if let device = found
         t.when_some(&found, |t, device| {
             // create Note { about: device.tenant, text }

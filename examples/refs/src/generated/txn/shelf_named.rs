@@ -59,7 +59,7 @@ impl codegen::Transaction for ShelfNamed {
             ))),
             {
                 let mut value = codegen::Key::of(&self.site);
-                value.push(&self.name.clone());
+                value.push(&self.name);
                 value
             },
         )?;
