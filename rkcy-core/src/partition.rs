@@ -346,6 +346,11 @@ impl Partition {
         if txn.mode == Mode::Read {
             return self.visit(txn, false);
         }
+        if matches!(txn.mode, Mode::GiveBack(_)) {
+            let fault = Fault::new(Class::Invalid, "not_yours", "only partitions give back");
+            self.answer(txn.reply, txn.id, Outcome::NotTaken(fault));
+            return Ok(());
+        }
         match self.state.ids.get(txn.id) {
             Some(Known::Ended(outcome)) => {
                 self.answer(txn.reply, txn.id, outcome);

@@ -66,7 +66,7 @@ impl Checker {
                 "only `get` and `find` read by what is unique",
             );
             self.report(finding.help(format!(
-                "find it first: `let x = get {}[{}: …]`, and go on with its key",
+                "what is found by a unique value is read: `let x = get {}[{}: …]`; to change an instance, give its key",
                 target.concern.text, named.text
             )));
             return None;
