@@ -10,6 +10,7 @@ use group::generated::txn::NewOrder;
 use group::generated::{District, Line, Stock, Warehouse, WarehouseEarn};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use refs::generated::{Note, Site, Tenant};
 use rkcy_core::frame::{Envelope, Frame};
 use rkcy_core::id::{ConcernId, PartitionId, Position, TxnId};
 use rkcy_core::key::{Key, RowKey, partition_of};
@@ -21,7 +22,6 @@ use rkcy_core::txn::Txn;
 use rkcy_core::worker::{Config, Progress, TakeOver, Worker};
 use rkcy_runtime::codegen::{self, Concern, Origin, Platform, Ref, Transaction, Value, encode};
 use rkcy_runtime::simulate::{self, Options};
-use refs::generated::{Note, Site, Tenant};
 use rpg::generated::txn::{Fund, Trade};
 use rpg::generated::{Character, Currency, Offer, Player};
 use saga::generated::txn::{Gift, Swap};
@@ -61,12 +61,18 @@ pub(crate) fn run(figures: &mut Figures) {
     );
     figures.add("saga_over_transaction", saga_over_transaction(), "ratio");
     figures.add("group_over_plain", group_over_plain(), "ratio");
-    let plain = creates(|key, _| create(&Site::new(key)));
+    let plain = creates(|key, _| create(&Site::new(key, String::new())));
     let unique = creates(|key, _| create(&Tenant::new(key, key.simple().to_string()[20..].into())));
     figures.add("unique_create_over_create", unique / plain, "ratio");
-    let popular = creates(|key, _| create(&Note::new(key, Ref::new(Uuid::nil()))));
+    let popular = creates(|key, _| create(&Note::new(key, Ref::new(Uuid::nil()), String::new())));
     figures.add("ref_create_over_create", popular / plain, "ratio");
-    let spread = creates(|key, nth| create(&Note::new(key, Ref::new(Uuid::from_u128(nth)))));
+    let spread = creates(|key, nth| {
+        create(&Note::new(
+            key,
+            Ref::new(Uuid::from_u128(nth)),
+            String::new(),
+        ))
+    });
     figures.add("ref_spread_create_over_create", spread / plain, "ratio");
     figures.add(
         "simulator_transactions_per_second_per_core",
@@ -109,9 +115,8 @@ impl Bench {
         let logic = (platform.logic)(partitions);
         let roots = platform.desc.roots().map(|root| root.id);
         let roots = roots.filter(|root| concern.is_none_or(|concern| concern == *root));
-        let ids = roots.flat_map(|concern| {
-            (0..partitions).map(move |index| PartitionId { concern, index })
-        });
+        let ids = roots
+            .flat_map(|concern| (0..partitions).map(move |index| PartitionId { concern, index }));
         let workers = ids.map(|id| (id, worker(id, Arc::clone(&logic)), 1));
         let mut bench = Bench {
             workers: workers.collect(),

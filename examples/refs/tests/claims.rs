@@ -22,7 +22,7 @@ fn world() -> TestPlatform {
     let mut budget = Budget::new(id(1));
     budget.left = 100;
     platform.create(&budget).unwrap();
-    platform.create(&Site::new(id(1))).unwrap();
+    platform.create(&Site::new(id(1), String::new())).unwrap();
     platform
 }
 
@@ -175,7 +175,7 @@ fn an_instance_is_found_by_what_is_unique() {
 #[test]
 fn unique_within_a_group() {
     let mut platform = world();
-    platform.create(&Site::new(id(2))).unwrap();
+    platform.create(&Site::new(id(2), String::new())).unwrap();
     let shelf = |site, number, name: &str| Shelf::new(Ref::new(id(site)), number, name.to_owned());
     let made = platform.create(&shelf(1, 1, "a")).unwrap();
     assert_eq!(code(platform.create(&shelf(1, 2, "a"))), "taken");

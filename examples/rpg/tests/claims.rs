@@ -28,9 +28,15 @@ fn ten_thousand_sign_ups_with_one_name() {
         fullname: "Anna the First".to_owned(),
     };
     let told = counted((0..10_000).map(|_| code(platform.call(&sign_up))));
-    assert_eq!(told, [("done".to_owned(), 1), ("taken".to_owned(), 9_999)].into());
+    assert_eq!(
+        told,
+        [("done".to_owned(), 1), ("taken".to_owned(), 9_999)].into()
+    );
     // Nothing is left of those who lost.
-    let counts = (platform.all::<Player>().len(), platform.all::<Character>().len());
+    let counts = (
+        platform.all::<Player>().len(),
+        platform.all::<Character>().len(),
+    );
     assert_eq!(counts, (1, 1));
 }
 
@@ -45,7 +51,10 @@ fn two_thousand_characters_of_one_player() {
     assert_eq!(code(platform.create(&character(1))), "not_found");
     platform.create(&player).unwrap();
     let told = counted((1..=2_000).map(|nth| code(platform.create(&character(nth)))));
-    assert_eq!(told, [("done".to_owned(), 100), ("full".to_owned(), 1_900)].into());
+    assert_eq!(
+        told,
+        [("done".to_owned(), 100), ("full".to_owned(), 1_900)].into()
+    );
     let fault = platform.delete::<Player>(&Uuid::from_u128(1)).unwrap_err();
     assert_eq!(
         (fault.code.as_ref(), fault.message.as_ref()),

@@ -157,11 +157,8 @@ impl Partition {
         };
         let hold = Hold::from_wire(args.clone()).map_err(Fault::from)?;
         let name = self.logic.concern_name(row.concern);
-        if !done
-            .copies
-            .get(row)
-            .is_some_and(|copy| copy.value().is_some())
-        {
+        let target = done.copies.get(row).and_then(|copy| copy.value());
+        if target.is_none() {
             let message = format!("there is no such {name} to refer to");
             return Err(Fault::refusal("not_found", message).into());
         }
