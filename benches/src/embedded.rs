@@ -59,6 +59,13 @@ pub(crate) fn run(figures: &mut Figures) {
         "ratio",
     );
     fund.report(figures, "embedded_fund_1000_callers");
+    let hottest = Arc::new(vec![characters[0]]);
+    let hot = funds(&runtime, &client, &hottest, 1_000, duration());
+    figures.add(
+        "embedded_hot_key_over_spread",
+        hot.rate() / fund.rate(),
+        "ratio",
+    );
     funds(&runtime, &client, &characters, 64, duration())
         .report(figures, "embedded_fund_64_callers");
     trades(&runtime, &client, &characters, 1_000, duration())

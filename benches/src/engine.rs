@@ -6,7 +6,7 @@
 
 use crate::figures::{Figures, duration};
 use bytes::Bytes;
-use group::generated::txn::NewOrder;
+use group::generated::txn::{NewOrder, Pick};
 use group::generated::{District, Line, Stock, Warehouse, WarehouseEarn};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -16,7 +16,7 @@ use rkcy_core::id::{ConcernId, PartitionId, Position, TxnId};
 use rkcy_core::key::{Key, RowKey, partition_of};
 use rkcy_core::logic::Logic;
 use rkcy_core::rows::StoredRow;
-use rkcy_core::settings::Settings;
+use rkcy_core::settings::{Audit, Settings};
 use rkcy_core::storage::StoredPosition;
 use rkcy_core::txn::Txn;
 use rkcy_core::worker::{Config, Progress, TakeOver, Worker};
@@ -47,6 +47,8 @@ pub(crate) fn run(figures: &mut Figures) {
     );
     let hot = one_visit(1);
     figures.add("engine_hot_key_over_spread", hot / spread, "ratio");
+    let audited = funds(KEYS, Audit::All);
+    figures.add("engine_audit_all_over_off", audited / spread, "ratio");
     let trades = two_visits(KEYS);
     figures.add(
         "engine_two_visit_transactions_per_second_per_core",
@@ -61,6 +63,7 @@ pub(crate) fn run(figures: &mut Figures) {
     );
     figures.add("saga_over_transaction", saga_over_transaction(), "ratio");
     figures.add("group_over_plain", group_over_plain(), "ratio");
+    figures.add("order_over_plain", order_over_plain(), "ratio");
     let plain = creates(|key, _| create(&Site::new(key, String::new())));
     let unique = creates(|key, _| create(&Tenant::new(key, key.simple().to_string()[20..].into())));
     figures.add("unique_create_over_create", unique / plain, "ratio");
@@ -109,6 +112,7 @@ impl Bench {
         platform: &Platform,
         partitions: u16,
         concern: impl Into<Option<ConcernId>>,
+        audit: Audit,
         instances: impl Iterator<Item = (RowKey, RowKey, Bytes)>,
     ) -> Bench {
         let concern = concern.into();
@@ -117,7 +121,7 @@ impl Bench {
         let roots = roots.filter(|root| concern.is_none_or(|concern| concern == *root));
         let ids = roots
             .flat_map(|concern| (0..partitions).map(move |index| PartitionId { concern, index }));
-        let workers = ids.map(|id| (id, worker(id, Arc::clone(&logic)), 1));
+        let workers = ids.map(|id| (id, worker(id, audit, Arc::clone(&logic)), 1));
         let mut bench = Bench {
             workers: workers.collect(),
             logic,
@@ -147,7 +151,7 @@ impl Bench {
     }
 
     /// [`KEYS`] characters.
-    fn characters(partitions: u16) -> Bench {
+    fn characters(partitions: u16, audit: Audit) -> Bench {
         let mut rng = ChaCha8Rng::seed_from_u64(2);
         let keys: Vec<Uuid> = (0..KEYS).map(|_| Uuid::from_u128(rng.random())).collect();
         let instances = keys.iter().enumerate().map(|(nth, key)| {
@@ -156,7 +160,13 @@ impl Bench {
             character.currency.gold = 1_000_000_000;
             instance(&character)
         });
-        let bench = Bench::new(&rpg::platform(), partitions, Character::ID, instances);
+        let bench = Bench::new(
+            &rpg::platform(),
+            partitions,
+            Character::ID,
+            audit,
+            instances,
+        );
         Bench { keys, ..bench }
     }
 
@@ -243,12 +253,10 @@ impl Bench {
                     }
                 }
                 answers += worker.take_replies().len();
-                frames.extend(
-                    worker
-                        .take_frames()
-                        .into_iter()
-                        .map(|out| (out.to, out.frame)),
-                );
+                // What the audit is told leaves the platform.
+                let sent = worker.take_frames().into_iter();
+                let sent = sent.filter(|out| !out.to.is_audit());
+                frames.extend(sent.map(|out| (out.to, out.frame)));
                 std::hint::black_box(worker.take_change(false));
             }
         }
@@ -269,7 +277,7 @@ fn cpu_time() -> Duration {
     Duration::try_from(now).unwrap_or_default()
 }
 
-fn worker(partition: PartitionId, logic: Arc<dyn Logic>) -> Worker {
+fn worker(partition: PartitionId, audit: Audit, logic: Arc<dyn Logic>) -> Worker {
     let config = Config {
         partition,
         generation: 0,
@@ -277,7 +285,10 @@ fn worker(partition: PartitionId, logic: Arc<dyn Logic>) -> Worker {
         build: 1,
         atomic: true,
         accept_clock: false,
-        settings: Settings::default(),
+        settings: Settings {
+            audit,
+            ..Settings::default()
+        },
         cache_bytes: usize::MAX / 2,
         record_bytes: 4 << 20,
     };
@@ -292,7 +303,12 @@ fn worker(partition: PartitionId, logic: Arc<dyn Logic>) -> Worker {
 
 /// Records per second: `fund`, keys out of the first `among`.
 fn one_visit(among: usize) -> f64 {
-    let mut bench = Bench::characters(1);
+    funds(among, Audit::Off)
+}
+
+/// The same, with an audit.
+fn funds(among: usize, audit: Audit) -> f64 {
+    let mut bench = Bench::characters(1, audit);
     let mut done = 0;
     while bench.busy < duration() {
         let frames = bench.frames(ROUND, |bench| {
@@ -309,7 +325,7 @@ fn one_visit(among: usize) -> f64 {
 
 /// Transactions per second: `trade` between two partitions, one side out of the first `among`.
 fn two_visits(among: usize) -> f64 {
-    let mut bench = Bench::characters(2);
+    let mut bench = Bench::characters(2, Audit::Off);
     let mut done = 0;
     while bench.busy < duration() {
         let frames = bench.frames(ROUND, |bench| {
@@ -343,7 +359,7 @@ fn saga_over_transaction() -> f64 {
             wallet.cents = 1_000_000_000;
             instance(&wallet)
         });
-        let bench = Bench::new(&saga::platform(), 2, Wallet::ID, wallets);
+        let bench = Bench::new(&saga::platform(), 2, Wallet::ID, Audit::Off, wallets);
         let mut bench = Bench { keys, ..bench };
         let mut done = 0;
         while bench.busy < duration() {
@@ -376,57 +392,83 @@ fn saga_over_transaction() -> f64 {
     rate(true) / rate(false)
 }
 
-/// An order of ten lines, which is 13 steps in one group, two of them with a key out of a result, over a
-/// transaction of a single step there.
+/// Warehouses of the benchmarks of groups.
+const HOUSES: usize = 100;
+/// Items that each of them has.
+const ITEMS: u32 = 100;
+
+/// A transaction of 14 steps on 14 rows of one group, over the same transaction with one.
 fn group_over_plain() -> f64 {
-    const HOUSES: usize = 100;
+    let rate = |lines: u32| {
+        in_houses(|bench, warehouse| {
+            let first = bench.rng.random_range(0..ITEMS);
+            let lines = (first..first + lines).map(|nth| line(nth % ITEMS));
+            let pick = Pick {
+                warehouse: Ref::new(warehouse),
+                lines: lines.collect(),
+            };
+            bench.submit(&pick)
+        })
+    };
+    let plain = rate(1);
+    rate(14) / plain
+}
+
+/// An order of ten lines, which is 13 steps in one group, two of them with a key out of a result, a row that
+/// never was, and an answer, over a single command there.
+fn order_over_plain() -> f64 {
     let desc = group::platform().desc.concern(Warehouse::NAME);
     let earn = desc.and_then(|desc| desc.ops.iter().find(|op| op.name == "earn"));
     let earn_op = earn.expect("a command of the schema").number;
-    let rate = |order: bool| {
-        let warehouses: Vec<String> = (0..HOUSES).map(|nth| format!("W{nth}")).collect();
-        let rooms = warehouses.iter().flat_map(|code| {
-            let house = Warehouse::new(code.clone(), String::new());
-            let stocks = (0..100).map(|item| {
-                let mut stock = Stock::new(Ref::new(code.clone()), Ref::new(item));
-                stock.quantity = 1_000_000_000;
-                instance(&stock)
-            });
-            [
-                instance(&house),
-                instance(&District::new(Ref::new(code.clone()), 1)),
-            ]
+    let order = in_houses(|bench, warehouse| {
+        let lines = (0..10).map(|_| line(bench.rng.random_range(0..ITEMS)));
+        let order = NewOrder {
+            lines: lines.collect(),
+            warehouse: Ref::new(warehouse),
+            district: 1,
+            customer: Uuid::nil(),
+        };
+        bench.submit(&order)
+    });
+    let plain = in_houses(|bench, warehouse| {
+        bench.command::<Warehouse>(&warehouse, earn_op, &WarehouseEarn { amount: 1 })
+    });
+    order / plain
+}
+
+fn line(item: u32) -> Line {
+    Line {
+        item: Ref::new(item),
+        quantity: 1,
+    }
+}
+
+/// Transactions per second, each on a warehouse that is drawn.
+fn in_houses(make: impl Fn(&mut Bench, String) -> Txn) -> f64 {
+    let warehouses: Vec<String> = (0..HOUSES).map(|nth| format!("W{nth}")).collect();
+    let rooms = warehouses.iter().flat_map(|code| {
+        let house = Warehouse::new(code.clone(), String::new());
+        let stocks = (0..ITEMS).map(|item| {
+            let mut stock = Stock::new(Ref::new(code.clone()), Ref::new(item));
+            stock.quantity = 1_000_000_000;
+            instance(&stock)
+        });
+        let district = District::new(Ref::new(code.clone()), 1);
+        [instance(&house), instance(&district)]
             .into_iter()
             .chain(stocks)
             .collect::<Vec<_>>()
+    });
+    let mut bench = Bench::new(&group::platform(), 1, Warehouse::ID, Audit::Off, rooms);
+    let mut done = 0;
+    while bench.busy < duration() {
+        let frames = bench.frames(ROUND, |bench| {
+            let nth = bench.rng.random_range(0..HOUSES);
+            make(bench, warehouses[nth].clone())
         });
-        let mut bench = Bench::new(&group::platform(), 1, Warehouse::ID, rooms);
-        let mut done = 0;
-        while bench.busy < duration() {
-            let frames = bench.frames(ROUND, |bench| {
-                let nth = bench.rng.random_range(0..HOUSES);
-                if !order {
-                    let earn = WarehouseEarn { amount: 1 };
-                    return bench.command::<Warehouse>(&warehouses[nth], earn_op, &earn);
-                }
-                let warehouse = Ref::new(warehouses[nth].clone());
-                let lines = (0..10).map(|_| Line {
-                    item: Ref::new(bench.rng.random_range(0..100)),
-                    quantity: 1,
-                });
-                let lines = lines.collect();
-                bench.submit(&NewOrder {
-                    warehouse,
-                    district: 1,
-                    customer: Uuid::nil(),
-                    lines,
-                })
-            });
-            done += bench.apply(frames);
-        }
-        per_second(done, bench.busy)
-    };
-    rate(true) / rate(false)
+        done += bench.apply(frames);
+    }
+    per_second(done, bench.busy)
 }
 
 /// Instances that are created a second, of a concern without claims or with one; `make` is given a new key and the
@@ -436,7 +478,7 @@ fn creates(make: impl Fn(Uuid, u128) -> (RowKey, RowKey, Bytes)) -> f64 {
         let key = Uuid::from_u128(nth);
         instance(&Tenant::new(key, format!("t{nth}")))
     });
-    let mut bench = Bench::new(&refs::platform(), 2, None, tenants);
+    let mut bench = Bench::new(&refs::platform(), 2, None, Audit::Off, tenants);
     let mut done = 0;
     while bench.busy < duration() {
         let frames = bench.frames(ROUND, |bench| {

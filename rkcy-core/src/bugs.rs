@@ -120,6 +120,14 @@ pub enum Bug {
     HoldLostAtTakeOver,
     /// A delete waits for the saga that holds its row.
     DeleteWaitsForSaga,
+    /// A change record names an earlier position than that of the values in it (rule 2).
+    ChangeOfLaterMemory,
+    /// A Seal counts whoever's epoch it names (rule 5).
+    ForeignSealObeyed,
+    /// What stood still when a saga was parked is undone twice when it is resumed.
+    UndoneTwice,
+    /// Rows that the change record in the making names are evicted (rule 4).
+    DirtyEvicted,
 }
 
 impl Bug {
@@ -184,6 +192,10 @@ impl Bug {
         ("give-back-ignores-lock", Bug::GiveBackIgnoresLock),
         ("hold-lost-at-take-over", Bug::HoldLostAtTakeOver),
         ("delete-waits-for-saga", Bug::DeleteWaitsForSaga),
+        ("change-of-later-memory", Bug::ChangeOfLaterMemory),
+        ("foreign-seal-obeyed", Bug::ForeignSealObeyed),
+        ("undone-twice", Bug::UndoneTwice),
+        ("dirty-evicted", Bug::DirtyEvicted),
     ];
 }
 

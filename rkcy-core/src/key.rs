@@ -11,8 +11,15 @@ use smallvec::SmallVec;
 use std::fmt;
 
 /// Encoded key of one instance. Up to 24 bytes stand in line.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Key(SmallVec<[u8; 24]>);
+
+impl Clone for Key {
+    /// In one go: what is derived copies byte after byte, and keys are copied for every step.
+    fn clone(&self) -> Key {
+        Key::from_canonical(&self.0)
+    }
+}
 
 impl Key {
     /// Wraps bytes that are already canonical.

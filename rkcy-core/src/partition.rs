@@ -450,7 +450,8 @@ impl Partition {
     /// A Seal counts where it is the first of the current epoch.
     fn seal(&mut self, epoch: u64, at: Position) {
         let scalars = &mut self.state.scalars;
-        if scalars.epoch == Some(epoch) && scalars.sealed.is_none() {
+        let own = scalars.epoch == Some(epoch) || bugs::on(Bug::ForeignSealObeyed);
+        if own && scalars.sealed.is_none() {
             scalars.sealed = at.offset();
         }
     }
@@ -521,10 +522,11 @@ impl Partition {
         };
         ids.clear();
         self.touched_ids = ids;
+        let to = self.covered();
         let change = Change {
             epoch: self.state.scalars.epoch.unwrap_or(0),
             from: self.cut,
-            to: self.state.position,
+            to,
             schema: self.logic.schema(),
             kind: if snapshot {
                 ChangeKind::Snapshot
@@ -539,9 +541,20 @@ impl Partition {
             outbox: Vec::new(),
             lowest: Vec::new(),
         };
-        self.cut = self.state.position;
+        self.cut = to;
         self.changed_bytes = 0;
         Some(change)
+    }
+
+    /// The last envelope that a change record of what memory holds now covers.
+    fn covered(&self) -> Position {
+        let position = self.state.position;
+        match (position.offset(), position.index().checked_sub(1)) {
+            (Some(offset), Some(before)) if bugs::on(Bug::ChangeOfLaterMemory) => {
+                self.cut.max(Position::new(offset, before))
+            }
+            _ => position,
+        }
     }
 
     /// Entries with their values, which share one buffer; `None` is an absence.

@@ -109,17 +109,17 @@ fn in_lock_order(txn: &mut Txn, waiting: &mut Steps, partitions: &(impl Partitio
         .min();
     let mut fresh: Vec<(RowKey, u16, Access)> = Vec::new();
     for step in &waiting.rest {
-        let Some(group) = group_of(step) else {
-            continue;
-        };
-        if limit.is_some_and(|limit| group.concern >= limit)
-            || txn.visits.iter().any(|visit| visit.group == group)
+        if limit.is_some_and(|limit| step.root >= limit)
+            || txn.visits.iter().any(|visit| is_of(step, &visit.group))
         {
             continue;
         }
-        match fresh.iter_mut().find(|(known, ..)| *known == group) {
+        match fresh.iter_mut().find(|(known, ..)| is_of(step, known)) {
             Some((.., access)) => *access = (*access).max(step.access),
             None => {
+                let Some(group) = group_of(step) else {
+                    continue;
+                };
                 let count = partitions.partitions(group.concern);
                 let partition = partition_of(group.concern, &group.key, count).index;
                 fresh.push((group, partition, step.access));
@@ -162,6 +162,11 @@ fn group_of(waiting: &Unplanned) -> Option<RowKey> {
     })
 }
 
+/// Whether the root key of a step is known, and it is of `group`.
+fn is_of(waiting: &Unplanned, group: &RowKey) -> bool {
+    waiting.root == group.concern && waiting.group.as_ref() == Some(&group.key)
+}
+
 /// Steps that are in no visit yet.
 struct Steps {
     rest: Vec<Unplanned>,
@@ -179,24 +184,19 @@ impl Steps {
     fn has_ready(&self, group: &RowKey) -> bool {
         let mut blocked = Blocked::default();
         (self.rest.iter())
-            .filter(|waiting| group_of(waiting).as_ref() == Some(group))
+            .filter(|waiting| is_of(waiting, group))
             .any(|waiting| blocked.lets(waiting, &self.open))
     }
 
     /// Takes the steps of `group` that can run now; those on one row in written order.
     fn take(&mut self, group: &RowKey) -> Vec<Step> {
         let mut blocked = Blocked::default();
-        let mut taken = Vec::new();
         let open = &mut self.open;
-        self.rest.retain(|waiting| {
-            if group_of(waiting).as_ref() != Some(group) || !blocked.lets(waiting, open) {
-                return true;
-            }
-            open.remove(&waiting.step.number);
-            taken.push(waiting.step.clone());
-            false
-        });
-        taken
+        let ready = |waiting: &mut Unplanned| {
+            let takes = is_of(waiting, group) && blocked.lets(waiting, open);
+            takes && open.remove(&waiting.step.number)
+        };
+        (self.rest.extract_if(.., ready).map(|waiting| waiting.step)).collect()
     }
 
     /// Takes the steps of `group` that stand first, as far as they can run now.
@@ -204,7 +204,7 @@ impl Steps {
         let open = &mut self.open;
         let count = (self.rest.iter())
             .take_while(|waiting| {
-                let takes = group_of(waiting).as_ref() == Some(group)
+                let takes = is_of(waiting, group)
                     && waiting.after.iter().all(|number| !open.contains(number));
                 takes && open.remove(&waiting.step.number)
             })

@@ -4,6 +4,8 @@
 //! entries by which a change record names them; and the memory for ids with its one expiry rule. What
 //! changes it is [`crate::partition`]; what carries it over is [`crate::change`].
 
+mod ended;
+
 use crate::bugs::{self, Bug};
 use crate::claim::Referrer;
 use crate::fault::Fault;
@@ -14,6 +16,7 @@ use crate::settings::Settings;
 use crate::txn::{Mode, Outcome, ReplyTo, Txn};
 use crate::wire::{Malformed, Reader, Wire};
 use bytes::Bytes;
+use ended::Ended;
 use std::collections::{BTreeMap, VecDeque};
 
 /// A lock on an entity group, held between the visits of a transaction.
@@ -117,7 +120,7 @@ pub enum Known {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ids {
     running: BTreeMap<TxnId, Vec<ReplyTo>>,
-    ended: BTreeMap<TxnId, Outcome>,
+    ended: Ended,
     bytes: u64,
 }
 
@@ -127,7 +130,7 @@ impl Ids {
     pub fn get(&self, id: TxnId) -> Option<Known> {
         match self.running.get(&id) {
             Some(asked) => Some(Known::Running(asked.clone())),
-            None => self.ended.get(&id).cloned().map(Known::Ended),
+            None => self.ended.get(id).and_then(unpacked),
         }
     }
 
@@ -140,33 +143,43 @@ impl Ids {
     /// Replaces what is known of `id`; gives back what was.
     pub fn set(&mut self, id: TxnId, known: Option<Known>) -> Option<Known> {
         // Few run at a time, so this table is small and looked at first.
-        let ran = self.running.remove(&id);
-        let (ended, cost) = match known {
+        let before = match self.running.remove(&id) {
+            Some(asked) => {
+                self.bytes -= running_cost(&asked);
+                Some(Known::Running(asked))
+            }
+            None => self.ended.get(id).and_then(unpacked),
+        };
+        if let Some(Known::Ended(_)) = &before {
+            self.forget(id);
+        }
+        match known {
             Some(Known::Ended(outcome)) => {
-                let cost = ended_cost(&outcome);
-                (self.ended.insert(id, outcome), cost)
+                let packed = outcome.to_wire();
+                self.bytes += ended_cost(&packed);
+                self.ended.insert(id, &packed);
             }
             Some(Known::Running(asked)) => {
-                let cost = running_cost(&asked);
+                self.bytes += running_cost(&asked);
                 self.running.insert(id, asked);
-                (self.ended.remove(&id), cost)
             }
-            None => (self.ended.remove(&id), 0),
-        };
-        self.bytes += cost;
-        if let Some(asked) = ran {
-            self.bytes -= running_cost(&asked);
-            return Some(Known::Running(asked));
+            None => {}
         }
-        let outcome = ended?;
-        self.bytes -= ended_cost(&outcome);
-        Some(Known::Ended(outcome))
+        before
+    }
+
+    /// Forgets an ended id.
+    fn forget(&mut self, id: TxnId) {
+        if let Some(packed) = self.ended.get(id) {
+            self.bytes -= ended_cost(packed);
+            self.ended.remove(id);
+        }
     }
 
     /// The ended id with the lowest stamp.
     #[must_use]
     pub fn oldest_ended(&self) -> Option<TxnId> {
-        self.ended.first_key_value().map(|(id, _)| *id)
+        self.ended.first().map(|(id, _)| id)
     }
 
     /// Bytes counted against [`Settings::id_bytes`].
@@ -190,12 +203,12 @@ impl Ids {
     /// forgotten ids need no entries.
     pub fn forget_through(&mut self, floor: u64) {
         while let Some(oldest) = self.oldest_ended().filter(|id| id.stamp() <= floor) {
-            self.set(oldest, None);
+            self.forget(oldest);
         }
     }
 
     fn keys(&self) -> impl Iterator<Item = TxnId> {
-        self.running.keys().chain(self.ended.keys()).copied()
+        self.running.keys().copied().chain(self.ended.keys())
     }
 }
 
@@ -203,14 +216,14 @@ fn running_cost(asked: &[ReplyTo]) -> u64 {
     Settings::ID_COST + Settings::REPLY_COST * asked.len() as u64
 }
 
-fn ended_cost(outcome: &Outcome) -> u64 {
-    Settings::ID_COST
-        + match outcome {
-            Outcome::Committed(result) => result.as_ref().map_or(0, Bytes::len) as u64,
-            Outcome::Refused(fault) | Outcome::NotTaken(fault) | Outcome::Parked(fault) => {
-                (fault.code.len() + fault.message.len() + fault.path.len()) as u64
-            }
-        }
+fn ended_cost(packed: &[u8]) -> u64 {
+    Settings::ID_COST + packed.len() as u64
+}
+
+/// An outcome as it was packed here; it can be read, then.
+fn unpacked(packed: &[u8]) -> Option<Known> {
+    let outcome = Outcome::from_wire(Bytes::copy_from_slice(packed));
+    outcome.ok().map(Known::Ended)
 }
 
 /// The scalars; they stand whole in every change record.
@@ -384,13 +397,13 @@ impl State {
             EntryKey::Counted(_) if bugs::on(Bug::HoldLostAtTakeOver) => false,
             EntryKey::Counted(group) => present(self.counted.get(group), out),
             EntryKey::Giving(txn) => present(self.giving.get(txn), out),
-            EntryKey::Id(txn) => match (self.ids.running.get(txn), self.ids.ended.get(txn)) {
+            EntryKey::Id(txn) => match (self.ids.running.get(txn), self.ids.ended.get(*txn)) {
                 (Some(asked), _) => {
                     put_running(asked, out);
                     true
                 }
-                (None, Some(outcome)) => {
-                    put_ended(outcome, out);
+                (None, Some(packed)) => {
+                    put_ended(packed, out);
                     true
                 }
                 (None, None) => false,
@@ -465,16 +478,16 @@ fn put_running(asked: &[ReplyTo], out: &mut Vec<u8>) {
     asked.iter().for_each(|reply| reply.0.put(out));
 }
 
-fn put_ended(outcome: &Outcome, out: &mut Vec<u8>) {
+fn put_ended(packed: &[u8], out: &mut Vec<u8>) {
     out.push(1);
-    outcome.put(out);
+    out.extend_from_slice(packed);
 }
 
 impl Wire for Known {
     fn put(&self, out: &mut Vec<u8>) {
         match self {
             Known::Running(asked) => put_running(asked, out),
-            Known::Ended(outcome) => put_ended(outcome, out),
+            Known::Ended(outcome) => put_ended(&outcome.to_wire(), out),
         }
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {

@@ -678,6 +678,9 @@ impl Wire for Txn {
         if txn.visit().is_none() {
             return Err(input.malformed("a transaction without a visit to make"));
         }
+        if txn.undo.iter().any(|undo| undo.visit >= txn.next) {
+            return Err(input.malformed("an undo of a visit that was not made"));
+        }
         Ok(txn)
     }
 }

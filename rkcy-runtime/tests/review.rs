@@ -85,7 +85,7 @@ fn a_submission_that_no_log_takes_is_not_taken() {
     let place = Site::new();
     let running = place.start();
     let client = running.client();
-    for size in [1 << 20, 40 << 20] {
+    for size in [1 << 20, 64 << 20] {
         let mut txn = single(&client, 1, SIZE, 0);
         txn.params = vec![0; size].into();
         let Outcome::NotTaken(fault) = place.outcome(&client, txn) else {

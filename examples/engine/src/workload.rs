@@ -1,5 +1,7 @@
 //! What simulated callers do to this platform: every transaction of the schema, on few instances.
 
+pub mod lists;
+
 use crate::generated::txn::{
     AgainstRank, Carry, Follow, Guarded, Look, Make, MoveWithin, OneStep, Refused, ThereAndBack,
     TwoConcerns,
@@ -31,6 +33,9 @@ impl Workload for Everything {
         let other = any::<Alpha>(request).unwrap_or(x);
         if nth < TRIPLES {
             return request.transaction(&Make { n });
+        }
+        if request.rng.random_bool(0.3) {
+            return lists::next(nth, request);
         }
         match request.rng.random_range(0..100) {
             0..10 => request.transaction(&OneStep { x, amount }),
@@ -73,7 +78,7 @@ impl Workload for Everything {
         if counts.iter().any(|count| *count != counts[0]) {
             return Err(format!("triples are torn: {counts:?}"));
         }
-        Ok(())
+        lists::judge(world)
     }
 }
 

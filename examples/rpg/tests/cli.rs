@@ -226,6 +226,14 @@ fn bad_input_is_said_and_changes_nothing() {
             &["no transaction id"],
         ),
         (
+            &["txn", "fund", &to, "amount={}", "--deadline", "0"],
+            &["--deadline"],
+        ),
+        (
+            &["txn", "fund", &to, "amount={}", "--deadline=-1"],
+            &["--deadline"],
+        ),
+        (
             &["txn", "Character.explode", key],
             &["Character", "explode", "rename"],
         ),
@@ -288,6 +296,21 @@ fn bad_input_is_said_and_changes_nothing() {
     );
     let fault = serde_json::from_str::<Json>(&place.run(&["txn", "trde", "--format", "json"]).out);
     assert_eq!(fault.unwrap()["error"]["code"], "unknown_transaction");
+}
+
+#[test]
+fn sixty_four_mebibytes_are_refused_in_a_few_words() {
+    let place = Place::new();
+    let name = "x".repeat(64 << 20);
+    std::fs::write(
+        place.path("large.json"),
+        format!(r#"{{"username":"{name}","fullname":"Anna"}}"#),
+    )
+    .unwrap();
+    let said = place.run(&["txn", "sign_up", "--json", "@large.json"]);
+    said.says(2, &["`username`", "67108864"]);
+    assert!(said.err.len() < 1_000, "{} bytes are said", said.err.len());
+    assert!(!place.path("data").exists(), "it has started something");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod support;
 
 use rkcy_runtime::codegen::Outcome;
 use rkcy_runtime::driver::{Client, Options, Role};
+use rkcy_runtime::log::{Log, StreamId};
 use support::faulty::Fails;
 use support::{START, World, fund};
 
@@ -174,6 +175,25 @@ fn a_lost_answer_is_asked_for_again() {
     let found = world.wait(client.get::<rpg::generated::Character>(&characters[0]));
     assert_eq!(found.unwrap().currency.gold, START + 5);
     worker.stop().unwrap();
+    submitter.stop().unwrap();
+}
+
+/// Not skipped: people must look.
+#[test]
+fn records_that_are_gone_end_the_process() {
+    let world = World::new();
+    let (worker, submitter) = (world.start(PROCESS), world.start(&[]));
+    world.characters(&submitter.client(), 4);
+    worker.stop().unwrap();
+    for partition in world.group.all() {
+        let stream = StreamId::changes(*partition);
+        let end = world.log.bounds(stream).unwrap().end;
+        world.log.trim(stream, end).unwrap();
+    }
+    let worker = world.start(PROCESS);
+    let fault = world.wait(worker.failed());
+    assert_eq!(fault.code, "log_out_of_range");
+    assert_eq!(worker.stop().unwrap_err().code, "log_out_of_range");
     submitter.stop().unwrap();
 }
 

@@ -94,14 +94,14 @@ impl Partition {
         self.undo.push(Undo::Id(id, before));
     }
 
-    pub(super) fn set_row(&mut self, key: &RowKey, value: Option<Bytes>) {
-        self.digest(5, key, &value);
+    pub(super) fn set_row(&mut self, key: RowKey, value: Option<Bytes>) {
+        self.digest(5, &key, &value);
         let row = StoredRow {
             value,
             version: self.version(),
         };
-        let before = self.rows.write(key, row);
-        self.undo.push(Undo::Row(key.clone(), before));
+        let before = self.rows.write(&key, row);
+        self.undo.push(Undo::Row(key, before));
     }
 
     pub(super) fn enqueue(&mut self, group: &RowKey, waiting: Waiting) {

@@ -134,6 +134,10 @@ impl Partition {
                 self.answer(reply, id, Outcome::Committed(Some(Bytes::new())));
                 self.set_parked(id, None);
                 txn.attempt = attempt;
+                if bugs::on(Bug::UndoneTwice) {
+                    let again = txn.visits[usize::from(txn.next)].clone();
+                    txn.visits.push(again);
+                }
                 self.visit(txn, false)
             }
             Err(unreadable) => {

@@ -267,7 +267,7 @@ impl Partition {
         loop {
             let wanted = match steps.front() {
                 Some(step) => !step.is_complete() || is_check_ready(txn),
-                None => true,
+                None => has_rest(txn),
             };
             if news && wanted {
                 txn.visits[at].steps = steps.into();
@@ -279,23 +279,23 @@ impl Partition {
                 break;
             };
             let row = match step.row(group) {
-                Some(row) if step.is_complete() => row.clone(),
+                Some(row) if step.is_complete() => row,
                 _ => return Err(incomplete(&step).into()),
             };
             let copy = match done.copies.entry(row.clone()) {
                 Entry::Occupied(copy) => copy.into_mut(),
-                Entry::Vacant(place) => match self.value_for(txn.id, group, &row) {
+                Entry::Vacant(place) => match self.value_for(txn.id, group, row) {
                     Some(value) => place.insert(Row::new(value)),
                     None => {
-                        return Err(Stopped::Cold(self.cold_rows(txn.id, group, &row, &steps)));
+                        return Err(Stopped::Cold(self.cold_rows(txn.id, group, row, &steps)));
                     }
                 },
             };
             let result = if step.op == claim::op::HOLD {
-                self.hold(&step, group, &row, &mut done)?;
+                self.hold(&step, group, row, &mut done)?;
                 Bytes::new()
             } else {
-                let result = self.run_step(txn, &step, &row, copy)?;
+                let result = self.run_step(txn, &step, row, copy)?;
                 let gives = copy.take_gives();
                 if txn.mode == Mode::Saga {
                     done.steps.push(step.number);
@@ -578,7 +578,7 @@ impl Partition {
     pub(super) fn write_rows(&mut self, copies: Copies) {
         for (key, copy) in copies {
             if copy.is_changed() {
-                self.set_row(&key, copy.into_value());
+                self.set_row(key, copy.into_value());
             }
         }
     }
@@ -692,6 +692,13 @@ fn is_check_ready(txn: &Txn) -> bool {
     txn.checks
         .iter()
         .any(|check| check.after.iter().any(is_done))
+}
+
+/// Whether anything may come behind the steps of the visit that is being made. Whatever may still turn out to
+/// be made stands in the plan, so where nothing is left of it, nothing is left to ask the body for.
+fn has_rest(txn: &Txn) -> bool {
+    let later = txn.visits.len() > usize::from(txn.next) + 1;
+    later || !txn.unplanned.is_empty() || !txn.checks.is_empty()
 }
 
 /// A step whose row or payload should be known by now.

@@ -291,7 +291,13 @@ fn store(text: &str) -> Result<StoreChoice, Fault> {
 
 /// The kind and the place in `KIND:PLACE`.
 fn split<'a>(text: &'a str, setting: &str, understood: &str) -> Result<(&'a str, &'a str), Fault> {
-    let (kind, place) = text.split_once(':').unwrap_or(("", ""));
+    let Some((kind, place)) = text.split_once(':') else {
+        // Without a colon there is no password in it.
+        let kind = understood.trim_start_matches("write `");
+        let kind = kind.split_once(':').map_or("", |(kind, _)| kind);
+        let message = format!("`{text}` is not understood: {understood}, such as `{kind}:{text}`");
+        return Err(invalid(setting, message));
+    };
     if kind.is_empty() || place.is_empty() {
         let message = format!("a kind and a place were expected: {understood}");
         return Err(invalid(setting, message));

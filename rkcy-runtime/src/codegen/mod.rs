@@ -71,7 +71,7 @@ pub use rkcy_core::id::{ConcernId, TxnId};
 pub use rkcy_core::key::{Key, KeyPart, RowKey};
 pub use rkcy_core::logic::{Call, Context, Logic, Row};
 pub use rkcy_core::plan::Partitions;
-pub use rkcy_core::txn::{Access, Args, Mode, Outcome, Rest, Txn};
+pub use rkcy_core::txn::{Access, Args, Mode, Outcome, Rest, Step, Txn};
 pub use serde;
 pub use serde_json;
 pub use uuid::Uuid;

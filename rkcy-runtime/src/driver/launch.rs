@@ -69,6 +69,11 @@ impl Running {
             LogChoice::Kafka(settings) => {
                 let topics = kafka_platform(platform.desc, options);
                 let topics = find_platform(settings, topics, options)?;
+                // Its description must say the same.
+                let options = &Options {
+                    partitions: Some(topics.partitions),
+                    ..options.clone()
+                };
                 let log = KafkaLog::open(settings, &topics).map_err(log_fault)?;
                 let group = KafkaGroup::new(settings, &topics).map_err(log_fault)?;
                 let parts = Parts {

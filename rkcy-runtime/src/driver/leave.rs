@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 /// Batches of a partition that may be on their way to the disk, on an atomic log.
 const BATCHES: usize = 4;
 /// Bytes of a partition that may be on their way, on others.
-const BYTES_ON_THE_WAY: usize = 16 << 20;
+const BYTES_ON_THE_WAY: usize = 8 << 20;
 /// Bytes of one append, unless a single record is larger; far below what the log takes at once.
 const APPEND_BYTES: usize = 8 << 20;
 /// Where change records do not go with the effects, one is written after this,

@@ -308,7 +308,7 @@ impl Process {
                 Outlet::change_due(slot),
                 polled.map(|since| since + POLL),
                 slot.read_again,
-                slot.sealing
+                slot.draining
                     .filter(|_| self.landlord.is_some())
                     .map(|since| since + SEALING),
             ]
@@ -409,7 +409,7 @@ impl Process {
             Event::Drain => {
                 self.draining = true;
                 for nth in 0..self.slots.len() {
-                    self.slots[nth].draining = true;
+                    self.slots[nth].draining = Some(Instant::now());
                     self.seal(nth);
                 }
             }
@@ -434,7 +434,7 @@ impl Process {
         let stream = StreamId::commands(tenure.partition);
         self.ground.log.watch(&[stream], Arc::clone(&wake));
         let mut slot = Slot::new(tenure, worker, opened, wake);
-        slot.draining = self.draining;
+        slot.draining = self.draining.then(Instant::now);
         self.slots.push(slot);
     }
 
@@ -461,7 +461,7 @@ impl Process {
             self.remove(self.slots[nth].tenure, Ended::InGoodOrder);
             return;
         }
-        self.slots[nth].draining = true;
+        self.slots[nth].draining = Some(Instant::now());
         self.seal(nth);
     }
 
@@ -504,7 +504,7 @@ impl Process {
                 return slot.on_the_way.appends() == 0;
             }
             let too_long = |since: Instant| since.elapsed() >= SEALING;
-            slot.sealing.is_some_and(too_long)
+            slot.draining.is_some_and(too_long)
         };
         let through = self.slots.iter().filter(|slot| through(slot));
         let through: Vec<Tenure> = through.map(|slot| slot.tenure).collect();
@@ -517,13 +517,13 @@ impl Process {
     /// seal; it does so when it has.
     fn seal(&mut self, nth: usize) {
         let slot = &mut self.slots[nth];
-        if !slot.draining || slot.sealing.is_some() {
+        if slot.draining.is_none() || slot.sealing {
             return;
         }
         let Some(seal) = slot.worker.seal() else {
             return;
         };
-        slot.sealing = Some(Instant::now());
+        slot.sealing = true;
         let stream = StreamId::commands(slot.id());
         let done = self.outlet.or_report(slot.tenure);
         self.ground.log.append(vec![(stream, seal)], done);

@@ -69,10 +69,10 @@ pub(super) struct Slot {
     pub(super) loading: bool,
     /// What a careful worker says is on its way to the log.
     pub(super) saying: bool,
-    /// To stop in good order.
-    pub(super) draining: bool,
-    /// When its Seal was handed to the log.
-    pub(super) sealing: Option<Instant>,
+    /// Since when it is to stop in good order.
+    pub(super) draining: Option<Instant>,
+    /// Its Seal was handed to the log.
+    pub(super) sealing: bool,
     /// Applied its own Seal, and has written its last change record.
     pub(super) finished: bool,
     /// Who waits until it has stopped.
@@ -104,8 +104,8 @@ impl Slot {
             on_the_way: Arc::default(),
             loading: false,
             saying: false,
-            draining: false,
-            sealing: None,
+            draining: None,
+            sealing: false,
             finished: false,
             released: None,
             change_bytes: 0,

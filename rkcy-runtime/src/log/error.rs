@@ -198,7 +198,7 @@ impl LogError {
             LogError::TopicMissing { .. } => "log_topic_missing",
             LogError::WrongTopic { .. } => "log_topic_wrong",
             LogError::NoTopic { .. } => "log_no_topic",
-            LogError::Gap { .. } => "log_gap",
+            LogError::Gap { .. } => "log_hole",
             LogError::NotTaken { .. } => "log_not_taken",
             LogError::Cluster { .. } => "log_cluster",
         }
@@ -218,7 +218,7 @@ impl LogError {
     pub fn remedy(&self) -> String {
         match self {
             LogError::OutOfRange { .. } => {
-                "the records were trimmed or the log was replaced: use the log and the database that belong together".into()
+                "the records were trimmed, or their time in the log was over, or the log was replaced: use the log and the database that belong together".into()
             }
             LogError::TooLarge { .. } => "send less in one append".into(),
             LogError::Io { source, file, .. } if is_full(source) => {

@@ -9,7 +9,7 @@ use super::faults::Fault;
 use super::inject::Jump;
 use super::logs::Logs;
 use super::member::{Ended, Member, Packet, Round};
-use super::observe::{Observer, Violation};
+use super::observe::{Observer, Violation, created};
 use super::parts::Database;
 use super::rules::Rules;
 use super::words::Words;
@@ -175,8 +175,9 @@ impl<'a> Cluster<'a> {
     pub(super) fn submit(&mut self, nth: usize) -> Result<(), Violation> {
         let entropy = (u128::from(self.rng.next_u64()) << 64) | u128::from(self.rng.next_u64());
         let early = self.rng.random_range(0..20);
-        for (concern, key) in self.observer.take_created() {
-            self.keys.entry(concern).or_default().push(key);
+        let heard = self.observer.take_created();
+        if !self.draw.eager {
+            self.know(heard);
         }
         let mut request = Request {
             id: TxnId::from_parts(self.now - early, entropy),
@@ -192,6 +193,9 @@ impl<'a> Cluster<'a> {
                     txn.budget = self.rng.random_range(1..60);
                 }
                 self.observer.submitted(&txn);
+                if self.draw.eager {
+                    self.know(created(&txn));
+                }
                 self.queue_submission(txn);
             }
             Err(fault) if fault.class == Class::Corrupt => {
@@ -200,6 +204,13 @@ impl<'a> Cluster<'a> {
             Err(_) => self.observer.count("refused at the edge"),
         }
         Ok(())
+    }
+
+    /// Callers know of instances from now on.
+    fn know(&mut self, instances: impl IntoIterator<Item = (ConcernId, Key)>) {
+        for (concern, key) in instances {
+            self.keys.entry(concern).or_default().push(key);
+        }
     }
 
     /// A caller asks, for the first time or again; each time it waits for an answer of its own.

@@ -40,6 +40,9 @@ pub(super) struct Draw {
     pub(super) at_a_time: usize,
     /// Envelopes that a worker applies in one event.
     pub(super) envelopes: usize,
+    /// Whether callers use instances as soon as they were asked for, and not only when they heard that they are
+    /// there: where answers are slow, little else would be done.
+    pub(super) eager: bool,
     /// Chance that a caller gives a bound for waiting.
     pub(super) budget: f64,
     /// Chance per step that a command log becomes durable up to its end; a changelog. Of an atomic log: that
@@ -85,6 +88,7 @@ impl Draw {
             frame: *pick(rng, &[0.9, 0.5, 0.1]),
             slowness: *pick(rng, &[0.5, 0.9, 0.99]),
             weights,
+            eager: rng.random_bool(0.8),
         }
     }
 

@@ -16,6 +16,7 @@ mod cluster;
 mod draw;
 mod faults;
 mod generic;
+pub mod history;
 mod inject;
 mod logs;
 mod member;
@@ -39,7 +40,7 @@ pub use generic::{Generic, Invariant};
 pub use observe::Violation;
 pub use seeds::Seeds;
 pub use shrink::shrink;
-pub use workload::{Request, Workload, World, payload};
+pub use workload::{Call, Request, Workload, World, payload};
 
 use crate::codegen::Platform;
 use cluster::{Cluster, Plan};

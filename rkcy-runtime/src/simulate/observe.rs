@@ -1,9 +1,10 @@
 //! What callers were told, and what workers did: the checks that are made while a run goes on.
 
 use super::faults::Fault;
+use super::history::Heard;
 use super::rules::{Measures, Rules};
 use super::words::Words;
-use super::workload::agree;
+use super::workload::{Call, agree};
 use crate::codegen::op;
 use bytes::Bytes;
 use rkcy_core::frame::Reply;
@@ -11,7 +12,7 @@ use rkcy_core::id::{ConcernId, PartitionId, Position, TxnId};
 use rkcy_core::key::Key;
 use rkcy_core::partition::SagaEvent;
 use rkcy_core::state::State;
-use rkcy_core::txn::{Outcome, ReplyTo, Txn};
+use rkcy_core::txn::{Outcome, ReplyTo, Step, Txn};
 use rkcy_core::worker::SagaStep;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,6 +57,9 @@ struct Submission {
     /// Where it was decided: at this position, or at one shortly before it.
     decided_at: Option<(PartitionId, Position)>,
     told: Option<Outcome>,
+    /// When it was submitted first, and when its caller heard an outcome that stands, and which: counted.
+    asked: u64,
+    heard: Option<(u64, Outcome)>,
 }
 
 /// What a worker has just applied.
@@ -76,6 +80,8 @@ pub(super) struct Observer {
     lines: Vec<String>,
     submissions: BTreeMap<TxnId, Submission>,
     order: Vec<TxnId>,
+    /// How often anybody has asked for or heard anything: what came first in real time.
+    moments: u64,
     /// Digest and build of each application.
     digests: BTreeMap<(PartitionId, Position), (u64, u64)>,
     /// Reads that were answered, each time they were asked for.
@@ -113,6 +119,7 @@ impl Observer {
             lines: Vec::new(),
             submissions: BTreeMap::new(),
             order: Vec::new(),
+            moments: 0,
             digests: BTreeMap::new(),
             read: BTreeSet::new(),
             heard: BTreeMap::new(),
@@ -167,6 +174,7 @@ impl Observer {
         let words = self.words;
         self.note(|| format!("caller submits {}, {}", txn.id, words.txn(txn)));
         self.order.push(txn.id);
+        self.moments += 1;
         self.submissions.insert(
             txn.id,
             Submission {
@@ -174,6 +182,8 @@ impl Observer {
                 decided: None,
                 decided_at: None,
                 told: None,
+                asked: self.moments,
+                heard: None,
             },
         );
     }
@@ -186,6 +196,26 @@ impl Observer {
         self.submissions
             .get(self.order.get(count.checked_sub(back + 1)?)?)
             .map(|one| one.txn.clone())
+    }
+
+    /// What callers asked for and heard, in the order of asking; nothing is left of it here.
+    pub(super) fn take_calls(&mut self) -> Vec<Call> {
+        let mut submissions = std::mem::take(&mut self.submissions);
+        let of = |id| submissions.remove(id);
+        let call = |submission: Submission| {
+            let (heard, result) = match submission.heard {
+                Some((at, Outcome::Committed(result))) => (Heard::Committed { at }, result),
+                Some((_, Outcome::Refused(_))) => (Heard::Refused, None),
+                _ => (Heard::Nothing, None),
+            };
+            Call {
+                txn: submission.txn,
+                asked: submission.asked,
+                heard,
+                result,
+            }
+        };
+        self.order.iter().filter_map(of).map(call).collect()
     }
 
     /// Instances whose creation was answered since the last call.
@@ -377,6 +407,7 @@ impl Observer {
             Outcome::NotTaken(fault) => self.count(format!("not taken: {}", fault.code)),
             Outcome::Parked(_) => self.count("parked"),
         }
+        self.moments += 1;
         let Some(submission) = self.submissions.get_mut(&reply.txn) else {
             return;
         };
@@ -391,15 +422,10 @@ impl Observer {
             *heard = at.max(*heard);
         }
         if submission.told.is_none() && matches!(reply.outcome, Outcome::Committed(_)) {
-            for visit in &submission.txn.visits {
-                let created = visit
-                    .steps
-                    .iter()
-                    .filter(|step| matches!(step.op, op::CREATE | op::ENSURE));
-                let rows = created.filter_map(|step| step.row(&visit.group));
-                self.created
-                    .extend(rows.map(|row| (row.concern, row.key.clone())));
-            }
+            self.created.extend(created(&submission.txn));
+        }
+        if taken && submission.heard.is_none() {
+            submission.heard = Some((self.moments, reply.outcome.clone()));
         }
         if taken || submission.told.is_none() {
             submission.told = Some(reply.outcome);
@@ -429,4 +455,14 @@ impl Observer {
         }
         u64::from(crc32c::crc32c(&text))
     }
+}
+
+/// The instances that a transaction makes, as far as their keys are known.
+pub(super) fn created(txn: &Txn) -> impl Iterator<Item = (ConcernId, Key)> {
+    txn.visits.iter().flat_map(|visit| {
+        let makes = |step: &&Step| matches!(step.op, op::CREATE | op::ENSURE);
+        let rows = visit.steps.iter().filter(makes);
+        let rows = rows.filter_map(|step| step.row(&visit.group));
+        rows.map(|row| (row.concern, row.key.clone()))
+    })
 }

@@ -265,7 +265,7 @@ impl<'a> Serial<'a> {
     /// # Errors
     /// Why it cannot be; nothing has changed.
     pub(super) fn undo(&mut self, id: TxnId) -> Result<(), Fault> {
-        let made = self.undone(id)?;
+        let made = self.undone(id, false)?;
         self.write(made.changes);
         if let Some(saga) = self.sagas.get_mut(&id) {
             saga.undo.pop();
@@ -274,11 +274,11 @@ impl<'a> Serial<'a> {
         Ok(())
     }
 
-    /// What undoing the next step of a saga changes.
+    /// What undoing the next step of a saga changes. `lasting`: as if no hold had ended yet.
     ///
     /// # Errors
     /// Why it cannot be undone.
-    pub(super) fn undone(&self, id: TxnId) -> Result<Made, Fault> {
+    pub(super) fn undone(&self, id: TxnId, lasting: bool) -> Result<Made, Fault> {
         let nothing = || Fault::new(Class::Corrupt, "nothing_to_undo", "nothing is to be undone");
         let saga = self.sagas.get(&id).filter(|saga| saga.turned);
         let saga = saga.ok_or_else(nothing)?;
@@ -299,7 +299,7 @@ impl<'a> Serial<'a> {
         if copy.is_changed() {
             made.changes.insert(undo.row.clone(), copy.into_value());
         }
-        self.may_be_made(id, &made, None)?;
+        self.may_be_made(id, &made, lasting)?;
         Ok(made)
     }
 
@@ -385,7 +385,8 @@ impl<'a> Serial<'a> {
             txn.note_done(step.number);
             txn.keep(step.number, result);
         }
-        self.may_be_made(txn.id, made, told)
+        let lasting = told.is_some_and(|fault| fault.code == "in_use");
+        self.may_be_made(txn.id, made, lasting)
     }
 
     /// What a step has given back: a unique value of its own group goes at once.
@@ -400,10 +401,10 @@ impl<'a> Serial<'a> {
         }
     }
 
-    /// What another saga holds is not deleted. Whoever was told so may have been told of a hold that lasted
-    /// a little longer than its saga.
-    fn may_be_made(&self, txn: TxnId, made: &Made, told: Option<&Fault>) -> Result<(), Fault> {
-        let holds = match told.is_some_and(|fault| fault.code == "in_use") {
+    /// What another saga holds is not deleted. A hold lasts a little longer than its saga, until that is heard
+    /// of; `lasting`: as if it were there still.
+    fn may_be_made(&self, txn: TxnId, made: &Made, lasting: bool) -> Result<(), Fault> {
+        let holds = match lasting {
             true => &self.held,
             false => &self.holds,
         };

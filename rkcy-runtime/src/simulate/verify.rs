@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) fn verify(cluster: &mut Cluster<'_>) -> Result<(), Violation> {
     cluster.observer.check_answered()?;
     let logic = cluster.logic().clone();
-    let (world, serial) = serial_world(&mut cluster.observer, &*logic)?;
+    let (mut world, serial) = serial_world(&mut cluster.observer, &*logic)?;
     let parked = cluster.parked();
     for id in cluster.partitions().to_vec() {
         check_at_rest(cluster, id, &parked)?;
@@ -34,6 +34,7 @@ pub(super) fn verify(cluster: &mut Cluster<'_>) -> Result<(), Violation> {
         cluster.observer.checks += 3;
     }
     check_claims(&world, &*logic)?;
+    world.calls = cluster.observer.take_calls();
     cluster
         .workload()
         .invariant(&world)
@@ -158,7 +159,8 @@ fn saga_step(
         SagaEvent::Undid => serial
             .undo(txn.id)
             .map_err(|fault| format!("was undone, alone it is {fault}")),
-        SagaEvent::Parked => match serial.undone(txn.id) {
+        // It may have met a hold that lasted longer than its saga.
+        SagaEvent::Parked => match serial.undone(txn.id, true) {
             Ok(_) if !rows_bounded => Err("was parked, alone its next step is undone".to_owned()),
             _ => Ok(()),
         },

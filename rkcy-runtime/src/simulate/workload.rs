@@ -1,5 +1,6 @@
 //! What the simulated callers do, and what must hold whatever happens.
 
+use super::history::Heard;
 use crate::codegen::{self, Concern, Fault, Origin, Platform, TxnId, Value, decode};
 use bytes::Bytes;
 use rand_chacha::ChaCha8Rng;
@@ -30,7 +31,7 @@ pub struct Request<'a> {
     pub rng: &'a mut ChaCha8Rng,
     /// The id that the transaction will have.
     pub id: TxnId,
-    /// Keys of instances that callers know to be there, by concern.
+    /// Keys of instances that callers know to be there, or in some runs have asked for, by concern.
     pub keys: &'a BTreeMap<ConcernId, Vec<Key>>,
     pub(super) logic: &'a dyn Logic,
 }
@@ -81,12 +82,26 @@ impl<'a> Request<'a> {
 /// The caller of simulated transactions.
 static NOBODY: Bytes = Bytes::new();
 
+/// What a caller asked for, and what it heard first of what stands.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The transaction, as it was submitted.
+    pub txn: Txn,
+    /// When it was submitted, by a count of all that was asked for and heard in the run.
+    pub asked: u64,
+    /// What became of it, by the same count.
+    pub heard: Heard,
+    /// Its result, where the caller heard one.
+    pub result: Option<Bytes>,
+}
+
 /// The committed state at the end of a run, and what callers were told.
 #[derive(Debug, Default)]
 pub struct World {
     pub(super) rows: BTreeMap<RowKey, Bytes>,
     pub(super) committed: Vec<(Txn, Bytes)>,
     pub(super) refused: usize,
+    pub(super) calls: Vec<Call>,
 }
 
 impl World {
@@ -109,6 +124,12 @@ impl World {
             .iter()
             .filter(move |(txn, _)| txn.kind == number)
             .map(|(txn, result)| (txn, result))
+    }
+
+    /// All that callers asked for and heard, in the order of asking.
+    #[must_use]
+    pub fn calls(&self) -> &[Call] {
+        &self.calls
     }
 
     /// How many transactions were refused.

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 /// Which database a platform is run on.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one of it in a process")]
 pub enum StoreChoice {
     /// A SQLite file.
     Sqlite(PathBuf),

@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const RANK: u16 = 1024;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x718c_ec79_323f_983b;
+pub(super) const SCHEMA: u64 = 0x712b_2ecc_f56d_be72;
 
 /// Ranks first.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -235,6 +235,62 @@ impl From<AlphaTakeRefusal> for codegen::Fault {
     }
 }
 
+/// The payload of `Alpha.append`.
+#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
+#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+pub struct AlphaAppend {
+    /// `entry: i64`
+    pub entry: i64,
+}
+
+impl codegen::Value for AlphaAppend {
+    type Proto = proto::AlphaAppend;
+
+    fn to_proto(&self) -> proto::AlphaAppend {
+        proto::AlphaAppend { entry: self.entry }
+    }
+
+    fn from_proto(proto: proto::AlphaAppend) -> Result<Self, codegen::Fault> {
+        Ok(AlphaAppend { entry: proto.entry })
+    }
+}
+
+/// Refusals of `Alpha.append`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlphaAppendRefusal {
+    /// `full`
+    Full,
+}
+
+impl From<AlphaAppendRefusal> for codegen::Fault {
+    fn from(refusal: AlphaAppendRefusal) -> codegen::Fault {
+        let name = match refusal {
+            AlphaAppendRefusal::Full => "full",
+        };
+        codegen::Fault::refusal(name, "Alpha.append")
+    }
+}
+
+/// The payload of `Alpha.withdraw`.
+#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
+#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+pub struct AlphaWithdraw {
+    /// `entry: i64`
+    pub entry: i64,
+}
+
+impl codegen::Value for AlphaWithdraw {
+    type Proto = proto::AlphaWithdraw;
+
+    fn to_proto(&self) -> proto::AlphaWithdraw {
+        proto::AlphaWithdraw { entry: self.entry }
+    }
+
+    fn from_proto(proto: proto::AlphaWithdraw) -> Result<Self, codegen::Fault> {
+        Ok(AlphaWithdraw { entry: proto.entry })
+    }
+}
+
 /// The payload of `Alpha.point`.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
 #[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
@@ -294,6 +350,19 @@ pub trait AlphaHandlers {
         cx: &codegen::Context<'_>,
     ) -> Result<(), codegen::Text>;
 
+    /// `command append(entry: i64) undo withdraw refuses full`
+    ///
+    /// # Errors
+    /// With one of its refusals.
+    fn append(
+        alpha: &mut Alpha,
+        payload: &AlphaAppend,
+        cx: &codegen::Context<'_>,
+    ) -> Result<(), AlphaAppendRefusal>;
+
+    /// `command withdraw(entry: i64) refuses nothing`
+    fn withdraw(alpha: &mut Alpha, payload: &AlphaWithdraw, cx: &codegen::Context<'_>);
+
     /// `command point(next: id of Beta) refuses nothing`
     fn point(alpha: &mut Alpha, payload: &AlphaPoint, cx: &codegen::Context<'_>);
 
@@ -312,6 +381,10 @@ pub(super) mod op {
     pub(in super::super) const TAKE: u16 = 17;
     /// `note`
     pub(in super::super) const NOTE: u16 = 18;
+    /// `append`
+    pub(in super::super) const APPEND: u16 = 21;
+    /// `withdraw`
+    pub(in super::super) const WITHDRAW: u16 = 22;
     /// `point`
     pub(in super::super) const POINT: u16 = 19;
     /// `total`
@@ -339,6 +412,17 @@ pub(super) fn run<H: AlphaHandlers>(
         op::NOTE => codegen::command::<Alpha, Note, _>(call, row, |instance, payload, cx| {
             H::note(instance, payload, cx).map_err(codegen::Fault::from)
         }),
+        op::APPEND => {
+            codegen::command::<Alpha, AlphaAppend, _>(call, row, |instance, payload, cx| {
+                H::append(instance, payload, cx).map_err(codegen::Fault::from)
+            })
+        }
+        op::WITHDRAW => {
+            codegen::command::<Alpha, AlphaWithdraw, _>(call, row, |instance, payload, cx| {
+                H::withdraw(instance, payload, cx);
+                Ok(())
+            })
+        }
         op::POINT => {
             codegen::command::<Alpha, AlphaPoint, _>(call, row, |instance, payload, cx| {
                 H::point(instance, payload, cx);
@@ -399,6 +483,24 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             params: super::note::PARAMS,
             refusals: &[],
             ..codegen::OpDesc::of::<Note, ()>()
+        },
+        codegen::OpDesc {
+            number: op::APPEND,
+            name: "append",
+            doc: "",
+            access: codegen::Access::Exclusive,
+            params: &[codegen::ParamDesc::new("entry", "i64")],
+            refusals: &["full"],
+            ..codegen::OpDesc::of::<AlphaAppend, ()>()
+        },
+        codegen::OpDesc {
+            number: op::WITHDRAW,
+            name: "withdraw",
+            doc: "",
+            access: codegen::Access::Exclusive,
+            params: &[codegen::ParamDesc::new("entry", "i64")],
+            refusals: &[],
+            ..codegen::OpDesc::of::<AlphaWithdraw, ()>()
         },
         codegen::OpDesc {
             number: op::POINT,

@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const RANK: u16 = 1025;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x1e9b_5777_6916_2f80;
+pub(super) const SCHEMA: u64 = 0x3f2c_eca7_18fd_200b;
 
 /// Ranks second.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -235,6 +235,62 @@ impl From<BetaTakeRefusal> for codegen::Fault {
     }
 }
 
+/// The payload of `Beta.append`.
+#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
+#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+pub struct BetaAppend {
+    /// `entry: i64`
+    pub entry: i64,
+}
+
+impl codegen::Value for BetaAppend {
+    type Proto = proto::BetaAppend;
+
+    fn to_proto(&self) -> proto::BetaAppend {
+        proto::BetaAppend { entry: self.entry }
+    }
+
+    fn from_proto(proto: proto::BetaAppend) -> Result<Self, codegen::Fault> {
+        Ok(BetaAppend { entry: proto.entry })
+    }
+}
+
+/// Refusals of `Beta.append`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BetaAppendRefusal {
+    /// `full`
+    Full,
+}
+
+impl From<BetaAppendRefusal> for codegen::Fault {
+    fn from(refusal: BetaAppendRefusal) -> codegen::Fault {
+        let name = match refusal {
+            BetaAppendRefusal::Full => "full",
+        };
+        codegen::Fault::refusal(name, "Beta.append")
+    }
+}
+
+/// The payload of `Beta.withdraw`.
+#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
+#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+pub struct BetaWithdraw {
+    /// `entry: i64`
+    pub entry: i64,
+}
+
+impl codegen::Value for BetaWithdraw {
+    type Proto = proto::BetaWithdraw;
+
+    fn to_proto(&self) -> proto::BetaWithdraw {
+        proto::BetaWithdraw { entry: self.entry }
+    }
+
+    fn from_proto(proto: proto::BetaWithdraw) -> Result<Self, codegen::Fault> {
+        Ok(BetaWithdraw { entry: proto.entry })
+    }
+}
+
 /// The payload of `Beta.die`.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
 #[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
@@ -318,6 +374,19 @@ pub trait BetaHandlers {
         cx: &codegen::Context<'_>,
     ) -> Result<(), codegen::Text>;
 
+    /// `command append(entry: i64) undo withdraw refuses full`
+    ///
+    /// # Errors
+    /// With one of its refusals.
+    fn append(
+        beta: &mut Beta,
+        payload: &BetaAppend,
+        cx: &codegen::Context<'_>,
+    ) -> Result<(), BetaAppendRefusal>;
+
+    /// `command withdraw(entry: i64) refuses nothing`
+    fn withdraw(beta: &mut Beta, payload: &BetaWithdraw, cx: &codegen::Context<'_>);
+
     /// Never comes back.
     fn die(beta: &mut Beta, payload: &BetaDie, cx: &codegen::Context<'_>);
 
@@ -346,6 +415,10 @@ pub(super) mod op {
     pub(in super::super) const TAKE: u16 = 17;
     /// `note`
     pub(in super::super) const NOTE: u16 = 18;
+    /// `append`
+    pub(in super::super) const APPEND: u16 = 22;
+    /// `withdraw`
+    pub(in super::super) const WITHDRAW: u16 = 23;
     /// `die`
     pub(in super::super) const DIE: u16 = 21;
     /// `total`
@@ -375,6 +448,17 @@ pub(super) fn run<H: BetaHandlers>(
         op::NOTE => codegen::command::<Beta, Note, _>(call, row, |instance, payload, cx| {
             H::note(instance, payload, cx).map_err(codegen::Fault::from)
         }),
+        op::APPEND => {
+            codegen::command::<Beta, BetaAppend, _>(call, row, |instance, payload, cx| {
+                H::append(instance, payload, cx).map_err(codegen::Fault::from)
+            })
+        }
+        op::WITHDRAW => {
+            codegen::command::<Beta, BetaWithdraw, _>(call, row, |instance, payload, cx| {
+                H::withdraw(instance, payload, cx);
+                Ok(())
+            })
+        }
         op::DIE => codegen::command::<Beta, BetaDie, _>(call, row, |instance, payload, cx| {
             H::die(instance, payload, cx);
             Ok(())
@@ -438,6 +522,24 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             params: super::note::PARAMS,
             refusals: &[],
             ..codegen::OpDesc::of::<Note, ()>()
+        },
+        codegen::OpDesc {
+            number: op::APPEND,
+            name: "append",
+            doc: "",
+            access: codegen::Access::Exclusive,
+            params: &[codegen::ParamDesc::new("entry", "i64")],
+            refusals: &["full"],
+            ..codegen::OpDesc::of::<BetaAppend, ()>()
+        },
+        codegen::OpDesc {
+            number: op::WITHDRAW,
+            name: "withdraw",
+            doc: "",
+            access: codegen::Access::Exclusive,
+            params: &[codegen::ParamDesc::new("entry", "i64")],
+            refusals: &[],
+            ..codegen::OpDesc::of::<BetaWithdraw, ()>()
         },
         codegen::OpDesc {
             number: op::DIE,

@@ -7,18 +7,22 @@ mod alpha;
 mod beta;
 mod death;
 mod gamma;
+mod logs;
 mod note;
 mod proto;
 pub mod txn;
 
 pub use alpha::{
-    Alpha, AlphaAdd, AlphaHandlers, AlphaPatch, AlphaPoint, AlphaTake, AlphaTakeRefusal,
+    Alpha, AlphaAdd, AlphaAppend, AlphaAppendRefusal, AlphaHandlers, AlphaPatch, AlphaPoint,
+    AlphaTake, AlphaTakeRefusal, AlphaWithdraw,
 };
 pub use beta::{
-    Beta, BetaAdd, BetaDescribe, BetaDie, BetaHandlers, BetaPatch, BetaTake, BetaTakeRefusal,
+    Beta, BetaAdd, BetaAppend, BetaAppendRefusal, BetaDescribe, BetaDie, BetaHandlers, BetaPatch,
+    BetaTake, BetaTakeRefusal, BetaWithdraw,
 };
 pub use death::Death;
 pub use gamma::{Gamma, GammaAdd, GammaHandlers, GammaPatch, GammaTake, GammaTakeRefusal};
+pub use logs::Logs;
 pub use note::Note;
 
 use rkcy_runtime::codegen;
@@ -34,6 +38,7 @@ const SCHEMA: u64 = codegen::schema(&[
     beta::SCHEMA,
     death::SCHEMA,
     gamma::SCHEMA,
+    logs::SCHEMA,
     note::SCHEMA,
     txn::SCHEMA,
 ]);
@@ -59,7 +64,7 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     partitions: 3,
     concerns: &[alpha::DESC, beta::DESC, gamma::DESC],
     transactions: txn::ALL,
-    messages: &[note::DESC],
+    messages: &[note::DESC, logs::DESC],
     enums: &[death::DESC],
     caller: None,
     sqlite: &[codegen::Migration {

@@ -12,6 +12,14 @@ pub struct Note {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct Logs {
+    #[prost(int64, repeated, tag = "1")]
+    pub first: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<i64>,
+    #[prost(int64, repeated, tag = "2")]
+    pub second: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<i64>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct Alpha {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -45,6 +53,18 @@ pub struct AlphaAdd {
 pub struct AlphaTake {
     #[prost(int64, tag = "1")]
     pub amount: i64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct AlphaAppend {
+    #[prost(int64, tag = "1")]
+    pub entry: i64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct AlphaWithdraw {
+    #[prost(int64, tag = "1")]
+    pub entry: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
@@ -87,6 +107,18 @@ pub struct BetaAdd {
 pub struct BetaTake {
     #[prost(int64, tag = "1")]
     pub amount: i64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct BetaAppend {
+    #[prost(int64, tag = "1")]
+    pub entry: i64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct BetaWithdraw {
+    #[prost(int64, tag = "1")]
+    pub entry: i64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
@@ -235,6 +267,62 @@ pub struct Guarded {
     pub y: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(int64, tag = "3")]
     pub least: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct AppendBoth {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub x: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub y: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+    #[prost(int64, tag = "3")]
+    pub entry: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct AppendAndRead {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub y: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub x: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+    #[prost(int64, tag = "3")]
+    pub entry: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct ReadAndAppend {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub y: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub x: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+    #[prost(int64, tag = "3")]
+    pub entry: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct ReadBoth {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub x: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub y: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct AppendBothLoosely {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub x: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub y: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+    #[prost(int64, tag = "3")]
+    pub entry: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct ReadBothLoosely {
+    #[prost(bytes = "bytes", tag = "2")]
+    pub y: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", tag = "1")]
+    pub x: ::rkcy_runtime::codegen::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]

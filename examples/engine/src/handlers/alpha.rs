@@ -1,8 +1,9 @@
 //! What happens to the instances of `Alpha`.
 
-use super::{Handlers, remember};
+use super::{Handlers, append, remember, withdraw};
 use crate::generated::{
-    Alpha, AlphaAdd, AlphaHandlers, AlphaPoint, AlphaTake, AlphaTakeRefusal, Note,
+    Alpha, AlphaAdd, AlphaAppend, AlphaAppendRefusal, AlphaHandlers, AlphaPoint, AlphaTake,
+    AlphaTakeRefusal, AlphaWithdraw, Note,
 };
 use rkcy_runtime::codegen::{Context, Text};
 
@@ -23,6 +24,21 @@ impl AlphaHandlers for Handlers {
             .filter(|rest| *rest >= 0);
         alpha.n = rest.ok_or(AlphaTakeRefusal::TooLittle)?;
         Ok(alpha.n)
+    }
+
+    fn append(
+        alpha: &mut Alpha,
+        payload: &AlphaAppend,
+        _cx: &Context<'_>,
+    ) -> Result<(), AlphaAppendRefusal> {
+        match append(&mut alpha.log, payload.entry) {
+            true => Ok(()),
+            false => Err(AlphaAppendRefusal::Full),
+        }
+    }
+
+    fn withdraw(alpha: &mut Alpha, payload: &AlphaWithdraw, _cx: &Context<'_>) {
+        withdraw(&mut alpha.log, payload.entry);
     }
 
     fn note(alpha: &mut Alpha, payload: &Note, _cx: &Context<'_>) -> Result<(), Text> {

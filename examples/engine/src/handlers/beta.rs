@@ -1,8 +1,9 @@
 //! What happens to the instances of `Beta`.
 
-use super::{Handlers, remember};
+use super::{Handlers, append, remember, withdraw};
 use crate::generated::{
-    Beta, BetaAdd, BetaDescribe, BetaDie, BetaHandlers, BetaTake, BetaTakeRefusal, Death, Note,
+    Beta, BetaAdd, BetaAppend, BetaAppendRefusal, BetaDescribe, BetaDie, BetaHandlers, BetaTake,
+    BetaTakeRefusal, BetaWithdraw, Death, Note,
 };
 use rkcy_runtime::codegen::{Context, Text};
 
@@ -20,6 +21,21 @@ impl BetaHandlers for Handlers {
         let rest = beta.n.checked_sub(payload.amount).filter(|rest| *rest >= 0);
         beta.n = rest.ok_or(BetaTakeRefusal::TooLittle)?;
         Ok(beta.n)
+    }
+
+    fn append(
+        beta: &mut Beta,
+        payload: &BetaAppend,
+        _cx: &Context<'_>,
+    ) -> Result<(), BetaAppendRefusal> {
+        match append(&mut beta.log, payload.entry) {
+            true => Ok(()),
+            false => Err(BetaAppendRefusal::Full),
+        }
+    }
+
+    fn withdraw(beta: &mut Beta, payload: &BetaWithdraw, _cx: &Context<'_>) {
+        withdraw(&mut beta.log, payload.entry);
     }
 
     fn note(beta: &mut Beta, payload: &Note, _cx: &Context<'_>) -> Result<(), Text> {

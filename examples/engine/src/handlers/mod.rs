@@ -18,6 +18,20 @@ fn remember(log: &mut Vec<i64>, entry: i64) {
     log.drain(..excess);
 }
 
+/// Appends to a log, unless it is full.
+fn append(log: &mut Vec<i64>, entry: i64) -> bool {
+    let fits = log.len() < MAX_LOG;
+    if fits {
+        log.push(entry);
+    }
+    fits
+}
+
+/// Takes an entry out of a log.
+fn withdraw(log: &mut Vec<i64>, entry: i64) {
+    log.retain(|known| *known != entry);
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Handlers, MAX_LOG, remember};

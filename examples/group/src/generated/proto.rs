@@ -278,6 +278,14 @@ pub struct NewOrder {
     #[prost(message, repeated, tag = "4")]
     pub lines: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<Line>,
 }
+#[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct Pick {
+    #[prost(string, tag = "1")]
+    pub warehouse: ::rkcy_runtime::codegen::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub lines: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<Line>,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct Delivery {

@@ -20,6 +20,10 @@ use std::time::{Duration, Instant};
 
 /// How long a change of topics may take.
 const CHANGE: Duration = Duration::from_secs(30);
+/// The brokers of a cluster hear of a new topic one after the other, so one that is missing is looked for a while.
+pub(super) const SETTLE: Duration = Duration::from_secs(2);
+/// Pause between two looks.
+const PAUSE: Duration = Duration::from_millis(20);
 /// How long an answer of the response topic is kept. Milliseconds; who has missed it asks again by id.
 const ANSWERS_KEPT: u64 = 10 * 60 * 1000;
 /// Copies of each partition where there are brokers enough.
@@ -248,7 +252,7 @@ impl Admin {
                 });
             }
             // The next answer comes when something has changed, or in a moment.
-            drop(self.probe.poll(Duration::from_millis(20)));
+            drop(self.probe.poll(PAUSE));
         }
     }
 
@@ -293,6 +297,18 @@ impl Admin {
     /// and all that is wrong with it.
     pub fn check(&self, platform: &Platform) -> Result<(), LogError> {
         let names = Names::new(platform)?;
+        let until = Instant::now() + SETTLE;
+        loop {
+            let checked = self.check_once(&names);
+            let settling = matches!(checked, Err(LogError::TopicMissing { .. }));
+            if !settling || Instant::now() >= until {
+                return checked;
+            }
+            drop(self.probe.poll(PAUSE));
+        }
+    }
+
+    fn check_once(&self, names: &Names) -> Result<(), LogError> {
         let metadata = self.metadata()?;
         let mut missing = Vec::new();
         for own in &names.topics {
@@ -314,7 +330,7 @@ impl Admin {
         if !missing.is_empty() {
             return Err(LogError::TopicMissing { topics: missing });
         }
-        self.check_configs(&names, &metadata)
+        self.check_configs(names, &metadata)
     }
 
     fn check_configs(&self, names: &Names, metadata: &Metadata) -> Result<(), LogError> {
@@ -331,37 +347,47 @@ impl Admin {
                 let doing = format!("read the settings of topic {}", topic.name);
                 self.failed(&doing, &KafkaError::AdminOp(code))
             })?;
+            // As a broker answers that has not heard of the topic.
+            if config.entries.is_empty() {
+                let topics = vec![topic.name.clone()];
+                return Err(LogError::TopicMissing { topics });
+            }
             let replicas = (metadata.topics().iter())
                 .find(|found| found.name() == topic.name)
                 .and_then(|found| found.partitions().first())
                 .map_or(1, |partition| partition.replicas().len());
             let wrong = wrong_settings(topic.uses, replicas, &config);
-            if wrong.is_empty() {
-                continue;
+            if !wrong.is_empty() {
+                return Err(self.wrong_topic(topic, &wrong));
             }
-            let told = |wrong: &(String, Option<String>, String)| {
-                let (name, found, wanted) = wrong;
-                let found = found.as_deref().unwrap_or("not known");
-                format!("{name} is {found}, and must be {wanted}")
-            };
-            let what: Vec<String> = wrong.iter().map(told).collect();
-            let pairs: Vec<String> = (wrong.iter())
-                .map(|(name, _, wanted)| {
-                    format!("{name}={}", wanted.trim_start_matches("at least "))
-                })
-                .collect();
-            return Err(LogError::WrongTopic {
-                topic: topic.name.clone(),
-                what: what.join("; "),
-                mend: format!(
-                    "kafka-configs.sh --bootstrap-server {} --alter --entity-type topics --entity-name {} --add-config {}",
-                    self.settings.brokers,
-                    topic.name,
-                    pairs.join(",")
-                ),
-            });
         }
         Ok(())
+    }
+
+    fn wrong_topic(&self, topic: &Topic, wrong: &[Wrong]) -> LogError {
+        let told = |wrong: &Wrong| {
+            let found = wrong.found.as_deref().unwrap_or("not known");
+            let least = if wrong.at_least { "at least " } else { "" };
+            format!(
+                "{} is {found}, and must be {least}{}",
+                wrong.name, wrong.wanted
+            )
+        };
+        let what: Vec<String> = wrong.iter().map(told).collect();
+        let pairs: Vec<String> = wrong
+            .iter()
+            .map(|wrong| format!("{}={}", wrong.name, wrong.wanted))
+            .collect();
+        LogError::WrongTopic {
+            topic: topic.name.clone(),
+            what: what.join("; "),
+            mend: format!(
+                "kafka-configs.sh --bootstrap-server {} --alter --entity-type topics --entity-name {} --add-config {}",
+                self.settings.brokers,
+                topic.name,
+                pairs.join(",")
+            ),
+        }
     }
 
     /// Deletes the records before the offsets that stand in the list.
@@ -404,43 +430,52 @@ impl Admin {
     }
 }
 
-/// Name, value found and value wanted of each setting that would break a promise. Times and sizes of what may be
-/// kept for less than for ever are the operator's own affair.
-fn wrong_settings(
-    uses: Use,
-    replicas: usize,
-    config: &ConfigResource,
-) -> Vec<(String, Option<String>, String)> {
+/// A setting that would break a promise.
+struct Wrong {
+    name: &'static str,
+    found: Option<String>,
+    wanted: String,
+    at_least: bool,
+}
+
+/// What is wrong with a topic. Times and sizes of what may be kept for less than for ever are the operator's own
+/// affair.
+fn wrong_settings(uses: Use, replicas: usize, config: &ConfigResource) -> Vec<Wrong> {
     let value = |name: &str| config.get(name).and_then(|entry| entry.value.clone());
-    let mut wrong = Vec::new();
-    let mut equals = |name: &str, wanted: &str| {
-        let found = value(name);
-        if found.as_deref() != Some(wanted) {
-            wrong.push((name.to_owned(), found, wanted.to_owned()));
-        }
+    let policy = match uses {
+        Use::Config => "compact",
+        _ => "delete",
     };
-    let policy = if uses == Use::Config {
-        "compact"
-    } else {
-        "delete"
-    };
-    equals("cleanup.policy", policy);
-    equals("message.timestamp.type", "LogAppendTime");
-    equals("unclean.leader.election.enable", "false");
+    let mut exactly = vec![
+        ("cleanup.policy", policy),
+        ("message.timestamp.type", "LogAppendTime"),
+        ("unclean.leader.election.enable", "false"),
+    ];
     if matches!(uses, Use::Changes | Use::Platform) {
-        equals("retention.ms", "-1");
-        equals("retention.bytes", "-1");
+        exactly.extend([("retention.ms", "-1"), ("retention.bytes", "-1")]);
     }
-    let mut at_least = |name: &str, least: usize| {
-        let found = value(name);
-        let enough = (found.as_deref()).and_then(|text| text.parse().ok());
-        if enough.is_none_or(|found: usize| found < least) {
-            wrong.push((name.to_owned(), found, format!("at least {least}")));
-        }
-    };
-    at_least("max.message.bytes", RECORD_BYTES);
+    let mut at_least = vec![("max.message.bytes", RECORD_BYTES)];
     if replicas >= REPLICAS {
-        at_least("min.insync.replicas", 2);
+        at_least.push(("min.insync.replicas", 2));
     }
-    wrong
+    let exactly = exactly.into_iter().filter_map(|(name, wanted)| {
+        let found = value(name);
+        (found.as_deref() != Some(wanted)).then(|| Wrong {
+            name,
+            found,
+            wanted: wanted.to_owned(),
+            at_least: false,
+        })
+    });
+    let at_least = at_least.into_iter().filter_map(|(name, least)| {
+        let found = value(name);
+        let number = found.as_deref().and_then(|text| text.parse::<usize>().ok());
+        number.is_none_or(|number| number < least).then(|| Wrong {
+            name,
+            found,
+            wanted: least.to_string(),
+            at_least: true,
+        })
+    });
+    exactly.chain(at_least).collect()
 }

@@ -12,27 +12,21 @@
 //! That is checked: what is missing between two records is an error, never skipped.
 
 use super::super::{LogError, Record, StreamId, Wake, mark_log_thread};
+use super::admin::SETTLE;
+use super::fetch::{Client, Polled, Queue, Watchers, poll};
 use super::names::Names;
-use super::produce::spawn;
 use super::settings::Settings;
 use super::trouble::Trouble;
-use bytes::Bytes;
-use rdkafka::consumer::base_consumer::PartitionQueue;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 /// How long a question to the brokers may take.
 pub(super) const ASK: Duration = Duration::from_secs(10);
-/// How often the thread that serves a client looks whether it is still wanted.
-const SERVE: Duration = Duration::from_millis(50);
 /// A cursor that nobody has used for so long may be moved by another reader.
 const FORGOTTEN: Duration = Duration::from_secs(2);
 /// So many readers of one stream go their own ways; more would push each other.
@@ -40,69 +34,6 @@ const CLIENTS: usize = 3;
 
 /// Pause between two tries while a partition is without a leader that is known.
 const MOVING: Duration = Duration::from_millis(20);
-
-type Queue = PartitionQueue<Trouble>;
-
-/// Who is woken when a stream has grown.
-#[derive(Default)]
-struct Watchers(Mutex<Vec<Weak<dyn Fn() + Send + Sync>>>);
-
-impl Watchers {
-    fn lock(&self) -> MutexGuard<'_, Vec<Weak<dyn Fn() + Send + Sync>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wake(&self) {
-        let mut watchers = self.lock();
-        watchers.retain(|wake| wake.strong_count() > 0);
-        let woken: Vec<Wake> = watchers.iter().filter_map(Weak::upgrade).collect();
-        drop(watchers);
-        woken.iter().for_each(|wake| wake());
-    }
-}
-
-/// A client that reads, and the thread that serves its main queue.
-struct Client {
-    consumer: Arc<BaseConsumer<Trouble>>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Client {
-    fn start(settings: &Settings, group: &str, trouble: &Trouble) -> Result<Client, LogError> {
-        let consumer: BaseConsumer<Trouble> = (settings.reader(group))
-            .create_with_context(trouble.clone())
-            .map_err(|error| LogError::Settings {
-                what: error.to_string(),
-            })?;
-        let consumer = Arc::new(consumer);
-        let stop = Arc::new(AtomicBool::new(false));
-        let (served, until) = (Arc::clone(&consumer), Arc::clone(&stop));
-        let thread = spawn("kafka-read", move || {
-            while !until.load(Ordering::Acquire) {
-                // Complaints go to the context. Records come by the cursors' queues; one that came here all the
-                // same would be missing there, and that is seen.
-                drop(served.poll(SERVE));
-            }
-        })?;
-        Ok(Client {
-            consumer,
-            stop,
-            thread: Some(thread),
-        })
-    }
-}
-
-impl Drop for Client {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take()
-            && thread.thread().id() != std::thread::current().id()
-        {
-            let _ = thread.join();
-        }
-    }
-}
 
 /// One reader's place in a stream.
 struct Cursor {
@@ -126,40 +57,6 @@ struct Followed {
     watchers: Arc<Watchers>,
 }
 
-/// What a queue gave.
-enum Polled {
-    Record(Record),
-    /// Nothing now.
-    Empty,
-    /// The place is not there, any more or yet.
-    OutOfRange,
-    Failed(KafkaError),
-}
-
-fn poll(queue: &Queue) -> Polled {
-    match queue.poll(Duration::ZERO) {
-        None => Polled::Empty,
-        Some(Ok(message)) => Polled::Record(record(&message)),
-        Some(Err(error)) => match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
-                Polled::OutOfRange
-            }
-            _ => Polled::Failed(error),
-        },
-    }
-}
-
-fn record(message: &BorrowedMessage<'_>) -> Record {
-    Record {
-        // Neither is negative in what a broker has sent.
-        offset: u64::try_from(message.offset()).unwrap_or_default(),
-        stamp: (message.timestamp().to_millis())
-            .and_then(|millis| u64::try_from(millis).ok())
-            .unwrap_or_default(),
-        payload: Bytes::copy_from_slice(message.payload().unwrap_or_default()),
-    }
-}
-
 /// Codes that say: ask another broker, or the same in a moment.
 fn is_moving(code: RDKafkaErrorCode) -> bool {
     matches!(
@@ -169,6 +66,16 @@ fn is_moving(code: RDKafkaErrorCode) -> bool {
             | RDKafkaErrorCode::FencedLeaderEpoch
             | RDKafkaErrorCode::UnknownLeaderEpoch
             | RDKafkaErrorCode::ReplicaNotAvailable
+    )
+}
+
+/// Codes that say: there is no such thing, or not yet on the broker that was asked.
+fn is_unknown(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::UnknownTopic
+            | RDKafkaErrorCode::UnknownTopicOrPartition
+            | RDKafkaErrorCode::UnknownPartition
     )
 }
 
@@ -250,40 +157,32 @@ impl Following {
     pub(super) fn bounds(&self, stream: StreamId) -> Result<Range<u64>, LogError> {
         let (topic, partition) = self.names.place(stream)?;
         let client = self.client(0)?;
-        let until = Instant::now() + ASK;
-        let marks = loop {
-            let marks = client.consumer.fetch_watermarks(topic, partition, ASK);
-            let moving = (marks.as_ref().err())
-                .and_then(KafkaError::rdkafka_error_code)
-                .is_some_and(is_moving);
-            if !moving || Instant::now() >= until {
-                break marks;
+        let began = Instant::now();
+        let error = loop {
+            let error = match client.consumer.fetch_watermarks(topic, partition, ASK) {
+                Ok((low, high)) => {
+                    let offset = |mark: i64| u64::try_from(mark).unwrap_or_default();
+                    return Ok(offset(low)..offset(high));
+                }
+                Err(error) => error,
+            };
+            let patience = match error.rdkafka_error_code() {
+                Some(code) if is_moving(code) => ASK,
+                Some(code) if is_unknown(code) => SETTLE,
+                _ => Duration::ZERO,
+            };
+            if began.elapsed() >= patience {
+                break error;
             }
             // The client learns of the leader meanwhile.
             std::thread::sleep(MOVING);
         };
-        match marks {
-            Ok((low, high)) => {
-                let offset = |mark: i64| u64::try_from(mark).unwrap_or_default();
-                Ok(offset(low)..offset(high))
-            }
-            Err(error) => {
-                let missing = matches!(
-                    error.rdkafka_error_code(),
-                    Some(
-                        RDKafkaErrorCode::UnknownTopic
-                            | RDKafkaErrorCode::UnknownTopicOrPartition
-                            | RDKafkaErrorCode::UnknownPartition
-                    )
-                );
-                if missing {
-                    let topics = vec![format!("{topic} (partition {partition})")];
-                    return Err(LogError::TopicMissing { topics });
-                }
-                let doing = format!("learn the bounds of {stream}");
-                Err(self.trouble.explain(&self.settings.brokers, &doing, &error))
-            }
+        if error.rdkafka_error_code().is_some_and(is_unknown) {
+            let topics = vec![format!("{topic} (partition {partition})")];
+            return Err(LogError::TopicMissing { topics });
         }
+        let doing = format!("learn the bounds of {stream}");
+        Err(self.trouble.explain(&self.settings.brokers, &doing, &error))
     }
 
     fn followed(&self, stream: StreamId) -> Result<Arc<Followed>, LogError> {

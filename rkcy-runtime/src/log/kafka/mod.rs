@@ -4,14 +4,16 @@
 //!
 //! ```text
 //!            settings, names ──► admin: topics made and checked
-//! append ─► produce (pace, headers) ─► brokers ─► follow ─► read, watch
-//!                                        ▲           group: who has which partition
-//!                              trim ─────┘
+//! append ─► produce (pace, headers) ─► brokers ─► fetch, follow ─► read, watch
+//! done ◄── deliver ◄──────────────────────┘ ▲         group: who has which partition
+//!                                trim ─────┘
 //! ```
 //!
 //! What the topics are, what is guaranteed and what happens when something fails is told in `docs/kafka.md`.
 
 mod admin;
+mod deliver;
+mod fetch;
 mod follow;
 mod group;
 mod headers;

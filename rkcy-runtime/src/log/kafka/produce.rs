@@ -17,20 +17,16 @@
 //! on: the caller of anything that fails takes over again (rule 1).
 
 use super::super::{Done, LogError, StreamId, is_log_thread, mark_log_thread};
+use super::deliver::{Deliveries, Pending, Room, Ticket, explain, not_taken};
 use super::headers;
 use super::names::Names;
 use super::pace::Pace;
 use super::settings::Settings;
 use super::trouble::Trouble;
 use bytes::Bytes;
-use rdkafka::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Message};
-use rdkafka::producer::{
-    BaseProducer, BaseRecord, NoCustomPartitioner, Producer, ProducerContext, PurgeConfig,
-};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use rdkafka::error::KafkaError;
+use rdkafka::producer::{BaseProducer, BaseRecord, NoCustomPartitioner, Producer, PurgeConfig};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -41,151 +37,6 @@ const RECORD_COST: usize = 128;
 const CLOSE_WAIT: Duration = Duration::from_secs(10);
 /// How often the thread that serves a producer looks whether it is still wanted.
 const SERVE: Duration = Duration::from_millis(50);
-
-/// One append on its way.
-struct Pending {
-    /// Records not settled yet.
-    open: AtomicUsize,
-    bytes: usize,
-    result: Mutex<Outcome>,
-    room: Arc<Room>,
-}
-
-struct Outcome {
-    offsets: Result<Vec<u64>, LogError>,
-    done: Option<Done>,
-}
-
-impl Pending {
-    /// One record is settled; with the last one, the append.
-    fn settle(&self, index: usize, result: Result<u64, LogError>) {
-        let mut outcome = self.result.lock().unwrap_or_else(PoisonError::into_inner);
-        match result {
-            Ok(offset) => {
-                if let Ok(offsets) = &mut outcome.offsets
-                    && let Some(place) = offsets.get_mut(index)
-                {
-                    *place = offset;
-                }
-            }
-            Err(error) if outcome.offsets.is_ok() => outcome.offsets = Err(error),
-            Err(_) => {}
-        }
-        if self.open.fetch_sub(1, Ordering::AcqRel) > 1 {
-            return;
-        }
-        let offsets = std::mem::replace(&mut outcome.offsets, Ok(Vec::new()));
-        let done = outcome.done.take();
-        drop(outcome);
-        self.room.leave(self.bytes);
-        if let Some(done) = done {
-            done(offsets);
-        }
-    }
-}
-
-/// What is on its way, in bytes.
-#[derive(Default)]
-struct Room {
-    limit: usize,
-    taken: Mutex<usize>,
-    less: Condvar,
-}
-
-impl Room {
-    fn enter(&self, bytes: usize) {
-        let mut taken = self.lock();
-        while *taken > self.limit && !is_log_thread() {
-            taken = self
-                .less
-                .wait(taken)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        *taken += bytes;
-    }
-
-    fn leave(&self, bytes: usize) {
-        let mut taken = self.lock();
-        let was_full = *taken > self.limit;
-        *taken -= bytes;
-        if was_full || *taken == 0 {
-            self.less.notify_all();
-        }
-    }
-
-    /// Waits until nothing is on its way, for so long at most.
-    fn empty(&self, wait: Duration) -> bool {
-        let taken = self.lock();
-        let waited = self
-            .less
-            .wait_timeout_while(taken, wait, |taken| *taken > 0);
-        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, usize> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What librdkafka carries for a record: whose it is.
-pub(super) struct Ticket {
-    pending: Arc<Pending>,
-    index: usize,
-    stream: StreamId,
-}
-
-/// Hears of deliveries and of complaints.
-pub(super) struct Deliveries(Trouble);
-
-impl ClientContext for Deliveries {
-    fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
-        self.0.log(level, fac, message);
-    }
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.0.error(error, reason);
-    }
-}
-
-impl ProducerContext for Deliveries {
-    type DeliveryOpaque = Box<Ticket>;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, ticket: Box<Ticket>) {
-        let result = match result {
-            // Negative where the cluster did not say; idempotence makes it say.
-            Ok(message) => u64::try_from(message.offset())
-                .map_err(|_| not_taken(ticket.stream, "it was acknowledged without an offset")),
-            Err((error, _)) => Err(match error.rdkafka_error_code() {
-                Some(RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) => {
-                    LogError::Closed
-                }
-                Some(code) => not_taken(ticket.stream, &explain(code)),
-                None => not_taken(ticket.stream, &error.to_string()),
-            }),
-        };
-        ticket.pending.settle(ticket.index, result);
-    }
-}
-
-fn not_taken(stream: StreamId, what: &str) -> LogError {
-    LogError::NotTaken {
-        stream,
-        what: what.to_owned(),
-    }
-}
-
-/// What the user can do about it, where librdkafka's words do not tell.
-fn explain(code: RDKafkaErrorCode) -> String {
-    match code {
-        RDKafkaErrorCode::MessageSizeTooLarge => format!(
-            "{code}: the topic's `max.message.bytes` is below {} bytes",
-            super::settings::RECORD_BYTES
-        ),
-        RDKafkaErrorCode::NotEnoughReplicas | RDKafkaErrorCode::NotEnoughReplicasAfterAppend => {
-            format!("{code}: fewer brokers are in sync than `min.insync.replicas`")
-        }
-        _ => code.to_string(),
-    }
-}
 
 type Client = BaseProducer<Deliveries, NoCustomPartitioner>;
 
@@ -327,10 +178,7 @@ impl Producing {
             }),
             news: Condvar::new(),
             serving: [serving(Way::AtOnce)?, serving(Way::Gather)?],
-            room: Arc::new(Room {
-                limit: (settings.queue_mib as usize) << 20,
-                ..Room::default()
-            }),
+            room: Arc::new(Room::new((settings.queue_mib as usize) << 20)),
         });
         let paced = Arc::clone(&shared);
         let pacer = spawn("kafka-pace", move || paced.pace())?;
@@ -363,15 +211,7 @@ impl Producing {
             .map(|(_, payload)| payload.len() + RECORD_COST)
             .sum();
         shared.room.enter(bytes);
-        let pending = Arc::new(Pending {
-            open: AtomicUsize::new(batch.len()),
-            bytes,
-            result: Mutex::new(Outcome {
-                offsets: Ok(vec![0; batch.len()]),
-                done: Some(done),
-            }),
-            room: Arc::clone(&shared.room),
-        });
+        let pending = Arc::new(Pending::new(batch.len(), bytes, &shared.room, done));
         let items = batch
             .into_iter()
             .enumerate()

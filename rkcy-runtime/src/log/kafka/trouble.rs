@@ -8,6 +8,10 @@ use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A complaint of so long ago explains nothing any more: the clients try again every second.
+const STALE: Duration = Duration::from_secs(30);
 
 /// The last complaint of the clients that share it.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +21,7 @@ pub(super) struct Trouble(Arc<Mutex<Option<Complaint>>>);
 struct Complaint {
     code: Option<RDKafkaErrorCode>,
     what: String,
+    at: Instant,
 }
 
 impl Complaint {
@@ -32,12 +37,13 @@ impl Trouble {
         let code = error.rdkafka_error_code();
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // That all are down is true and tells nothing beside why.
-        if last.is_some() && code == Some(RDKafkaErrorCode::AllBrokersDown) {
+        if code == Some(RDKafkaErrorCode::AllBrokersDown) && last.is_some() {
             return;
         }
         *last = Some(Complaint {
             code,
             what: what.to_owned(),
+            at: Instant::now(),
         });
     }
 
@@ -47,10 +53,8 @@ impl Trouble {
     }
 
     fn last(&self) -> Option<Complaint> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.clone().filter(|last| last.at.elapsed() < STALE)
     }
 
     /// Whether trying again is in vain.

@@ -34,9 +34,9 @@ const SSL_MODES: [&str; 5] = ["disable", "prefer", "require", "verify-ca", "veri
 #[derive(Clone)]
 pub struct Settings {
     url: String,
-    options: PgConnectOptions,
+    options: Box<PgConnectOptions>,
     /// Where rows that are not in memory are read from, if not there as well.
-    replica: Option<PgConnectOptions>,
+    replica: Option<Box<PgConnectOptions>>,
 }
 
 impl Settings {
@@ -47,7 +47,7 @@ impl Settings {
     pub fn new(url: &str) -> Result<Settings, Fault> {
         Ok(Settings {
             url: url.to_owned(),
-            options: options(url, "store")?,
+            options: Box::new(options(url, "store")?),
             replica: None,
         })
     }
@@ -59,7 +59,7 @@ impl Settings {
     /// As [`Settings::new`].
     pub fn with_replica(self, url: &str) -> Result<Settings, Fault> {
         Ok(Settings {
-            replica: Some(options(url, "store_replica")?),
+            replica: Some(Box::new(options(url, "store_replica")?)),
             ..self
         })
     }
@@ -72,11 +72,11 @@ impl Settings {
     }
 
     pub(super) fn writer(&self) -> PgConnectOptions {
-        self.options.clone()
+        PgConnectOptions::clone(&self.options)
     }
 
     pub(super) fn reader(&self) -> PgConnectOptions {
-        self.replica.as_ref().unwrap_or(&self.options).clone()
+        PgConnectOptions::clone(self.replica.as_ref().unwrap_or(&self.options))
     }
 }
 
@@ -90,7 +90,7 @@ impl std::fmt::Debug for Settings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Settings")
             .field("url", &shown(&self.options))
-            .field("replica", &self.replica.as_ref().map(shown))
+            .field("replica", &self.replica.as_deref().map(shown))
             .finish()
     }
 }

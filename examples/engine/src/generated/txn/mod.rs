@@ -3,6 +3,9 @@
 //! The transactions: their parameters, and the steps that they are made of.
 
 mod against_rank;
+mod append_and_read;
+mod append_both;
+mod append_both_loosely;
 mod carry;
 mod deadly;
 mod follow;
@@ -11,11 +14,17 @@ mod look;
 mod make;
 mod move_within;
 mod one_step;
+mod read_and_append;
+mod read_both;
+mod read_both_loosely;
 mod refused;
 mod there_and_back;
 mod two_concerns;
 
 pub use against_rank::AgainstRank;
+pub use append_and_read::AppendAndRead;
+pub use append_both::AppendBoth;
+pub use append_both_loosely::AppendBothLoosely;
 pub use carry::Carry;
 pub use deadly::Deadly;
 pub use follow::Follow;
@@ -24,6 +33,9 @@ pub use look::Look;
 pub use make::Make;
 pub use move_within::{MoveWithin, MoveWithinRefusal};
 pub use one_step::OneStep;
+pub use read_and_append::ReadAndAppend;
+pub use read_both::ReadBoth;
+pub use read_both_loosely::ReadBothLoosely;
 pub use refused::Refused;
 pub use there_and_back::ThereAndBack;
 pub use two_concerns::TwoConcerns;
@@ -33,6 +45,9 @@ use rkcy_runtime::codegen;
 /// Hash of what the schema says of them.
 pub(super) const SCHEMA: u64 = codegen::schema(&[
     against_rank::SCHEMA,
+    append_and_read::SCHEMA,
+    append_both::SCHEMA,
+    append_both_loosely::SCHEMA,
     carry::SCHEMA,
     deadly::SCHEMA,
     follow::SCHEMA,
@@ -41,6 +56,9 @@ pub(super) const SCHEMA: u64 = codegen::schema(&[
     make::SCHEMA,
     move_within::SCHEMA,
     one_step::SCHEMA,
+    read_and_append::SCHEMA,
+    read_both::SCHEMA,
+    read_both_loosely::SCHEMA,
     refused::SCHEMA,
     there_and_back::SCHEMA,
     two_concerns::SCHEMA,
@@ -60,12 +78,21 @@ pub(super) const ALL: &[codegen::TransactionDesc] = &[
     refused::DESC,
     guarded::DESC,
     deadly::DESC,
+    append_both::DESC,
+    append_and_read::DESC,
+    read_and_append::DESC,
+    read_both::DESC,
+    append_both_loosely::DESC,
+    read_both_loosely::DESC,
 ];
 
 /// What is left of a transaction, as its body tells with the results so far.
 pub(super) fn resume(txn: &codegen::Txn) -> Result<codegen::Rest, codegen::Fault> {
     match txn.kind {
         against_rank::NUMBER => codegen::resume::<AgainstRank>(txn),
+        append_and_read::NUMBER => codegen::resume::<AppendAndRead>(txn),
+        append_both::NUMBER => codegen::resume::<AppendBoth>(txn),
+        append_both_loosely::NUMBER => codegen::resume::<AppendBothLoosely>(txn),
         carry::NUMBER => codegen::resume::<Carry>(txn),
         deadly::NUMBER => codegen::resume::<Deadly>(txn),
         follow::NUMBER => codegen::resume::<Follow>(txn),
@@ -74,6 +101,9 @@ pub(super) fn resume(txn: &codegen::Txn) -> Result<codegen::Rest, codegen::Fault
         make::NUMBER => codegen::resume::<Make>(txn),
         move_within::NUMBER => codegen::resume::<MoveWithin>(txn),
         one_step::NUMBER => codegen::resume::<OneStep>(txn),
+        read_and_append::NUMBER => codegen::resume::<ReadAndAppend>(txn),
+        read_both::NUMBER => codegen::resume::<ReadBoth>(txn),
+        read_both_loosely::NUMBER => codegen::resume::<ReadBothLoosely>(txn),
         refused::NUMBER => codegen::resume::<Refused>(txn),
         there_and_back::NUMBER => codegen::resume::<ThereAndBack>(txn),
         two_concerns::NUMBER => codegen::resume::<TwoConcerns>(txn),

@@ -7,6 +7,7 @@ mod leave;
 mod move_stock;
 mod new_order;
 mod payment;
+mod pick;
 mod rate;
 mod rename;
 
@@ -15,6 +16,7 @@ pub use leave::Leave;
 pub use move_stock::{MoveStock, MoveStockRefusal};
 pub use new_order::NewOrder;
 pub use payment::Payment;
+pub use pick::Pick;
 pub use rate::RateTransaction;
 pub use rename::Rename;
 
@@ -27,6 +29,7 @@ pub(super) const SCHEMA: u64 = codegen::schema(&[
     move_stock::SCHEMA,
     new_order::SCHEMA,
     payment::SCHEMA,
+    pick::SCHEMA,
     rate::SCHEMA,
     rename::SCHEMA,
 ]);
@@ -40,6 +43,7 @@ pub(super) const ALL: &[codegen::TransactionDesc] = &[
     rename::DESC,
     leave::DESC,
     rate::DESC,
+    pick::DESC,
 ];
 
 /// What is left of a transaction, as its body tells with the results so far.
@@ -50,6 +54,7 @@ pub(super) fn resume(txn: &codegen::Txn) -> Result<codegen::Rest, codegen::Fault
         move_stock::NUMBER => codegen::resume::<MoveStock>(txn),
         new_order::NUMBER => codegen::resume::<NewOrder>(txn),
         payment::NUMBER => codegen::resume::<Payment>(txn),
+        pick::NUMBER => codegen::resume::<Pick>(txn),
         rate::NUMBER => codegen::resume::<RateTransaction>(txn),
         rename::NUMBER => codegen::resume::<Rename>(txn),
         unknown => Err(codegen::unknown_transaction(unknown)),
