@@ -48,7 +48,7 @@ impl Partition {
         let halt = match (self.counts(row), self.count_row(row)) {
             (Ok(mut counts), Some(hidden)) => {
                 counts.add(referrer, by);
-                self.set_row(&hidden, counts.value());
+                self.set_row(hidden, counts.value());
                 return;
             }
             (Err(Stopped::Cold(mut rows)), _) => {
