@@ -19,7 +19,7 @@ pub(super) struct Ended {
 }
 
 /// Neighbours in the order of ids.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Chunk {
     ids: Vec<TxnId>,
     /// Where each outcome ends in the bytes; it begins where the one before ends.
@@ -30,15 +30,6 @@ struct Chunk {
 }
 
 impl Chunk {
-    fn new() -> Chunk {
-        Chunk {
-            ids: Vec::with_capacity(CHUNK),
-            ends: Vec::with_capacity(CHUNK),
-            bytes: Vec::new(),
-            gone: 0,
-        }
-    }
-
     fn live(&self) -> &[TxnId] {
         &self.ids[self.gone..]
     }
@@ -60,6 +51,8 @@ impl Chunk {
 
     fn insert(&mut self, at: usize, id: TxnId, outcome: &[u8]) {
         let start = self.start(at);
+        make_room(&mut self.ids, 1);
+        make_room(&mut self.ends, 1);
         self.ids.insert(at, id);
         self.ends.insert(at, as_end(start));
         self.replace(at, outcome);
@@ -68,6 +61,7 @@ impl Chunk {
     /// Puts another outcome in the place of the one at `at`.
     fn replace(&mut self, at: usize, outcome: &[u8]) {
         let (start, end) = (self.start(at), self.ends[at] as usize);
+        make_room(&mut self.bytes, outcome.len());
         if end == self.bytes.len() {
             self.bytes.truncate(start);
             self.bytes.extend_from_slice(outcome);
@@ -89,11 +83,18 @@ impl Chunk {
         self.ends.remove(at);
     }
 
+    /// Nothing more is expected in it.
+    fn shrink(&mut self) {
+        self.ids.shrink_to_fit();
+        self.ends.shrink_to_fit();
+        self.bytes.shrink_to_fit();
+    }
+
     /// Takes the second half out.
     fn split(&mut self) -> Chunk {
         let at = self.gone + self.live().len() / 2;
         let start = self.start(at);
-        let mut half = Chunk::new();
+        let mut half = Chunk::default();
         half.ids.extend(self.ids.drain(at..));
         half.ends.extend(
             self.ends
@@ -101,8 +102,15 @@ impl Chunk {
                 .map(|end| as_end(end as usize - start)),
         );
         half.bytes = self.bytes.split_off(start);
-        self.bytes.shrink_to_fit();
+        self.shrink();
         half
+    }
+}
+
+/// Makes room for so many more, and a few: twice as much, as a vector takes by itself, would be half unused.
+fn make_room<T>(items: &mut Vec<T>, more: usize) {
+    if items.capacity() - items.len() < more {
+        items.reserve_exact(more + items.len() / 8);
     }
 }
 
@@ -130,7 +138,7 @@ impl Ended {
             Ok(at) => chunk.replace(at, outcome),
             Err(at) if chunk.live().len() < CHUNK => chunk.insert(at, id, outcome),
             Err(at) if is_last && at == chunk.ids.len() => {
-                chunk.bytes.shrink_to_fit();
+                chunk.shrink();
                 self.push(id, outcome);
             }
             Err(_) => {
@@ -168,7 +176,7 @@ impl Ended {
     }
 
     fn push(&mut self, id: TxnId, outcome: &[u8]) {
-        let mut chunk = Chunk::new();
+        let mut chunk = Chunk::default();
         chunk.insert(0, id, outcome);
         self.chunks.push_back(chunk);
     }
