@@ -166,6 +166,14 @@ impl<'a, C: Concern> Spec<'a, C> {
         }
     }
 
+    /// In the group of this root, where that is known before the key is.
+    fn in_group(self, root: Option<Key>) -> Self {
+        Spec {
+            group: self.group.or(root),
+            ..self
+        }
+    }
+
     /// With this payload.
     #[must_use]
     pub fn with<P: Value>(self, payload: &'a P) -> Self {
@@ -542,7 +550,7 @@ impl<'a> Draft<'a> {
         root: Option<Key>,
         value: Key,
     ) -> Result<Later<C>, Fault> {
-        let found = self.look_up::<C>(index, root, value)?;
+        let found = self.look_up::<C>(index, root.clone(), value)?;
         let there = found.map(|found| match found {
             Some(_) => Ok(()),
             None => Err(Fault::refusal(
@@ -552,7 +560,7 @@ impl<'a> Draft<'a> {
         });
         self.asks(there)?;
         let (_, key) = opened(&found);
-        self.kept(Spec::<C>::get().on_later(&key))
+        self.kept(Spec::<C>::get().on_later(&key).in_group(root))
     }
 
     /// `find` by a unique value: a row of `index`, which may be in the group of a root.
@@ -565,10 +573,10 @@ impl<'a> Draft<'a> {
         root: Option<Key>,
         value: Key,
     ) -> Result<Later<Option<C>>, Fault> {
-        let found = self.look_up::<C>(index, root, value)?;
+        let found = self.look_up::<C>(index, root.clone(), value)?;
         self.branch_some(
             &found,
-            |draft, key| draft.kept(Spec::<C>::find().on_later(&key)),
+            |draft, key| draft.kept(Spec::<C>::find().on_later(&key).in_group(root.clone())),
             |_| Ok(Later::known(None)),
         )
     }
