@@ -123,8 +123,8 @@ impl Workload for Economy {
 
 fn sign_up(nth: usize, request: &mut Request<'_>) -> Result<Txn, Fault> {
     // Some want a name that another has.
-    let wanted = match request.rng.random_range(0..5) {
-        0 => nth / 2,
+    let wanted = match request.rng.random_range(0..40) {
+        0 if nth > 20 => nth / 2,
         _ => nth,
     };
     request.transaction(&SignUp {

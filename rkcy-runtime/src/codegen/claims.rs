@@ -110,6 +110,12 @@ pub(super) fn of<C: Concern>(instance: &C) -> Vec<Asked> {
     claims.into_list()
 }
 
+/// Whether an instance has this unique value, of this index.
+pub(super) fn has<C: Concern>(instance: &C, index: ConcernId, value: &Key) -> bool {
+    let is_it = |row: &RowKey| row.concern == index && row.key == *value;
+    of(instance).iter().any(|asked| is_it(&asked.give.row))
+}
+
 /// What a patch of the instance with this key sets.
 pub(super) fn of_patch<C: Concern, P: Patch<C>>(
     patch: &P,

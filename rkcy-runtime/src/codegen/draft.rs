@@ -166,6 +166,14 @@ impl<'a, C: Concern> Spec<'a, C> {
         }
     }
 
+    /// In the group of this root, where that is known before the key is.
+    fn in_group(self, root: Option<Key>) -> Self {
+        Spec {
+            group: self.group.or(root),
+            ..self
+        }
+    }
+
     /// With this payload.
     #[must_use]
     pub fn with<P: Value>(self, payload: &'a P) -> Self {
@@ -532,7 +540,8 @@ impl<'a> Draft<'a> {
         Ok(Later::of_step(found, number))
     }
 
-    /// `get` by a unique value: a row of `index`, which may be in the group of a root.
+    /// `get` by a unique value: a row of `index`, which may be in the group of a root. An instance that has lost the
+    /// value is not there, although the index may name it still: what it lost may be on its way back.
     ///
     /// # Errors
     /// `not_found`, or as [`Draft::kept`].
@@ -542,20 +551,22 @@ impl<'a> Draft<'a> {
         root: Option<Key>,
         value: Key,
     ) -> Result<Later<C>, Fault> {
-        let found = self.look_up::<C>(index, root, value)?;
-        let there = found.map(|found| match found {
-            Some(_) => Ok(()),
-            None => Err(Fault::refusal(
+        let found = self.look_up::<C>(index, root.clone(), value.clone())?;
+        let refused = |is_there: bool| match is_there {
+            true => Ok(()),
+            false => Err(Fault::refusal(
                 "not_found",
                 format!("there is no such {}", C::NAME),
             )),
-        });
-        self.asks(there)?;
+        };
+        self.asks(found.map(|found| refused(found.is_some())))?;
         let (_, key) = opened(&found);
-        self.kept(Spec::<C>::get().on_later(&key))
+        let instance = self.kept(Spec::<C>::get().on_later(&key).in_group(root))?;
+        self.asks(instance.map(|instance: &C| refused(claims::has(instance, index, &value))))?;
+        Ok(instance)
     }
 
-    /// `find` by a unique value: a row of `index`, which may be in the group of a root.
+    /// `find` by a unique value: a row of `index`, which may be in the group of a root; as [`Draft::get_by`].
     ///
     /// # Errors
     /// As [`Draft::kept`].
@@ -565,10 +576,15 @@ impl<'a> Draft<'a> {
         root: Option<Key>,
         value: Key,
     ) -> Result<Later<Option<C>>, Fault> {
-        let found = self.look_up::<C>(index, root, value)?;
+        let found = self.look_up::<C>(index, root.clone(), value.clone())?;
         self.branch_some(
             &found,
-            |draft, key| draft.kept(Spec::<C>::find().on_later(&key)),
+            |draft, key| {
+                let find = Spec::<C>::find().on_later(&key).in_group(root.clone());
+                let found: Later<Option<C>> = draft.kept(find)?;
+                let has = |instance: &C| claims::has(instance, index, &value);
+                Ok(found.map(|found| found.clone().filter(has)))
+            },
             |_| Ok(Later::known(None)),
         )
     }

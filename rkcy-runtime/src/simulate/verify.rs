@@ -33,7 +33,10 @@ pub(super) fn verify(cluster: &mut Cluster<'_>) -> Result<(), Violation> {
         check_database(cluster, id, &world)?;
         cluster.observer.checks += 3;
     }
-    check_claims(&world, &*logic)?;
+    // A saga that is parked still has what it claims for rows that are not there.
+    if parked.is_empty() {
+        check_claims(&world, &*logic)?;
+    }
     world.calls = cluster.observer.take_calls();
     cluster
         .workload()
