@@ -166,7 +166,7 @@ pub(crate) fn sign_up(runtime: &Runtime, client: &Client) -> Vec<Uuid> {
             let id = Client::new_id();
             client.call_as(id, &params).await.expect("a sign-up");
             // The character is made by the third step.
-            let character = codegen::derived_uuid(id, 2, 0);
+            let character = codegen::derived_uuid(id, 3, 0);
             client
                 .call(&Fund {
                     to: Ref::new(character),

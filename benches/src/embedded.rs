@@ -205,7 +205,7 @@ fn sample_envelope() -> Envelope {
         id: Client::new_id(),
         schema: logic.schema(),
         caller: &Bytes::new(),
-        partitions: &*logic,
+        logic: &*logic,
     };
     Envelope::submit(codegen::transaction(&fund, origin).expect("a plan"))
 }

@@ -10,6 +10,7 @@ use group::generated::txn::{NewOrder, Pick};
 use group::generated::{District, Line, Stock, Warehouse, WarehouseEarn};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use refs::generated::{Note, Site, Tenant};
 use rkcy_core::frame::{Envelope, Frame};
 use rkcy_core::id::{ConcernId, PartitionId, Position, TxnId};
 use rkcy_core::key::{Key, RowKey, partition_of};
@@ -25,6 +26,7 @@ use rpg::generated::txn::{Fund, Trade};
 use rpg::generated::{Character, Currency, Offer, Player};
 use saga::generated::txn::{Gift, Swap};
 use saga::generated::{Money, Wallet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -62,6 +64,19 @@ pub(crate) fn run(figures: &mut Figures) {
     figures.add("saga_over_transaction", saga_over_transaction(), "ratio");
     figures.add("group_over_plain", group_over_plain(), "ratio");
     figures.add("order_over_plain", order_over_plain(), "ratio");
+    let plain = creates(|key, _| create(&Site::new(key, String::new())));
+    let unique = creates(|key, _| create(&Tenant::new(key, key.simple().to_string()[20..].into())));
+    figures.add("unique_create_over_create", unique / plain, "ratio");
+    let popular = creates(|key, _| create(&Note::new(key, Ref::new(Uuid::nil()), String::new())));
+    figures.add("ref_create_over_create", popular / plain, "ratio");
+    let spread = creates(|key, nth| {
+        create(&Note::new(
+            key,
+            Ref::new(Uuid::from_u128(nth)),
+            String::new(),
+        ))
+    });
+    figures.add("ref_spread_create_over_create", spread / plain, "ratio");
     figures.add(
         "simulator_transactions_per_second_per_core",
         simulated(),
@@ -84,7 +99,7 @@ fn simulated() -> f64 {
 /// Partitions at work side by side on this thread.
 struct Bench {
     logic: Arc<dyn Logic>,
-    workers: Vec<(Worker, u64)>,
+    workers: Vec<(PartitionId, Worker, u64)>,
     keys: Vec<Uuid>,
     rng: ChaCha8Rng,
     clock: u64,
@@ -92,19 +107,21 @@ struct Bench {
 }
 
 impl Bench {
-    /// Partitions of the root `concern`, with these instances in memory; each comes with its root key.
+    /// Partitions of the root `concern`, or of all, with these instances in memory; each comes with its group.
     fn new(
         platform: &Platform,
         partitions: u16,
-        concern: ConcernId,
+        concern: impl Into<Option<ConcernId>>,
         audit: Audit,
-        instances: impl Iterator<Item = (Key, RowKey, Bytes)>,
+        instances: impl Iterator<Item = (RowKey, RowKey, Bytes)>,
     ) -> Bench {
+        let concern = concern.into();
         let logic = (platform.logic)(partitions);
-        let workers = (0..partitions).map(|index| {
-            let id = PartitionId { concern, index };
-            (worker(id, audit, Arc::clone(&logic)), 1)
-        });
+        let roots = platform.desc.roots().map(|root| root.id);
+        let roots = roots.filter(|root| concern.is_none_or(|concern| concern == *root));
+        let ids = roots
+            .flat_map(|concern| (0..partitions).map(move |index| PartitionId { concern, index }));
+        let workers = ids.map(|id| (id, worker(id, audit, Arc::clone(&logic)), 1));
         let mut bench = Bench {
             workers: workers.collect(),
             logic,
@@ -114,17 +131,23 @@ impl Bench {
             keys: Vec::new(),
         };
         for (root, row, value) in instances {
-            let at = partition_of(concern, &root, partitions).index;
+            let at = partition_of(root.concern, &root.key, partitions);
             let stored = StoredRow {
                 value: Some(value),
                 ..StoredRow::ABSENT
             };
-            bench.workers[usize::from(at)]
-                .0
+            bench
+                .worker(at)
+                .1
                 .loaded(Position::START, &[(row, stored)])
                 .expect("nobody else is there");
         }
         bench
+    }
+
+    fn worker(&mut self, at: PartitionId) -> &mut (PartitionId, Worker, u64) {
+        let mut workers = self.workers.iter_mut();
+        workers.find(|(id, ..)| *id == at).expect("a partition")
     }
 
     /// [`KEYS`] characters.
@@ -151,23 +174,24 @@ impl Bench {
         self.keys[self.rng.random_range(0..among)]
     }
 
-    fn submit<T: Transaction>(&mut self, params: &T) -> Txn {
-        let origin = Origin {
+    /// What the next transaction is told.
+    fn origin(&mut self) -> Origin<'_> {
+        static NOBODY: Bytes = Bytes::new();
+        Origin {
             id: TxnId::from_parts(self.clock, self.rng.random()),
             schema: self.logic.schema(),
-            caller: &Bytes::new(),
-            partitions: &*self.logic,
-        };
+            caller: &NOBODY,
+            logic: &*self.logic,
+        }
+    }
+
+    fn submit<T: Transaction>(&mut self, params: &T) -> Txn {
+        let origin = self.origin();
         codegen::transaction(params, origin).expect("a plan")
     }
 
     fn command<C: Concern>(&mut self, key: &C::Key, op: u16, payload: &impl Value) -> Txn {
-        let origin = Origin {
-            id: TxnId::from_parts(self.clock, self.rng.random()),
-            schema: self.logic.schema(),
-            caller: &Bytes::new(),
-            partitions: &*self.logic,
-        };
+        let origin = self.origin();
         let (group, row) = C::group_and_row(key);
         let access = codegen::Access::Exclusive;
         codegen::single(origin, group, row, op, access, encode(payload)).expect("a plan")
@@ -178,21 +202,21 @@ impl Bench {
         &mut self,
         count: usize,
         mut make: impl FnMut(&mut Bench) -> Txn,
-    ) -> Vec<(u16, Bytes)> {
+    ) -> Vec<(PartitionId, Bytes)> {
         self.clock += 5;
-        let mut waiting: Vec<Vec<Envelope>> = self.workers.iter().map(|_| Vec::new()).collect();
+        let mut waiting: BTreeMap<PartitionId, Vec<Envelope>> = BTreeMap::new();
         let mut frames = Vec::new();
         for _ in 0..count {
             let txn = make(self);
-            let at = txn.visits[0].partition;
-            let here = &mut waiting[usize::from(at)];
+            let at = txn.visits[0].at();
+            let here = waiting.entry(at).or_default();
             here.push(Envelope::submit(txn));
             if here.len() == FRAME {
                 frames.push((at, Frame::encode(None, here.iter())));
                 here.clear();
             }
         }
-        for (at, rest) in (0_u16..).zip(waiting) {
+        for (at, rest) in waiting {
             if !rest.is_empty() {
                 frames.push((at, Frame::encode(None, rest.iter())));
             }
@@ -201,19 +225,20 @@ impl Bench {
     }
 
     /// Applies frames and all that comes of them; gives back how many answers there were.
-    fn apply(&mut self, frames: Vec<(u16, Bytes)>) -> usize {
+    fn apply(&mut self, frames: Vec<(PartitionId, Bytes)>) -> usize {
         let start = cpu_time();
+        let clock = self.clock;
         let mut answers = 0;
         let mut frames = frames;
         while !frames.is_empty() {
             for (at, frame) in std::mem::take(&mut frames) {
-                let (worker, next) = &mut self.workers[usize::from(at)];
+                let (_, worker, next) = self.worker(at);
                 worker
-                    .feed(*next, self.clock, frame, self.clock)
+                    .feed(*next, clock, frame, clock)
                     .expect("the next record");
                 *next += 1;
             }
-            for (worker, _) in &mut self.workers {
+            for (_, worker, _) in &mut self.workers {
                 loop {
                     match worker.run(ROUND).expect("no reason to stop") {
                         Progress::Idle => break,
@@ -231,7 +256,7 @@ impl Bench {
                 // What the audit is told leaves the platform.
                 let sent = worker.take_frames().into_iter();
                 let sent = sent.filter(|out| !out.to.is_audit());
-                frames.extend(sent.map(|out| (out.to.index, out.frame)));
+                frames.extend(sent.map(|out| (out.to, out.frame)));
                 std::hint::black_box(worker.take_change(false));
             }
         }
@@ -241,9 +266,9 @@ impl Bench {
 }
 
 /// An instance as it is put into memory.
-fn instance<C: Concern>(instance: &C) -> (Key, RowKey, Bytes) {
+fn instance<C: Concern>(instance: &C) -> (RowKey, RowKey, Bytes) {
     let (group, row) = C::group_and_row(&instance.key());
-    (group.key, row, encode(instance))
+    (group, row, encode(instance))
 }
 
 /// CPU time of this thread.
@@ -444,6 +469,32 @@ fn in_houses(make: impl Fn(&mut Bench, String) -> Txn) -> f64 {
         done += bench.apply(frames);
     }
     per_second(done, bench.busy)
+}
+
+/// Instances that are created a second, of a concern without claims or with one; `make` is given a new key and the
+/// number of a tenant.
+fn creates(make: impl Fn(Uuid, u128) -> (RowKey, RowKey, Bytes)) -> f64 {
+    let tenants = (0..SOME as u128).map(|nth| {
+        let key = Uuid::from_u128(nth);
+        instance(&Tenant::new(key, format!("t{nth}")))
+    });
+    let mut bench = Bench::new(&refs::platform(), 2, None, Audit::Off, tenants);
+    let mut done = 0;
+    while bench.busy < duration() {
+        let frames = bench.frames(ROUND, |bench| {
+            let key = Uuid::from_u128(bench.rng.random());
+            let (group, row, payload) = make(key, bench.rng.random_range(0..SOME as u128));
+            let op = codegen::op::CREATE;
+            let (origin, access) = (bench.origin(), codegen::Access::Exclusive);
+            codegen::single(origin, group, row, op, access, payload).expect("a plan")
+        });
+        done += bench.apply(frames);
+    }
+    per_second(done, bench.busy)
+}
+
+fn create<C: Concern>(made: &C) -> (RowKey, RowKey, Bytes) {
+    instance(made)
 }
 
 fn offer(character: Uuid) -> Offer {

@@ -104,6 +104,22 @@ pub enum Bug {
     BoundRefusesUndo,
     /// A Release that is parked is skipped, not applied without handlers (rule 7).
     ParkSkipsRelease,
+    /// A give-back frees a unique value however many claims its owner has (rule 10).
+    ReleaseWithoutToken,
+    /// A reference is given back at the visit, before the commit (rule 10).
+    CountBeforeCommit,
+    /// The caller is answered before all is taken back that the commit gives back (rule 10).
+    AnswerBeforeGiveBack,
+    /// A reference is held beside a lock of who deletes.
+    HoldBesideDelete,
+    /// How many refer is one of the pending values (rule 10).
+    CountInPending,
+    /// A unique value is given back beside the lock of who reserves it (rule 10).
+    GiveBackIgnoresLock,
+    /// A change record does not name the references that are asked for (rule 2).
+    HoldLostAtTakeOver,
+    /// A delete waits for the saga that holds its row.
+    DeleteWaitsForSaga,
     /// A change record names an earlier position than that of the values in it (rule 2).
     ChangeOfLaterMemory,
     /// A Seal counts whoever's epoch it names (rule 5).
@@ -168,6 +184,14 @@ impl Bug {
         ("no-holds", Bug::NoHolds),
         ("bound-refuses-undo", Bug::BoundRefusesUndo),
         ("park-skips-release", Bug::ParkSkipsRelease),
+        ("release-without-token", Bug::ReleaseWithoutToken),
+        ("count-before-commit", Bug::CountBeforeCommit),
+        ("answer-before-give-back", Bug::AnswerBeforeGiveBack),
+        ("hold-beside-delete", Bug::HoldBesideDelete),
+        ("count-in-pending", Bug::CountInPending),
+        ("give-back-ignores-lock", Bug::GiveBackIgnoresLock),
+        ("hold-lost-at-take-over", Bug::HoldLostAtTakeOver),
+        ("delete-waits-for-saga", Bug::DeleteWaitsForSaga),
         ("change-of-later-memory", Bug::ChangeOfLaterMemory),
         ("foreign-seal-obeyed", Bug::ForeignSealObeyed),
         ("undone-twice", Bug::UndoneTwice),

@@ -16,6 +16,7 @@
 //! The head of an envelope holds what is needed to give the transaction up where the body cannot be
 //! read (rule 7), and the key that a driver may load in advance.
 
+use crate::claim::GiveBack;
 use crate::fault::Fault;
 use crate::id::{PartitionId, Position, TxnId};
 use crate::key::RowKey;
@@ -64,10 +65,14 @@ pub enum Kind {
     Trying = 12,
     /// The envelope at a position has ended its workers: it is applied without its handlers.
     Park = 13,
+    /// A unique value or a reference is given back, since its transaction is committed.
+    GiveBack = 14,
+    /// What was given back has been taken back.
+    GivenBack = 15,
 }
 
 impl Kind {
-    const ALL: [Kind; 13] = [
+    const ALL: [Kind; 15] = [
         Kind::Submit,
         Kind::Visit,
         Kind::Release,
@@ -81,6 +86,8 @@ impl Kind {
         Kind::Finished,
         Kind::Trying,
         Kind::Park,
+        Kind::GiveBack,
+        Kind::GivenBack,
     ];
 
     /// Whether an envelope of this kind may run handlers: of its transaction, or of those that it lets go
@@ -95,10 +102,15 @@ impl Kind {
             | Kind::Outcome
             | Kind::Cancel
             | Kind::Resume
-            | Kind::Tick => true,
-            Kind::Open | Kind::Seal | Kind::Ask | Kind::Finished | Kind::Trying | Kind::Park => {
-                false
-            }
+            | Kind::Tick
+            | Kind::GiveBack => true,
+            Kind::Open
+            | Kind::Seal
+            | Kind::Ask
+            | Kind::Finished
+            | Kind::Trying
+            | Kind::Park
+            | Kind::GivenBack => false,
         }
     }
 }
@@ -252,6 +264,10 @@ pub enum Body {
     Trying(Position),
     /// The envelope that is parked.
     Park(Position),
+    /// What is given back; the head says for which transaction.
+    GiveBack(GiveBack),
+    /// Nothing: the head says for which transaction.
+    GivenBack,
 }
 
 /// How a transaction ended, as the audit tells it. The head has its id.
@@ -298,7 +314,8 @@ impl Body {
             Body::Outcome(outcome) => outcome.to_wire(),
             Body::Open(open) => open.to_wire(),
             Body::Seal(epoch) => epoch.to_wire(),
-            Body::Tick | Body::Cancel => Vec::new(),
+            Body::Tick | Body::Cancel | Body::GivenBack => Vec::new(),
+            Body::GiveBack(give) => give.to_wire(),
             Body::Resume(attempt) => attempt.to_wire(),
             Body::Ask(ask) => ask.to_wire(),
             Body::Finished(finished) => finished.to_wire(),
@@ -324,6 +341,8 @@ impl Body {
             Kind::Finished => Body::Finished(Wire::from_wire(bytes)?),
             Kind::Trying => Body::Trying(Wire::from_wire(bytes)?),
             Kind::Park => Body::Park(Wire::from_wire(bytes)?),
+            Kind::GiveBack => Body::GiveBack(Wire::from_wire(bytes)?),
+            Kind::GivenBack => Body::GivenBack,
         })
     }
 }

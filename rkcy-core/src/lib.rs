@@ -41,6 +41,7 @@ pub mod status;
 
 // What is carried over, and by whom.
 pub mod change;
+pub mod claim;
 pub mod storage;
 pub mod worker;
 

@@ -6,6 +6,7 @@
 //! once and compares.
 
 use crate::bugs::{self, Bug};
+use crate::claim::{Asked, GiveBack};
 use crate::fault::Fault;
 use crate::id::{ConcernId, TxnId};
 use crate::key::RowKey;
@@ -87,6 +88,7 @@ pub fn set_wall_clock(now: u32) {
 pub struct Row {
     value: Option<Bytes>,
     changed: bool,
+    gives: Vec<GiveBack>,
 }
 
 impl Row {
@@ -96,6 +98,7 @@ impl Row {
         Row {
             value,
             changed: false,
+            gives: Vec::new(),
         }
     }
 
@@ -115,6 +118,16 @@ impl Row {
     #[must_use]
     pub fn is_changed(&self) -> bool {
         self.changed
+    }
+
+    /// Gives back what the row has lost, or has been asked for and is not needed, once all is committed.
+    pub fn give_back(&mut self, give: GiveBack) {
+        self.gives.push(give);
+    }
+
+    /// Takes what the last operation has given back.
+    pub fn take_gives(&mut self) -> Vec<GiveBack> {
+        std::mem::take(&mut self.gives)
     }
 
     /// The value, taken out.
@@ -154,6 +167,19 @@ pub trait Logic: Partitions + Send + Sync {
     /// The refusal of a `require` whose results are there, or a body that this build does not know.
     fn resume(&self, txn: &Txn) -> Result<Rest, Fault>;
 
-    /// Name of a concern, for messages.
+    /// What one operation, called alone, claims for the row.
+    ///
+    /// # Errors
+    /// Where the payload cannot be read.
+    fn claims_of(&self, _row: &RowKey, _op: u16, _args: &Bytes) -> Result<Vec<Asked>, Fault> {
+        Ok(Vec::new())
+    }
+
+    /// The hidden concern that counts who refers to rows of `concern`; `None` where nothing can.
+    fn counted_in(&self, _concern: ConcernId) -> Option<ConcernId> {
+        None
+    }
+
+    /// Name of a concern, for messages; of an index, with the fields: `Device(tenant, serial)`.
     fn concern_name(&self, concern: ConcernId) -> &str;
 }

@@ -15,6 +15,7 @@
 //!                  pending under the lock, on to the next           └► waiting visits run
 //! ```
 
+mod claim;
 mod finish;
 mod journal;
 mod saga;
@@ -67,6 +68,8 @@ pub enum SagaEvent {
     Undid,
     /// The next of its steps could not be undone.
     Parked,
+    /// It is decided, and gives something back before its caller hears of it. Of a transaction as well.
+    Decided,
 }
 
 /// Why an envelope was not applied.
@@ -128,6 +131,10 @@ pub struct Partition {
     effects: Vec<Effect>,
     /// Groups whose waiting visits may run now.
     released: VecDeque<RowKey>,
+    /// What is given back within this partition.
+    gifts: VecDeque<claim::Gift>,
+    /// Why the application can have no effect, where that is found out in the middle of one.
+    halt: Option<Halt>,
     queued: u32,
     parked: bool,
     scratch: Vec<u8>,
@@ -155,6 +162,8 @@ impl Partition {
             undo: Vec::new(),
             effects: Vec::new(),
             released: VecDeque::new(),
+            gifts: VecDeque::new(),
+            halt: None,
             queued: 0,
             parked: false,
             scratch: Vec::new(),
@@ -212,7 +221,7 @@ impl Partition {
         };
         let done = done
             .and_then(|()| self.expire())
-            .and_then(|()| self.serve_released());
+            .and_then(|()| self.follow_up());
         match done {
             Ok(()) => {
                 self.rewound |= self.state.scalars.floor < before.1.floor;
@@ -226,6 +235,15 @@ impl Partition {
                 Err(halt)
             }
         }
+    }
+
+    /// What the end of a transaction lets go on in this partition.
+    fn follow_up(&mut self) -> Result<(), Halt> {
+        while !self.gifts.is_empty() || !self.released.is_empty() {
+            self.take_gifts()?;
+            self.serve_released()?;
+        }
+        self.halt.take().map_or(Ok(()), Err)
     }
 
     /// Skips an envelope whose frame is dropped: only the position moves.
@@ -276,6 +294,15 @@ impl Partition {
                 self.seal(epoch, input.at);
                 Ok(())
             }
+            (Kind::GiveBack, Ok(Body::GiveBack(give))) => match input.number {
+                Some((from, _)) => self.take_back(head.txn, give, from),
+                // Only partitions give back.
+                None => Ok(()),
+            },
+            (Kind::GivenBack, Ok(_)) => {
+                self.given_back(head.txn);
+                Ok(())
+            }
             (Kind::Tick, _) => Ok(()),
             // They say something to those who take over: see `LookAhead`.
             (Kind::Trying | Kind::Park, _) => Ok(()),
@@ -318,6 +345,11 @@ impl Partition {
         }
         if txn.mode == Mode::Read {
             return self.visit(txn, false);
+        }
+        if matches!(txn.mode, Mode::GiveBack(_)) {
+            let fault = Fault::new(Class::Invalid, "not_yours", "only partitions give back");
+            self.answer(txn.reply, txn.id, Outcome::NotTaken(fault));
+            return Ok(());
         }
         match self.state.ids.get(txn.id) {
             Some(Known::Ended(outcome)) => {

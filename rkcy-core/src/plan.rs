@@ -78,9 +78,12 @@ fn in_written_order(txn: &mut Txn, waiting: &mut Steps, partitions: &(impl Parti
             .after
             .iter()
             .all(|number| !waiting.open.contains(number));
-        group_of(first)
-            .filter(|_| ready)
-            .map(|group| (group, first.access))
+        let group = group_of(first).filter(|_| ready)?;
+        // What comes after results may ask for more than what is known of the visit now.
+        let here = |step: &&Unplanned| group_of(step).as_ref() == Some(&group);
+        let strongest = waiting.rest.iter().filter(here).map(|step| step.access);
+        let access = strongest.max().unwrap_or(first.access);
+        Some((group, access))
     }) {
         let steps = waiting.take_first_of(&group);
         txn.visits.push(Visit {
@@ -266,6 +269,7 @@ mod tests {
                 keep: true,
                 sure: true,
                 undo: None,
+                claims_for: None,
             },
             root: ConcernId(concern),
             group: key.map(|key| Key::of(&key)),

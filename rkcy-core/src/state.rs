@@ -7,12 +7,13 @@
 mod ended;
 
 use crate::bugs::{self, Bug};
+use crate::claim::Referrer;
 use crate::fault::Fault;
 use crate::frame::Open;
 use crate::id::{PartitionId, Position, TxnId};
 use crate::key::RowKey;
 use crate::settings::Settings;
-use crate::txn::{Outcome, ReplyTo, Txn};
+use crate::txn::{Mode, Outcome, ReplyTo, Txn};
 use crate::wire::{Malformed, Reader, Wire};
 use bytes::Bytes;
 use ended::Ended;
@@ -29,6 +30,8 @@ pub enum Lock {
         holder: TxnId,
         /// What its visits have changed so far.
         pending: Vec<(RowKey, Option<Bytes>)>,
+        /// Whether it deletes in the group on any of its visits: then nothing is held beside it.
+        deletes: bool,
     },
 }
 
@@ -65,6 +68,32 @@ pub struct Trail {
     pub holds: Vec<RowKey>,
     /// The partition it went to.
     pub next: Option<PartitionId>,
+}
+
+/// References that a transaction asks for; they count once it is committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// The transaction.
+    pub txn: TxnId,
+    /// The target, in the group.
+    pub row: RowKey,
+    /// Who refers.
+    pub referrer: Referrer,
+    /// How often.
+    pub count: u32,
+}
+
+/// A transaction that is decided: its caller hears of it when all has been taken back that it gives back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Giving {
+    /// What has not been taken back yet.
+    pub left: u32,
+    /// The partition that remembers its id; `None` where that is this one.
+    pub home: Option<PartitionId>,
+    /// Who is told.
+    pub reply: ReplyTo,
+    /// How it ended.
+    pub outcome: Outcome,
 }
 
 /// A saga one of whose steps could not be undone. It keeps its holds and waits for an operator.
@@ -276,6 +305,10 @@ pub enum EntryKey {
     Hold(RowKey),
     /// A parked saga.
     Parked(TxnId),
+    /// References asked for in a group.
+    Counted(RowKey),
+    /// A transaction that waits until all is taken back that it gives back.
+    Giving(TxnId),
 }
 
 /// The small state.
@@ -299,6 +332,10 @@ pub struct State {
     pub holds: BTreeMap<RowKey, Vec<TxnId>>,
     /// Parked sagas.
     pub parked: BTreeMap<TxnId, Parked>,
+    /// References asked for by transactions that are not decided, by group.
+    pub counted: BTreeMap<RowKey, Vec<Counted>>,
+    /// Transactions that are decided and give something back.
+    pub giving: BTreeMap<TxnId, Giving>,
     /// Remembered ids.
     pub ids: Ids,
 }
@@ -314,7 +351,10 @@ impl State {
     #[must_use]
     pub fn waiting(&self, id: TxnId) -> Option<(&RowKey, usize)> {
         self.queues.iter().find_map(|(group, queue)| {
-            let place = queue.iter().position(|waiting| waiting.txn.id == id)?;
+            let is_it = |waiting: &Waiting| {
+                waiting.txn.id == id && !matches!(waiting.txn.mode, Mode::GiveBack(_))
+            };
+            let place = queue.iter().position(is_it)?;
             Some((group, place))
         })
     }
@@ -334,6 +374,12 @@ impl State {
             .chain(self.ids.keys().map(EntryKey::Id))
             .chain(self.holds.keys().map(|row| EntryKey::Hold(row.clone())))
             .chain(self.parked.keys().map(|txn| EntryKey::Parked(*txn)))
+            .chain(
+                self.counted
+                    .keys()
+                    .map(|group| EntryKey::Counted(group.clone())),
+            )
+            .chain(self.giving.keys().map(|txn| EntryKey::Giving(*txn)))
     }
 
     /// Appends the value of an entry; `false`, and nothing, where there is none.
@@ -348,6 +394,9 @@ impl State {
             EntryKey::Trail(txn) => present(self.trails.get(txn), out),
             EntryKey::Hold(row) => present(self.holds.get(row), out),
             EntryKey::Parked(txn) => present(self.parked.get(txn), out),
+            EntryKey::Counted(_) if bugs::on(Bug::HoldLostAtTakeOver) => false,
+            EntryKey::Counted(group) => present(self.counted.get(group), out),
+            EntryKey::Giving(txn) => present(self.giving.get(txn), out),
             EntryKey::Id(txn) => match (self.ids.running.get(txn), self.ids.ended.get(*txn)) {
                 (Some(asked), _) => {
                     put_running(asked, out);
@@ -392,6 +441,8 @@ impl State {
             EntryKey::Trail(txn) => put(&mut self.trails, txn, value),
             EntryKey::Hold(row) => put(&mut self.holds, row, value),
             EntryKey::Parked(txn) => put(&mut self.parked, txn, value),
+            EntryKey::Counted(group) => put(&mut self.counted, group, value),
+            EntryKey::Giving(txn) => put(&mut self.giving, txn, value),
             EntryKey::Id(txn) => {
                 let known = value.map(Known::from_wire).transpose()?;
                 self.ids.set(txn, known);
@@ -454,10 +505,15 @@ impl Wire for Lock {
                 out.push(0);
                 txns.put(out);
             }
-            Lock::Exclusive { holder, pending } => {
+            Lock::Exclusive {
+                holder,
+                pending,
+                deletes,
+            } => {
                 out.push(1);
                 holder.put(out);
                 pending.put(out);
+                deletes.put(out);
             }
         }
     }
@@ -467,6 +523,7 @@ impl Wire for Lock {
             true => Lock::Exclusive {
                 holder: Wire::take(input)?,
                 pending: Wire::take(input)?,
+                deletes: Wire::take(input)?,
             },
         })
     }
@@ -485,6 +542,40 @@ impl Wire for Waiting {
             nth: Wire::take(input)?,
             since: Wire::take(input)?,
             txn: Wire::take(input)?,
+        })
+    }
+}
+
+impl Wire for Counted {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.txn.put(out);
+        self.row.put(out);
+        self.referrer.put(out);
+        self.count.put(out);
+    }
+    fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        Ok(Counted {
+            txn: Wire::take(input)?,
+            row: Wire::take(input)?,
+            referrer: Wire::take(input)?,
+            count: Wire::take(input)?,
+        })
+    }
+}
+
+impl Wire for Giving {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.left.put(out);
+        self.home.put(out);
+        self.reply.0.put(out);
+        self.outcome.put(out);
+    }
+    fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        Ok(Giving {
+            left: Wire::take(input)?,
+            home: Wire::take(input)?,
+            reply: ReplyTo(Wire::take(input)?),
+            outcome: Wire::take(input)?,
         })
     }
 }
@@ -556,6 +647,14 @@ impl Wire for EntryKey {
                 out.push(7);
                 txn.put(out);
             }
+            EntryKey::Counted(group) => {
+                out.push(8);
+                group.put(out);
+            }
+            EntryKey::Giving(txn) => {
+                out.push(9);
+                txn.put(out);
+            }
         }
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
@@ -568,6 +667,8 @@ impl Wire for EntryKey {
             5 => EntryKey::Id(Wire::take(input)?),
             6 => EntryKey::Hold(Wire::take(input)?),
             7 => EntryKey::Parked(Wire::take(input)?),
+            8 => EntryKey::Counted(Wire::take(input)?),
+            9 => EntryKey::Giving(Wire::take(input)?),
             _ => return Err(input.malformed("an unknown kind of entry")),
         })
     }

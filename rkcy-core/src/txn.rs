@@ -3,6 +3,7 @@
 //! Owns the data: visits, steps, results, outcome. How steps become visits is [`crate::plan`]'s; what
 //! a partition does with a visit is [`crate::partition`]'s.
 
+use crate::claim::{self, Claim, GiveBack};
 use crate::fault::Fault;
 use crate::id::{ConcernId, PartitionId, TxnId};
 use crate::key::{Key, RowKey};
@@ -22,11 +23,16 @@ pub enum Mode {
     Read,
     /// Every visit takes effect at once; a refusal undoes those that were made, last first.
     Saga,
+    /// One visit that gives a unique value back for another transaction, which has the same id and was decided in
+    /// this partition. Nothing refuses it.
+    GiveBack(PartitionId),
 }
 
 /// What a transaction may do to an entity group, over all of its visits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
+    /// Refers: others may do all but delete beside it.
+    Hold,
     /// Reads only: others may read beside it.
     Shared,
     /// Reads and writes.
@@ -73,6 +79,8 @@ pub struct Step {
     pub sure: bool,
     /// Operation that undoes it, in a saga.
     pub undo: Option<u16>,
+    /// Number of the step that it claims something for; see [`crate::claim`].
+    pub claims_for: Option<u16>,
 }
 
 impl Step {
@@ -172,6 +180,9 @@ pub struct Undo {
     pub op: u16,
     /// Payload of the step.
     pub args: Bytes,
+    /// Number of the step that it claimed something for, until that has written its row: then the claim is the
+    /// row's. To undo it is to give it back.
+    pub claims_for: Option<u16>,
 }
 
 /// Where the result of the whole transaction comes from.
@@ -228,6 +239,8 @@ pub struct Txn {
     pub turned: Option<Fault>,
     /// How often a saga was parked and resumed.
     pub attempt: u32,
+    /// What rows have lost: given back once it is committed.
+    pub gives: Vec<GiveBack>,
 }
 
 impl Txn {
@@ -255,7 +268,48 @@ impl Txn {
             undo: Vec::new(),
             turned: None,
             attempt: 0,
+            gives: Vec::new(),
         }
+    }
+
+    /// What gives a unique value back for `id`, and tells `back` of it. `None` for a reference, which no visit is
+    /// needed for.
+    #[must_use]
+    pub fn giving(id: TxnId, give: &GiveBack, at: PartitionId, back: PartitionId) -> Option<Txn> {
+        let Claim::Unique(owner) = &give.claim else {
+            return None;
+        };
+        let place = match give.row == give.group {
+            true => Place::Root,
+            false => Place::Member(give.row.clone()),
+        };
+        let visit = Visit {
+            group: give.group.clone(),
+            partition: at.index,
+            access: Access::Exclusive,
+            steps: vec![Step {
+                number: 0,
+                place,
+                op: claim::op::GIVE_BACK,
+                args: Args::Ready(owner.to_wire().into()),
+                keep: false,
+                sure: true,
+                undo: None,
+                claims_for: None,
+            }],
+        };
+        Some(Txn {
+            mode: Mode::GiveBack(back),
+            visits: vec![visit],
+            ..Txn::new(id, 0, 0)
+        })
+    }
+
+    /// Whether a bound, a deadline or a cancel may refuse its next visit: none may refuse what undoes, or gives
+    /// back.
+    #[must_use]
+    pub fn may_be_refused(&self) -> bool {
+        self.turned.is_none() && !matches!(self.mode, Mode::GiveBack(_))
     }
 
     /// The visit to make now.
@@ -308,7 +362,7 @@ impl Txn {
     /// Whether the id is remembered, and the outcome with it.
     #[must_use]
     pub fn is_remembered(&self) -> bool {
-        self.mode != Mode::Read
+        matches!(self.mode, Mode::Transaction | Mode::Saga)
     }
 
     /// Keeps the result of a step.
@@ -381,17 +435,22 @@ impl Outcome {
 
 impl Wire for Mode {
     fn put(&self, out: &mut Vec<u8>) {
-        out.push(match self {
-            Mode::Transaction => 0,
-            Mode::Read => 1,
-            Mode::Saga => 2,
-        });
+        match self {
+            Mode::Transaction => out.push(0),
+            Mode::Read => out.push(1),
+            Mode::Saga => out.push(2),
+            Mode::GiveBack(back) => {
+                out.push(3);
+                back.put(out);
+            }
+        }
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
         match input.byte()? {
             0 => Ok(Mode::Transaction),
             1 => Ok(Mode::Read),
             2 => Ok(Mode::Saga),
+            3 => Ok(Mode::GiveBack(Wire::take(input)?)),
             _ => Err(input.malformed("an unknown mode")),
         }
     }
@@ -399,13 +458,19 @@ impl Wire for Mode {
 
 impl Wire for Access {
     fn put(&self, out: &mut Vec<u8>) {
-        out.push(*self as u8);
+        out.push(match self {
+            Access::Shared => 0,
+            Access::Exclusive => 1,
+            Access::Delete => 2,
+            Access::Hold => 3,
+        });
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
         match input.byte()? {
             0 => Ok(Access::Shared),
             1 => Ok(Access::Exclusive),
             2 => Ok(Access::Delete),
+            3 => Ok(Access::Hold),
             _ => Err(input.malformed("an unknown access")),
         }
     }
@@ -442,6 +507,7 @@ impl Wire for Undo {
         self.place.put(out);
         self.op.put(out);
         self.args.put(out);
+        self.claims_for.put(out);
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
         Ok(Undo {
@@ -450,6 +516,7 @@ impl Wire for Undo {
             place: Wire::take(input)?,
             op: Wire::take(input)?,
             args: Wire::take(input)?,
+            claims_for: Wire::take(input)?,
         })
     }
 }
@@ -461,6 +528,7 @@ impl Wire for Step {
         self.op.put(out);
         out.push(u8::from(self.keep) | u8::from(self.sure) << 1);
         self.undo.put(out);
+        self.claims_for.put(out);
         match &self.args {
             Args::Late => out.push(0),
             Args::Ready(bytes) => {
@@ -482,6 +550,7 @@ impl Wire for Step {
             keep: flags & 1 != 0,
             sure: flags & 2 != 0,
             undo: Wire::take(input)?,
+            claims_for: Wire::take(input)?,
             args: match bool::take(input)? {
                 false => Args::Late,
                 true => Args::Ready(Wire::take(input)?),
@@ -580,6 +649,7 @@ impl Wire for Txn {
         self.undo.put(out);
         self.turned.put(out);
         self.attempt.put(out);
+        self.gives.put(out);
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
         let txn = Txn {
@@ -603,6 +673,7 @@ impl Wire for Txn {
             undo: Wire::take(input)?,
             turned: Wire::take(input)?,
             attempt: Wire::take(input)?,
+            gives: Wire::take(input)?,
         };
         if txn.visit().is_none() {
             return Err(input.malformed("a transaction without a visit to make"));

@@ -93,6 +93,7 @@ fn step(number: u16, group: &Key, op: u16, undo: Option<u16>) -> Unplanned {
             keep: true,
             sure: true,
             undo,
+            claims_for: None,
         },
         root: CONCERN,
         group: Some(group.clone()),

@@ -130,6 +130,7 @@ fn step(number: u16, concern: ConcernId, key: u64, op: u16, amount: i64) -> Unpl
             keep: false,
             sure: true,
             undo: None,
+            claims_for: None,
         },
         root: ACCOUNT,
         group: Some(root),

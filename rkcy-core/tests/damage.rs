@@ -300,6 +300,7 @@ fn an_undo_of_a_visit_that_was_not_made_is_not_taken() {
         place: rkcy_core::txn::Place::Root,
         op: UNDO,
         args: Bytes::new(),
+        claims_for: None,
     });
     let mut world = World::new(0);
     let frame = Frame::encode(None, [Envelope::submit(txn)].iter());

@@ -139,6 +139,12 @@ pub fn sql_index(table: &str, field: &str) -> String {
     ))
 }
 
+/// The table of a hidden concern.
+pub fn sql_hidden(parts: &[&str]) -> String {
+    let parts: Vec<String> = parts.iter().map(|part| plain_snake(part)).collect();
+    cut(format!("_rkcy_{}", parts.join("_")))
+}
+
 /// A column of a field inside of another.
 pub fn sql_path(outer: &str, inner: &str) -> String {
     cut(format!("{}_{}", plain_snake(outer), plain_snake(inner)))

@@ -211,7 +211,7 @@ impl TestPlatform {
             id: self.next_id(),
             schema: self.logic.schema(),
             caller,
-            partitions: &*self.logic,
+            logic: &*self.logic,
         }
     }
 

@@ -326,7 +326,7 @@ async fn sign_up(client: &Client, story: &Story, name: &str, full: &str) -> Resu
     let came = format!("player {:.8}{}", player.id().to_string(), took(begun));
     story.step(&format!("{name}, as {full}"), &came, Ink::Good);
     // The number of the step that creates the character.
-    Ok(derived_uuid(id, 2, 0))
+    Ok(derived_uuid(id, 3, 0))
 }
 
 async fn purses(

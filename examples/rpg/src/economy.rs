@@ -122,8 +122,13 @@ impl Workload for Economy {
 }
 
 fn sign_up(nth: usize, request: &mut Request<'_>) -> Result<Txn, Fault> {
+    // Some want a name that another has.
+    let wanted = match request.rng.random_range(0..5) {
+        0 => nth / 2,
+        _ => nth,
+    };
     request.transaction(&SignUp {
-        username: format!("player-{nth}"),
+        username: format!("player-{wanted}"),
         fullname: format!("Hero {nth}"),
     })
 }

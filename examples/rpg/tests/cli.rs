@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 
 /// A directory to be in.
@@ -16,6 +17,12 @@ struct Said {
     code: Option<i32>,
     out: String,
     err: String,
+}
+
+/// A name that nobody has.
+fn new_name() -> String {
+    static NAMES: AtomicU32 = AtomicU32::new(0);
+    format!("username=anna-{}", NAMES.fetch_add(1, Ordering::Relaxed))
 }
 
 impl Place {
@@ -50,9 +57,9 @@ impl Place {
 
     /// A player's character, new and with some gold.
     fn character(&self, gold: u32) -> String {
-        let said = self.json(&["txn", "sign_up", "username=anna", "fullname=Anna"]);
+        let said = self.json(&["txn", "sign_up", &new_name(), "fullname=Anna"]);
         let id = Uuid::parse_str(said["id"].as_str().unwrap()).unwrap();
-        let character = derived_uuid(TxnId(id.into_bytes()), 2, 0).to_string();
+        let character = derived_uuid(TxnId(id.into_bytes()), 3, 0).to_string();
         let (to, amount) = (format!("to={character}"), format!("amount.gold={gold}"));
         self.json(&["txn", "fund", &to, &amount]);
         character

@@ -1,19 +1,10 @@
 //! Generated code at work: JSON in and out, plans, columns.
 
 use rkcy_runtime::codegen::{
-    Bytes, Class, Fault, OpDesc, Origin, Partitions, TransactionDesc, Txn, TxnId, Uuid, encode,
-    serde_json,
+    Bytes, Class, Fault, OpDesc, Origin, TransactionDesc, Txn, TxnId, Uuid, encode, serde_json,
 };
 use rpg::generated::{Character, Currency, Item, PLATFORM, Player};
 use serde_json::{Value as Json, json};
-
-struct One;
-
-impl Partitions for One {
-    fn partitions(&self, _: rkcy_runtime::codegen::ConcernId) -> u16 {
-        1
-    }
-}
 
 fn transaction(name: &str) -> &'static TransactionDesc {
     PLATFORM
@@ -36,7 +27,7 @@ fn planned(name: &str, params: Json) -> Result<Txn, Fault> {
         id: TxnId::from_parts(1, 2),
         schema: PLATFORM.schema,
         caller: &Bytes::new(),
-        partitions: &One,
+        logic: &*(rpg::platform().logic)(1),
     };
     (transaction(name).from_json)(params, origin)
 }

@@ -179,7 +179,8 @@ fn what_dies_is_started_again() {
         let again = supervisor.next();
         assert_eq!(again["roles"][0], role);
         assert_ne!(again["pid"], pids[role]);
-        let said = place.run(0, &["txn", "sign_up", "username=anna", "fullname=Anna"]);
+        let name = format!("username={role}-anna");
+        let said = place.run(0, &["txn", "sign_up", &name, "fullname=Anna"]);
         assert_eq!(said["outcome"], "committed");
     }
     supervisor.stop();

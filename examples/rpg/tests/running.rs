@@ -34,11 +34,11 @@ impl Place {
     fn sign_up(&self, client: &Client) -> Uuid {
         let id = Client::new_id();
         let params = SignUp {
-            username: "anna".to_owned(),
+            username: Uuid::from_bytes(id.0).simple().to_string(),
             fullname: "Anna".to_owned(),
         };
         self.runtime.block_on(client.call_as(id, &params)).unwrap();
-        derived_uuid(id, 2, 0)
+        derived_uuid(id, 3, 0)
     }
 
     fn gold_of(&self, client: &Client, character: &Uuid) -> i64 {

@@ -6,8 +6,8 @@ use crate::fault::{Class, Fault};
 use crate::frame::{Body, Finished, Head, Kind};
 use crate::id::{PartitionId, TxnId};
 use crate::settings::{Audit, Settings};
-use crate::state::{Known, Lock, Parked};
-use crate::txn::{Outcome, ReplyTo, Txn};
+use crate::state::{Giving, Known, Lock, Parked};
+use crate::txn::{Mode, Outcome, ReplyTo, Txn};
 use bytes::Bytes;
 
 /// What is known of a transaction when it ends.
@@ -75,12 +75,18 @@ impl Partition {
         if ending.remembered {
             self.note_in_audit(ending.id, ending.txn, &outcome);
         }
-        self.tell_home(
-            ending.id,
-            ending.passed.first().copied(),
-            ending.remembered,
-            &outcome,
-        );
+        let home = ending.passed.first().copied();
+        let gives = (ending.txn)
+            .filter(|txn| commit || txn.mode == Mode::Saga)
+            .map_or(&[][..], |txn| &txn.gives);
+        if !gives.is_empty() {
+            if let Some(txn) = ending.txn {
+                self.remember_running(txn);
+            }
+            let giving = Giving::of(gives, home, ending.reply, outcome);
+            return self.give_all(ending.id, gives, giving);
+        }
+        self.tell_home(ending.id, home, ending.remembered, &outcome);
         self.answer(ending.reply, ending.id, outcome);
     }
 
@@ -172,6 +178,10 @@ impl Partition {
         };
         self.set_trail(id, None);
         for row in trail.holds {
+            if bugs::on(Bug::DeleteWaitsForSaga) {
+                let groups = self.state.queues.keys().cloned();
+                self.released.extend(groups);
+            }
             if let Some(mut holders) = self.state.holds.get(&row).cloned() {
                 holders.retain(|holder| *holder != id);
                 self.set_hold(&row, (!holders.is_empty()).then_some(holders));
@@ -179,7 +189,9 @@ impl Partition {
         }
         for group in trail.groups {
             match self.state.locks.get(&group).cloned() {
-                Some(Lock::Exclusive { holder, pending }) if holder == id => {
+                Some(Lock::Exclusive {
+                    holder, pending, ..
+                }) if holder == id => {
                     self.set_lock(&group, None);
                     if commit || bugs::on(Bug::AbortKeepsPending) {
                         for (row, value) in pending {
@@ -193,6 +205,7 @@ impl Partition {
                 }
                 _ => {}
             }
+            self.release_holds(id, &group, commit);
             self.released.push_back(group);
         }
     }

@@ -8,7 +8,7 @@ use crate::bugs::{self, Bug};
 use crate::id::{PartitionId, Position, TxnId};
 use crate::key::RowKey;
 use crate::rows::{Replaced, StoredRow};
-use crate::state::{EntryKey, Known, Lock, Parked, Trail, Waiting};
+use crate::state::{Counted, EntryKey, Giving, Known, Lock, Parked, Trail, Waiting};
 use crate::wire::Wire;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -25,6 +25,8 @@ pub(super) enum Undo {
     Dequeued(RowKey, Box<Waiting>, usize),
     Hold(RowKey, Option<Vec<TxnId>>),
     Parked(TxnId, Option<Box<Parked>>),
+    Counted(RowKey, Option<Vec<Counted>>),
+    Giving(TxnId, Option<Box<Giving>>),
     Trail(TxnId, Option<Trail>),
     Id(TxnId, Option<Known>),
     Row(RowKey, Option<Replaced>),
@@ -72,6 +74,18 @@ impl Partition {
         self.digest(9, &txn, &parked);
         let before = replace(&mut self.state.parked, txn, parked);
         self.undo.push(Undo::Parked(txn, before.map(Box::new)));
+    }
+
+    pub(super) fn set_counted(&mut self, group: &RowKey, counted: Option<Vec<Counted>>) {
+        self.digest(10, group, &counted);
+        let before = replace(&mut self.state.counted, group.clone(), counted);
+        self.undo.push(Undo::Counted(group.clone(), before));
+    }
+
+    pub(super) fn set_giving(&mut self, txn: TxnId, giving: Option<Giving>) {
+        self.digest(11, &txn, &giving);
+        let before = replace(&mut self.state.giving, txn, giving);
+        self.undo.push(Undo::Giving(txn, before.map(Box::new)));
     }
 
     pub(super) fn set_id(&mut self, id: TxnId, known: Option<Known>) {
@@ -132,6 +146,8 @@ impl Partition {
         self.effects.clear();
         self.scratch.clear();
         self.released.clear();
+        self.gifts.clear();
+        self.halt = None;
         while let Some(undo) = self.undo.pop() {
             match undo {
                 Undo::Inbound(from, before) => drop(replace(&mut self.state.inbound, from, before)),
@@ -143,6 +159,12 @@ impl Partition {
                 Undo::Hold(row, before) => drop(replace(&mut self.state.holds, row, before)),
                 Undo::Parked(txn, before) => {
                     drop(replace(&mut self.state.parked, txn, before.map(|it| *it)));
+                }
+                Undo::Counted(group, before) => {
+                    drop(replace(&mut self.state.counted, group, before));
+                }
+                Undo::Giving(txn, before) => {
+                    drop(replace(&mut self.state.giving, txn, before.map(|it| *it)));
                 }
                 Undo::Queued(group, _) => {
                     if let Some(queue) = self.state.queues.get_mut(&group) {
@@ -212,6 +234,8 @@ impl Partition {
                 }
                 Undo::Hold(row, _) => EntryKey::Hold(row),
                 Undo::Parked(txn, _) => EntryKey::Parked(txn),
+                Undo::Counted(group, _) => EntryKey::Counted(group),
+                Undo::Giving(txn, _) => EntryKey::Giving(txn),
             };
             self.touched.insert(key);
         }
@@ -221,7 +245,7 @@ impl Partition {
 
 /// When a waiting visit has waited for as long as its caller allows. What undoes waits for ever.
 pub(super) fn due(group: &RowKey, waiting: &Waiting) -> Option<Due> {
-    let bounded = waiting.txn.budget != 0 && waiting.txn.turned.is_none();
+    let bounded = waiting.txn.budget != 0 && waiting.txn.may_be_refused();
     bounded.then(|| Due {
         at: waiting.since.saturating_add(u64::from(waiting.txn.budget)),
         group: group.clone(),

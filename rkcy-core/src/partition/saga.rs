@@ -28,6 +28,12 @@ impl Partition {
         if undo.is_empty() {
             return;
         }
+        let (claims, undo): (Vec<_>, Vec<_>) =
+            (undo.into_iter()).partition(|undo| undo.claims_for.is_some());
+        txn.undo.extend(claims);
+        if undo.is_empty() {
+            return;
+        }
         let mut trail = self.state.trails.get(&txn.id).cloned().unwrap_or_default();
         let held = undo.iter().filter(|_| !bugs::on(Bug::NoHolds));
         for row in held.filter_map(|undo| undo.place.row(&group)) {
@@ -45,6 +51,7 @@ impl Partition {
     /// A step was refused: goes back. Gives the saga back where the first undo is in this partition.
     pub(super) fn turn_around(&mut self, mut txn: Txn, fault: Fault) -> Option<Txn> {
         self.effects.push(Effect::Saga(txn.id, SagaEvent::Turned));
+        super::claim::unused_claims(&mut txn);
         if txn.undo.is_empty() {
             self.abort(&txn, fault);
             return None;
@@ -68,6 +75,7 @@ impl Partition {
                     keep: false,
                     sure: true,
                     undo: None,
+                    claims_for: None,
                 }],
             };
             txn.visits.push(visit);

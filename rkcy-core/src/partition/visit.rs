@@ -2,6 +2,7 @@
 
 use super::{Halt, Partition};
 use crate::bugs::{self, Bug};
+use crate::claim::{self, Claim, GiveBack, Referrer};
 use crate::fault::{Class, Fault};
 use crate::frame::{Head, Kind};
 use crate::id::TxnId;
@@ -20,14 +21,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub(super) type Copies = BTreeMap<RowKey, Row>;
 
 /// What the steps of a visit came to.
-struct Done {
-    copies: Copies,
+pub(super) struct Done {
+    pub(super) copies: Copies,
     /// How the steps are undone; in a saga.
     undo: Vec<Undo>,
+    /// References that were asked for.
+    pub(super) holds: Vec<(RowKey, Referrer)>,
+    /// What rows have lost.
+    pub(super) gives: Vec<GiveBack>,
+    /// Numbers of the steps; in a saga.
+    steps: Vec<u16>,
 }
 
 /// Why a visit did not get through.
-enum Stopped {
+pub(super) enum Stopped {
     Cold(Vec<RowKey>),
     Refused(Fault),
 }
@@ -51,7 +58,13 @@ impl Partition {
             let holds = lock.is_some_and(|lock| lock.is_held_by(txn.id));
             let others_wait = !was_waiting && self.state.queues.contains_key(&group);
             let past = txn.mode == Mode::Read && bugs::on(Bug::ReadWithoutLock);
-            if !holds && !past && (others_wait || !fits(lock, access)) {
+            let late = matches!(txn.mode, Mode::GiveBack(_)) && bugs::on(Bug::GiveBackIgnoresLock);
+            if !holds
+                && !past
+                && !late
+                && !self.has_holds(txn.id, &group)
+                && (others_wait || !fits(lock, access) || self.claims_must_wait(&txn)?)
+            {
                 return self.wait(group, txn);
             }
             was_waiting = false;
@@ -79,12 +92,24 @@ impl Partition {
         done: Done,
     ) -> Option<Txn> {
         let is_last = txn.visits.len() == usize::from(txn.next) + 1 && txn.unplanned.is_empty();
+        if let Mode::GiveBack(back) = txn.mode {
+            self.write_rows(done.copies);
+            self.taken_back(txn.id, back);
+            return None;
+        }
+        txn.gives.extend(done.gives);
+        self.give_too_early(&mut txn);
         if txn.mode == Mode::Saga {
+            for step in done.steps {
+                // What was claimed for it is its row's from now on.
+                txn.undo.retain(|undo| undo.claims_for != Some(step));
+            }
+            self.count_holds(done.holds);
             self.take_effect(&mut txn, done.copies, done.undo);
             if is_last {
                 match txn.turned.clone() {
                     Some(fault) => self.abort(&txn, fault),
-                    None => self.commit(txn, &group, Copies::new()),
+                    None => self.commit(txn, &group, Copies::new(), Vec::new()),
                 }
                 return None;
             }
@@ -94,7 +119,7 @@ impl Partition {
             };
         }
         if is_last {
-            self.commit(txn, &group, done.copies);
+            self.commit(txn, &group, done.copies, done.holds);
             return None;
         }
         let body = match self.advance(&mut txn) {
@@ -105,6 +130,7 @@ impl Partition {
             }
         };
         self.keep_pending(&txn, &group, access, done.copies);
+        self.keep_holds(txn.id, &group, done.holds);
         self.go_to_next(txn, Some(group), body)
     }
 
@@ -116,13 +142,13 @@ impl Partition {
             .map_err(|stuck| Fault::new(Class::Invalid, "no_plan", stuck.to_string()))?;
         let limit = self.state.scalars.settings.visits;
         // No bound refuses what undoes: it would be left half undone.
-        if txn.visits.len() > usize::from(limit) && txn.turned.is_none() {
+        if txn.visits.len() > usize::from(limit) && txn.may_be_refused() {
             let message = format!("a transaction makes at most {limit} visits");
             return Err(Fault::new(Class::Bound, "too_many_visits", message));
         }
         let body = self.body_of(txn);
         match &body {
-            Some(body) if txn.turned.is_none() => self.fits_a_record(body.len())?,
+            Some(body) if txn.may_be_refused() => self.fits_a_record(body.len())?,
             _ => {}
         }
         Ok(body)
@@ -166,6 +192,8 @@ impl Partition {
             (Mode::Saga, None) => return self.turn_around(txn, fault),
             (Mode::Saga, Some(_)) => self.park(&txn, fault),
             (Mode::Transaction | Mode::Read, _) => self.abort(&txn, fault),
+            // Only what cannot be read refuses it.
+            (Mode::GiveBack(_), _) => self.halt = Some(Halt::Unreadable(fault)),
         }
         None
     }
@@ -176,8 +204,8 @@ impl Partition {
         let length = queue.map_or(0, |queue| queue.len() as u64);
         let limit = self.state.scalars.settings.queue;
         let halved = u64::from(limit) >> u32::from(bugs::on(Bug::QueueBoundHalved));
-        let fits = if txn.turned.is_some() && !bugs::on(Bug::BoundRefusesUndo) {
-            // No bound refuses what undoes.
+        let fits = if !txn.may_be_refused() && !bugs::on(Bug::BoundRefusesUndo) {
+            // No bound refuses what undoes, or gives back.
             Ok(())
         } else if length >= halved && !bugs::on(Bug::QueueUnbounded) {
             let name = self.logic.concern_name(group.concern);
@@ -216,7 +244,7 @@ impl Partition {
     }
 
     /// From the moment it waits or travels, a copy of the transaction must be recognised.
-    fn remember_running(&mut self, txn: &Txn) {
+    pub(super) fn remember_running(&mut self, txn: &Txn) {
         let new = txn.next == 0 || txn.home() == Some(self.id);
         if new && txn.is_remembered() && self.state.ids.get(txn.id).is_none() {
             self.set_id(txn.id, Some(Known::Running(Vec::new())));
@@ -230,6 +258,9 @@ impl Partition {
         let mut done = Done {
             copies: Copies::new(),
             undo: Vec::new(),
+            holds: Vec::new(),
+            gives: Vec::new(),
+            steps: Vec::new(),
         };
         // Whether there is a result that the rest of the transaction does not know of yet.
         let mut news = false;
@@ -260,14 +291,31 @@ impl Partition {
                     }
                 },
             };
-            let result = self.run_step(txn, &step, row, copy)?;
-            if let (Some(op), Args::Ready(args)) = (step.undo, &step.args) {
+            let result = if step.op == claim::op::HOLD {
+                self.hold(&step, group, row, &mut done)?;
+                Bytes::new()
+            } else {
+                let result = self.run_step(txn, &step, row, copy)?;
+                let gives = copy.take_gives();
+                if txn.mode == Mode::Saga {
+                    done.steps.push(step.number);
+                    done.undo
+                        .retain(|undo| undo.claims_for != Some(step.number));
+                }
+                self.take_back_here(txn, group, gives, &mut done)?;
+                result
+            };
+            let undo = step.undo.or(step.claims_for.map(|_| step.op));
+            if let (Some(op), Args::Ready(args)) = (undo, &step.args)
+                && txn.mode == Mode::Saga
+            {
                 done.undo.push(Undo {
                     number: step.number,
                     visit: txn.next,
                     place: step.place.clone(),
                     op,
                     args: args.clone(),
+                    claims_for: step.claims_for,
                 });
             }
             if txn.late {
@@ -280,8 +328,50 @@ impl Partition {
         }
         for (row, copy) in &done.copies {
             self.check_row(txn.id, row, copy)?;
+            if copy.is_changed() && copy.value().is_none() {
+                self.check_unreferred(txn, group, row, &done)?;
+            }
         }
         Ok(done)
+    }
+
+    /// What a step has given back: a unique value of its own group goes with its row, all else when the
+    /// transaction is committed.
+    fn take_back_here(
+        &mut self,
+        txn: &Txn,
+        group: &RowKey,
+        gives: Vec<GiveBack>,
+        done: &mut Done,
+    ) -> Result<(), Stopped> {
+        for give in gives {
+            let Claim::Unique(owner) = give.claim.clone() else {
+                done.gives.push(give);
+                continue;
+            };
+            if give.group != *group {
+                done.gives.push(give);
+                continue;
+            }
+            let copy = match done.copies.entry(give.row.clone()) {
+                Entry::Occupied(copy) => copy.into_mut(),
+                Entry::Vacant(place) => match self.value_for(txn.id, group, &give.row) {
+                    Some(value) => place.insert(Row::new(value)),
+                    None => return Err(Stopped::Cold(vec![give.row])),
+                },
+            };
+            let args = owner.to_wire().into();
+            if let Some(done) = claim::run(claim::op::GIVE_BACK, &args, copy, "") {
+                done?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a transaction has asked for references in a group before.
+    fn has_holds(&self, txn: TxnId, group: &RowKey) -> bool {
+        let counted = self.state.counted.get(group).into_iter().flatten();
+        counted.into_iter().any(|held| held.txn == txn)
     }
 
     /// What a copy must fulfil to become the committed row.
@@ -335,9 +425,9 @@ impl Partition {
     /// What an earlier visit of the transaction has made of the row.
     fn pending(&self, txn: TxnId, group: &RowKey, row: &RowKey) -> Option<&Option<Bytes>> {
         match self.state.locks.get(group)? {
-            Lock::Exclusive { holder, pending }
-                if *holder == txn && !bugs::on(Bug::ReentryFromCommitted) =>
-            {
+            Lock::Exclusive {
+                holder, pending, ..
+            } if *holder == txn && !bugs::on(Bug::ReentryFromCommitted) => {
                 let found = pending.binary_search_by(|(key, _)| key.cmp(row)).ok()?;
                 Some(&pending[found].1)
             }
@@ -373,6 +463,10 @@ impl Partition {
         let Args::Ready(args) = &step.args else {
             return Err(incomplete(step));
         };
+        let name = self.logic.concern_name(row.concern);
+        if let Some(done) = claim::run(step.op, args, copy, name) {
+            return done;
+        }
         let context = Context::new(txn.id, step.number, &txn.caller);
         let call = Call {
             row,
@@ -408,6 +502,10 @@ impl Partition {
         if access == Access::Shared && bugs::on(Bug::SharedLockNotKept) {
             return;
         }
+        if access == Access::Hold {
+            return;
+        }
+        let counts = self.pending_counts(copies.keys().cloned().collect());
         let lock = match (self.state.locks.get(group).cloned(), access) {
             (Some(Lock::Shared(mut txns)), _) => {
                 if let Err(place) = txns.binary_search(&txn.id) {
@@ -415,21 +513,28 @@ impl Partition {
                 }
                 Lock::Shared(txns)
             }
-            (None, Access::Shared) => Lock::Shared(vec![txn.id]),
-            (Some(Lock::Exclusive { pending, .. }), _) => Lock::Exclusive {
+            (None, Access::Shared | Access::Hold) => Lock::Shared(vec![txn.id]),
+            (
+                Some(Lock::Exclusive {
+                    pending, deletes, ..
+                }),
+                _,
+            ) => Lock::Exclusive {
                 holder: txn.id,
                 pending: merge(pending, copies),
+                deletes,
             },
             (None, Access::Exclusive | Access::Delete) => Lock::Exclusive {
                 holder: txn.id,
-                pending: merge(Vec::new(), copies),
+                pending: merge(counts, copies),
+                deletes: access == Access::Delete,
             },
         };
         self.set_lock(group, Some(lock));
     }
 
     /// The commit point: the last visit went through.
-    fn commit(&mut self, txn: Txn, group: &RowKey, copies: Copies) {
+    fn commit(&mut self, txn: Txn, group: &RowKey, copies: Copies, holds: Vec<(RowKey, Referrer)>) {
         let result = match txn.answer {
             Answer::Empty => Ok(Bytes::new()),
             Answer::Step(number) => Ok(txn.result(number).cloned().unwrap_or_default()),
@@ -448,16 +553,24 @@ impl Partition {
             }
             Err(fault) => return self.abort(&txn, fault),
         };
-        if let Some(Lock::Exclusive { pending, .. }) = self.state.locks.get(group)
-            && txn.mode == Mode::Transaction
+        if let Some(Lock::Exclusive {
+            holder,
+            pending,
+            deletes,
+        }) = self.state.locks.get(group)
+            && *holder == txn.id
         {
             // Its own earlier visit: what that one left pending, with this one's changes over it.
-            let pending = merge(pending.clone(), copies);
-            let holder = txn.id;
-            self.set_lock(group, Some(Lock::Exclusive { holder, pending }));
+            let lock = Lock::Exclusive {
+                holder: txn.id,
+                pending: merge(pending.clone(), copies),
+                deletes: *deletes,
+            };
+            self.set_lock(group, Some(lock));
         } else {
             self.write_rows(copies);
         }
+        self.count_holds(holds);
         self.finish_txn(&txn, Outcome::Committed(Some(result)), true);
     }
 
@@ -526,11 +639,22 @@ impl Partition {
     pub(super) fn serve_released(&mut self) -> Result<(), Halt> {
         while let Some(group) = self.released.pop_front() {
             while let Some(queue) = self.state.queues.get(&group) {
-                let Some(visit) = next_in(queue).and_then(|first| first.txn.visit()) else {
+                let Some(first) = next_in(queue) else {
                     break;
                 };
-                if !fits(self.state.locks.get(&group), visit.access) {
+                let Some(access) = first.txn.visit().map(|visit| visit.access) else {
                     break;
+                };
+                if !fits(self.state.locks.get(&group), access) {
+                    break;
+                }
+                // Only where something is held here, or asked for, is there more to look at.
+                let asks = access == Access::Hold || self.state.counted.contains_key(&group);
+                if asks || bugs::on(Bug::DeleteWaitsForSaga) {
+                    let txn = first.txn.clone();
+                    if self.claims_must_wait(&txn)? {
+                        break;
+                    }
                 }
                 let Some(waiting) = self.dequeue(&group) else {
                     break;
@@ -554,8 +678,10 @@ fn next_in(queue: &VecDeque<Waiting>) -> Option<&Waiting> {
 fn fits(lock: Option<&Lock>, access: Access) -> bool {
     match lock {
         None => true,
-        Some(Lock::Shared(_)) => access == Access::Shared,
-        Some(Lock::Exclusive { .. }) => false,
+        Some(Lock::Shared(_)) => matches!(access, Access::Shared | Access::Hold),
+        Some(Lock::Exclusive { deletes, .. }) => {
+            access == Access::Hold && (!deletes || bugs::on(Bug::HoldBesideDelete))
+        }
     }
 }
 

@@ -68,6 +68,7 @@ pub(crate) fn step(number: u16, key: Key, op: u16, args: impl Into<Bytes>) -> Un
             keep: false,
             sure: true,
             undo: None,
+            claims_for: None,
         },
         root: CONCERN,
         group: Some(key),

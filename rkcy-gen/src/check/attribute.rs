@@ -32,6 +32,7 @@ pub(super) struct Attributes<'a> {
     pub(super) tag_span: Option<Span>,
     pub(super) immutable: bool,
     pub(super) index: Option<Span>,
+    pub(super) unique: Option<Span>,
     pub(super) hot: bool,
     pub(super) json: Option<String>,
     pub(super) deprecated: Option<String>,
@@ -41,7 +42,7 @@ pub(super) struct Attributes<'a> {
 }
 
 /// Those that can be built.
-const SUPPORTED: [&str; 11] = [
+const SUPPORTED: [&str; 12] = [
     "min",
     "max",
     "range",
@@ -53,9 +54,10 @@ const SUPPORTED: [&str; 11] = [
     "json",
     "index",
     "hot",
+    "unique",
 ];
 /// Those that the language has besides.
-const UNSUPPORTED: [&str; 5] = ["unique", "auto", "was", "table", "allow"];
+const UNSUPPORTED: [&str; 4] = ["auto", "was", "table", "allow"];
 
 impl Checker {
     pub(super) fn attributes<'a>(&mut self, list: &'a [Attribute], on: On) -> Attributes<'a> {
@@ -155,6 +157,7 @@ impl Checker {
             }
             ("immutable", []) if attribute.arguments.is_none() => read.immutable = true,
             ("index", []) if attribute.arguments.is_none() => read.index = Some(attribute.span),
+            ("unique", []) if attribute.arguments.is_none() => read.unique = Some(attribute.span),
             ("hot", []) if attribute.arguments.is_none() => read.hot = true,
             (
                 "json",
@@ -244,7 +247,7 @@ fn may_stand(name: &str, on: On) -> bool {
             !matches!(on, On::EnumValue | On::Declaration | On::Concern)
         }
         "tag" | "json" => !matches!(on, On::Result | On::Declaration | On::Concern),
-        "immutable" | "index" => on == On::ConcernField,
+        "immutable" | "index" | "unique" => on == On::ConcernField,
         "hot" => on == On::Concern,
         _ => on != On::Result,
     }
@@ -254,7 +257,7 @@ fn places(name: &str) -> &'static str {
     match name {
         "min" | "max" | "range" | "length" | "pattern" => "fields, keys, parameters and results",
         "tag" | "json" => "fields, keys, parameters and values of enums",
-        "immutable" | "index" => "fields of concerns",
+        "immutable" | "index" | "unique" => "fields of concerns",
         "hot" => "concerns",
         _ => "declarations, fields, parameters and values of enums",
     }
@@ -284,6 +287,9 @@ fn usage(name: &str) -> &'static str {
         "tag" => "`@tag(7)`",
         "immutable" => "`@immutable`, without arguments",
         "index" => "`@index`, without arguments",
+        "unique" => {
+            "`@unique`, without arguments; over several fields, `unique (a, b)` in the concern"
+        }
         "hot" => "`@hot`, without arguments",
         "json" => "`@json(\"name\")`",
         _ => "`@deprecated(\"what to use instead\")`",

@@ -19,7 +19,7 @@ impl Checker {
         let places = transaction.places();
         let (visits, steps) = (
             most_visits(&self.schema.concerns, transaction, &places),
-            transaction.width(&transaction.body),
+            transaction.width(&transaction.body, &self.schema.concerns),
         );
         let (what, count, most) = if visits > MAX_VISITS {
             ("visits", visits, MAX_VISITS)

@@ -22,10 +22,16 @@ impl Checker {
         let mut names = Namespace::default();
         let mut wire = WireNames::default();
         let mut narrowed = None;
+        let mut uniques = Vec::new();
         self.keys(declared, id, &mut names, &mut wire);
         for member in &declared.members {
             match member {
                 ast::Member::Key(_) => {}
+                ast::Member::Field(field) if field.by.is_some() => {
+                    self.add_member(&mut names, &field.name, "member");
+                    self.member_naming(&field.name);
+                    self.schema.written_sides.push((id, field.clone()));
+                }
                 ast::Member::Field(field) => {
                     self.add_member(&mut names, &field.name, "member");
                     match self.field(field, On::ConcernField, &mut wire) {
@@ -50,7 +56,7 @@ impl Checker {
                 ast::Member::Narrowing(clause) => {
                     self.narrowing(clause, &mut narrowed, id);
                 }
-                ast::Member::Unique(clause) => self.not_supported(clause.span, "`unique`"),
+                ast::Member::Unique(clause) => uniques.push(clause),
                 ast::Member::List(clause) => self.not_supported(clause.span, "`list`"),
                 ast::Member::Timer(clause) => self.not_supported(clause.span, "timers"),
                 ast::Member::Broken(broken) => {
@@ -60,6 +66,7 @@ impl Checker {
                 }
             }
         }
+        self.uniques(id, &uniques);
         self.undos(declared, id);
         let attributes = self.attributes(&declared.attributes, On::Concern);
         let (deprecated, hot) = (attributes.deprecated, attributes.hot);
@@ -254,6 +261,7 @@ impl Checker {
             omissible: false,
             tag: None,
             immutable: true,
+            unique: false,
             index: false,
             json: None,
             deprecated: None,
@@ -353,7 +361,7 @@ impl Checker {
     }
 
     /// What is in a key or an index is no longer than is said.
-    fn text_has_a_bound(&mut self, constraints: &Constraints, span: Span, what: &str) {
+    pub(super) fn text_has_a_bound(&mut self, constraints: &Constraints, span: Span, what: &str) {
         let bounded = constraints
             .length
             .is_some_and(|length| length.max.is_some());

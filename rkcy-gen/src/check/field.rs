@@ -29,12 +29,7 @@ impl Checker {
         wire: &mut WireNames,
     ) -> Option<Field> {
         self.member_naming(&field.name);
-        let place = if field.by.is_some() {
-            Place::Side
-        } else {
-            Place::Stored
-        };
-        let ty = self.resolve_type(&field.ty, place);
+        let ty = self.resolve_type(&field.ty, Place::Stored);
         let attributes = self.attributes(&field.attributes, on);
         self.wire_names(
             &field.name.text,
@@ -44,7 +39,12 @@ impl Checker {
             wire,
         );
         if let Some(by) = &field.by {
-            self.not_supported(by.span, "`by`, the other side of a reference");
+            let finding = Diagnostic::new(
+                Code::WrongSide,
+                by.span,
+                "only a concern has the other side of a reference",
+            );
+            self.report(finding.help("leave `by` out, or declare the field in the concern"));
             return None;
         }
         let ty = ty?;
@@ -64,6 +64,7 @@ impl Checker {
             omissible: false,
             tag: attributes.tag,
             immutable: attributes.immutable,
+            unique: attributes.unique.is_some(),
             index,
             json: attributes.json,
             deprecated: attributes.deprecated,

@@ -15,6 +15,7 @@ mod attribute;
 mod block;
 mod body;
 mod bounds;
+mod claim;
 mod concern;
 mod condition;
 mod constraint;
@@ -75,6 +76,7 @@ pub fn check(unit: Unit) -> Checked {
         checker.declare_names(&files);
         platform = checker.platform(&files);
         checker.members(&files);
+        checker.sides();
         checker.shapes();
         checker.transactions(&files);
         checker.unused_imports(&files, &imports);

@@ -18,6 +18,7 @@ impl Checker {
             return;
         }
         let last_behind = self.last_behind(transaction);
+        self.claims_come_in_order(transaction, &last_behind);
         for step in &transaction.steps {
             // Inside of a group that is known, keys are free.
             let (_, key) = transaction.group(&self.schema.concerns, step);
@@ -89,7 +90,7 @@ impl Checker {
     }
 
     /// The order of locks, and of steps with one rank the first.
-    fn lateness(&self, step: &Step) -> (impl Ord + use<>, Reverse<StepId>) {
+    pub(super) fn lateness(&self, step: &Step) -> (impl Ord + use<>, Reverse<StepId>) {
         (self.schema.rank(step.concern), Reverse(step.id))
     }
 }

@@ -391,6 +391,9 @@ impl Checker {
 
     pub(super) fn unknown_field(&mut self, value: ValueType, name: &Ident) {
         let text = name.text.as_str();
+        if self.is_side(value, name) {
+            return;
+        }
         let (owner, shown, known): (Owner, &str, Vec<&str>) = match value {
             ValueType::Message(id) => {
                 let message = self.schema.message(id);

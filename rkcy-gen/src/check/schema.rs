@@ -6,6 +6,7 @@ use crate::model::{
     Concern, ConcernId, Enum, EnumId, Function, FunctionId, Message, MessageId, Transaction,
     ValueType,
 };
+use crate::syntax::field as ast;
 use crate::syntax::{FileId, Span};
 
 /// What the passes know so far. The lists are those of the model.
@@ -27,6 +28,8 @@ pub(super) struct Schema {
     pub(super) lost_names: HashSet<String>,
     /// Members that were written but are not known, because something about them is wrong.
     pub(super) lost_members: HashSet<(Owner, String)>,
+    /// The other sides of references, as they are written.
+    pub(super) written_sides: Vec<(ConcernId, ast::Field)>,
     /// Concerns whose key is not known, because something about it is wrong.
     pub(super) lost_keys: HashSet<ConcernId>,
     /// Where the unknown types are reported, so that each is reported once.

@@ -78,6 +78,11 @@ impl Checker {
         span: Span,
         body: &mut Body<'a>,
     ) -> Given {
+        if matches!(kind, StepKind::Get | StepKind::Find)
+            && target.keys.iter().any(|key| key.name.is_some())
+        {
+            return self.whole_by_unique(target, &kind, span, body);
+        }
         let Some((concern, key)) = self.target(target, body) else {
             return self.lost(body);
         };
@@ -95,6 +100,36 @@ impl Checker {
             }),
             _ => Some(ty),
         };
+        Given::Step(self.append(concern, key, kind, gives, span, body), gives)
+    }
+
+    /// `get X[a: e, b: f]` and `find`: by what is unique.
+    fn whole_by_unique<'a>(
+        &mut self,
+        target: &'a Target,
+        kind: &StepKind,
+        span: Span,
+        body: &mut Body<'a>,
+    ) -> Given {
+        let Some((concern, unique, values)) = self.unique_target(target, body) else {
+            return self.lost(body);
+        };
+        self.is_there(concern, Builtin::Get, span);
+        let ty = Type::one(ValueType::Concern(concern));
+        let (kind, gives) = match kind {
+            StepKind::Find => {
+                let many = Many::Optional;
+                (StepKind::FindBy(unique, values), Type { many, ..ty })
+            }
+            _ => (StepKind::GetBy(unique, values), ty),
+        };
+        // The index tells it.
+        let key = Expr {
+            ty: Type::one(ValueType::IdOf(concern)),
+            kind: ExprKind::Default,
+            span: target.span,
+        };
+        let gives = Some(gives);
         Given::Step(self.append(concern, key, kind, gives, span, body), gives)
     }
 

@@ -57,7 +57,18 @@ impl Checker {
             return None;
         };
         if let Some(named) = target.keys.iter().find_map(|key| key.name.as_ref()) {
-            self.unbuilt(named.span, "reading by a `unique`", body);
+            for key in &target.keys {
+                self.expr(&key.value, None, body);
+            }
+            let finding = Diagnostic::new(
+                Code::UnknownUnique,
+                named.span,
+                "only `get` and `find` read by what is unique",
+            );
+            self.report(finding.help(format!(
+                "what is found by a unique value is read: `let x = get {}[{}: …]`; to change an instance, give its key",
+                target.concern.text, named.text
+            )));
             return None;
         }
         if self.schema.lost_keys.contains(&concern) {

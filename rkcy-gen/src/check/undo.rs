@@ -189,7 +189,7 @@ impl Checker {
         let refusals = match &step.kind {
             StepKind::Command(id, _) => &concern.command(*id).refusals,
             StepKind::Query(id, _) => &concern.query(*id).refusals,
-            StepKind::Find => return None,
+            StepKind::Find | StepKind::FindBy(..) => return None,
             _ => return Some(step.span),
         };
         (!matches!(refusals, Refusals::Nothing)).then_some(step.span)
@@ -228,7 +228,12 @@ impl Checker {
                         .to_owned(),
                 )
             }
-            StepKind::Get | StepKind::Find | StepKind::Query(..) | StepKind::Committed => return,
+            StepKind::Get
+            | StepKind::GetBy(..)
+            | StepKind::Find
+            | StepKind::FindBy(..)
+            | StepKind::Query(..)
+            | StepKind::Committed => return,
         };
         let finding = Diagnostic::new(Code::MissingUndo, step.span, message).help(help);
         self.report(if refusal == step.span {

@@ -159,6 +159,13 @@ codes! {
     MissingYield        "0103" Error   "a `for` or an `if` that is a value yields one"
     UsedOutside         "0104" Error   "a name is known inside of its braces"
     UpdateOfImmutable   "0105" Error   "`update` of what never changes"
+    // What instances claim.
+    WrongUnique         "0120" Error   "what cannot be unique"
+    WrongSide           "0121" Error   "a `by` side that is no other side of a reference"
+    DerivedSide         "0122" Error   "a `by` side is derived, never set or read"
+    UniqueFromResult    "0123" Error   "a unique value is known at submission"
+    HalfOfUnique        "0124" Error   "an update gives all of a unique value or none"
+    UnknownUnique       "0125" Error   "no `unique` is made of these fields"
     // Sagas.
     WrongUndo           "0106" Error   "a command that cannot undo another"
     MissingUndo         "0107" Error   "what a refusal can come after has an undo"

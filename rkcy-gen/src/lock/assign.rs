@@ -53,6 +53,18 @@ impl Lock {
                 .map(|it| (it.name.clone(), None, it.hot))
                 .collect(),
         );
+        let concerns = || model.concerns().iter();
+        let uniques = concerns().flat_map(|concern| {
+            let uniques = concern.uniques.iter();
+            uniques.map(|unique| untagged(&super::index_name(concern, unique)))
+        });
+        want(Kind::Index, "", uniques.collect());
+        let counted = concerns().filter(|concern| model.is_referred_to(concern.id));
+        want(
+            Kind::Count,
+            "",
+            counted.map(|concern| untagged(&concern.name)).collect(),
+        );
         want(
             Kind::Transaction,
             "",

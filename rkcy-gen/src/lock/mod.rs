@@ -13,12 +13,17 @@ pub use text::Damage;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
+use crate::model::{Concern, Unique};
+
 /// Layout of the file. Grows when an older generator would misread it.
 pub const LAYOUT: u32 = 1;
 
 /// The first rank of a concern. The ones below are kept for hidden concerns that have to be locked
 /// before all others.
 pub const FIRST_RANK: u32 = 1024;
+
+/// The first number of a hidden concern that counts; those of unique values are before.
+pub const FIRST_COUNT: u32 = 512;
 
 /// The first rank of a `@hot` concern: half of all there are.
 pub const FIRST_HOT_RANK: u32 = 16_384;
@@ -30,6 +35,10 @@ pub const FIRST_OP: u32 = 16;
 pub enum Kind {
     /// The rank of a concern.
     Concern,
+    /// The rank of the hidden concern of a unique value.
+    Index,
+    /// The number of the hidden concern that counts who refers to a concern.
+    Count,
     /// The protobuf number of a field: of a concern or a message.
     Field,
     /// The number of a command or a query.
@@ -43,8 +52,10 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 6] = [
+    const ALL: [Kind; 8] = [
         Kind::Concern,
+        Kind::Index,
+        Kind::Count,
         Kind::Field,
         Kind::Op,
         Kind::Param,
@@ -56,6 +67,8 @@ impl Kind {
     fn word(self) -> &'static str {
         match self {
             Kind::Concern => "concern",
+            Kind::Index => "index",
+            Kind::Count => "count",
             Kind::Field => "field",
             Kind::Op => "op",
             Kind::Param => "param",
@@ -68,8 +81,9 @@ impl Kind {
     fn first(self) -> u32 {
         match self {
             Kind::Concern => FIRST_RANK,
+            Kind::Count => FIRST_COUNT,
             Kind::Op => FIRST_OP,
-            Kind::Field | Kind::Param | Kind::Transaction | Kind::Value => 1,
+            Kind::Index | Kind::Field | Kind::Param | Kind::Transaction | Kind::Value => 1,
         }
     }
 
@@ -78,6 +92,8 @@ impl Kind {
         match self {
             // The upper half of the numbers tells audits from command logs.
             Kind::Concern => 32_767,
+            Kind::Index => FIRST_COUNT - 1,
+            Kind::Count => FIRST_RANK - 1,
             Kind::Op => u32::from(u16::MAX),
             Kind::Field | Kind::Param => 536_870_911,
             Kind::Transaction => u32::MAX,
@@ -100,6 +116,13 @@ impl Kind {
             matches!(self, Kind::Field | Kind::Param) && (19_000..=19_999).contains(&number);
         (self.first()..=self.last()).contains(&number) && !reserved
     }
+}
+
+/// A unique value as the lock names it: `Device:tenant+serial`.
+fn index_name(concern: &Concern, unique: &Unique) -> String {
+    let fields = concern.unique_fields(unique);
+    let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+    format!("{}:{}", concern.name, names.join("+"))
 }
 
 /// The numbers of one kind in one place: the fields of a message, the ranks of all concerns.
@@ -125,6 +148,16 @@ impl Lock {
     /// The rank of a concern.
     pub fn rank(&self, concern: &str) -> u32 {
         self.number(Kind::Concern, "", concern)
+    }
+
+    /// The rank of the index of a unique value.
+    pub fn index(&self, concern: &Concern, unique: &Unique) -> u32 {
+        self.number(Kind::Index, "", &index_name(concern, unique))
+    }
+
+    /// The number of the hidden concern that counts who refers to a concern.
+    pub fn count(&self, concern: &str) -> u32 {
+        self.number(Kind::Count, "", concern)
     }
 
     /// The protobuf number of a field.

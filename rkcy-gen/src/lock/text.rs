@@ -103,7 +103,12 @@ impl Lock {
             return Err(format!("{number} is no number of a {word}"));
         }
         let (owner, name) = path.rsplit_once('.').unwrap_or(("", path));
-        if owner.is_empty() != matches!(kind, Kind::Concern | Kind::Transaction) {
+        if owner.is_empty()
+            != matches!(
+                kind,
+                Kind::Concern | Kind::Index | Kind::Count | Kind::Transaction
+            )
+        {
             return Err(unknown());
         }
         let scope = self.scopes.entry((kind, owner.to_owned())).or_default();

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::claim::{Side, Unique};
 use super::field::{Constraints, Field};
 use super::ids::{CommandId, ConcernId, MessageId, QueryId, RefusalId};
 use super::transaction::StepKind;
@@ -28,6 +29,10 @@ pub struct Concern {
     pub keys: Vec<Field>,
     /// The other fields, as declared.
     pub fields: Vec<Field>,
+    /// What only one instance has.
+    pub uniques: Vec<Unique>,
+    /// The other sides of references.
+    pub sides: Vec<Side>,
     /// The commands, as declared.
     pub commands: Vec<Command>,
     /// The queries, as declared.

@@ -28,6 +28,8 @@ pub struct Field {
     pub tag: Option<u32>,
     /// `@immutable`: only `create` sets it. Always true for keys.
     pub immutable: bool,
+    /// `@unique`: no two instances have the same value.
+    pub unique: bool,
     /// `@index`: the databases have an index over it.
     pub index: bool,
     /// `@json("name")`: its name in JSON.

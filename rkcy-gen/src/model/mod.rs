@@ -12,6 +12,7 @@
 //! Only `check` makes one, so what works on a model has no error path. Lists are in order of
 //! declaration, ids are positions in them.
 
+mod claim;
 mod concern;
 mod enumeration;
 mod expr;
@@ -26,6 +27,7 @@ mod text;
 pub(crate) mod transaction;
 mod types;
 
+pub use claim::{Side, Unique};
 pub use concern::{Answer, Builtin, Builtins, Command, Concern, Payload, Query, Refusal, Refusals};
 pub use enumeration::{Enum, EnumValue};
 pub use expr::{CompareOp, Expr, ExprKind, FieldRef, Path, Root};
@@ -171,6 +173,18 @@ impl Model {
             }
             _ => None,
         }
+    }
+
+    /// The side of a target that a reference is on, if it is declared.
+    pub fn side(&self, concern: ConcernId, field: usize, target: ConcernId) -> Option<&Side> {
+        let mut sides = self.concern(target).sides.iter();
+        sides.find(|side| side.concern == concern && side.field == field)
+    }
+
+    /// Whether something may refer to instances of a concern.
+    pub fn is_referred_to(&self, concern: ConcernId) -> bool {
+        let mut all = self.concerns.iter().flat_map(Concern::references);
+        all.any(|(_, _, target)| target == concern)
     }
 
     /// The root of the entity group that a concern's instances are in: the concern itself, unless it

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::concern::Concern;
 use super::expr::{Expr, ExprKind, Root};
 use super::ids::{LocalId, StepId};
 use super::transaction::{Block, For, Head, If, Statement, Transaction};
@@ -90,18 +91,20 @@ impl Transaction {
     }
 
     /// How many step numbers the statements use at most.
-    pub fn width(&self, block: &Block) -> u64 {
+    pub fn width(&self, block: &Block, concerns: &[Concern]) -> u64 {
         let statements = block.statements.iter().map(|statement| match statement {
-            Statement::Step(_) => 1,
+            Statement::Step(id) => self.step(*id).numbers(concerns),
             Statement::Call(_) | Statement::Require(_) => 0,
             Statement::If(If {
                 then, otherwise, ..
             }) => {
-                let otherwise = otherwise.as_ref().map_or(0, |block| self.width(block));
-                self.width(then).saturating_add(otherwise)
+                let otherwise = otherwise
+                    .as_ref()
+                    .map_or(0, |block| self.width(block, concerns));
+                self.width(then, concerns).saturating_add(otherwise)
             }
             Statement::For(For { bound, body, .. }) => {
-                self.width(body).saturating_mul(u64::from(*bound))
+                self.width(body, concerns).saturating_mul(u64::from(*bound))
             }
         });
         statements.fold(0, u64::saturating_add)

@@ -79,6 +79,15 @@ impl<'a> Text<'a> {
             StepKind::Ensure(values) => self.instance("ensure", step, values),
             StepKind::Get => format!("get {target}"),
             StepKind::Find => format!("find {target}"),
+            StepKind::GetBy(unique, values) | StepKind::FindBy(unique, values) => {
+                let word = step.kind.word();
+                let fields = concern.unique_fields(&concern.uniques[*unique]);
+                let pairs = fields.into_iter().zip(values);
+                let pairs =
+                    pairs.map(|(field, value)| format!("{}: {}", field.name, self.expr(value)));
+                let pairs: Vec<String> = pairs.collect();
+                format!("{word} {}[{}]", concern.name, pairs.join(", "))
+            }
             StepKind::Delete => format!("delete {target}"),
             StepKind::Update(values) => {
                 let given = concern.fields.iter().zip(values);

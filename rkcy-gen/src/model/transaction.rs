@@ -239,6 +239,11 @@ pub enum StepKind {
     Get,
     /// `find X[k]`: gives the instance, if there is one.
     Find,
+    /// `get X[a: e, b: f]`: the same, by one of `Concern::uniques`, with one expression for each of its fields.
+    /// The key is that of the instance.
+    GetBy(usize, Vec<Expr>),
+    /// `find X[a: e, b: f]`: the same, if there is one.
+    FindBy(usize, Vec<Expr>),
     /// `update X[k] { … }`: one expression for each of `Concern::fields` that is given. Gives the
     /// instance.
     Update(Vec<Option<Expr>>),
@@ -259,8 +264,8 @@ impl StepKind {
         match self {
             StepKind::Create(_) => "create",
             StepKind::Ensure(_) => "ensure",
-            StepKind::Get | StepKind::Committed => "get",
-            StepKind::Find => "find",
+            StepKind::Get | StepKind::GetBy(..) | StepKind::Committed => "get",
+            StepKind::Find | StepKind::FindBy(..) => "find",
             StepKind::Update(_) => "update",
             StepKind::Delete => "delete",
             StepKind::Command(..) => "command",
@@ -340,7 +345,10 @@ impl Step {
     /// The expressions that its payload (or the new instance) is made of.
     pub fn payload(&self) -> impl Iterator<Item = &Expr> {
         let (given, maybe): (&[Expr], &[Option<Expr>]) = match &self.kind {
-            StepKind::Create(fields) | StepKind::Ensure(fields) => (fields, &[]),
+            StepKind::Create(fields)
+            | StepKind::Ensure(fields)
+            | StepKind::GetBy(_, fields)
+            | StepKind::FindBy(_, fields) => (fields, &[]),
             StepKind::Update(fields) => (&[], fields),
             StepKind::Get | StepKind::Find | StepKind::Delete | StepKind::Committed => (&[], &[]),
             StepKind::Command(_, argument) | StepKind::Query(_, argument) => match argument {
@@ -400,6 +408,9 @@ pub(crate) fn resolve_key<'a>(steps: &'a [Step], locals: &'a [Local], key: &'a E
     let Some(step) = step.filter(|step| step.concern == *concern) else {
         return key;
     };
+    if matches!(step.kind, StepKind::GetBy(..) | StepKind::FindBy(..)) {
+        return key;
+    }
     let whole = resolve_key(steps, locals, &step.key);
     match (part, &whole.kind) {
         (None, _) => whole,

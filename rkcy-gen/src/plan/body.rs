@@ -259,6 +259,10 @@ impl<'a> Body<'a> {
         }
         let concern = naming::camel(&self.cx.model.concern(step.concern).name);
         self.imports.insert(concern.clone());
+        if let StepKind::GetBy(unique, values) | StepKind::FindBy(unique, values) = &step.kind {
+            let call = self.by_unique(step, *unique, values);
+            return self.kept(step, &call, base.as_deref(), lines);
+        }
         let mut spec = self.operation(step, &concern);
         if self.known(&step.key) {
             let key = self.scope().key(&step.key, step.concern);
@@ -273,21 +277,52 @@ impl<'a> Body<'a> {
             spec.push_str(&payload);
         }
         spec.push_str(&self.undo(step));
-        match step.gives.filter(|_| self.kept.contains(&step.id)) {
-            Some(gives) => {
-                let ty = self.cx.rust_type(gives, self.imports);
-                let wanted = base.as_deref().unwrap_or(match step.kind {
-                    StepKind::Committed => "committed",
-                    _ => "result",
-                });
-                let name = self.variables.names.claim(naming::snake(wanted));
-                lines.push(format!(
-                    "let {name}: codegen::Later<{ty}> = t.kept({spec})?;"
-                ));
-                self.variables.results.insert(step.id, name);
+        let is_used = step.gives.is_some() && self.kept.contains(&step.id);
+        let call = match is_used {
+            true => format!("t.kept({spec})?"),
+            false => format!("t.step({spec})?"),
+        };
+        self.kept(step, &call, base.as_deref(), lines);
+    }
+
+    /// A call that makes a step, and the variable of its result, where that is used.
+    fn kept(&mut self, step: &Step, call: &str, base: Option<&str>, lines: &mut Vec<String>) {
+        let Some(gives) = step.gives.filter(|_| self.kept.contains(&step.id)) else {
+            return lines.push(format!("{call};"));
+        };
+        let ty = self.cx.rust_type(gives, self.imports);
+        let wanted = base.unwrap_or(match step.kind {
+            StepKind::Committed => "committed",
+            _ => "result",
+        });
+        let name = self.variables.names.claim(naming::snake(wanted));
+        lines.push(format!("let {name}: codegen::Later<{ty}> = {call};"));
+        self.variables.results.insert(step.id, name);
+    }
+
+    /// `get` or `find` by a unique value.
+    fn by_unique(&mut self, step: &Step, unique: usize, values: &[Expr]) -> String {
+        let concern = self.cx.model.concern(step.concern);
+        let unique = &concern.uniques[unique];
+        let fields = concern.unique_fields(unique);
+        let parts = fields.iter().zip(values);
+        let parts: Vec<String> = parts
+            .map(|(field, value)| self.scope().borrowed(value, field.ty.present()))
+            .collect();
+        let root = match (unique.within, values.first()) {
+            (true, Some(first)) => {
+                let first = self.scope().owned(first, fields[0].ty);
+                let root = self.cx.unique_root(concern, &first, self.imports);
+                format!("Some({root})")
             }
-            None => lines.push(format!("t.step({spec})?;")),
-        }
+            _ => "None".to_owned(),
+        };
+        let (word, name) = (step.kind.word(), naming::camel(&concern.name));
+        let (index, value) = (
+            self.cx.lock.index(concern, unique),
+            super::claim::unique_value(&parts),
+        );
+        format!("t.{word}_by::<{name}>(codegen::ConcernId({index}), {root}, {value})?")
     }
 
     /// The group of a step whose key is not known, where the group is.
@@ -357,12 +392,71 @@ impl<'a> Body<'a> {
             });
         }
         let value = self.record(step)?;
-        Some(if is_known {
-            format!(".with(&{value})")
-        } else {
+        if !is_known {
             let names = atoms(transaction, &parts, &self.variables).join(", ");
-            format!(".with_later(&codegen::later!(|{names}| {value}))")
+            let claims = self.late_claims(step);
+            return Some(format!(
+                ".with_later(&codegen::later!(|{names}| {value})){claims}"
+            ));
+        }
+        let has_claims = self.cx.model.concern(step.concern).claims() > 0;
+        Some(match &step.kind {
+            StepKind::Create(_) | StepKind::Ensure(_) if has_claims => {
+                format!(".creating(&{value})")
+            }
+            // What is unique is not changed where the key is known too late.
+            StepKind::Update(_) if has_claims && self.known(&step.key) => {
+                let key = self.scope().key(&step.key, step.concern);
+                format!(".changing({key}, &{value})")
+            }
+            _ => {
+                let claims = self.late_claims(step);
+                format!(".with(&{value}){claims}")
+            }
         })
+    }
+
+    /// What a step claims whose payload or key comes out of results: each value as it is known.
+    fn late_claims(&mut self, step: &Step) -> String {
+        let concern = self.cx.model.concern(step.concern);
+        let keys = concern.keys.len();
+        let given: Vec<Option<&Expr>> = match &step.kind {
+            StepKind::Create(values) | StepKind::Ensure(values) => {
+                values.iter().map(Some).collect()
+            }
+            StepKind::Update(values) => values.iter().map(Option::as_ref).collect(),
+            _ => return String::new(),
+        };
+        let mut claims = String::new();
+        for unique in &concern.uniques {
+            let fields = concern.unique_fields(unique);
+            let parts = unique
+                .fields
+                .iter()
+                .map(|index| match index.checked_sub(keys) {
+                    Some(index) => given[index],
+                    None => step.key_parts().get(*index),
+                });
+            let Some(parts) = parts.collect::<Option<Vec<&Expr>>>() else {
+                continue;
+            };
+            let places = fields.iter().zip(parts);
+            let places: Vec<String> = places
+                .map(|(field, part)| self.scope().borrowed(part, field.ty))
+                .collect();
+            let owner = self.scope().key(&step.key, step.concern);
+            let claim = self.cx.unique_claim(concern, unique, &places, &owner);
+            claims.push_str(&format!(".reserving(|claims| {{ {claim} }})"));
+        }
+        for (index, field, target) in concern.references() {
+            let Some(value) = given[index] else { continue };
+            let ty = naming::camel(&self.cx.model.concern(target).name);
+            self.imports.insert(ty.clone());
+            let later = self.scope().later(value, field.ty).borrowed();
+            let call = self.cx.reference_call(concern, index, field, target);
+            claims.push_str(&format!(".referring::<{ty}>({call}, {later})"));
+        }
+        claims
     }
 
     /// The payload of a step that is made of fields.
@@ -759,7 +853,11 @@ impl<'a> Body<'a> {
         self.guarded = was_guarded;
         self.variables = outer;
         let t = self.draft_in(&turns.body);
-        let (bound, width) = (turns.bound, self.transaction.width(&turns.body));
+        let (bound, width) = (
+            turns.bound,
+            self.transaction
+                .width(&turns.body, self.cx.model.concerns()),
+        );
         let text = format!(
             "t.each({list}, codegen::Turns {{ bound: {bound}, width: {width} }}, |{t}, {name}| {{\n{body}\n}})?"
         );

@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::claim::{ClaimsPlan, Hidden};
 use super::field::StructField;
 use super::key::KeyStruct;
 use super::operation::{DescParam, OperationPlan, operations};
@@ -47,6 +48,8 @@ pub(super) struct ConcernFile {
     key_params: Vec<DescParam>,
     create_params: Vec<DescParam>,
     update_params: Vec<DescParam>,
+    claims: ClaimsPlan,
+    hidden: Vec<Hidden>,
     table: Table,
 }
 
@@ -99,7 +102,7 @@ impl Cx<'_> {
         };
         let value = self.value_struct(shape, &mut imports, &mut functions);
         let key = self.key_struct(concern, &mut imports, &mut functions);
-        let patch = self.patch_struct(concern, value.fields(), &mut imports);
+        let mut patch = self.patch_struct(concern, value.fields(), &mut imports);
         let operations: Vec<OperationPlan> = operations(concern)
             .iter()
             .map(|operation| self.operation(concern, operation, &mut imports, &mut functions))
@@ -129,6 +132,11 @@ impl Cx<'_> {
             .collect();
         let key_type = self.key_type(concern.id, &mut imports);
         let table = self.table(concern, &mut imports);
+        let claims = self.claims(concern, &mut imports);
+        if let Some(patch) = &mut patch {
+            patch.key_type.clone_from(&key_type);
+            patch.claims.clone_from(&claims.of_patch);
+        }
         let root = self.root(concern, &mut imports);
         imports.remove(&name);
         for own in [
@@ -166,6 +174,8 @@ impl Cx<'_> {
             key_params: self.desc_params(concern.keys.iter()),
             create_params: self.desc_params(concern.all_fields()),
             update_params: self.desc_params(concern.changeable()),
+            claims,
+            hidden: self.hidden(concern),
             table,
             imports,
             value,
@@ -250,7 +260,10 @@ impl Cx<'_> {
     }
 }
 
-/// Whether handlers must not change a field: keys, `@immutable` fields and references.
+/// Whether handlers must not change a field: keys, `@immutable` fields, unique values and references.
 pub(super) fn is_private(concern: &Concern, field: &Field) -> bool {
-    concern.is_key(field) || field.immutable || matches!(field.ty.value, ValueType::Ref(_))
+    concern.is_key(field)
+        || field.immutable
+        || concern.is_unique(field)
+        || matches!(field.ty.value, ValueType::Ref(_))
 }

@@ -9,6 +9,7 @@
 
 mod body;
 mod check;
+mod claim;
 mod concern;
 mod docs;
 mod enumeration;
@@ -163,6 +164,10 @@ pub fn plan(model: &Model, lock: &Lock, schema: &str) -> Plan {
             .concerns()
             .iter()
             .flat_map(|concern| &concern.keys)
+            .chain(model.concerns().iter().flat_map(|concern| {
+                let uniques = concern.uniques.iter();
+                uniques.flat_map(|unique| concern.unique_fields(unique))
+            }))
             .any(|key| model.stored_as(key.ty.value) == ValueType::Enum(declared.id));
         generated.push(File::new(
             in_source(&declared.name),
@@ -257,10 +262,12 @@ impl Cx<'_> {
     fn migrations(&self, files: &mut Vec<File>) -> BTreeSet<String> {
         let mut concerns: Vec<&Concern> = self.model.concerns().iter().collect();
         concerns.sort_by_key(|concern| self.lock.rank(&concern.name));
-        let tables: Vec<sql::Table> = concerns
-            .iter()
-            .map(|concern| self.table(concern, &mut types::Imports::new()))
-            .collect();
+        let mut tables = self.hidden_tables();
+        tables.extend(
+            concerns
+                .iter()
+                .map(|concern| self.table(concern, &mut types::Imports::new())),
+        );
         let columns = tables.iter().flat_map(sql::Table::facts).collect();
         let names: Vec<String> = tables
             .iter()
@@ -321,6 +328,19 @@ impl Cx<'_> {
         let mut facts = vec![format!("rank {}", self.lock.rank(&concern.name))];
         if let Some(parent) = concern.parent {
             facts.push(format!("in {}", self.model.concern(parent).name));
+        }
+        for unique in &concern.uniques {
+            let number = self.lock.index(concern, unique);
+            facts.push(format!("unique {number} {}", concern.unique_name(unique)));
+        }
+        for (index, field, target) in concern.references() {
+            let most = self.model.side(concern.id, index, target);
+            let most = most.and_then(|side| side.most);
+            facts.push(format!("refers {} {most:?}", field.name));
+        }
+        if self.model.is_referred_to(concern.id) {
+            let number = self.lock.count(&concern.name);
+            facts.push(format!("counted {number}"));
         }
         let removed = Builtin::ALL
             .into_iter()

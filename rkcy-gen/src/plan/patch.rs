@@ -21,6 +21,9 @@ pub(super) struct PatchStruct {
     is_eq: bool,
     has_checks: bool,
     fields: Vec<PatchField>,
+    /// Type of the key, and the statements that tell what is claimed.
+    pub(super) key_type: String,
+    pub(super) claims: Vec<String>,
     /// The field of the message that tells what becomes absent or empty, where anything may.
     pub(super) cleared: Option<String>,
 }
@@ -38,6 +41,13 @@ struct PatchField {
     checks: Vec<String>,
     /// Number and condition of what becomes absent or empty.
     clears: Option<(u32, String)>,
+}
+
+impl PatchStruct {
+    /// Whether what is claimed has to do with the key: unique values have.
+    fn uses_key(&self) -> bool {
+        self.claims.iter().any(|claim| claim.contains("unique"))
+    }
 }
 
 impl Cx<'_> {
@@ -67,6 +77,8 @@ impl Cx<'_> {
             is_eq: concern.changeable().all(|field| self.is_eq(field.ty)),
             has_checks: fields.iter().any(|field| !field.checks.is_empty()),
             fields,
+            key_type: String::new(),
+            claims: Vec::new(),
             cleared,
         })
     }

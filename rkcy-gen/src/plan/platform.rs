@@ -24,6 +24,12 @@ pub(super) struct RootFile {
     /// Modules of values: their name and what they give.
     modules: Vec<(String, Vec<String>)>,
     concerns: Vec<RootConcern>,
+    /// All descriptions, hidden ones too, in Rust.
+    descriptions: Vec<String>,
+    /// Modules of concerns whose instances claim something, with what tells it.
+    claiming: Vec<(String, String)>,
+    /// Modules of concerns that are referred to, with the numbers of the hidden ones that count.
+    counted: Vec<(String, u32)>,
     has_transactions: bool,
     /// Modules of messages, and of enums.
     messages: Vec<String>,
@@ -136,6 +142,26 @@ impl Cx<'_> {
             })
             .collect();
         concerns.sort_by_key(|concern| concern.rank);
+        let mut descriptions: Vec<(u32, String)> = Vec::new();
+        let (mut claiming, mut counted) = (Vec::new(), Vec::new());
+        for concern in model.concerns() {
+            let module = naming::module(&concern.name);
+            descriptions.push((self.lock.rank(&concern.name), format!("{module}::DESC")));
+            let hidden = self.hidden(concern).into_iter();
+            descriptions.extend(hidden.map(|it| (it.number, format!("{module}::{}", it.constant))));
+            if concern.claims() > 0 {
+                let name = naming::camel(&concern.name);
+                let tells = match self.names.patch(&concern.name) {
+                    "" => format!("claims_of_new::<{name}>(op, args)"),
+                    patch => format!("claims_of::<{name}, {patch}>(row, op, args)"),
+                };
+                claiming.push((module.clone(), tells));
+            }
+            if model.is_referred_to(concern.id) {
+                counted.push((module, self.lock.count(&concern.name)));
+            }
+        }
+        descriptions.sort();
         let with_handlers = model
             .concerns()
             .iter()
@@ -149,6 +175,9 @@ impl Cx<'_> {
             partitions: model.platform().partitions.unwrap_or(DEFAULT_PARTITIONS),
             modules,
             concerns,
+            descriptions: descriptions.into_iter().map(|(_, it)| it).collect(),
+            claiming,
+            counted,
             has_transactions: !model.transactions().is_empty(),
             messages: (model.messages().iter())
                 .map(|message| naming::module(&message.name))

@@ -35,6 +35,9 @@ impl Cx<'_> {
         }
         let mut text = format!("{}: {}", field.name, self.schema_type(field.ty));
         text.push_str(&constraints(&field.constraints));
+        if field.unique {
+            text.push_str(" @unique");
+        }
         if field.immutable {
             text.push_str(" @immutable");
         }

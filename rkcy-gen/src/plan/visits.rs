@@ -164,6 +164,7 @@ impl Cx<'_> {
             visits.push(VisitPlan {
                 instance: instance.map_or_else(String::new, |it| it.name.clone()),
                 access: match visit.access {
+                    Access::Hold => "hold",
                     Access::Shared => "shared",
                     Access::Exclusive => "exclusive",
                     Access::Delete => "delete",
@@ -256,6 +257,7 @@ impl Cx<'_> {
                 keep: true,
                 sure: place.guards.is_empty(),
                 undo: None,
+                claims_for: None,
             },
             root: rkcy_core::id::ConcernId(self.lock.rank(&root.name) as u16),
             group: is_known.then(|| instances.key_of(number(step.id))),

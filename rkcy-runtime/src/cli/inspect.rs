@@ -299,6 +299,7 @@ fn transaction(desc: &PlatformDesc, bytes: &Bytes) -> Json {
         "mode": match txn.mode {
             Mode::Transaction => "transaction",
             Mode::Read => "read",
+            Mode::GiveBack(_) => "give_back",
             Mode::Saga => "saga",
         },
         "stamp_ms": txn.id.stamp(),

@@ -142,7 +142,7 @@ impl Session {
     pub fn concern(&self, name: &str) -> Result<&'static ConcernDesc, Fault> {
         let desc = self.platform.desc;
         desc.concern(name).ok_or_else(|| {
-            let known: Vec<&str> = desc.concerns.iter().map(|concern| concern.name).collect();
+            let known: Vec<&str> = desc.declared().map(|concern| concern.name).collect();
             super::args::unknown("concern", name, &known)
         })
     }

@@ -4,17 +4,22 @@
 //! body run again with the results so far. The body is a pure function, so it names the same steps by the
 //! same numbers every time; what it could not tell before, it tells now.
 
+use super::claims::{self, Claims, Target};
 use super::later::{After, Later, unite};
 use super::op;
+use super::patch::Patch;
 use super::platform::{Concern, Transaction};
 use super::time::Timestamp;
 use super::value::{Value, Violation, check, decode, encode};
 use bytes::Bytes;
+use rkcy_core::claim::{self, Asked};
 use rkcy_core::fault::{Class, Fault};
-use rkcy_core::id::TxnId;
+use rkcy_core::id::{ConcernId, TxnId};
 use rkcy_core::key::{Key, KeyPart, RowKey};
+use rkcy_core::logic::Logic;
 use rkcy_core::plan::{self, Partitions};
 use rkcy_core::txn::{Access, Answer, Args, Check, Mode, Place, Rest, Step, Txn, Unplanned};
+use rkcy_core::wire::Wire;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use uuid::Uuid;
@@ -45,6 +50,7 @@ pub struct Spec<'a, C> {
     waits: bool,
     after: After,
     undo: Option<u16>,
+    claims: Result<Vec<Wanted>, Fault>,
     concern: PhantomData<fn() -> C>,
 }
 
@@ -116,6 +122,7 @@ impl<'a, C: Concern> Spec<'a, C> {
             waits: false,
             after: After::new(),
             undo: None,
+            claims: Ok(Vec::new()),
             concern: PhantomData,
         }
     }
@@ -177,6 +184,66 @@ impl<'a, C: Concern> Spec<'a, C> {
         self
     }
 
+    /// With the instance that is to be, and what it claims.
+    #[must_use]
+    pub fn creating(mut self, instance: &'a C) -> Self {
+        self.claims = Ok(claims::of(instance)
+            .into_iter()
+            .map(Wanted::known)
+            .collect());
+        self.with(instance)
+    }
+
+    /// With what is to change in the instance with this key, and what that claims.
+    #[must_use]
+    pub fn changing<P: Patch<C>>(mut self, key: &C::Key, patch: &'a P) -> Self {
+        let claims = claims::of_patch(patch, key);
+        self.claims = claims.map(|claims| claims.into_iter().map(Wanted::known).collect());
+        self.with(patch)
+    }
+
+    /// Claims a unique value for an instance that comes out of results.
+    #[must_use]
+    pub fn reserving(self, unique: impl FnOnce(&mut Claims)) -> Self {
+        let mut asked = Claims::default();
+        unique(&mut asked);
+        let wanted = asked.into_list().into_iter().map(Wanted::known).collect();
+        self.wanting(wanted)
+    }
+
+    /// Refers to an instance of `T`, by a payload that comes out of results.
+    #[must_use]
+    pub fn referring<T: Concern>(
+        self,
+        field: u32,
+        most: Option<u32>,
+        target: &Later<impl Target<T>>,
+    ) -> Self {
+        let known = target.get();
+        let wanted = Wanted {
+            asked: known.map(|target| claims::late_reference::<C, T>(field, most, target)),
+            root: T::ROOT,
+            concern: T::ID,
+            after: target.steps().clone(),
+        };
+        self.wanting(vec![wanted])
+    }
+
+    fn wanting(mut self, mut more: Vec<Wanted>) -> Self {
+        if let Ok(claims) = &mut self.claims {
+            claims.append(&mut more);
+        }
+        self
+    }
+
+    /// How many numbers of steps it takes: its own, and one for each claim that its instance may have.
+    fn width(&self) -> u16 {
+        match self.op {
+            op::CREATE | op::ENSURE | op::UPDATE => 1 + C::CLAIMS,
+            _ => 1,
+        }
+    }
+
     /// In a saga: undone by this operation.
     #[must_use]
     pub fn undo(self, op: u16) -> Self {
@@ -184,6 +251,67 @@ impl<'a, C: Concern> Spec<'a, C> {
             undo: Some(op),
             ..self
         }
+    }
+}
+
+/// A claim that a step asks for.
+#[derive(Debug)]
+struct Wanted {
+    /// The claim, where it is known; there may turn out to be none.
+    asked: Option<Option<Asked>>,
+    root: ConcernId,
+    concern: ConcernId,
+    after: After,
+}
+
+impl Wanted {
+    fn known(asked: Asked) -> Wanted {
+        Wanted {
+            root: asked.give.group.concern,
+            concern: asked.give.row.concern,
+            asked: Some(Some(asked)),
+            after: After::new(),
+        }
+    }
+
+    /// The step that asks for it; `None` where there is nothing to ask for.
+    fn step(self, number: u16, claims_for: u16, sure: bool) -> Option<Unplanned> {
+        let is_known = self.asked.is_some();
+        let asked = match self.asked {
+            None => None,
+            Some(None) => return None,
+            Some(asked) => asked,
+        };
+        // What is not known yet can only be a reference.
+        let (op, args, access) = match &asked {
+            Some(asked) => {
+                let (op, args, access) = asked.step();
+                (op, Args::Ready(args), access)
+            }
+            None => (claim::op::HOLD, Args::Late, Access::Hold),
+        };
+        let place = match &asked {
+            Some(asked) if asked.give.row == asked.give.group => Place::Root,
+            Some(asked) => Place::Member(asked.give.row.clone()),
+            None if self.root == self.concern => Place::Root,
+            None => Place::Late(self.concern),
+        };
+        Some(Unplanned {
+            step: Step {
+                number,
+                place,
+                op,
+                args,
+                keep: false,
+                sure: sure && is_known,
+                undo: None,
+                claims_for: Some(claims_for),
+            },
+            root: self.root,
+            group: asked.map(|asked| asked.give.group.key),
+            access,
+            after: self.after.to_vec(),
+        })
     }
 }
 
@@ -218,6 +346,8 @@ pub struct Draft<'a> {
     guarded_by: After,
     steps: Vec<Unplanned>,
     checks: Vec<Check>,
+    /// Steps after which fewer may refer to instances of these concerns.
+    losing: Vec<(u16, &'static [ConcernId])>,
 }
 
 impl<'a> Draft<'a> {
@@ -231,6 +361,7 @@ impl<'a> Draft<'a> {
             guarded_by: After::new(),
             steps: Vec::new(),
             checks: Vec::new(),
+            losing: Vec::new(),
         }
     }
 
@@ -293,7 +424,7 @@ impl<'a> Draft<'a> {
             let message = format!("a transaction has at most {} steps", u16::MAX);
             Fault::new(Class::Bound, "too_many_steps", message)
         })?;
-        self.next += 1;
+        self.next += u32::from(spec.width());
         if matches!(self.guard, Guard::PassedOver) {
             return Ok(None);
         }
@@ -318,8 +449,25 @@ impl<'a> Draft<'a> {
             }),
             None => Place::Late(C::ID),
         };
+        for (nth, wanted) in (1..).zip(spec.claims?) {
+            if let Some(mut step) = wanted.step(number + nth, number, sure) {
+                let mut after = After::from_slice(&step.after);
+                unite(&mut after, &self.guarded_by);
+                step.after = after.to_vec();
+                self.steps.push(step);
+            }
+        }
         let mut after = spec.after;
         unite(&mut after, &self.guarded_by);
+        if spec.access == Access::Delete {
+            // What is deleted before it must not be counted any more.
+            let before = (self.losing.iter()).filter(|(_, targets)| targets.contains(&C::ID));
+            let before: Vec<u16> = before.map(|(step, _)| *step).collect();
+            unite(&mut after, &before);
+        }
+        if !C::TARGETS.is_empty() && matches!(spec.op, op::UPDATE | op::DELETE) {
+            self.losing.push((number, C::TARGETS));
+        }
         self.steps.push(Unplanned {
             step: Step {
                 number,
@@ -329,6 +477,7 @@ impl<'a> Draft<'a> {
                 keep,
                 sure,
                 undo: spec.undo,
+                claims_for: None,
             },
             root: C::ROOT,
             group: spec.group,
@@ -336,6 +485,92 @@ impl<'a> Draft<'a> {
             after: after.to_vec(),
         });
         Ok(Some(number))
+    }
+
+    /// The key of the instance of `C` that has a unique value, if there is one.
+    ///
+    /// # Errors
+    /// As [`Draft::kept`].
+    fn look_up<C: Concern>(
+        &mut self,
+        index: ConcernId,
+        root: Option<Key>,
+        value: Key,
+    ) -> Result<Later<Option<C::Key>>, Fault> {
+        let number = u16::try_from(self.next).unwrap_or(u16::MAX);
+        self.next += 1;
+        if matches!(self.guard, Guard::PassedOver) {
+            return Ok(Later::after(None, After::new()));
+        }
+        let (place, group) = match root {
+            None => (Place::Root, value),
+            Some(root) => {
+                let key = value;
+                let concern = index;
+                (Place::Member(RowKey { concern, key }), root)
+            }
+        };
+        let within = matches!(place, Place::Member(_));
+        self.steps.push(Unplanned {
+            step: Step {
+                number,
+                place,
+                op: claim::op::LOOK_UP,
+                args: Args::Ready(Bytes::new()),
+                keep: true,
+                sure: matches!(self.guard, Guard::Made),
+                undo: None,
+                claims_for: None,
+            },
+            root: if within { C::ROOT } else { index },
+            group: Some(group),
+            access: Access::Shared,
+            after: self.guarded_by.to_vec(),
+        });
+        let found = self.so_far.and_then(|txn| txn.result(number));
+        let found = found.map(|bytes| owner_of::<C>(bytes)).transpose()?;
+        Ok(Later::of_step(found, number))
+    }
+
+    /// `get` by a unique value: a row of `index`, which may be in the group of a root.
+    ///
+    /// # Errors
+    /// `not_found`, or as [`Draft::kept`].
+    pub fn get_by<C: Concern>(
+        &mut self,
+        index: ConcernId,
+        root: Option<Key>,
+        value: Key,
+    ) -> Result<Later<C>, Fault> {
+        let found = self.look_up::<C>(index, root, value)?;
+        let there = found.map(|found| match found {
+            Some(_) => Ok(()),
+            None => Err(Fault::refusal(
+                "not_found",
+                format!("there is no such {}", C::NAME),
+            )),
+        });
+        self.asks(there)?;
+        let (_, key) = opened(&found);
+        self.kept(Spec::<C>::get().on_later(&key))
+    }
+
+    /// `find` by a unique value: a row of `index`, which may be in the group of a root.
+    ///
+    /// # Errors
+    /// As [`Draft::kept`].
+    pub fn find_by<C: Concern>(
+        &mut self,
+        index: ConcernId,
+        root: Option<Key>,
+        value: Key,
+    ) -> Result<Later<Option<C>>, Fault> {
+        let found = self.look_up::<C>(index, root, value)?;
+        self.branch_some(
+            &found,
+            |draft, key| draft.kept(Spec::<C>::find().on_later(&key)),
+            |_| Ok(Later::known(None)),
+        )
     }
 
     /// `require`: refuses where the condition is known to be false; asks again where it is not known yet.
@@ -501,6 +736,17 @@ impl<'a> Draft<'a> {
     }
 }
 
+/// The key of the owner of a unique value, out of the result of a look-up.
+fn owner_of<C: Concern>(bytes: &Bytes) -> Result<Option<C::Key>, Fault> {
+    let Some(key) = Option::<Key>::from_wire(bytes.clone())? else {
+        return Ok(None);
+    };
+    let mut rest = key.as_bytes();
+    let key = C::Key::decode_key(&mut rest).filter(|_| rest.is_empty());
+    let broken = || Fault::new(Class::Corrupt, "unreadable", "an index that names no key");
+    key.map(Some).ok_or_else(broken)
+}
+
 /// Whether an optional value is there, and the value.
 fn opened<T: Clone>(value: &Later<Option<T>>) -> (Later<bool>, Later<T>) {
     let inner = value.get().cloned().flatten();
@@ -519,8 +765,8 @@ pub struct Origin<'a> {
     pub schema: u64,
     /// Who calls, as the edge verified it: the encoded `caller` message, or empty.
     pub caller: &'a Bytes,
-    /// Numbers of partitions.
-    pub partitions: &'a dyn Partitions,
+    /// The platform as the engine sees it: numbers of partitions, and what an operation claims.
+    pub logic: &'a dyn Logic,
 }
 
 impl std::fmt::Debug for Origin<'_> {
@@ -557,7 +803,7 @@ pub fn transaction<T: Transaction>(params: &T, origin: Origin<'_>) -> Result<Txn
     if txn.late {
         txn.params = encode(params);
     }
-    planned(txn, origin.partitions)
+    planned(txn, origin.logic)
 }
 
 /// A single operation, called alone; one that only reads is not remembered.
@@ -581,6 +827,10 @@ pub fn single(
     if access == Access::Shared {
         txn.mode = Mode::Read;
     }
+    for (nth, asked) in (1..).zip(origin.logic.claims_of(&row, op, &args)?) {
+        let step = Wanted::known(asked).step(nth, 0, true);
+        txn.unplanned.extend(step);
+    }
     txn.unplanned.push(Unplanned {
         step: Step {
             number: 0,
@@ -594,13 +844,14 @@ pub fn single(
             keep: true,
             sure: true,
             undo: None,
+            claims_for: None,
         },
         root,
         group: Some(group.key),
         access,
         after: Vec::new(),
     });
-    planned(txn, origin.partitions)
+    planned(txn, origin.logic)
 }
 
 fn planned(mut txn: Txn, partitions: &dyn Partitions) -> Result<Txn, Fault> {

@@ -6,6 +6,7 @@
 //! another.
 
 mod blob;
+mod claims;
 pub mod constraint;
 mod draft;
 mod field;
@@ -26,6 +27,10 @@ pub const CONTRACT: u32 = 4;
 
 pub use crate::__later as later;
 pub use blob::Blob;
+pub use claims::{
+    Claims, Target, claims_of, claims_of_new, half_of_unique, hidden_from_columns, hidden_key,
+    hidden_to_columns, index_root, index_within,
+};
 pub use constraint::Pattern;
 pub use draft::{Draft, Origin, Spec, Turns, derived_uuid, resume, root_of, single, transaction};
 pub use field::{
@@ -60,6 +65,7 @@ pub use bytes::Bytes;
 pub use prost;
 #[cfg(feature = "seeded-bugs")]
 pub use rkcy_core::bugs;
+pub use rkcy_core::claim::Asked;
 pub use rkcy_core::fault::{Class, Fault};
 pub use rkcy_core::id::{ConcernId, TxnId};
 pub use rkcy_core::key::{Key, KeyPart, RowKey};

@@ -4,15 +4,25 @@
 //! for absence. In protobuf a field that is there changes; the numbers of those that become absent or empty
 //! stand in a list.
 
+use super::claims::Claims;
 use super::field::{take_list, take_optional};
+use super::platform::Concern;
 use super::value::Value;
 use rkcy_core::fault::Fault;
 use serde::{Deserialize, Deserializer};
 
 /// Changes of an instance.
-pub trait Patch<C>: Value {
+pub trait Patch<C: Concern>: Value {
     /// Makes them.
     fn apply(self, instance: &mut C);
+
+    /// What it claims for the instance with this key.
+    ///
+    /// # Errors
+    /// Where it changes one half of a unique value.
+    fn claims(&self, _key: &C::Key, _claims: &mut Claims) -> Result<(), Fault> {
+        Ok(())
+    }
 }
 
 /// Reads a field that is there, also one that is `null`.

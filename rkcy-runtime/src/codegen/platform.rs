@@ -3,6 +3,7 @@
 //! Owns the typed traits that concerns and transactions implement, and the tables by which the command
 //! line and other front ends reach them by name. All tables are `static` in generated code.
 
+use super::claims::Claims;
 use super::draft::{Draft, Origin};
 use super::key::KeyText;
 use super::later::Later;
@@ -43,6 +44,13 @@ pub trait Concern: Value + Clone {
     const ROOT: ConcernId = Self::ID;
     /// Its name in the schema.
     const NAME: &'static str;
+    /// The most claims that an instance has: unique values, and references.
+    const CLAIMS: u16 = 0;
+    /// The concerns that it refers to.
+    const TARGETS: &'static [ConcernId] = &[];
+
+    /// What an instance claims.
+    fn claims(&self, _claims: &mut Claims) {}
 
     /// The root's part of a key.
     fn root_key(key: &Self::Key) -> Self::RootKey;
@@ -196,6 +204,8 @@ pub struct ConcernDesc {
     pub name: &'static str,
     /// First paragraph of its documentation.
     pub doc: &'static str,
+    /// Whether it is the engine's own: nobody sees it.
+    pub hidden: bool,
     /// The parts of its key.
     pub keys: &'static [ParamDesc],
     /// Operations, `create` and `get` included.
@@ -299,7 +309,12 @@ impl PlatformDesc {
     /// The concern with this name.
     #[must_use]
     pub fn concern(&self, name: &str) -> Option<&'static ConcernDesc> {
-        self.concerns.iter().find(|concern| concern.name == name)
+        self.declared().find(|concern| concern.name == name)
+    }
+
+    /// The concerns of the schema, by rank.
+    pub fn declared(&self) -> impl Iterator<Item = &'static ConcernDesc> + use<> {
+        self.concerns.iter().filter(|concern| !concern.hidden)
     }
 
     /// The concerns that are the roots of groups: those with partitions.

@@ -1,5 +1,6 @@
 //! One operation on one row: what every concern's dispatch comes down to.
 
+use super::claims;
 use super::patch::Patch;
 use super::platform::Concern;
 use super::value::{Value, check, decode, encode};
@@ -27,7 +28,18 @@ pub fn create<C: Concern>(call: &Call<'_>, row: &mut Row) -> Result<Bytes, Fault
 /// A broken constraint.
 pub fn ensure<C: Concern>(call: &Call<'_>, row: &mut Row) -> Result<Bytes, Fault> {
     match row.value() {
-        Some(bytes) => Ok(bytes.clone()),
+        Some(bytes) => {
+            let bytes = bytes.clone();
+            if C::CLAIMS > 0 {
+                claims::give_back(
+                    row,
+                    Vec::new(),
+                    claims::of(&decode::<C>(call.args)?),
+                    Vec::new(),
+                );
+            }
+            Ok(bytes)
+        }
         None => put_new::<C>(call, row),
     }
 }
@@ -49,8 +61,11 @@ pub fn update<C: Concern, P: Patch<C>>(call: &Call<'_>, row: &mut Row) -> Result
     let patch: P = decode(call.args)?;
     check(&patch)?;
     let mut instance: C = read(row)?;
+    let asked = claims::of_patch(&patch, &instance.key())?;
+    let had = claims::of(&instance);
     patch.apply(&mut instance);
     instance.check()?;
+    claims::give_back(row, had, asked, claims::of(&instance));
     let bytes = encode(&instance);
     row.set(Some(bytes.clone()));
     Ok(bytes)
@@ -61,7 +76,11 @@ pub fn update<C: Concern, P: Patch<C>>(call: &Call<'_>, row: &mut Row) -> Result
 /// # Errors
 /// `not_found`.
 pub fn delete<C: Concern>(_: &Call<'_>, row: &mut Row) -> Result<Bytes, Fault> {
-    row.value().ok_or_else(not_found::<C>)?;
+    let value = row.value().ok_or_else(not_found::<C>)?;
+    if C::CLAIMS > 0 {
+        let had = claims::of(&decode::<C>(value)?);
+        claims::give_back(row, had, Vec::new(), Vec::new());
+    }
     row.set(None);
     Ok(Bytes::new())
 }
@@ -159,6 +178,7 @@ fn change<C: Concern, O: Value>(
     handler: impl FnOnce(&mut C, &Context<'_>) -> Result<O, Fault>,
 ) -> Result<Bytes, Fault> {
     let mut instance: C = read(row)?;
+    let had = claims::of(&instance);
     let output = handler(&mut instance, &call.context)?;
     instance.check()?;
     output.check().map_err(|broken| broken.within("result"))?;
@@ -166,6 +186,12 @@ fn change<C: Concern, O: Value>(
         return Err(Fault::refusal(
             "wrong_key",
             "a handler may not put another instance in place of its own",
+        ));
+    }
+    if had != claims::of(&instance) {
+        return Err(Fault::refusal(
+            "read_only",
+            "a handler changes no reference and no unique value",
         ));
     }
     row.set(Some(encode(&instance)));

@@ -204,7 +204,7 @@ impl Client {
             id,
             schema: self.logic.schema(),
             caller,
-            partitions: &*self.logic,
+            logic: &*self.logic,
         }
     }
 

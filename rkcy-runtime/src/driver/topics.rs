@@ -109,7 +109,11 @@ pub(super) fn kafka_platform(desc: &PlatformDesc, options: &Options) -> kafka::P
         env: options.env.clone(),
         generation: 1,
         concerns: (desc.roots())
-            .map(|root| (root.id, root.name.to_owned()))
+            // The name of one that is hidden is for people: `Device(tenant, serial)`.
+            .map(|root| match root.hidden {
+                true => (root.id, root.table.name.to_owned()),
+                false => (root.id, root.name.to_owned()),
+            })
             .collect(),
         partitions: options.partitions.unwrap_or(desc.partitions).max(1),
         answers,

@@ -44,7 +44,8 @@ impl Generic {
 
     /// An operation alone.
     fn single(&self, request: &mut Request<'_>, caller: &Bytes) -> Result<Txn, Fault> {
-        let concern = at_random(request.rng, self.desc.concerns).ok_or_else(nothing)?;
+        let declared: Vec<&ConcernDesc> = self.desc.declared().collect();
+        let concern = at_random(request.rng, &declared).ok_or_else(nothing)?;
         let wanted = match request.rng.random_range(0..100) {
             0..25 => |op: &OpDesc| op.number == op::CREATE,
             25..30 => |op: &OpDesc| op.number == op::DELETE,
@@ -109,7 +110,7 @@ impl Generic {
 impl Workload for Generic {
     fn next(&self, nth: usize, request: &mut Request<'_>) -> Result<Txn, Fault> {
         let caller = self.caller(request)?;
-        if let Some(concern) = self.desc.concerns.get(nth / FIRST)
+        if let Some(concern) = self.desc.declared().nth(nth / FIRST)
             && let Some(create) = concern.ops.iter().find(|op| op.number == op::CREATE)
         {
             return self.operation(request, &caller, concern, create);

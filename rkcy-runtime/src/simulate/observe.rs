@@ -31,6 +31,8 @@ pub(super) enum Event {
     Refused(TxnId, rkcy_core::fault::Fault, bool),
     /// What a saga has done on its way.
     Saga(TxnId, SagaEvent),
+    /// It is decided; how, is told when all is taken back that it gives back.
+    Decided(TxnId),
 }
 
 /// What somebody asks for that is no transaction.
@@ -97,6 +99,10 @@ pub(super) struct Observer {
     /// Instances that callers know to be there since the last time they were asked for.
     created: Vec<(ConcernId, Key)>,
     pub(super) events: Vec<Event>,
+    /// Where those stand that are decided and give something back.
+    giving: BTreeMap<TxnId, usize>,
+    /// How many events there were when it was told.
+    pub(super) told_at: BTreeMap<TxnId, usize>,
     pub(super) counts: BTreeMap<Cow<'static, str>, u64>,
     faults: u64,
     pub(super) checks: u64,
@@ -124,6 +130,8 @@ impl Observer {
             sagas: BTreeMap::new(),
             created: Vec::new(),
             events: Vec::new(),
+            giving: BTreeMap::new(),
+            told_at: BTreeMap::new(),
             counts: BTreeMap::new(),
             faults: 0,
             checks: 0,
@@ -314,12 +322,10 @@ impl Observer {
             }
             Outcome::Refused(fault) if fresh => {
                 let logical = !self.rules.justify(&submission.txn, fault, true, from)?;
-                self.events
-                    .push(Event::Refused(reply.txn, fault.clone(), logical));
+                self.place(Event::Refused(reply.txn, fault.clone(), logical), reply.txn);
             }
             Outcome::Committed(result) if fresh => {
-                self.events
-                    .push(Event::Committed(reply.txn, result.clone()));
+                self.place(Event::Committed(reply.txn, result.clone()), reply.txn);
             }
             _ => {}
         }
@@ -327,6 +333,15 @@ impl Observer {
             self.read.insert((reply.txn, reply.to));
         }
         Ok(())
+    }
+
+    /// An event gets its place in the serial order: where it was decided.
+    fn place(&mut self, event: Event, id: TxnId) {
+        self.told_at.insert(id, self.events.len());
+        match self.giving.remove(&id) {
+            Some(place) => self.events[place] = event,
+            None => self.events.push(event),
+        }
     }
 
     /// A saga has done this: the first time that the position is applied, it gets its place in the serial
@@ -339,8 +354,14 @@ impl Observer {
                 SagaEvent::Turned => "saga: turned",
                 SagaEvent::Undid => "saga: undone",
                 SagaEvent::Parked => "saga: parked",
+                SagaEvent::Decided => "gives back",
             });
-            self.events.push(Event::Saga(step.txn, step.event));
+            if step.event == SagaEvent::Decided {
+                self.giving.insert(step.txn, self.events.len());
+                self.events.push(Event::Decided(step.txn));
+            } else {
+                self.events.push(Event::Saga(step.txn, step.event));
+            }
             self.sagas.insert(partition, step.at);
         }
     }

@@ -28,7 +28,7 @@ impl Measures {
         let lengths = state.queues.values().map(VecDeque::len);
         // What undoes waits whatever the bound is.
         let bounded = state.queues.values().map(|queue| {
-            let turned = queue.iter().filter(|waiting| waiting.txn.turned.is_some());
+            let turned = queue.iter().filter(|waiting| !waiting.txn.may_be_refused());
             queue.len() - turned.count()
         });
         Measures {

@@ -4,9 +4,10 @@ use super::cluster::Cluster;
 use super::observe::{Event, Observer, Violation};
 use super::serial::Serial;
 use super::workload::World;
-use crate::codegen::Fault;
+use crate::codegen::{Fault, op};
 use crate::log::StreamId;
 use bytes::Bytes;
+use rkcy_core::claim::{Claim, Counts, Reservation};
 use rkcy_core::frame::Frame;
 use rkcy_core::id::{PartitionId, Position, TxnId};
 use rkcy_core::key::RowKey;
@@ -15,6 +16,7 @@ use rkcy_core::partition::{Halt, Input, Partition, SagaEvent};
 use rkcy_core::rows::StoredRow;
 use rkcy_core::state::State;
 use rkcy_core::txn::{Mode, Txn};
+use rkcy_core::wire::Wire;
 use rkcy_core::worker::LookAhead;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,6 +33,7 @@ pub(super) fn verify(cluster: &mut Cluster<'_>) -> Result<(), Violation> {
         check_database(cluster, id, &world)?;
         cluster.observer.checks += 3;
     }
+    check_claims(&world, &*logic)?;
     world.calls = cluster.observer.take_calls();
     cluster
         .workload()
@@ -55,14 +58,19 @@ fn serial_world<'a>(
         })
         .collect();
     let rows_bounded = observer.rules.rows_bounded();
-    for event in events {
+    for (nth, event) in events.into_iter().enumerate() {
         observer.checks += 1;
-        let (Event::Committed(id, _) | Event::Refused(id, ..) | Event::Saga(id, _)) = event;
+        let (Event::Committed(id, _)
+        | Event::Refused(id, ..)
+        | Event::Saga(id, _)
+        | Event::Decided(id)) = event;
+        serial.begin(nth, observer.told_at.get(&id).copied());
         let Some(txn) = observer.txn(id) else {
             continue;
         };
         let broken = |what: String| Err(Violation(format!("not serial: {id} {what}")));
         match event {
+            Event::Decided(_) => return broken("was decided, and nobody was told how".to_owned()),
             Event::Saga(_, step) => {
                 let told = refusals.get(&id);
                 if let Err(what) = saga_step(&mut serial, txn, step, told, rows_bounded) {
@@ -86,8 +94,15 @@ fn serial_world<'a>(
                     return broken(format!("was {told}: {what}"));
                 }
             }
+            // It met a give-back on its way, of which nobody had heard. Alone it may go through, so it is not run.
+            Event::Refused(_, told, true)
+                if txn.mode != Mode::Saga && serial.is_busy(txn, &told) =>
+            {
+                world.refused += 1;
+            }
             Event::Refused(_, told, true) => match decide(&mut serial, txn, Some(&told)) {
-                Ok(Err(fault)) if fault == told => world.refused += 1,
+                Ok(Err(fault)) if agrees(&fault, &told) => world.refused += 1,
+                Ok(Err(_)) if serial.is_busy(txn, &told) => world.refused += 1,
                 Ok(Err(fault)) => return broken(format!("was {told}, alone it is {fault}")),
                 Ok(Ok(_)) => return broken(format!("was {told}, alone it commits")),
                 Err(what) => return broken(format!("was {told}: {what}")),
@@ -132,7 +147,8 @@ fn saga_step(
         SagaEvent::Turned => {
             let alone = serial.turn(txn, told.map(|(fault, _)| fault));
             match (told, alone) {
-                (Some((told, true)), Some(fault)) if fault == *told => Ok(()),
+                (Some((told, true)), Some(fault)) if agrees(&fault, told) => Ok(()),
+                (Some((told, true)), _) if serial.is_busy(txn, told) => Ok(()),
                 (Some((told, true)), Some(fault)) => {
                     Err(format!("was {told}, alone it is {fault}"))
                 }
@@ -148,7 +164,13 @@ fn saga_step(
             Ok(_) if !rows_bounded => Err("was parked, alone its next step is undone".to_owned()),
             _ => Ok(()),
         },
+        SagaEvent::Decided => Ok(()),
     }
+}
+
+/// Whether two refusals say the same; how many refer may have changed since.
+fn agrees(one: &Fault, told: &Fault) -> bool {
+    one == told || (one.code == "in_use" && told.code == "in_use")
 }
 
 /// Nothing may be left of what has ended; of sagas that are parked, their holds and ids.
@@ -177,6 +199,17 @@ fn check_at_rest(
             "{id}: a lock is left on {group:?}: {lock:?}"
         )));
     }
+    if let Some((group, held)) = state.counted.first_key_value() {
+        return Err(Violation(format!(
+            "{id}: references are held in {group:?}: {held:?}"
+        )));
+    }
+    if let Some((txn, giving)) = state.giving.first_key_value() {
+        return Err(Violation(format!(
+            "{id}: {txn} still waits for {} give-backs",
+            giving.left
+        )));
+    }
     if let Some((group, _)) = state.queues.first_key_value() {
         return Err(Violation(format!("{id}: visits still wait for {group:?}")));
     }
@@ -195,6 +228,64 @@ fn check_at_rest(
     }
     Ok(())
 }
+
+/// Every unique value is that of the one row that has it, every reference leads to a row that is there, and what
+/// is counted is the true number of those that refer.
+fn check_claims(world: &World, logic: &dyn Logic) -> Result<(), Violation> {
+    let broken = |what: String| Err(Violation(format!("claims: {what}")));
+    let mut wanted: BTreeMap<RowKey, Bytes> = BTreeMap::new();
+    let mut counts: BTreeMap<RowKey, Counts> = BTreeMap::new();
+    for (row, value) in &world.rows {
+        let claims = logic.claims_of(row, op::CREATE, value);
+        let claims = claims.map_err(|fault| Violation(format!("claims of {row:?}: {fault}")))?;
+        for asked in claims {
+            let on = asked.give.row;
+            match asked.give.claim {
+                Claim::Unique(owner) => {
+                    let kept = Reservation { owner, claims: 1 };
+                    if wanted.insert(on.clone(), kept.to_wire().into()).is_some() {
+                        return broken(format!("{on:?} is the value of two rows"));
+                    }
+                }
+                Claim::Reference(referrer) => {
+                    if !world.rows.contains_key(&on) {
+                        return broken(format!("{row:?} refers to {on:?}, which is not there"));
+                    }
+                    let counted = logic.counted_in(on.concern).map(|concern| RowKey {
+                        concern,
+                        key: on.key.clone(),
+                    });
+                    let count = counts.entry(counted.unwrap_or(on)).or_default();
+                    count.add(referrer, 1);
+                    if asked
+                        .most
+                        .is_some_and(|most| count.of(referrer) > i64::from(most))
+                    {
+                        return broken(format!("{row:?} is one of too many that refer"));
+                    }
+                }
+            }
+        }
+    }
+    let counts = counts
+        .into_iter()
+        .filter_map(|(row, count)| Some((row, count.value()?)));
+    wanted.extend(counts);
+    let hidden = |row: &RowKey| row.concern.0 < FIRST_OF_A_SCHEMA;
+    let kept = world.rows.iter().filter(|(row, _)| hidden(row));
+    let kept: BTreeMap<&RowKey, &Bytes> = kept.collect();
+    if kept.len() == wanted.len()
+        && wanted
+            .iter()
+            .all(|(row, value)| kept.get(row) == Some(&value))
+    {
+        return Ok(());
+    }
+    broken(format!("{kept:?} is kept, it should be {wanted:?}"))
+}
+
+/// Concerns below are the engine's own.
+const FIRST_OF_A_SCHEMA: u16 = 1_024;
 
 /// What is held is what the sagas that are parked have changed.
 fn check_holds(

@@ -65,7 +65,7 @@ impl<'a> Request<'a> {
             id: self.id,
             schema: self.logic.schema(),
             caller: &NOBODY,
-            partitions: self.logic,
+            logic: self.logic,
         }
     }
 

@@ -9,13 +9,10 @@ use std::collections::BTreeMap;
 pub(super) type Found = BTreeMap<String, BTreeMap<String, String>>;
 
 /// Hidden columns of every table, and what they hold.
-const HIDDEN: [(&str, ColumnType); 6] = [
+const HIDDEN: [(&str, ColumnType); 3] = [
     ("_rkcy_generation", ColumnType::I64),
     ("_rkcy_offset", ColumnType::I64),
     ("_rkcy_index", ColumnType::I64),
-    ("_rkcy_referrers", ColumnType::I64),
-    ("_rkcy_tokens", ColumnType::Bytes),
-    ("_rkcy_holds", ColumnType::Bytes),
 ];
 
 /// What keeps a build from running on these migrations.

@@ -300,8 +300,7 @@ static SQLITE: [Migration; 3] = [
             "id" BLOB NOT NULL, "name" TEXT NOT NULL, "gold" INTEGER NOT NULL CHECK ("gold" >= 0),
             "ratio" REAL, "note" TEXT, "flag" INTEGER NOT NULL,
             "_rkcy_generation" INTEGER NOT NULL, "_rkcy_offset" INTEGER NOT NULL,
-            "_rkcy_index" INTEGER NOT NULL, "_rkcy_referrers" INTEGER NOT NULL DEFAULT 0,
-            "_rkcy_tokens" BLOB, "_rkcy_holds" BLOB, PRIMARY KEY ("id")) STRICT, WITHOUT ROWID;"#,
+            "_rkcy_index" INTEGER NOT NULL, PRIMARY KEY ("id")) STRICT, WITHOUT ROWID;"#,
         down: r#"DROP TABLE "player";"#,
     },
     Migration {
@@ -310,8 +309,7 @@ static SQLITE: [Migration; 3] = [
         up: r#"CREATE TABLE "member" (
             "guild" TEXT NOT NULL, "number" INTEGER NOT NULL,
             "_rkcy_generation" INTEGER NOT NULL, "_rkcy_offset" INTEGER NOT NULL,
-            "_rkcy_index" INTEGER NOT NULL, "_rkcy_referrers" INTEGER NOT NULL DEFAULT 0,
-            "_rkcy_tokens" BLOB, "_rkcy_holds" BLOB,
+            "_rkcy_index" INTEGER NOT NULL,
             PRIMARY KEY ("guild", "number")) STRICT, WITHOUT ROWID;
             CREATE INDEX "member_number" ON "member" ("number");"#,
         down: r#"DROP INDEX "member_number"; DROP TABLE "member";"#,
@@ -326,8 +324,7 @@ static SQLITE: [Migration; 3] = [
             "a_timestamp" INTEGER, "a_duration" INTEGER, "a_list" TEXT NOT NULL,
             "inner_present" INTEGER NOT NULL, "inner_first" INTEGER, "inner_second" TEXT,
             "_rkcy_generation" INTEGER NOT NULL, "_rkcy_offset" INTEGER NOT NULL,
-            "_rkcy_index" INTEGER NOT NULL, "_rkcy_referrers" INTEGER NOT NULL DEFAULT 0,
-            "_rkcy_tokens" BLOB, "_rkcy_holds" BLOB,
+            "_rkcy_index" INTEGER NOT NULL,
             PRIMARY KEY ("select", "key")) STRICT, WITHOUT ROWID;"#,
         down: r#"DROP TABLE "every thing";"#,
     },
@@ -341,8 +338,7 @@ static POSTGRES: [Migration; 3] = [
             "id" BYTEA NOT NULL, "name" TEXT NOT NULL, "gold" BIGINT NOT NULL CHECK ("gold" >= 0),
             "ratio" DOUBLE PRECISION, "note" TEXT, "flag" BOOLEAN NOT NULL,
             "_rkcy_generation" BIGINT NOT NULL, "_rkcy_offset" BIGINT NOT NULL,
-            "_rkcy_index" BIGINT NOT NULL, "_rkcy_referrers" BIGINT NOT NULL DEFAULT 0,
-            "_rkcy_tokens" BYTEA, "_rkcy_holds" BYTEA, PRIMARY KEY ("id"));"#,
+            "_rkcy_index" BIGINT NOT NULL, PRIMARY KEY ("id"));"#,
         down: r#"DROP TABLE "player";"#,
     },
     Migration {
@@ -351,8 +347,7 @@ static POSTGRES: [Migration; 3] = [
         up: r#"CREATE TABLE "member" (
             "guild" TEXT NOT NULL, "number" BIGINT NOT NULL,
             "_rkcy_generation" BIGINT NOT NULL, "_rkcy_offset" BIGINT NOT NULL,
-            "_rkcy_index" BIGINT NOT NULL, "_rkcy_referrers" BIGINT NOT NULL DEFAULT 0,
-            "_rkcy_tokens" BYTEA, "_rkcy_holds" BYTEA,
+            "_rkcy_index" BIGINT NOT NULL,
             PRIMARY KEY ("guild", "number"));
             CREATE INDEX "member_number" ON "member" ("number");"#,
         down: r#"DROP INDEX "member_number"; DROP TABLE "member";"#,
@@ -367,8 +362,7 @@ static POSTGRES: [Migration; 3] = [
             "a_timestamp" TIMESTAMPTZ, "a_duration" BIGINT, "a_list" JSONB NOT NULL,
             "inner_present" BOOLEAN NOT NULL, "inner_first" BIGINT, "inner_second" TEXT,
             "_rkcy_generation" BIGINT NOT NULL, "_rkcy_offset" BIGINT NOT NULL,
-            "_rkcy_index" BIGINT NOT NULL, "_rkcy_referrers" BIGINT NOT NULL DEFAULT 0,
-            "_rkcy_tokens" BYTEA, "_rkcy_holds" BYTEA,
+            "_rkcy_index" BIGINT NOT NULL,
             PRIMARY KEY ("select", "key"));"#,
         down: r#"DROP TABLE "every thing";"#,
     },

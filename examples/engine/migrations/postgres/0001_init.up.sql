@@ -8,9 +8,6 @@ CREATE TABLE "alpha" (
     "_rkcy_generation" BIGINT NOT NULL,
     "_rkcy_offset" BIGINT NOT NULL,
     "_rkcy_index" BIGINT NOT NULL,
-    "_rkcy_referrers" BIGINT NOT NULL DEFAULT 0,
-    "_rkcy_tokens" BYTEA,
-    "_rkcy_holds" BYTEA,
     PRIMARY KEY ("id")
 );
 COMMENT ON TABLE "alpha" IS 'Ranks first.';
@@ -24,9 +21,6 @@ CREATE TABLE "beta" (
     "_rkcy_generation" BIGINT NOT NULL,
     "_rkcy_offset" BIGINT NOT NULL,
     "_rkcy_index" BIGINT NOT NULL,
-    "_rkcy_referrers" BIGINT NOT NULL DEFAULT 0,
-    "_rkcy_tokens" BYTEA,
-    "_rkcy_holds" BYTEA,
     PRIMARY KEY ("id")
 );
 COMMENT ON TABLE "beta" IS 'Ranks second.';
@@ -38,9 +32,6 @@ CREATE TABLE "gamma" (
     "_rkcy_generation" BIGINT NOT NULL,
     "_rkcy_offset" BIGINT NOT NULL,
     "_rkcy_index" BIGINT NOT NULL,
-    "_rkcy_referrers" BIGINT NOT NULL DEFAULT 0,
-    "_rkcy_tokens" BYTEA,
-    "_rkcy_holds" BYTEA,
     PRIMARY KEY ("id")
 );
 COMMENT ON TABLE "gamma" IS 'Ranks last.';

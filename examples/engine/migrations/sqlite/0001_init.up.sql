@@ -9,9 +9,6 @@ CREATE TABLE "alpha" (
     "_rkcy_generation" INTEGER NOT NULL,
     "_rkcy_offset" INTEGER NOT NULL,
     "_rkcy_index" INTEGER NOT NULL,
-    "_rkcy_referrers" INTEGER NOT NULL DEFAULT 0,
-    "_rkcy_tokens" BLOB,
-    "_rkcy_holds" BLOB,
     PRIMARY KEY ("id")
 ) STRICT, WITHOUT ROWID;
 
@@ -24,9 +21,6 @@ CREATE TABLE "beta" (
     "_rkcy_generation" INTEGER NOT NULL,
     "_rkcy_offset" INTEGER NOT NULL,
     "_rkcy_index" INTEGER NOT NULL,
-    "_rkcy_referrers" INTEGER NOT NULL DEFAULT 0,
-    "_rkcy_tokens" BLOB,
-    "_rkcy_holds" BLOB,
     PRIMARY KEY ("id")
 ) STRICT, WITHOUT ROWID;
 
@@ -38,8 +32,5 @@ CREATE TABLE "gamma" (
     "_rkcy_generation" INTEGER NOT NULL,
     "_rkcy_offset" INTEGER NOT NULL,
     "_rkcy_index" INTEGER NOT NULL,
-    "_rkcy_referrers" INTEGER NOT NULL DEFAULT 0,
-    "_rkcy_tokens" BLOB,
-    "_rkcy_holds" BLOB,
     PRIMARY KEY ("id")
 ) STRICT, WITHOUT ROWID;

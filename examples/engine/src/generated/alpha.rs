@@ -441,6 +441,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     id: codegen::ConcernId(RANK),
     name: "Alpha",
     doc: "Ranks first.",
+    hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
         codegen::OpDesc::create::<Alpha>(&[

@@ -306,6 +306,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     id: codegen::ConcernId(RANK),
     name: "Gamma",
     doc: "Ranks last.",
+    hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
         codegen::OpDesc::create::<Gamma>(&[

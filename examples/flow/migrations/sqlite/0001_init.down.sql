@@ -3,3 +3,4 @@
 DROP TABLE "shelf";
 DROP TABLE "order";
 DROP TABLE "customer";
+DROP TABLE "_rkcy_referrers_customer";

@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const RANK: u16 = 1024;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xe407_4340_c888_66bf;
+pub(super) const SCHEMA: u64 = 0x4d6b_4785_514c_f71b;
 
 /// A customer, with a list of orders. Ranks first.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -402,6 +402,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     id: codegen::ConcernId(RANK),
     name: "Customer",
     doc: "A customer, with a list of orders. Ranks first.",
+    hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
         codegen::OpDesc::create::<Customer>(&[
@@ -467,6 +468,23 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     to_json: codegen::to_json::<Customer>,
     table: &TABLE,
 };
+
+/// How many refer to each `Customer`.
+pub(super) const REFERRERS: codegen::ConcernDesc = codegen::ConcernDesc::hidden(
+    codegen::ConcernId(512),
+    "referrers of Customer",
+    <Customer as codegen::Concern>::ROOT,
+    codegen::root_of::<Customer>,
+    &codegen::TableDesc {
+        concern: codegen::ConcernId(512),
+        name: "_rkcy_referrers_customer",
+        key_columns: &[codegen::ColumnType::Bytes.column("key")],
+        value_columns: &[codegen::ColumnType::Bytes.column("value")],
+        key: codegen::hidden_key,
+        to_columns: codegen::hidden_to_columns,
+        from_columns: codegen::hidden_from_columns,
+    },
+);
 
 /// How it is stored.
 static TABLE: codegen::TableDesc = codegen::TableDesc {

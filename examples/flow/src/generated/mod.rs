@@ -68,7 +68,12 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     doc: "Made for testing the engine: what a body of a transaction can hold. Loops and conditions, on what is known at submission and on what comes out of results; functions; keys out of results.",
     schema: SCHEMA,
     partitions: 3,
-    concerns: &[customer::DESC, order::DESC, shelf::DESC],
+    concerns: &[
+        customer::REFERRERS,
+        customer::DESC,
+        order::DESC,
+        shelf::DESC,
+    ],
     transactions: txn::ALL,
     messages: &[session::DESC, line::DESC, taken::DESC],
     enums: &[speed::DESC],
@@ -131,6 +136,25 @@ impl<H: Handlers> codegen::Logic for Logic<H> {
 
     fn resume(&self, txn: &codegen::Txn) -> Result<codegen::Rest, codegen::Fault> {
         txn::resume(txn)
+    }
+
+    fn claims_of(
+        &self,
+        row: &codegen::RowKey,
+        op: u16,
+        args: &codegen::Bytes,
+    ) -> Result<Vec<codegen::Asked>, codegen::Fault> {
+        match row.concern.0 {
+            order::RANK => codegen::claims_of::<Order, OrderPatch>(row, op, args),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn counted_in(&self, concern: codegen::ConcernId) -> Option<codegen::ConcernId> {
+        match concern.0 {
+            customer::RANK => Some(codegen::ConcernId(512)),
+            _ => None,
+        }
     }
 
     fn concern_name(&self, concern: codegen::ConcernId) -> &str {

@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const RANK: u16 = 1025;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xfc02_0419_bed7_c8f5;
+pub(super) const SCHEMA: u64 = 0x43b8_dbc8_0272_c89e;
 
 /// What a customer wants. Ranks behind customers.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -110,6 +110,12 @@ impl codegen::Concern for Order {
     type RootKey = codegen::Uuid;
     const ID: codegen::ConcernId = codegen::ConcernId(RANK);
     const NAME: &'static str = "Order";
+    const CLAIMS: u16 = 1;
+    const TARGETS: &'static [codegen::ConcernId] = &[<Customer as codegen::Concern>::ID];
+
+    fn claims(&self, claims: &mut codegen::Claims) {
+        claims.reference::<Order, Customer>(2, None, &self.customer);
+    }
 
     fn root_key(key: &codegen::Uuid) -> codegen::Uuid {
         *key
@@ -228,6 +234,17 @@ impl codegen::Patch<Order> for OrderPatch {
         if let Some(value) = self.done {
             instance.done = value;
         }
+    }
+
+    fn claims(
+        &self,
+        _: &codegen::Uuid,
+        claims: &mut codegen::Claims,
+    ) -> Result<(), codegen::Fault> {
+        if let Some(value) = &self.customer {
+            claims.reference::<Order, Customer>(2, None, value);
+        }
+        Ok(())
     }
 }
 
@@ -357,6 +374,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     id: codegen::ConcernId(RANK),
     name: "Order",
     doc: "What a customer wants. Ranks behind customers.",
+    hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
         codegen::OpDesc::create::<Order>(&[

@@ -7,9 +7,6 @@ CREATE TABLE "item" (
     "_rkcy_generation" BIGINT NOT NULL,
     "_rkcy_offset" BIGINT NOT NULL,
     "_rkcy_index" BIGINT NOT NULL,
-    "_rkcy_referrers" BIGINT NOT NULL DEFAULT 0,
-    "_rkcy_tokens" BYTEA,
-    "_rkcy_holds" BYTEA,
     PRIMARY KEY ("number")
 );
 CREATE INDEX "_rkcy_item__name" ON "item" ("name");
@@ -23,9 +20,6 @@ CREATE TABLE "warehouse" (
     "_rkcy_generation" BIGINT NOT NULL,
     "_rkcy_offset" BIGINT NOT NULL,
     "_rkcy_index" BIGINT NOT NULL,
-    "_rkcy_referrers" BIGINT NOT NULL DEFAULT 0,
-    "_rkcy_tokens" BYTEA,
-    "_rkcy_holds" BYTEA,
     PRIMARY KEY ("code")
 );
 COMMENT ON TABLE "warehouse" IS 'The root of a group: all that is in it is locked with it, and stands in its partition.';
@@ -38,9 +32,6 @@ CREATE TABLE "district" (
     "_rkcy_generation" BIGINT NOT NULL,
     "_rkcy_offset" BIGINT NOT NULL,
     "_rkcy_index" BIGINT NOT NULL,
-    "_rkcy_referrers" BIGINT NOT NULL DEFAULT 0,
-    "_rkcy_tokens" BYTEA,
-    "_rkcy_holds" BYTEA,
     PRIMARY KEY ("warehouse", "number")
 );
 COMMENT ON COLUMN "district"."warehouse" IS 'The `Warehouse` that it is in.';
@@ -56,9 +47,6 @@ CREATE TABLE "customer" (
     "_rkcy_generation" BIGINT NOT NULL,
     "_rkcy_offset" BIGINT NOT NULL,
     "_rkcy_index" BIGINT NOT NULL,
-    "_rkcy_referrers" BIGINT NOT NULL DEFAULT 0,
-    "_rkcy_tokens" BYTEA,
-    "_rkcy_holds" BYTEA,
     PRIMARY KEY ("district_warehouse", "district_number", "id")
 );
 
@@ -70,9 +58,6 @@ CREATE TABLE "stock" (
     "_rkcy_generation" BIGINT NOT NULL,
     "_rkcy_offset" BIGINT NOT NULL,
     "_rkcy_index" BIGINT NOT NULL,
-    "_rkcy_referrers" BIGINT NOT NULL DEFAULT 0,
-    "_rkcy_tokens" BYTEA,
-    "_rkcy_holds" BYTEA,
     PRIMARY KEY ("warehouse", "item")
 );
 CREATE INDEX "_rkcy_stock__quantity" ON "stock" ("quantity");
@@ -93,9 +78,6 @@ CREATE TABLE "order" (
     "_rkcy_generation" BIGINT NOT NULL,
     "_rkcy_offset" BIGINT NOT NULL,
     "_rkcy_index" BIGINT NOT NULL,
-    "_rkcy_referrers" BIGINT NOT NULL DEFAULT 0,
-    "_rkcy_tokens" BYTEA,
-    "_rkcy_holds" BYTEA,
     PRIMARY KEY ("district_warehouse", "district_number", "number")
 );
 
@@ -107,9 +89,6 @@ CREATE TABLE "rate" (
     "_rkcy_generation" BIGINT NOT NULL,
     "_rkcy_offset" BIGINT NOT NULL,
     "_rkcy_index" BIGINT NOT NULL,
-    "_rkcy_referrers" BIGINT NOT NULL DEFAULT 0,
-    "_rkcy_tokens" BYTEA,
-    "_rkcy_holds" BYTEA,
     PRIMARY KEY ("region", "year", "label")
 );
 COMMENT ON TABLE "rate" IS 'A key of its own of several parts, in no group.';

@@ -8,9 +8,6 @@ CREATE TABLE "item" (
     "_rkcy_generation" INTEGER NOT NULL,
     "_rkcy_offset" INTEGER NOT NULL,
     "_rkcy_index" INTEGER NOT NULL,
-    "_rkcy_referrers" INTEGER NOT NULL DEFAULT 0,
-    "_rkcy_tokens" BLOB,
-    "_rkcy_holds" BLOB,
     PRIMARY KEY ("number")
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX "_rkcy_item__name" ON "item" ("name");
@@ -24,9 +21,6 @@ CREATE TABLE "warehouse" (
     "_rkcy_generation" INTEGER NOT NULL,
     "_rkcy_offset" INTEGER NOT NULL,
     "_rkcy_index" INTEGER NOT NULL,
-    "_rkcy_referrers" INTEGER NOT NULL DEFAULT 0,
-    "_rkcy_tokens" BLOB,
-    "_rkcy_holds" BLOB,
     PRIMARY KEY ("code")
 ) STRICT, WITHOUT ROWID;
 
@@ -38,9 +32,6 @@ CREATE TABLE "district" (
     "_rkcy_generation" INTEGER NOT NULL,
     "_rkcy_offset" INTEGER NOT NULL,
     "_rkcy_index" INTEGER NOT NULL,
-    "_rkcy_referrers" INTEGER NOT NULL DEFAULT 0,
-    "_rkcy_tokens" BLOB,
-    "_rkcy_holds" BLOB,
     PRIMARY KEY ("warehouse", "number")
 ) STRICT, WITHOUT ROWID;
 
@@ -55,9 +46,6 @@ CREATE TABLE "customer" (
     "_rkcy_generation" INTEGER NOT NULL,
     "_rkcy_offset" INTEGER NOT NULL,
     "_rkcy_index" INTEGER NOT NULL,
-    "_rkcy_referrers" INTEGER NOT NULL DEFAULT 0,
-    "_rkcy_tokens" BLOB,
-    "_rkcy_holds" BLOB,
     PRIMARY KEY ("district_warehouse", "district_number", "id")
 ) STRICT, WITHOUT ROWID;
 
@@ -70,9 +58,6 @@ CREATE TABLE "stock" (
     "_rkcy_generation" INTEGER NOT NULL,
     "_rkcy_offset" INTEGER NOT NULL,
     "_rkcy_index" INTEGER NOT NULL,
-    "_rkcy_referrers" INTEGER NOT NULL DEFAULT 0,
-    "_rkcy_tokens" BLOB,
-    "_rkcy_holds" BLOB,
     PRIMARY KEY ("warehouse", "item")
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX "_rkcy_stock__quantity" ON "stock" ("quantity");
@@ -91,9 +76,6 @@ CREATE TABLE "order" (
     "_rkcy_generation" INTEGER NOT NULL,
     "_rkcy_offset" INTEGER NOT NULL,
     "_rkcy_index" INTEGER NOT NULL,
-    "_rkcy_referrers" INTEGER NOT NULL DEFAULT 0,
-    "_rkcy_tokens" BLOB,
-    "_rkcy_holds" BLOB,
     PRIMARY KEY ("district_warehouse", "district_number", "number")
 ) STRICT, WITHOUT ROWID;
 
@@ -106,8 +88,5 @@ CREATE TABLE "rate" (
     "_rkcy_generation" INTEGER NOT NULL,
     "_rkcy_offset" INTEGER NOT NULL,
     "_rkcy_index" INTEGER NOT NULL,
-    "_rkcy_referrers" INTEGER NOT NULL DEFAULT 0,
-    "_rkcy_tokens" BLOB,
-    "_rkcy_holds" BLOB,
     PRIMARY KEY ("region", "year", "label")
 ) STRICT, WITHOUT ROWID;

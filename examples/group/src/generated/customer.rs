@@ -369,6 +369,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     id: codegen::ConcernId(RANK),
     name: "Customer",
     doc: "",
+    hidden: false,
     keys: &[
         codegen::ParamDesc::new("district", "ref District"),
         codegen::ParamDesc::new("id", "uuid"),

@@ -331,6 +331,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     id: codegen::ConcernId(RANK),
     name: "District",
     doc: "",
+    hidden: false,
     keys: &[
         codegen::ParamDesc::new("warehouse", "ref Warehouse"),
         codegen::ParamDesc::new("number", "u32"),

@@ -161,6 +161,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     id: codegen::ConcernId(RANK),
     name: "Item",
     doc: "What is sold; the same everywhere.",
+    hidden: false,
     keys: &[codegen::ParamDesc::new("number", "u32")],
     ops: &[
         codegen::OpDesc::create::<Item>(&[

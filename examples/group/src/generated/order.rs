@@ -410,6 +410,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     id: codegen::ConcernId(RANK),
     name: "Order",
     doc: "",
+    hidden: false,
     keys: &[
         codegen::ParamDesc::new("district", "ref District"),
         codegen::ParamDesc::new("number", "u32"),

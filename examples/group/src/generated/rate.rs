@@ -262,6 +262,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     id: codegen::ConcernId(RANK),
     name: "Rate",
     doc: "A key of its own of several parts, in no group.",
+    hidden: false,
     keys: &[
         codegen::ParamDesc::new("region", "Region"),
         codegen::ParamDesc::new("year", "i32"),

@@ -380,6 +380,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     id: codegen::ConcernId(RANK),
     name: "Stock",
     doc: "The stock of an item in a warehouse. The table has an index over the item.",
+    hidden: false,
     keys: &[
         codegen::ParamDesc::new("warehouse", "ref Warehouse"),
         codegen::ParamDesc::new("item", "ref Item"),

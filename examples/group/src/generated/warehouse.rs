@@ -239,6 +239,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     id: codegen::ConcernId(RANK),
     name: "Warehouse",
     doc: "The root of a group: all that is in it is locked with it, and stands in its partition.",
+    hidden: false,
     keys: &[codegen::ParamDesc::new("code", "string").length(1, Some(8))],
     ops: &[
         codegen::OpDesc::create::<Warehouse>(&[

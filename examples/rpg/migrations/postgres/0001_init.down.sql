@@ -2,3 +2,5 @@
 
 DROP TABLE "character";
 DROP TABLE "player";
+DROP TABLE "_rkcy_referrers_player";
+DROP TABLE "_rkcy_unique_player_username";

@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const RANK: u16 = 1025;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xcdb8_1a5e_9ef2_68f5;
+pub(super) const SCHEMA: u64 = 0x57e7_d1cf_f279_4781;
 
 /// A figure in the game, with a purse and a bag.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -109,6 +109,12 @@ impl codegen::Concern for Character {
     type RootKey = codegen::Uuid;
     const ID: codegen::ConcernId = codegen::ConcernId(RANK);
     const NAME: &'static str = "Character";
+    const CLAIMS: u16 = 1;
+    const TARGETS: &'static [codegen::ConcernId] = &[<Player as codegen::Concern>::ID];
+
+    fn claims(&self, claims: &mut codegen::Claims) {
+        claims.reference::<Character, Player>(2, Some(100), &self.player);
+    }
 
     fn root_key(key: &codegen::Uuid) -> codegen::Uuid {
         *key
@@ -227,6 +233,17 @@ impl codegen::Patch<Character> for CharacterPatch {
         if let Some(value) = self.items {
             instance.items = value;
         }
+    }
+
+    fn claims(
+        &self,
+        _: &codegen::Uuid,
+        claims: &mut codegen::Claims,
+    ) -> Result<(), codegen::Fault> {
+        if let Some(value) = &self.player {
+            claims.reference::<Character, Player>(2, Some(100), value);
+        }
+        Ok(())
     }
 }
 
@@ -396,6 +413,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     id: codegen::ConcernId(RANK),
     name: "Character",
     doc: "A figure in the game, with a purse and a bag.",
+    hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
         codegen::OpDesc::create::<Character>(&[

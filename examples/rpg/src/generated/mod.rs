@@ -60,7 +60,12 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     doc: "A small multiplayer role-playing game.",
     schema: SCHEMA,
     partitions: 8,
-    concerns: &[player::DESC, character::DESC],
+    concerns: &[
+        player::UNIQUE_USERNAME,
+        player::REFERRERS,
+        player::DESC,
+        character::DESC,
+    ],
     transactions: txn::ALL,
     messages: &[currency::DESC, item::DESC, offer::DESC],
     enums: &[class::DESC],
@@ -119,6 +124,26 @@ impl<H: Handlers> codegen::Logic for Logic<H> {
 
     fn resume(&self, txn: &codegen::Txn) -> Result<codegen::Rest, codegen::Fault> {
         txn::resume(txn)
+    }
+
+    fn claims_of(
+        &self,
+        row: &codegen::RowKey,
+        op: u16,
+        args: &codegen::Bytes,
+    ) -> Result<Vec<codegen::Asked>, codegen::Fault> {
+        match row.concern.0 {
+            player::RANK => codegen::claims_of::<Player, PlayerPatch>(row, op, args),
+            character::RANK => codegen::claims_of::<Character, CharacterPatch>(row, op, args),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn counted_in(&self, concern: codegen::ConcernId) -> Option<codegen::ConcernId> {
+        match concern.0 {
+            player::RANK => Some(codegen::ConcernId(512)),
+            _ => None,
+        }
     }
 
     fn concern_name(&self, concern: codegen::ConcernId) -> &str {

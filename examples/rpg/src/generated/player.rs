@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const RANK: u16 = 1024;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x0e45_af80_5169_773e;
+pub(super) const SCHEMA: u64 = 0x5ee9_e14a_3e0a_b218;
 
 /// A person who plays.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -17,7 +17,7 @@ pub(super) const SCHEMA: u64 = 0x0e45_af80_5169_773e;
 pub struct Player {
     /// `key id: uuid`
     pub(super) id: codegen::Uuid,
-    /// `username: string @length(4..=32) @immutable`
+    /// `username: string @length(4..=32) @unique @immutable`
     pub(super) username: String,
     /// `active: bool = true`
     #[serde(default = "default_active")]
@@ -74,7 +74,7 @@ impl Player {
         self.id
     }
 
-    /// `username: string @length(4..=32) @immutable`
+    /// `username: string @length(4..=32) @unique @immutable`
     pub fn username(&self) -> &str {
         &self.username
     }
@@ -85,6 +85,15 @@ impl codegen::Concern for Player {
     type RootKey = codegen::Uuid;
     const ID: codegen::ConcernId = codegen::ConcernId(RANK);
     const NAME: &'static str = "Player";
+    const CLAIMS: u16 = 1;
+
+    fn claims(&self, claims: &mut codegen::Claims) {
+        claims.unique::<Player>(
+            codegen::ConcernId(1),
+            codegen::Key::of(&self.username),
+            &codegen::Concern::key(self),
+        );
+    }
 
     fn root_key(key: &codegen::Uuid) -> codegen::Uuid {
         *key
@@ -242,6 +251,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     id: codegen::ConcernId(RANK),
     name: "Player",
     doc: "A person who plays.",
+    hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
         codegen::OpDesc::create::<Player>(&[
@@ -284,6 +294,40 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     to_json: codegen::to_json::<Player>,
     table: &TABLE,
 };
+
+/// Whose each `Player.username` is.
+pub(super) const UNIQUE_USERNAME: codegen::ConcernDesc = codegen::ConcernDesc::hidden(
+    codegen::ConcernId(1),
+    "Player.username",
+    codegen::ConcernId(1),
+    codegen::index_root::<1>,
+    &codegen::TableDesc {
+        concern: codegen::ConcernId(1),
+        name: "_rkcy_unique_player_username",
+        key_columns: &[codegen::ColumnType::Bytes.column("key")],
+        value_columns: &[codegen::ColumnType::Bytes.column("value")],
+        key: codegen::hidden_key,
+        to_columns: codegen::hidden_to_columns,
+        from_columns: codegen::hidden_from_columns,
+    },
+);
+
+/// How many refer to each `Player`.
+pub(super) const REFERRERS: codegen::ConcernDesc = codegen::ConcernDesc::hidden(
+    codegen::ConcernId(512),
+    "referrers of Player",
+    <Player as codegen::Concern>::ROOT,
+    codegen::root_of::<Player>,
+    &codegen::TableDesc {
+        concern: codegen::ConcernId(512),
+        name: "_rkcy_referrers_player",
+        key_columns: &[codegen::ColumnType::Bytes.column("key")],
+        value_columns: &[codegen::ColumnType::Bytes.column("value")],
+        key: codegen::hidden_key,
+        to_columns: codegen::hidden_to_columns,
+        from_columns: codegen::hidden_from_columns,
+    },
+);
 
 /// How it is stored.
 static TABLE: codegen::TableDesc = codegen::TableDesc {

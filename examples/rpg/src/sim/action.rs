@@ -24,7 +24,7 @@ pub(crate) type Purse = [i64; 4];
 /// The player and the character that a sign-up makes: keys that follow from its id.
 pub(crate) fn made(id: TxnId) -> (Uuid, Uuid) {
     // The numbers of its two `create` steps.
-    (derived_uuid(id, 0, 0), derived_uuid(id, 2, 0))
+    (derived_uuid(id, 0, 0), derived_uuid(id, 3, 0))
 }
 
 /// The money in a purse.

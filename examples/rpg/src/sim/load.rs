@@ -147,7 +147,8 @@ async fn sign_up(shared: Arc<Shared>) -> Result<Tally, Fault> {
         let id = Client::new_id();
         let (_, character) = super::action::made(id);
         let action = Action::SignUp(SignUp {
-            username: format!("player-{nth}"),
+            // Names of other loads on the same platform are taken.
+            username: Uuid::from_bytes(id.0).simple().to_string(),
             fullname: format!("Hero {nth}"),
         });
         if shared.call(id, action, &mut tally).await? == Told::Committed {

@@ -113,7 +113,7 @@ impl World {
                     };
                     let made = || client.plan(id, &params).unwrap();
                     assert!(matches!(known(&client, made).await, Outcome::Committed(_)));
-                    let character = derived_uuid(id, 2, 0);
+                    let character = derived_uuid(id, 3, 0);
                     let (to, amount) = (Ref::new(character), gold(START));
                     let (fund, id) = (Fund { to, amount }, Client::new_id());
                     let made = || client.plan(id, &fund).unwrap();

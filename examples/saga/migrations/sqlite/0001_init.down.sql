@@ -3,3 +3,4 @@
 DROP TABLE "trip";
 DROP TABLE "room";
 DROP TABLE "wallet";
+DROP TABLE "_rkcy_referrers_wallet";

@@ -58,7 +58,7 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     doc: "Made for testing the engine: sagas, whose steps are visible at once and undone by their own undo.",
     schema: SCHEMA,
     partitions: 3,
-    concerns: &[wallet::DESC, room::DESC, trip::DESC],
+    concerns: &[wallet::REFERRERS, wallet::DESC, room::DESC, trip::DESC],
     transactions: txn::ALL,
     messages: &[money::DESC, booking::DESC],
     enums: &[],
@@ -118,6 +118,25 @@ impl<H: Handlers> codegen::Logic for Logic<H> {
 
     fn resume(&self, txn: &codegen::Txn) -> Result<codegen::Rest, codegen::Fault> {
         txn::resume(txn)
+    }
+
+    fn claims_of(
+        &self,
+        row: &codegen::RowKey,
+        op: u16,
+        args: &codegen::Bytes,
+    ) -> Result<Vec<codegen::Asked>, codegen::Fault> {
+        match row.concern.0 {
+            trip::RANK => codegen::claims_of::<Trip, TripPatch>(row, op, args),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn counted_in(&self, concern: codegen::ConcernId) -> Option<codegen::ConcernId> {
+        match concern.0 {
+            wallet::RANK => Some(codegen::ConcernId(512)),
+            _ => None,
+        }
     }
 
     fn concern_name(&self, concern: codegen::ConcernId) -> &str {

@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const RANK: u16 = 1026;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xdc62_f320_08d2_18b0;
+pub(super) const SCHEMA: u64 = 0x4156_ae76_119b_21f6;
 
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -85,6 +85,12 @@ impl codegen::Concern for Trip {
     type RootKey = codegen::Uuid;
     const ID: codegen::ConcernId = codegen::ConcernId(RANK);
     const NAME: &'static str = "Trip";
+    const CLAIMS: u16 = 1;
+    const TARGETS: &'static [codegen::ConcernId] = &[<Wallet as codegen::Concern>::ID];
+
+    fn claims(&self, claims: &mut codegen::Claims) {
+        claims.reference::<Trip, Wallet>(2, None, &self.wallet);
+    }
 
     fn root_key(key: &codegen::Uuid) -> codegen::Uuid {
         *key
@@ -163,6 +169,17 @@ impl codegen::Patch<Trip> for TripPatch {
         if let Some(value) = self.open {
             instance.open = value;
         }
+    }
+
+    fn claims(
+        &self,
+        _: &codegen::Uuid,
+        claims: &mut codegen::Claims,
+    ) -> Result<(), codegen::Fault> {
+        if let Some(value) = &self.wallet {
+            claims.reference::<Trip, Wallet>(2, None, value);
+        }
+        Ok(())
     }
 }
 
@@ -326,6 +343,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     id: codegen::ConcernId(RANK),
     name: "Trip",
     doc: "What came of it.",
+    hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
         codegen::OpDesc::create::<Trip>(&[

@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const RANK: u16 = 1024;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xd2a1_3827_9e1e_1c54;
+pub(super) const SCHEMA: u64 = 0xe44f_7354_4d6c_54d8;
 
 /// Who pays.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -221,6 +221,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     id: codegen::ConcernId(RANK),
     name: "Wallet",
     doc: "Who pays.",
+    hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
         codegen::OpDesc::create::<Wallet>(&[
@@ -294,6 +295,23 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     to_json: codegen::to_json::<Wallet>,
     table: &TABLE,
 };
+
+/// How many refer to each `Wallet`.
+pub(super) const REFERRERS: codegen::ConcernDesc = codegen::ConcernDesc::hidden(
+    codegen::ConcernId(512),
+    "referrers of Wallet",
+    <Wallet as codegen::Concern>::ROOT,
+    codegen::root_of::<Wallet>,
+    &codegen::TableDesc {
+        concern: codegen::ConcernId(512),
+        name: "_rkcy_referrers_wallet",
+        key_columns: &[codegen::ColumnType::Bytes.column("key")],
+        value_columns: &[codegen::ColumnType::Bytes.column("value")],
+        key: codegen::hidden_key,
+        to_columns: codegen::hidden_to_columns,
+        from_columns: codegen::hidden_from_columns,
+    },
+);
 
 /// How it is stored.
 static TABLE: codegen::TableDesc = codegen::TableDesc {

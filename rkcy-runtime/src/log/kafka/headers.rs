@@ -122,5 +122,7 @@ fn name(kind: Kind) -> &'static str {
         Kind::Finished => "finished",
         Kind::Trying => "trying",
         Kind::Park => "park",
+        Kind::GiveBack => "give_back",
+        Kind::GivenBack => "given_back",
     }
 }

@@ -83,7 +83,7 @@ impl codegen::Transaction for Make {
         t.step(
             codegen::Spec::<Order>::create()
                 .on(&order_key)
-                .with(&Order {
+                .creating(&Order {
                     id: order_key,
                     customer: codegen::Ref::new(customer_key),
                     lines: vec![Line {

@@ -103,7 +103,7 @@ impl codegen::Transaction for Place {
         t.step(
             codegen::Spec::<Order>::create()
                 .on(&order_key)
-                .with(&Order {
+                .creating(&Order {
                     id: order_key,
                     customer: self.customer,
                     lines: wanted.clone(),

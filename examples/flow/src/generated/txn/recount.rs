@@ -81,7 +81,8 @@ impl codegen::Transaction for Recount {
                     placed: o.placed,
                     note: o.note.clone(),
                     done: false
-                })),
+                }))
+                .referring::<Customer>(2, None, &codegen::Later::known(self.customer)),
         )?;
         // read Order[copy.id] as it is committed
         let committed: codegen::Later<Order> =

@@ -84,10 +84,13 @@ impl codegen::Transaction for Rename {
             t.step(
                 codegen::Spec::<Order>::update()
                     .on(self.order.key())
-                    .with(&OrderPatch {
-                        done: Some(false),
-                        ..Default::default()
-                    }),
+                    .changing(
+                        self.order.key(),
+                        &OrderPatch {
+                            done: Some(false),
+                            ..Default::default()
+                        },
+                    ),
             )?;
             Ok(())
         })?;

@@ -67,7 +67,7 @@ impl codegen::Transaction for Treat {
             codegen::constraint::text("describe", &about, ..=64)?;
             // create Order { customer, placed: now, note: about }
             let key = t.derived_uuid();
-            t.step(codegen::Spec::<Order>::create().on(&key).with(&Order {
+            t.step(codegen::Spec::<Order>::create().on(&key).creating(&Order {
                 id: key,
                 customer: self.customer,
                 lines: Vec::new(),

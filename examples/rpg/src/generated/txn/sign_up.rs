@@ -57,7 +57,7 @@ impl codegen::Transaction for SignUp {
         t.step(
             codegen::Spec::<Player>::create()
                 .on(&player_key)
-                .with(&Player {
+                .creating(&Player {
                     id: player_key,
                     username: self.username.clone(),
                     active: true,
@@ -71,7 +71,7 @@ impl codegen::Transaction for SignUp {
         t.step(
             codegen::Spec::<Character>::create()
                 .on(&key)
-                .with(&Character {
+                .creating(&Character {
                     id: key,
                     player: codegen::Ref::new(player_key),
                     fullname: self.fullname.clone(),

@@ -74,12 +74,16 @@ impl codegen::Transaction for Make {
         }))?;
         // let trip = create Trip { wallet: wallet.id, nights: [1, 2] }
         let trip_key = t.derived_uuid();
-        t.step(codegen::Spec::<Trip>::create().on(&trip_key).with(&Trip {
-            id: trip_key,
-            wallet: codegen::Ref::new(wallet_key),
-            nights: vec![1, 2],
-            open: true,
-        }))?;
+        t.step(
+            codegen::Spec::<Trip>::create()
+                .on(&trip_key)
+                .creating(&Trip {
+                    id: trip_key,
+                    wallet: codegen::Ref::new(wallet_key),
+                    nights: vec![1, 2],
+                    open: true,
+                }),
+        )?;
         // read Trip[trip.id] as it is committed
         let committed: codegen::Later<Trip> = t.kept(codegen::Spec::<Trip>::get().on(&trip_key))?;
         // return Trip[trip.id]

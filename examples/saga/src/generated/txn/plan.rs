@@ -55,7 +55,7 @@ impl codegen::Transaction for Plan {
         t.step(
             codegen::Spec::<Trip>::create()
                 .on(&trip_key)
-                .with(&Trip {
+                .creating(&Trip {
                     id: trip_key,
                     wallet: self.wallet,
                     nights: vec![self.night],

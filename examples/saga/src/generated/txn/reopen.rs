@@ -66,10 +66,13 @@ impl codegen::Transaction for Reopen {
         t.step(
             codegen::Spec::<Trip>::update()
                 .on(self.trip.key())
-                .with(&TripPatch {
-                    open: Some(true),
-                    ..Default::default()
-                }),
+                .changing(
+                    self.trip.key(),
+                    &TripPatch {
+                        open: Some(true),
+                        ..Default::default()
+                    },
+                ),
         )?;
         Ok(codegen::Later::known(()))
     }

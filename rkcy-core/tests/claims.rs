@@ -1,0 +1,413 @@
+//! Unique values and references (rule 10): directed scenarios, and random ones of few rows and slow channels.
+//!
+//! Each asserts that the engine does right and, in a build with the feature `seeded-bugs`, that what breaks a
+//! rule on purpose is seen.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[path = "claims/net.rs"]
+mod net;
+
+use net::{
+    ADD, CREATE, DELETE, GET, MEMBER, MOST, NAME, Net, PURSE, Steps, TAKE, TARGET, TOUCH, row,
+};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use rkcy_core::id::PartitionId;
+use rkcy_core::key::partition_of;
+use rkcy_core::txn::Mode::{Saga, Transaction};
+use rkcy_core::wire::Wire;
+use std::collections::BTreeMap;
+
+fn steps() -> Steps {
+    Steps::default()
+}
+
+/// Members 1 and 2 have the names 1 and 2 and refer to target 1; there is a target 2; purse 1 is empty.
+fn world() -> Net {
+    let mut net = Net::default();
+    for target in [1, 2] {
+        net.submit(Transaction, steps().on(TARGET, target, CREATE, vec![]));
+    }
+    net.submit(Transaction, steps().on(PURSE, 1, CREATE, 0_u64.to_wire()));
+    net.submit(Transaction, steps().create(1, 1, 1));
+    net.submit(Transaction, steps().create(2, 2, 1));
+    net.settle();
+    assert!((1..=5).all(|nth| net.code(nth).as_deref() == Some("committed")));
+    net
+}
+
+fn run(net: &mut Net, steps: Steps) -> String {
+    let nth = net.submit(Transaction, steps);
+    net.settle();
+    assert_eq!(net.left_over(), None);
+    net.code(nth).unwrap()
+}
+
+fn at(concern: rkcy_core::id::ConcernId, key: u64) -> PartitionId {
+    let row = row(concern, key);
+    partition_of(concern, &row.key, 2)
+}
+
+#[test]
+fn a_name_is_given_once_until_it_is_given_back() {
+    let mut net = world();
+    assert_eq!(run(&mut net, steps().create(3, 1, 2)), "taken");
+    assert_eq!(run(&mut net, steps().rename(1, 2)), "taken");
+    assert_eq!(run(&mut net, steps().rename(1, 7)), "committed");
+    assert_eq!(run(&mut net, steps().create(3, 1, 2)), "committed");
+    assert_eq!(
+        run(&mut net, steps().on(MEMBER, 3, DELETE, vec![])),
+        "committed"
+    );
+    assert_eq!(net.owner(1), None);
+    assert_eq!(run(&mut net, steps().create(4, 1, 2)), "committed");
+}
+
+#[test]
+fn ones_own_value_can_be_reserved_again() {
+    let mut net = world();
+    assert_eq!(run(&mut net, steps().rename(1, 1)), "committed");
+    assert_eq!(net.owner(1).unwrap().claims, 1);
+    assert_eq!(
+        run(&mut net, steps().rename(1, 5).rename(1, 1)),
+        "committed"
+    );
+    assert_eq!((net.owner(1).unwrap().claims, net.owner(5)), (1, None));
+}
+
+/// The give-back of the old value is on its way when the same value is reserved again: it must not free it.
+fn renamed_and_back() -> bool {
+    let mut net = world();
+    let home = at(MEMBER, 1);
+    let away = (2..)
+        .find(|name| *name > 2 && at(NAME, *name) == at(NAME, 1))
+        .unwrap();
+    net.submit(Transaction, steps().rename(1, away));
+    // All arrives but what goes to the names.
+    let hold_back = |net: &mut Net| {
+        while let Some(channel) =
+            (net.channels.keys().copied()).find(|it| *it != (home, at(NAME, 1)))
+        {
+            net.deliver(channel);
+        }
+    };
+    hold_back(&mut net);
+    // The Release, and the give-back behind it, wait on the channel; the Release arrives.
+    net.deliver((home, at(NAME, 1)));
+    net.submit(Transaction, steps().rename(1, 1));
+    hold_back(&mut net);
+    net.settle();
+    net.owner(1).is_some()
+}
+
+#[test]
+fn a_late_give_back_does_not_free_what_was_reserved_again() {
+    assert!(renamed_and_back());
+}
+
+/// A member is deleted; its name is asked for again once the caller knows. Gives what the second one hears.
+fn told_before_it_is_free() -> String {
+    let mut net = world();
+    let nth = net.submit(Transaction, steps().on(MEMBER, 1, DELETE, vec![]));
+    while net.code(nth).is_none() {
+        let channel = *net.channels.keys().next().unwrap();
+        net.deliver(channel);
+    }
+    let nth = net.submit(Transaction, steps().create(9, 1, 2));
+    net.settle();
+    net.code(nth).unwrap()
+}
+
+#[test]
+fn who_was_told_that_it_is_free_can_have_it() {
+    assert_eq!(told_before_it_is_free(), "committed");
+}
+
+#[test]
+fn what_does_not_exist_is_not_referred_to() {
+    let mut net = world();
+    assert_eq!(run(&mut net, steps().create(3, 3, 9)), "not_found");
+    assert_eq!(net.owner(3), None);
+    let both = steps().on(TARGET, 9, CREATE, vec![]).create(3, 3, 9);
+    assert_eq!(run(&mut net, both), "committed");
+    assert_eq!(net.count(9), 1);
+}
+
+#[test]
+fn what_is_referred_to_is_not_deleted() {
+    let mut net = world();
+    let delete = || steps().on(TARGET, 1, DELETE, vec![]);
+    assert_eq!(run(&mut net, delete()), "in_use");
+    assert_eq!(run(&mut net, steps().moved(1, 2)), "committed");
+    assert_eq!(
+        run(&mut net, steps().on(MEMBER, 2, DELETE, vec![])),
+        "committed"
+    );
+    assert_eq!((net.count(1), net.count(2)), (0, 1));
+    assert_eq!(run(&mut net, delete()), "committed");
+}
+
+#[test]
+fn a_side_is_full_at_its_bound() {
+    let mut net = world();
+    assert_eq!(run(&mut net, steps().create(3, 3, 1)), "full");
+    assert_eq!(
+        run(&mut net, steps().create(3, 3, 2).create(4, 4, 2)),
+        "committed"
+    );
+    assert_eq!(net.count(2), i64::from(MOST));
+}
+
+#[test]
+fn a_saga_gives_back_what_no_row_has() {
+    let mut net = world();
+    // The purse is empty: what was created is deleted, and gives back what it has.
+    let after = steps().create(3, 3, 2).on(PURSE, 1, TAKE, 5_u64.to_wire());
+    let nth = net.submit(Saga, after);
+    net.settle();
+    assert_eq!(net.code(nth).unwrap(), "broke");
+    // The member is there: the claims were never its own.
+    let twice = net.submit(Saga, steps().create(1, 3, 2));
+    net.settle();
+    assert_eq!(net.code(twice).unwrap(), "already_exists");
+    assert_eq!((net.owner(3), net.count(2), net.member(3)), (None, 0, None));
+    assert_eq!(net.left_over(), None);
+}
+
+/// A saga has created a member and is on its way; another deletes the member. Gives whether that one is answered
+/// before the saga is through.
+fn answered_beside_a_saga() -> bool {
+    let mut net = world();
+    net.submit(
+        Saga,
+        steps().create(3, 3, 2).on(PURSE, 1, ADD, 5_u64.to_wire()),
+    );
+    while net.member(3).is_none() {
+        let channel = *net.channels.keys().next().unwrap();
+        net.deliver(channel);
+    }
+    let nth = net.submit(Transaction, steps().on(MEMBER, 3, DELETE, vec![]));
+    net.code(nth).as_deref() == Some("in_use")
+}
+
+#[test]
+fn nobody_waits_for_a_saga() {
+    assert!(answered_beside_a_saga());
+}
+
+/// All at once, before any of them has got anywhere.
+#[test]
+fn ten_thousand_want_one_name() {
+    let mut net = world();
+    let first = net.submitted + 1;
+    for member in 0..10_000 {
+        net.submit(Transaction, steps().create(100 + member, 7, 2));
+    }
+    net.settle();
+    assert_eq!(net.left_over(), None);
+    let told = (first..=net.submitted).map(|nth| net.code(nth).unwrap());
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    told.for_each(|code| *counts.entry(code).or_default() += 1);
+    let expected = [("committed".to_owned(), 1), ("taken".to_owned(), 9_999)];
+    assert_eq!(counts, expected.into());
+    assert_eq!((net.owner(7).unwrap().claims, net.count(2)), (1, 1));
+}
+
+// ---- random
+
+struct Dice(ChaCha8Rng);
+
+impl Dice {
+    fn under(&mut self, limit: u64) -> u64 {
+        self.0.next_u64() % limit
+    }
+    fn chance(&mut self, percent: u64) -> bool {
+        self.under(100) < percent
+    }
+}
+
+/// One run of a seed; what is wrong with it.
+fn random(seed: u64) -> Result<(), String> {
+    let mut dice = Dice(ChaCha8Rng::seed_from_u64(seed));
+    let (members, names, targets) = (2 + dice.under(3), 1 + dice.under(3), 1 + dice.under(3));
+    let sagas = dice.chance(50);
+    let mut net = Net::default();
+    for target in 0..targets {
+        net.submit(Transaction, steps().on(TARGET, target, CREATE, vec![]));
+    }
+    for purse in 0..2 {
+        let has = 50 * dice.under(2);
+        net.submit(Transaction, steps().on(PURSE, purse, CREATE, has.to_wire()));
+    }
+    net.settle();
+    let mut slow: BTreeMap<(PartitionId, PartitionId), u64> = BTreeMap::new();
+    for _ in 0..400 {
+        if dice.chance(25) {
+            submit(&mut net, &mut dice, (members, names, targets), sagas);
+        } else if dice.chance(4) && !net.partitions().is_empty() {
+            let all = net.partitions();
+            let one = all[usize::try_from(dice.under(all.len() as u64)).unwrap()];
+            let snapshot = dice.chance(30);
+            net.take_over(one, snapshot);
+        } else if !net.channels.is_empty() {
+            let nth = usize::try_from(dice.under(net.channels.len() as u64)).unwrap();
+            let channel = *net.channels.keys().nth(nth).unwrap();
+            let pace = *slow
+                .entry(channel)
+                .or_insert_with(|| [0, 0, 90, 98][(seed as usize + nth) % 4]);
+            if !dice.chance(pace) {
+                net.deliver(channel);
+            }
+        }
+    }
+    net.settle();
+    verify(&mut net, (members, names, targets))
+}
+
+fn submit(net: &mut Net, dice: &mut Dice, (members, names, targets): (u64, u64, u64), sagas: bool) {
+    let (member, name) = (dice.under(members), dice.under(names));
+    let (target, purse) = (dice.under(targets), dice.under(2));
+    let pays = |steps: Steps, dice: &mut Dice| match dice.under(3) {
+        0 => steps.on(PURSE, purse, ADD, 20_u64.to_wire()),
+        1 => steps.on(PURSE, purse, TAKE, 20_u64.to_wire()),
+        _ => steps.on(PURSE, purse, TAKE, 60_u64.to_wire()),
+    };
+    let all = steps();
+    let (mode, all) = match dice.under(if sagas { 14 } else { 12 }) {
+        0 | 1 => (Transaction, all.create(member, name, target)),
+        2 => (Transaction, all.on(MEMBER, member, DELETE, vec![])),
+        3 => (Transaction, all.rename(member, name)),
+        4 => (Transaction, all.moved(member, target)),
+        5 => (Transaction, all.on(TARGET, target, DELETE, vec![])),
+        6 => (Transaction, all.on(TARGET, target, CREATE, vec![])),
+        7 => (
+            Transaction,
+            pays(all.on(TARGET, target, DELETE, vec![]), dice),
+        ),
+        8 => (
+            Transaction,
+            pays(all.on(TARGET, target, TOUCH, vec![]), dice),
+        ),
+        9 => (Transaction, pays(all.create(member, name, target), dice)),
+        10 => {
+            let all = all.on(TARGET, target, GET, vec![]);
+            (
+                Transaction,
+                all.on(MEMBER, member, GET, vec![])
+                    .on(PURSE, purse, GET, vec![]),
+            )
+        }
+        11 => (
+            Transaction,
+            pays(all.on(MEMBER, member, DELETE, vec![]), dice),
+        ),
+        12 => (Saga, pays(all.create(member, name, target), dice)),
+        _ => (
+            Saga,
+            all.on(TARGET, target, TOUCH, vec![])
+                .on(TARGET, target, DELETE, vec![]),
+        ),
+    };
+    net.submit(mode, all);
+}
+
+fn verify(net: &mut Net, (members, names, targets): (u64, u64, u64)) -> Result<(), String> {
+    if let Some(left) = net.left_over() {
+        return Err(format!("left over at {left}"));
+    }
+    if let Some(nth) = (1..=net.submitted).find(|nth| net.code(*nth).is_none()) {
+        return Err(format!("{nth} was not answered"));
+    }
+    let all: Vec<_> = (0..members)
+        .filter_map(|key| Some((key, net.member(key)?)))
+        .collect();
+    for name in 0..names {
+        let of: Vec<u64> = (all.iter())
+            .filter(|(_, it)| it.0 == name)
+            .map(|(key, _)| *key)
+            .collect();
+        let owner = net.owner(name);
+        match (&of[..], owner) {
+            ([], None) => {}
+            ([one], Some(known)) if known.owner == row(MEMBER, *one) && known.claims == 1 => {}
+            (of, owner) => {
+                return Err(format!(
+                    "the name {name} is that of {of:?}, kept as {owner:?}"
+                ));
+            }
+        }
+    }
+    for target in 0..targets {
+        let of = all.iter().filter(|(_, it)| it.1 == target).count() as i64;
+        let (count, there) = (net.count(target), net.is_there(TARGET, target));
+        if of != count || (of > 0 && !there) || of > i64::from(MOST) {
+            return Err(format!(
+                "{of} refer to {target}, {count} are counted, it is there: {there}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn random_schedules_keep_names_and_references() {
+    for seed in 0..500 {
+        if let Err(wrong) = random(seed) {
+            panic!("seed {seed}: {wrong}");
+        }
+    }
+}
+
+#[cfg(feature = "seeded-bugs")]
+mod broken {
+    use super::*;
+    use rkcy_core::bugs::{self, Bug};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    fn with<T>(bug: Bug, run: impl FnOnce() -> T) -> T {
+        bugs::set(Some(bug));
+        let result = run();
+        bugs::set(None);
+        result
+    }
+
+    /// Whether one of 500 seeds sees it; one that ends in a panic does.
+    fn is_seen(bug: Bug) -> bool {
+        with(bug, || {
+            (0..500)
+                .any(|seed| !matches!(catch_unwind(AssertUnwindSafe(|| random(seed))), Ok(Ok(()))))
+        })
+    }
+
+    #[test]
+    fn what_breaks_claims_is_seen_by_seeds() {
+        for bug in [
+            Bug::ReleaseWithoutToken,
+            Bug::CountBeforeCommit,
+            Bug::HoldBesideDelete,
+            Bug::CountInPending,
+            Bug::GiveBackIgnoresLock,
+            Bug::HoldLostAtTakeOver,
+        ] {
+            assert!(is_seen(bug), "{bug:?}");
+        }
+    }
+
+    #[test]
+    fn a_give_back_without_its_token_frees_what_is_reserved() {
+        assert!(!with(Bug::ReleaseWithoutToken, renamed_and_back));
+    }
+
+    #[test]
+    fn an_answer_before_the_give_back_tells_what_is_not_so() {
+        assert_eq!(
+            with(Bug::AnswerBeforeGiveBack, told_before_it_is_free),
+            "taken"
+        );
+    }
+
+    #[test]
+    fn a_delete_that_waits_for_a_saga_is_not_answered() {
+        assert!(!with(Bug::DeleteWaitsForSaga, answered_beside_a_saga));
+    }
+}
