@@ -5,9 +5,9 @@
 //! bytes in the same way, command frames first, one change record for each batch of them when they are
 //! durable, and answers when that is durable; but nothing is applied.
 
+use crate::callers::{Load, funds, gold, load, rate, sign_up, trades};
 use crate::figures::{Figures, duration};
 use bytes::Bytes;
-use hdrhistogram::Histogram;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rkcy_core::frame::{Envelope, Frame};
@@ -16,8 +16,7 @@ use rkcy_runtime::codegen::{self, Origin, Ref};
 use rkcy_runtime::driver::{Client, LogChoice, Options, Running, StoreChoice};
 use rkcy_runtime::log::embedded::{self, EmbeddedLog};
 use rkcy_runtime::log::{Log, StreamId, StreamKind};
-use rpg::generated::txn::{Fund, SignUp, Trade};
-use rpg::generated::{Currency, Offer};
+use rpg::generated::txn::Fund;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,8 +24,6 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-/// Characters that are funded and trade.
-const CHARACTERS: usize = 20_000;
 /// Slices of a comparison: each side runs in turns.
 const SLICES: u32 = 4;
 
@@ -68,10 +65,22 @@ pub(crate) fn run(figures: &mut Figures) {
     );
     funds(&runtime, &client, &characters, 64, duration())
         .report(figures, "embedded_fund_64_callers");
-    trades(&runtime, &client, &characters, 1_000, duration())
-        .report(figures, "embedded_trade_1000_callers");
-    trades(&runtime, &client, &characters, 64, duration())
-        .report(figures, "embedded_trade_64_callers");
+    trades(
+        &runtime,
+        &client,
+        (&characters, &characters),
+        1_000,
+        duration(),
+    )
+    .report(figures, "embedded_trade_1000_callers");
+    trades(
+        &runtime,
+        &client,
+        (&characters, &characters),
+        64,
+        duration(),
+    )
+    .report(figures, "embedded_trade_64_callers");
     figures.add(
         "embedded_raw_log_1000_callers_per_second",
         raw_fund.rate(),
@@ -96,173 +105,6 @@ pub(crate) fn run(figures: &mut Figures) {
     );
     running.stop().expect("an orderly stop");
     figures.add("embedded_storage_drain", start.elapsed().as_secs_f64(), "s");
-}
-
-/// What callers saw.
-struct Load {
-    latency: Histogram<u64>,
-    busy: Duration,
-}
-
-impl Default for Load {
-    fn default() -> Load {
-        Load {
-            latency: Histogram::new(3).expect("three digits"),
-            busy: Duration::ZERO,
-        }
-    }
-}
-
-impl Load {
-    fn add(&mut self, other: Load) {
-        self.latency.add(other.latency).expect("the same digits");
-        self.busy += other.busy;
-    }
-
-    fn rate(&self) -> f64 {
-        rate(self.latency.len(), self.busy.as_secs_f64())
-    }
-
-    fn report(&self, figures: &mut Figures, name: &str) {
-        figures.add(format!("{name}_per_second"), self.rate(), "1/s");
-        for (part, quantile) in [("p50", 0.5), ("p99", 0.99)] {
-            let micros = self.latency.value_at_quantile(quantile);
-            figures.add(format!("{name}_{part}"), rate(micros, 1_000.0), "ms");
-        }
-    }
-}
-
-/// Adds a value; the histogram grows with it.
-fn record(latency: &mut Histogram<u64>, micros: u64) {
-    latency.record(micros).expect("a histogram that grows");
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-fn rate(count: u64, seconds: f64) -> f64 {
-    count as f64 / seconds
-}
-
-/// Runs `callers` tasks that call `one` over and over for `time`.
-fn load<F, Fut>(runtime: &Runtime, callers: u64, time: Duration, one: F) -> Load
-where
-    F: Fn(&mut ChaCha8Rng) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = ()> + Send,
-{
-    let start = Instant::now();
-    let tasks = (0..callers).map(|caller| {
-        let one = one.clone();
-        runtime.spawn(async move {
-            let mut rng = ChaCha8Rng::seed_from_u64(caller);
-            let mut latency = Histogram::<u64>::new(3).expect("three digits");
-            while start.elapsed() < time {
-                let began = Instant::now();
-                one(&mut rng).await;
-                record(
-                    &mut latency,
-                    u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
-                );
-            }
-            latency
-        })
-    });
-    let tasks: Vec<_> = tasks.collect();
-    let mut total = Load::default();
-    for task in tasks {
-        total
-            .latency
-            .add(runtime.block_on(task).expect("a caller"))
-            .expect("the same digits");
-    }
-    total.busy = start.elapsed();
-    total
-}
-
-fn funds(
-    runtime: &Runtime,
-    client: &Client,
-    characters: &Arc<Vec<Uuid>>,
-    callers: u64,
-    time: Duration,
-) -> Load {
-    let (client, characters) = (client.clone(), Arc::clone(characters));
-    load(runtime, callers, time, move |rng| {
-        let to = Ref::new(characters[rng.random_range(0..characters.len())]);
-        let client = client.clone();
-        async move {
-            client
-                .call(&Fund {
-                    to,
-                    amount: gold(1_000),
-                })
-                .await
-                .expect("a fund");
-        }
-    })
-}
-
-fn trades(
-    runtime: &Runtime,
-    client: &Client,
-    characters: &Arc<Vec<Uuid>>,
-    callers: u64,
-    time: Duration,
-) -> Load {
-    let (client, characters) = (client.clone(), Arc::clone(characters));
-    load(runtime, callers, time, move |rng| {
-        let one = rng.random_range(0..characters.len());
-        let other = (one + rng.random_range(1..characters.len())) % characters.len();
-        let offer = |nth: usize| Offer {
-            character: Ref::new(characters[nth]),
-            currency: gold(1),
-        };
-        let trade = Trade {
-            lhs: offer(one),
-            rhs: offer(other),
-        };
-        let client = client.clone();
-        async move {
-            client
-                .call(&trade)
-                .await
-                .expect("a trade of those who have enough");
-        }
-    })
-}
-
-fn sign_up(runtime: &Runtime, client: &Client) -> Vec<Uuid> {
-    let mut tasks = Vec::new();
-    for nth in 0..CHARACTERS {
-        let client = client.clone();
-        tasks.push(runtime.spawn(async move {
-            let params = SignUp {
-                username: format!("player-{nth}"),
-                fullname: format!("Hero {nth}"),
-            };
-            let id = Client::new_id();
-            client.call_as(id, &params).await.expect("a sign-up");
-            // The character is made by the third step.
-            let character = codegen::derived_uuid(id, 3, 0);
-            client
-                .call(&Fund {
-                    to: Ref::new(character),
-                    amount: gold(1_000_000),
-                })
-                .await
-                .expect("a fund");
-            character
-        }));
-    }
-    tasks
-        .into_iter()
-        .map(|task| runtime.block_on(task).expect("a caller"))
-        .collect()
-}
-
-fn gold(gold: i64) -> Currency {
-    Currency {
-        gold,
-        ..Currency::default()
-    }
 }
 
 /// The raw log with the threads that a platform has, and nothing between them.

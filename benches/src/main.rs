@@ -3,10 +3,13 @@
 //! Each figure is a line `name value unit`, ratios first, and all of a benchmark stand in
 //! `target/bench/NAME.json`. A ratio compares two things that were measured in one run.
 
+mod callers;
 mod embedded;
 mod engine;
 mod figures;
-mod kafka;
+mod kafka_log;
+mod kafka_platform;
+mod round_trips;
 mod storage;
 
 use figures::Figures;
@@ -22,7 +25,8 @@ type Benchmark = (&'static str, fn(&mut Figures));
 const ALL: &[Benchmark] = &[
     ("engine", engine::run),
     ("embedded", embedded::run),
-    ("kafka", kafka::run),
+    ("kafka-platform", kafka_platform::run),
+    ("kafka-log", kafka_log::run),
     ("storage", storage::run),
 ];
 
@@ -30,7 +34,7 @@ fn main() -> ExitCode {
     let asked: Vec<String> = std::env::args().skip(1).collect();
     if let Some(unknown) = asked
         .iter()
-        .find(|name| ALL.iter().all(|(known, _)| known != name))
+        .find(|name| !ALL.iter().any(|(known, _)| is_meant(known, name)))
     {
         let known: Vec<&str> = ALL.iter().map(|(name, _)| *name).collect();
         eprintln!(
@@ -41,7 +45,7 @@ fn main() -> ExitCode {
     }
     for (name, run) in ALL
         .iter()
-        .filter(|(name, _)| asked.is_empty() || asked.iter().any(|a| a == name))
+        .filter(|(name, _)| asked.is_empty() || asked.iter().any(|it| is_meant(name, it)))
     {
         let mut figures = Figures::default();
         run(&mut figures);
@@ -51,4 +55,9 @@ fn main() -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Whether `asked` names a benchmark, or the kind before its hyphen.
+fn is_meant(name: &str, asked: &str) -> bool {
+    name == asked || name.split_once('-').is_some_and(|(kind, _)| kind == asked)
 }
