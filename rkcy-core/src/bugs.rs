@@ -122,12 +122,8 @@ pub enum Bug {
     DeleteWaitsForSaga,
     /// A change record names an earlier position than that of the values in it (rule 2).
     ChangeOfLaterMemory,
-    /// A Seal counts whoever's epoch it names (rule 5).
-    ForeignSealObeyed,
     /// What stood still when a saga was parked is undone twice when it is resumed.
     UndoneTwice,
-    /// Rows that the change record in the making names are evicted (rule 4).
-    DirtyEvicted,
 }
 
 impl Bug {
@@ -193,9 +189,7 @@ impl Bug {
         ("hold-lost-at-take-over", Bug::HoldLostAtTakeOver),
         ("delete-waits-for-saga", Bug::DeleteWaitsForSaga),
         ("change-of-later-memory", Bug::ChangeOfLaterMemory),
-        ("foreign-seal-obeyed", Bug::ForeignSealObeyed),
         ("undone-twice", Bug::UndoneTwice),
-        ("dirty-evicted", Bug::DirtyEvicted),
     ];
 }
 

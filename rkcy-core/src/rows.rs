@@ -183,8 +183,7 @@ impl Rows {
                 continue;
             };
             let version = slot.row.version.position;
-            let named = slot.dirty && !crate::bugs::on(crate::bugs::Bug::DirtyEvicted);
-            if named || !is_stored(version, stored) || std::mem::take(&mut slot.used) {
+            if slot.dirty || !is_stored(version, stored) || std::mem::take(&mut slot.used) {
                 self.hand.push_back(key);
             } else {
                 self.evicted = self.evicted.max(as_evicted(version));

@@ -8,6 +8,7 @@ use crate::id::{PartitionId, TxnId};
 use crate::settings::{Audit, Settings};
 use crate::state::{Giving, Known, Lock, Parked};
 use crate::txn::{Mode, Outcome, ReplyTo, Txn};
+use crate::wire::Wire;
 use bytes::Bytes;
 
 /// What is known of a transaction when it ends.
@@ -50,8 +51,11 @@ impl Partition {
         };
         if head.saga {
             let home = head.passed.first().copied();
+            // It may have been parked before, and what damaged its frame may have left it whole: then it can
+            // be resumed, and no number of an attempt may be used again. Else none ever goes on.
+            let tried = Txn::from_wire(body.clone()).map_or(0, |txn| txn.attempt);
             let parked = Parked {
-                attempt: 1,
+                attempt: tried.saturating_add(1),
                 fault,
                 txn: body.clone(),
             };
