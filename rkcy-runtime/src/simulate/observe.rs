@@ -412,8 +412,9 @@ impl Observer {
             return;
         };
         let taken = !matches!(reply.outcome, Outcome::NotTaken(_) | Outcome::Parked(_));
-        // A read may be answered twice, and what is remembered may be repeated.
+        // A read may be answered twice, what is remembered may be repeated, and what was not taken has left nothing.
         if let Some((decided, at)) = submission.decided_at
+            && !matches!(reply.outcome, Outcome::NotTaken(_))
             && self.atomic
             && decided == partition
             && submission.txn.is_remembered()
