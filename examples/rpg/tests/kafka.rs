@@ -130,7 +130,8 @@ fn three_workers_of_which_one_is_killed() {
     let other = place.run(3, &["platform", "create", "--partitions", "5"]);
     assert_eq!(other["error"]["code"], "foreign_log");
     let shown = place.run(0, &["platform", "show"]);
-    assert_eq!(shown["partitions"].as_array().unwrap().len(), 8);
+    // Of players, of characters, and of the names of players.
+    assert_eq!(shown["partitions"].as_array().unwrap().len(), 12);
 
     let storage = place.role("storage");
     let mut workers: Vec<Process> = (0..3).map(|_| place.role("process")).collect();
