@@ -18,6 +18,6 @@ fn seeds() -> Seeds<'static> {
     Seeds {
         platform: rpg::platform(),
         workload: &rpg::economy::Economy,
-        committed: 50,
+        committed: 40,
     }
 }

@@ -401,7 +401,10 @@ impl<'a> Cluster<'a> {
                     true => "clock refused",
                     false => "clock ahead",
                 });
-                if refused {
+                if refused && self.draw.atomic {
+                    // A process is told so for all of its partitions.
+                    self.accept_clock.extend(self.partitions.iter().copied());
+                } else if refused {
                     self.accept_clock.insert(partition);
                 }
                 match self.draw.atomic {
