@@ -282,14 +282,8 @@ impl Partition {
                 Some(row) if step.is_complete() => row,
                 _ => return Err(incomplete(&step).into()),
             };
-            let copy = match done.copies.entry(row.clone()) {
-                Entry::Occupied(copy) => copy.into_mut(),
-                Entry::Vacant(place) => match self.value_for(txn.id, group, row) {
-                    Some(value) => place.insert(Row::new(value)),
-                    None => {
-                        return Err(Stopped::Cold(self.cold_rows(txn.id, group, row, &steps)));
-                    }
-                },
+            let Some(copy) = self.copy(&mut done.copies, txn.id, group, row) else {
+                return Err(Stopped::Cold(self.cold_rows(txn.id, group, row, &steps)));
             };
             let result = if step.op == claim::op::HOLD {
                 self.hold(&step, group, row, &mut done)?;
@@ -353,12 +347,8 @@ impl Partition {
                 done.gives.push(give);
                 continue;
             }
-            let copy = match done.copies.entry(give.row.clone()) {
-                Entry::Occupied(copy) => copy.into_mut(),
-                Entry::Vacant(place) => match self.value_for(txn.id, group, &give.row) {
-                    Some(value) => place.insert(Row::new(value)),
-                    None => return Err(Stopped::Cold(vec![give.row])),
-                },
+            let Some(copy) = self.copy(&mut done.copies, txn.id, group, &give.row) else {
+                return Err(Stopped::Cold(vec![give.row]));
             };
             let args = owner.to_wire().into();
             if let Some(done) = claim::run(claim::op::GIVE_BACK, &args, copy, "") {
@@ -411,6 +401,20 @@ impl Partition {
             return Err(Fault::refusal("schema_changed", message));
         }
         self.guard(|| self.logic.resume(txn))
+    }
+
+    /// The copy of a row on which a visit runs; `None` where the row is not in memory.
+    fn copy<'c>(
+        &mut self,
+        copies: &'c mut Copies,
+        txn: TxnId,
+        group: &RowKey,
+        row: &RowKey,
+    ) -> Option<&'c mut Row> {
+        Some(match copies.entry(row.clone()) {
+            Entry::Occupied(copy) => copy.into_mut(),
+            Entry::Vacant(place) => place.insert(Row::new(self.value_for(txn, group, row)?)),
+        })
     }
 
     /// What the transaction sees of a row: its own pending value, else the committed one; `None` where the

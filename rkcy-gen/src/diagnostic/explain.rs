@@ -1,16 +1,13 @@
 //! Owns the page that `rkcy-gen explain CODE` prints.
 
-use super::code::{Code, Severity};
+use super::code::Code;
 
 /// The page of a code.
 pub fn page(code: Code) -> String {
-    let severity = match code.severity() {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-    };
     format!(
-        "{} ({severity}): {}\n\n{}",
+        "{} ({}): {}\n\n{}",
         code.name(),
+        code.severity().word(),
         code.title(),
         code.text()
     )

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Diagnostic, Severity};
+use super::Diagnostic;
 use crate::syntax::{Sources, Span};
 
 #[derive(Serialize)]
@@ -63,10 +63,7 @@ pub fn json(diagnostic: &Diagnostic, sources: &Sources) -> String {
     });
     let finding = Finding {
         code: diagnostic.code.name(),
-        severity: match diagnostic.severity() {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        },
+        severity: diagnostic.severity().word(),
         message: &diagnostic.message,
         help: diagnostic.help.as_deref(),
         place,

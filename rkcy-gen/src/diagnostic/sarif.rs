@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Code, Diagnostic, Severity};
+use super::{Code, Diagnostic};
 use crate::syntax::{Sources, Span};
 
 /// One result of a SARIF run: a finding, with its places and its fix.
@@ -12,7 +12,8 @@ pub fn sarif_result(diagnostic: &Diagnostic, sources: &Sources) -> Value {
         text.push_str(". Help: ");
         text.push_str(help);
     }
-    let level = level(diagnostic.code);
+    // Its levels have the words of ours.
+    let level = diagnostic.severity().word();
     let rule = diagnostic.code.name();
     let mut result = json!({ "ruleId": rule, "level": level, "message": { "text": text } });
     let mut labels = diagnostic.labels.iter();
@@ -53,7 +54,7 @@ pub fn sarif(results: &[Value]) -> String {
             "id": code.name(),
             "shortDescription": { "text": code.title() },
             "help": { "text": code.text() },
-            "defaultConfiguration": { "level": level(*code) },
+            "defaultConfiguration": { "level": code.severity().word() },
         })
     });
     let driver = json!({
@@ -71,13 +72,6 @@ pub fn sarif(results: &[Value]) -> String {
         }],
     });
     log.to_string()
-}
-
-fn level(code: Code) -> &'static str {
-    match code.severity() {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-    }
 }
 
 /// Where a span is: the end is the place after its last character.

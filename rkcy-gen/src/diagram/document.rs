@@ -78,7 +78,7 @@ pub(super) enum Many {
 
 impl Model {
     /// A type, as the schema writes it.
-    pub(super) fn type_text(&self, ty: &Type) -> String {
+    fn type_text(&self, ty: &Type) -> String {
         let concern = |at: usize| self.concerns.get(at).map_or("?", |found| &found.name);
         let value = match &ty.value {
             Value::Scalar(name) => name.clone(),
@@ -100,6 +100,11 @@ impl Model {
             Many::Optional => format!("{value}?"),
             Many::List => format!("[{value}]"),
         }
+    }
+
+    /// A field, as the schema writes it, without what it may hold.
+    pub(super) fn field_text(&self, field: &Field) -> String {
+        format!("{}: {}", field.name, self.type_text(&field.ty))
     }
 
     /// The root of the group that a concern is in.

@@ -141,7 +141,7 @@ fn concern(model: &Model, concern: &Concern) -> Card {
         None => concern.name.clone(),
     };
     let mut card = Card::new(heading, "head");
-    let line = |field: &Field| format!("{}: {}", field.name, model.type_text(&field.ty));
+    let line = |field: &Field| model.field_text(field);
     let keys = concern.keys.iter().map(|key| format!("key {}", line(key)));
     card.lines
         .extend(keys.chain(concern.fields.iter().map(line)));
@@ -164,7 +164,7 @@ fn values(model: &Model, sheet: &mut Sheet) {
     });
     let messages = model.messages.iter().map(|message| {
         let mut card = Card::new(format!("message {}", message.name), "box");
-        let line = |field: &Field| format!("{}: {}", field.name, model.type_text(&field.ty));
+        let line = |field: &Field| model.field_text(field);
         card.lines.extend(message.fields.iter().map(line));
         card
     });

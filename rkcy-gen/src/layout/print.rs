@@ -147,18 +147,22 @@ impl<'a> Printer<'a> {
         {
             return flat;
         }
-        let lists = self.lists(range.clone());
-        let mut broken: BTreeSet<usize> = (lists.iter().copied())
-            .filter(|open| self.inside(*open).is_none())
-            .collect();
+        let mut broken = BTreeSet::new();
+        // Width and place of those that may be broken: no comment stands in them, and they hold something.
+        let mut unbroken = Vec::new();
+        for open in self.lists(range.clone()) {
+            match self.inside(open).map(|text| text.chars().count()) {
+                None => drop(broken.insert(open)),
+                Some(0) => {}
+                Some(width) => unbroken.push((width, open)),
+            }
+        }
+        // The longest is broken first; of equal ones the last.
+        unbroken.sort_unstable();
         loop {
             let (text, fits) = self.broken(range.clone(), indent, pad, &broken);
-            let width = |open: &usize| self.inside(*open).map_or(0, |text| text.chars().count());
-            let longest = (lists.iter())
-                .filter(|open| !broken.contains(open) && width(open) > 0)
-                .max_by_key(|open| width(open));
-            match longest {
-                Some(longest) if !fits => broken.insert(*longest),
+            match unbroken.pop() {
+                Some((_, longest)) if !fits => broken.insert(longest),
                 _ => return text,
             };
         }

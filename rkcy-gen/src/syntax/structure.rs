@@ -84,15 +84,9 @@ pub(crate) fn structure(sources: &Sources, id: FileId) -> Result<Structure, Vec<
 
 impl Structure {
     fn walk(&mut self, pair: Pair<'_, Rule>) {
-        let rule = pair.as_rule();
-        match rule {
-            Rule::platform
-            | Rule::enumeration
-            | Rule::message
-            | Rule::event
-            | Rule::config
-            | Rule::concern
-            | Rule::block => self.brackets_of(&pair, Holds::Lines),
+        let holds_lines = holds_lines(pair.as_rule());
+        match pair.as_rule() {
+            _ if holds_lines => self.brackets_of(&pair, Holds::Lines),
             Rule::params | Rule::arguments | Rule::attribute_arguments | Rule::keys => {
                 self.brackets_of(&pair, Holds::Glued);
             }
@@ -111,16 +105,6 @@ impl Structure {
             }
             _ => {}
         }
-        let holds_lines = matches!(
-            rule,
-            Rule::platform
-                | Rule::enumeration
-                | Rule::message
-                | Rule::event
-                | Rule::config
-                | Rule::concern
-                | Rule::block
-        );
         for part in pair.into_inner() {
             if holds_lines && begins_line(part.as_rule()) {
                 self.line(&part);
@@ -154,6 +138,19 @@ fn last(pair: &Pair<'_, Rule>) -> usize {
 fn is_composite(key: &Pair<'_, Rule>) -> bool {
     let behind = key.as_str().strip_prefix("key").unwrap_or_default();
     behind.trim_start().starts_with('(')
+}
+
+fn holds_lines(rule: Rule) -> bool {
+    matches!(
+        rule,
+        Rule::platform
+            | Rule::enumeration
+            | Rule::message
+            | Rule::event
+            | Rule::config
+            | Rule::concern
+            | Rule::block
+    )
 }
 
 fn begins_line(rule: Rule) -> bool {

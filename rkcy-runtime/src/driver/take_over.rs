@@ -118,11 +118,9 @@ fn fold(
     let mut take_over = TakeOver::new(config, stored);
     let mut said = false;
     loop {
-        let end = log.bounds(stream)?.end;
-        let next = take_over.next_offset();
-        if next > end {
-            let held = log.bounds(stream)?;
-            let asked = next;
+        let held = log.bounds(stream)?;
+        let asked = take_over.next_offset();
+        if asked > held.end {
             return Err(LogError::OutOfRange {
                 stream,
                 asked,
@@ -130,7 +128,7 @@ fn fold(
             }
             .into());
         }
-        changes.up_to::<Untaken>(next, end, stop, |record| {
+        changes.up_to::<Untaken>(asked, held.end, stop, |record| {
             take_over.fold(record.payload)?;
             Ok(())
         })?;

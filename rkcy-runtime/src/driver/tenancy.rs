@@ -139,24 +139,8 @@ impl Landlord {
 
     fn hear(&mut self, notice: Notice) {
         match notice {
-            Notice::Assigned(Assigned::Gained(ids)) => {
-                for id in ids.iter().copied() {
-                    if !self.held.draining && !self.held.all.contains_key(&id) {
-                        self.begin(id);
-                    }
-                }
-                self.share_memory();
-            }
-            Notice::Assigned(Assigned::Revoked(ids, released)) => {
-                for id in ids {
-                    self.give_up(id, Some(released.clone()));
-                }
-                self.share_memory();
-            }
-            Notice::Assigned(Assigned::Lost(ids)) => {
-                for id in ids {
-                    self.give_up(id, None);
-                }
+            Notice::Assigned(news) => {
+                self.assigned(news);
                 self.share_memory();
             }
             Notice::Folded(tenure, folded) => self.folded(tenure, folded),
@@ -178,6 +162,24 @@ impl Landlord {
                 }
             }
             Notice::Halt => {}
+        }
+    }
+
+    fn assigned(&mut self, news: Assigned) {
+        match news {
+            Assigned::Gained(ids) => {
+                for id in ids {
+                    if !self.held.draining && !self.held.all.contains_key(&id) {
+                        self.begin(id);
+                    }
+                }
+            }
+            Assigned::Revoked(ids, released) => {
+                for id in ids {
+                    self.give_up(id, Some(released.clone()));
+                }
+            }
+            Assigned::Lost(ids) => ids.into_iter().for_each(|id| self.give_up(id, None)),
         }
     }
 

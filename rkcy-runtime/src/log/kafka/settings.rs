@@ -305,8 +305,8 @@ impl Settings {
         config
     }
 
-    /// What reads streams: it is given its partitions and places, and commits none.
-    pub(super) fn reader(&self, group: &str) -> ClientConfig {
+    /// What every consumer is told: it commits nothing.
+    fn consumer(&self, group: &str) -> ClientConfig {
         let mut config = self.client();
         // Required by librdkafka also of those that never join one.
         config.set("group.id", group);
@@ -314,6 +314,12 @@ impl Settings {
         config.set("enable.auto.offset.store", "false");
         // A place that is no longer there is an error, never a jump.
         config.set("auto.offset.reset", "error");
+        config
+    }
+
+    /// What reads streams: it is given its partitions and places.
+    pub(super) fn reader(&self, group: &str) -> ClientConfig {
+        let mut config = self.consumer(group);
         // There are no transactions; one that hangs in a topic of ours must not hold up everybody.
         config.set("isolation.level", "read_uncommitted");
         // How long a stream that is added may wait for a fetch that waits for others; half a second as it comes.
@@ -328,11 +334,7 @@ impl Settings {
 
     /// What is a member of a group: it is told its partitions, and reads none of them.
     pub(super) fn member(&self, group: &str, classic: bool) -> ClientConfig {
-        let mut config = self.client();
-        config.set("group.id", group);
-        config.set("enable.auto.commit", "false");
-        config.set("enable.auto.offset.store", "false");
-        config.set("auto.offset.reset", "error");
+        let mut config = self.consumer(group);
         // Partitions that are handed over wait for their worker so long at most; see `group`.
         config.set("max.poll.interval.ms", "60000");
         if classic {

@@ -7,7 +7,7 @@
 use crate::store::{ColumnDesc, TableDesc};
 use std::sync::Arc;
 
-/// Columns of the version; the other hidden columns have defaults until something is kept in them.
+/// The hidden columns: those of the version.
 pub(super) const VERSION: [&str; 3] = ["_rkcy_generation", "_rkcy_offset", "_rkcy_index"];
 
 /// All statements on one table.
