@@ -154,9 +154,15 @@ impl Counts {
     }
 }
 
-/// Runs an operation of the engine on a row of an index, of this name; `None` where `op` is none.
+/// Runs an operation of the engine on a row of an index; `None` where `op` is none. The name of the index is asked
+/// for where it is to be said.
 #[must_use]
-pub fn run(op: u16, args: &Bytes, row: &mut Row, name: &str) -> Option<Result<Bytes, Fault>> {
+pub fn run<'n>(
+    op: u16,
+    args: &Bytes,
+    row: &mut Row,
+    name: impl FnOnce() -> &'n str,
+) -> Option<Result<Bytes, Fault>> {
     Some(match op {
         op::RESERVE => reserve(args, row, name),
         op::GIVE_BACK => give_back(args, row),
@@ -170,12 +176,17 @@ fn reservation(row: &Row) -> Result<Option<Reservation>, Fault> {
     Ok(value.map(Reservation::from_wire).transpose()?)
 }
 
-fn reserve(args: &Bytes, row: &mut Row, name: &str) -> Result<Bytes, Fault> {
+fn reserve<'n>(
+    args: &Bytes,
+    row: &mut Row,
+    name: impl FnOnce() -> &'n str,
+) -> Result<Bytes, Fault> {
     let owner = RowKey::from_wire(args.clone())?;
     let claims = match reservation(row)? {
         None => 1,
         Some(known) if known.owner == owner => known.claims + 1,
         Some(_) => {
+            let name = name();
             let message = format!("{name}: another one has this value");
             return Err(Fault::refusal("taken", message).within(fields(name)));
         }

@@ -156,9 +156,9 @@ impl Partition {
             return Err(Fault::refusal("incomplete_step", "a reference to nothing").into());
         };
         let hold = Hold::from_wire(args.clone()).map_err(Fault::from)?;
-        let name = self.logic.concern_name(row.concern);
         let target = done.copies.get(row).and_then(|copy| copy.value());
         if target.is_none() {
+            let name = self.logic.concern_name(row.concern);
             let message = format!("there is no such {name} to refer to");
             return Err(Fault::refusal("not_found", message).into());
         }

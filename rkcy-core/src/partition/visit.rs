@@ -351,7 +351,7 @@ impl Partition {
                 return Err(Stopped::Cold(vec![give.row]));
             };
             let args = owner.to_wire().into();
-            if let Some(done) = claim::run(claim::op::GIVE_BACK, &args, copy, "") {
+            if let Some(done) = claim::run(claim::op::GIVE_BACK, &args, copy, || "") {
                 done?;
             }
         }
@@ -467,7 +467,7 @@ impl Partition {
         let Args::Ready(args) = &step.args else {
             return Err(incomplete(step));
         };
-        let name = self.logic.concern_name(row.concern);
+        let name = || self.logic.concern_name(row.concern);
         if let Some(done) = claim::run(step.op, args, copy, name) {
             return done;
         }

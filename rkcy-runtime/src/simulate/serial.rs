@@ -146,7 +146,7 @@ impl<'a> Serial<'a> {
     fn give_back(&self, row: &RowKey, owner: &RowKey, changes: &mut Changes) {
         let mut copy = Row::new(self.value(row, changes));
         let args = owner.to_wire().into();
-        let _ = claim::run(claim::op::GIVE_BACK, &args, &mut copy, "");
+        let _ = claim::run(claim::op::GIVE_BACK, &args, &mut copy, || "");
         if copy.is_changed() {
             changes.insert(row.clone(), copy.into_value());
         }
@@ -358,7 +358,7 @@ impl<'a> Serial<'a> {
                 args,
                 context: Context::new(txn.id, step.number, &txn.caller),
             };
-            let name = self.logic.concern_name(row.concern);
+            let name = || self.logic.concern_name(row.concern);
             let result = if step.op == claim::op::HOLD {
                 self.hold(&row, args, &mut made.changes)?;
                 Bytes::new()
