@@ -306,7 +306,7 @@ fn append_for_ever(dir: &str) {
 #[test]
 fn a_killed_process_loses_nothing_acknowledged() {
     // This program runs itself as the process to kill.
-    if let Ok(dir) = std::env::var("RKCY_TEST_LOG") {
+    if let Ok(dir) = std::env::var("RKCY_TEST_DIRECTORY") {
         return append_for_ever(&dir);
     }
     let dir = scratch();
@@ -318,7 +318,7 @@ fn a_killed_process_loses_nothing_acknowledged() {
                 "a_killed_process_loses_nothing_acknowledged",
                 "--nocapture",
             ])
-            .env("RKCY_TEST_LOG", dir.path())
+            .env("RKCY_TEST_DIRECTORY", dir.path())
             .env("RKCY_TEST_ROUND", round.to_string())
             .stdout(Stdio::piped())
             .spawn()

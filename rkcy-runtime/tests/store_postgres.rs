@@ -86,7 +86,9 @@ async fn a_database_of_something_else_is_refused() {
 
 #[tokio::test]
 async fn who_cannot_come_in_hears_why_and_no_secret() {
-    let database = Database::new().await;
+    // One that speaks no TLS.
+    let server = Server::new("");
+    let database = Database::on(&server.url()).await;
     let url = database.url();
     let (server, name) = url.rsplit_once('/').unwrap();
     let (_, host) = server.rsplit_once('@').unwrap();
