@@ -323,7 +323,12 @@ impl Partition {
             }
             (Kind::Visit, Err(_)) if bugs::on(Bug::UnreadableSkipped) => Ok(()),
             (Kind::Visit, Err(fault)) => {
-                self.give_up(head, fault, &input.envelope.body);
+                // What a damaged frame holds may be readable and something else than was sent: it never runs.
+                let body = match input.damaged {
+                    true => Bytes::new(),
+                    false => input.envelope.body.clone(),
+                };
+                self.give_up(head, fault, body);
                 Ok(())
             }
             // A control record that cannot be read stands for nothing, whoever wrote it.

@@ -105,6 +105,8 @@ pub struct Parked {
     pub fault: Fault,
     /// The encoded transaction, at the visit that failed.
     pub txn: Bytes,
+    /// The first partition, where those who ask meanwhile are known; it may not be readable out of `txn`.
+    pub home: Option<PartitionId>,
 }
 
 /// What the first partition knows of a transaction.
@@ -585,12 +587,14 @@ impl Wire for Parked {
         self.attempt.put(out);
         self.fault.put(out);
         self.txn.put(out);
+        self.home.put(out);
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
         Ok(Parked {
             attempt: Wire::take(input)?,
             fault: Wire::take(input)?,
             txn: Wire::take(input)?,
+            home: Wire::take(input)?,
         })
     }
 }

@@ -97,6 +97,17 @@ impl World {
         Ok((self.worker.take_frames(), self.worker.take_change(false)))
     }
 
+    /// What is damaged does not run, also where it can be read.
+    fn never_resumes(&mut self, txn: TxnId) {
+        let resume = Envelope::request(Kind::Resume, txn, ReplyTo(1), &Body::Resume(1));
+        self.feed(Frame::encode(None, [resume].iter())).unwrap();
+        self.run().unwrap();
+        let told = self.answers();
+        let is_refused =
+            |told: &Outcome| matches!(told, Outcome::Refused(fault) if fault.code == "unreadable");
+        assert!(told.iter().any(is_refused), "{told:?}");
+    }
+
     fn answers(&mut self) -> Vec<Outcome> {
         let replies = self.worker.take_replies();
         replies.into_iter().map(|reply| reply.outcome).collect()
@@ -224,6 +235,9 @@ fn a_damaged_command_is_noticed_and_answered_or_stops() {
                     let told = world.answers();
                     let is_told = matches!(told[..], [Outcome::Refused(_) | Outcome::Parked(_)]);
                     assert!(is_told, "{told:?}");
+                    if matches!(told[..], [Outcome::Parked(_)]) {
+                        world.never_resumes(frame.envelopes[0].head.txn);
+                    }
                 }
                 _ => assert!(matches!(came, Err(Stop::Unreadable { .. })), "{kind:?}"),
             }

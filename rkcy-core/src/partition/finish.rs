@@ -8,7 +8,6 @@ use crate::id::{PartitionId, TxnId};
 use crate::settings::{Audit, Settings};
 use crate::state::{Giving, Known, Lock, Parked};
 use crate::txn::{Mode, Outcome, ReplyTo, Txn};
-use crate::wire::Wire;
 use bytes::Bytes;
 
 /// What is known of a transaction when it ends.
@@ -41,7 +40,7 @@ impl Partition {
 
     /// Ends a transaction whose body cannot be read, by what its head says (rule 7). A saga is parked: only
     /// its body says how to undo what it did.
-    pub(super) fn give_up(&mut self, head: &Head, fault: Fault, body: &Bytes) {
+    pub(super) fn give_up(&mut self, head: &Head, fault: Fault, body: Bytes) {
         let ending = Ending {
             id: head.txn,
             passed: &head.passed,
@@ -50,16 +49,14 @@ impl Partition {
             txn: None,
         };
         if head.saga {
-            let home = head.passed.first().copied();
-            // It may have been parked before, and what damaged its frame may have left it whole: then it can
-            // be resumed, and no number of an attempt may be used again. Else none ever goes on.
-            let tried = Txn::from_wire(body.clone()).map_or(0, |txn| txn.attempt);
+            // No attempt at what cannot be read ever goes on, so it does not matter where they are counted from.
             let parked = Parked {
-                attempt: tried.saturating_add(1),
+                attempt: 1,
                 fault,
-                txn: body.clone(),
+                txn: body,
+                home: head.passed.first().copied(),
             };
-            return self.keep_parked(head.txn, home, head.reply, parked, None);
+            return self.keep_parked(head.txn, Some(head.reply), parked, None);
         }
         self.finish(&ending, Outcome::Refused(fault), false);
     }

@@ -7,7 +7,7 @@ use super::visit::Copies;
 use super::{Effect, Halt, Partition, SagaEvent};
 use crate::bugs::{self, Bug};
 use crate::fault::{Class, Fault};
-use crate::id::{PartitionId, TxnId};
+use crate::id::TxnId;
 use crate::state::Parked;
 use crate::txn::{Access, Answer, Args, Outcome, ReplyTo, Step, Txn, Undo, Visit};
 use crate::wire::Wire;
@@ -96,25 +96,28 @@ impl Partition {
             attempt: txn.attempt + 1,
             fault,
             txn: txn.to_wire().into(),
+            home: txn.home(),
         };
-        self.keep_parked(txn.id, txn.home(), txn.reply, parked, Some(txn));
+        self.keep_parked(txn.id, Some(txn.reply), parked, Some(txn));
     }
 
-    /// Keeps a parked saga, and says so to its caller and to those who ask.
+    /// Keeps a parked saga, and says so to its caller, where that is known, and to those who ask.
     pub(super) fn keep_parked(
         &mut self,
         id: TxnId,
-        home: Option<PartitionId>,
-        reply: ReplyTo,
+        reply: Option<ReplyTo>,
         parked: Parked,
         txn: Option<&Txn>,
     ) {
         let message = format!("it waits for an operator: {}", parked.fault);
         let told = Outcome::Parked(Fault::new(Class::Bound, "parked", message).cut());
+        let home = parked.home;
         self.set_parked(id, Some(parked));
         self.note_in_audit(id, txn, &told);
         self.tell_home(id, home, true, &told);
-        self.answer(reply, id, told);
+        if let Some(reply) = reply {
+            self.answer(reply, id, told);
+        }
     }
 
     /// An operator lets a parked saga go on. `attempt` names what was parked, so that asking twice resumes
@@ -143,15 +146,12 @@ impl Partition {
             Err(unreadable) => {
                 let fault = Fault::from(unreadable);
                 self.answer(reply, id, Outcome::Refused(fault.clone()));
-                let attempt = attempt + 1;
-                self.set_parked(
-                    id,
-                    Some(Parked {
-                        attempt,
-                        fault,
-                        ..parked
-                    }),
-                );
+                let parked = Parked {
+                    attempt: attempt + 1,
+                    fault,
+                    ..parked
+                };
+                self.keep_parked(id, None, parked, None);
                 Ok(())
             }
         }
