@@ -790,7 +790,7 @@ fn a_partition_runs_no_more_transactions_than_it_may() {
 fn a_broken_rule_is_seen() {
     use rkcy_core::bugs::{self, Bug};
 
-    let scenarios: [(Bug, fn()); 6] = [
+    let scenarios: [(Bug, fn()); 7] = [
         (
             Bug::HeldRowDeleted,
             what_a_saga_holds_is_not_deleted_before_it_is_through,
@@ -805,6 +805,10 @@ fn a_broken_rule_is_seen() {
         ),
         (
             Bug::ResumeWithoutAttempt,
+            a_saga_that_cannot_be_undone_waits_for_an_operator_and_is_resumed_once,
+        ),
+        (
+            Bug::UndoneTwice,
             a_saga_that_cannot_be_undone_waits_for_an_operator_and_is_resumed_once,
         ),
         (Bug::UndoInWrittenOrder, what_was_done_last_is_undone_first),

@@ -23,6 +23,7 @@ const DIRECTED: &[Bug] = &[
     Bug::NoHolds,
     Bug::CancelWhereItPassed,
     Bug::ResumeWithoutAttempt,
+    Bug::UndoneTwice,
     Bug::UndoInWrittenOrder,
     Bug::BoundRefusesUndo,
     Bug::ParkSkipsRelease,
