@@ -62,13 +62,13 @@ pub(crate) fn run(figures: &mut Figures) {
         "ratio",
     );
     figures.add("saga_over_transaction", saga_over_transaction(), "ratio");
-    figures.add("group_over_plain", group_over_plain(), "ratio");
-    figures.add("order_over_plain", order_over_plain(), "ratio");
+    figures.add("engine_group_over_plain", group_over_plain(), "ratio");
+    figures.add("engine_order_over_plain", order_over_plain(), "ratio");
     let plain = creates(|key, _| create(&Site::new(key, String::new())));
     let unique = creates(|key, _| create(&Tenant::new(key, key.simple().to_string()[20..].into())));
-    figures.add("unique_create_over_create", unique / plain, "ratio");
+    figures.add("engine_unique_create_over_create", unique / plain, "ratio");
     let popular = creates(|key, _| create(&Note::new(key, Ref::new(Uuid::nil()), String::new())));
-    figures.add("ref_create_over_create", popular / plain, "ratio");
+    figures.add("engine_ref_create_over_create", popular / plain, "ratio");
     let spread = creates(|key, nth| {
         create(&Note::new(
             key,
@@ -76,7 +76,11 @@ pub(crate) fn run(figures: &mut Figures) {
             String::new(),
         ))
     });
-    figures.add("ref_spread_create_over_create", spread / plain, "ratio");
+    figures.add(
+        "engine_ref_spread_create_over_create",
+        spread / plain,
+        "ratio",
+    );
     figures.add(
         "simulator_transactions_per_second_per_core",
         simulated(),

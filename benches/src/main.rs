@@ -6,6 +6,7 @@
 mod callers;
 mod embedded;
 mod engine;
+mod features;
 mod figures;
 mod kafka_log;
 mod kafka_platform;
@@ -25,6 +26,7 @@ type Benchmark = (&'static str, fn(&mut Figures));
 const ALL: &[Benchmark] = &[
     ("engine", engine::run),
     ("embedded", embedded::run),
+    ("embedded-features", features::run),
     ("kafka-platform", kafka_platform::run),
     ("kafka-log", kafka_log::run),
     ("storage", storage::run),

@@ -4,10 +4,10 @@
 //! entries by which a change record names them; and the memory for ids with its one expiry rule. What
 //! changes it is [`crate::partition`]; what carries it over is [`crate::change`].
 
+mod counted;
 mod ended;
 
 use crate::bugs::{self, Bug};
-use crate::claim::Referrer;
 use crate::fault::Fault;
 use crate::frame::Open;
 use crate::id::{PartitionId, Position, TxnId};
@@ -16,6 +16,7 @@ use crate::settings::Settings;
 use crate::txn::{Mode, Outcome, ReplyTo, Txn};
 use crate::wire::{Malformed, Reader, Wire};
 use bytes::Bytes;
+pub use counted::{Counted, Held};
 use ended::Ended;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -68,19 +69,6 @@ pub struct Trail {
     pub holds: Vec<RowKey>,
     /// The partition it went to.
     pub next: Option<PartitionId>,
-}
-
-/// References that a transaction asks for; they count once it is committed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Counted {
-    /// The transaction.
-    pub txn: TxnId,
-    /// The target, in the group.
-    pub row: RowKey,
-    /// Who refers.
-    pub referrer: Referrer,
-    /// How often.
-    pub count: u32,
 }
 
 /// A transaction that is decided: its caller hears of it when all has been taken back that it gives back.
@@ -307,8 +295,8 @@ pub enum EntryKey {
     Hold(RowKey),
     /// A parked saga.
     Parked(TxnId),
-    /// References asked for in a group.
-    Counted(RowKey),
+    /// References that a transaction asks for in a group.
+    Counted(RowKey, TxnId),
     /// A transaction that waits until all is taken back that it gives back.
     Giving(TxnId),
 }
@@ -334,8 +322,8 @@ pub struct State {
     pub holds: BTreeMap<RowKey, Vec<TxnId>>,
     /// Parked sagas.
     pub parked: BTreeMap<TxnId, Parked>,
-    /// References asked for by transactions that are not decided, by group.
-    pub counted: BTreeMap<RowKey, Vec<Counted>>,
+    /// References asked for by transactions that are not decided.
+    pub counted: Counted,
     /// Transactions that are decided and give something back.
     pub giving: BTreeMap<TxnId, Giving>,
     /// Remembered ids.
@@ -376,11 +364,7 @@ impl State {
             .chain(self.ids.keys().map(EntryKey::Id))
             .chain(self.holds.keys().map(|row| EntryKey::Hold(row.clone())))
             .chain(self.parked.keys().map(|txn| EntryKey::Parked(*txn)))
-            .chain(
-                self.counted
-                    .keys()
-                    .map(|group| EntryKey::Counted(group.clone())),
-            )
+            .chain((self.counted.keys()).map(|(group, txn)| EntryKey::Counted(group.clone(), txn)))
             .chain(self.giving.keys().map(|txn| EntryKey::Giving(*txn)))
     }
 
@@ -396,8 +380,8 @@ impl State {
             EntryKey::Trail(txn) => present(self.trails.get(txn), out),
             EntryKey::Hold(row) => present(self.holds.get(row), out),
             EntryKey::Parked(txn) => present(self.parked.get(txn), out),
-            EntryKey::Counted(_) if bugs::on(Bug::HoldLostAtTakeOver) => false,
-            EntryKey::Counted(group) => present(self.counted.get(group), out),
+            EntryKey::Counted(..) if bugs::on(Bug::HoldLostAtTakeOver) => false,
+            EntryKey::Counted(group, txn) => present(self.counted.get(group, *txn), out),
             EntryKey::Giving(txn) => present(self.giving.get(txn), out),
             EntryKey::Id(txn) => match (self.ids.running.get(txn), self.ids.ended.get(*txn)) {
                 (Some(asked), _) => {
@@ -443,7 +427,11 @@ impl State {
             EntryKey::Trail(txn) => put(&mut self.trails, txn, value),
             EntryKey::Hold(row) => put(&mut self.holds, row, value),
             EntryKey::Parked(txn) => put(&mut self.parked, txn, value),
-            EntryKey::Counted(group) => put(&mut self.counted, group, value),
+            EntryKey::Counted(group, txn) => {
+                let held = value.map(Vec::from_wire).transpose()?;
+                self.counted.set(&group, txn, held);
+                Ok(())
+            }
             EntryKey::Giving(txn) => put(&mut self.giving, txn, value),
             EntryKey::Id(txn) => {
                 let known = value.map(Known::from_wire).transpose()?;
@@ -548,23 +536,6 @@ impl Wire for Waiting {
     }
 }
 
-impl Wire for Counted {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.txn.put(out);
-        self.row.put(out);
-        self.referrer.put(out);
-        self.count.put(out);
-    }
-    fn take(input: &mut Reader) -> Result<Self, Malformed> {
-        Ok(Counted {
-            txn: Wire::take(input)?,
-            row: Wire::take(input)?,
-            referrer: Wire::take(input)?,
-            count: Wire::take(input)?,
-        })
-    }
-}
-
 impl Wire for Giving {
     fn put(&self, out: &mut Vec<u8>) {
         self.left.put(out);
@@ -651,9 +622,10 @@ impl Wire for EntryKey {
                 out.push(7);
                 txn.put(out);
             }
-            EntryKey::Counted(group) => {
+            EntryKey::Counted(group, txn) => {
                 out.push(8);
                 group.put(out);
+                txn.put(out);
             }
             EntryKey::Giving(txn) => {
                 out.push(9);
@@ -671,7 +643,7 @@ impl Wire for EntryKey {
             5 => EntryKey::Id(Wire::take(input)?),
             6 => EntryKey::Hold(Wire::take(input)?),
             7 => EntryKey::Parked(Wire::take(input)?),
-            8 => EntryKey::Counted(Wire::take(input)?),
+            8 => EntryKey::Counted(Wire::take(input)?, Wire::take(input)?),
             9 => EntryKey::Giving(Wire::take(input)?),
             _ => return Err(input.malformed("an unknown kind of entry")),
         })

@@ -76,12 +76,10 @@ fn first_violation(
         bug: Some(bug),
         ..Options::default()
     };
-    let violation =
-        |options: &Options, seed| simulate::run(platform, workload, options, seed, false).violation;
-    let found = (1..=SEEDS).find_map(|seed| Some((seed, violation(&broken, seed)?)));
+    let (_, found) = simulate::run_all(platform, workload, &broken, 1..SEEDS + 1, |_, _| ());
     if let Some((seed, _)) = &found {
         assert_eq!(
-            violation(&Options::default(), *seed),
+            simulate::run(platform, workload, &Options::default(), *seed, false).violation,
             None,
             "seed {seed} without a bug"
         );

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Owns the flags and the report; [`action`] what callers do, [`journal`] what they heard, [`history`]
-//! what must have come of it, [`load`] the callers, [`tally`] their figures, [`compare`] the comparison,
+//! what must have come of it, [`load`] the callers, [`tally`] their figures, [`memory`] what it takes, [`compare`] the comparison,
 //! [`explain`] what may have happened where nobody knows.
 
 mod action;
@@ -17,6 +17,7 @@ mod explain;
 mod history;
 mod journal;
 mod load;
+mod memory;
 mod tally;
 
 pub(crate) use compare::Compared;

@@ -11,7 +11,7 @@ use crate::fault::Fault;
 use crate::frame::{Body, Head, Kind};
 use crate::id::{PartitionId, TxnId};
 use crate::key::{RowKey, partition_of};
-use crate::state::{Counted, Giving, Lock};
+use crate::state::{Giving, Held, Lock};
 use crate::txn::{Access, Args, Mode, Outcome, Step, Txn};
 use crate::wire::Wire;
 
@@ -70,8 +70,8 @@ impl Partition {
         let Some(visit) = txn.visit() else {
             return Ok(false);
         };
-        let counted = self.state.counted.get(&visit.group);
-        let others = counted.into_iter().flatten().any(|held| held.txn != txn.id);
+        let counted = &self.state.counted;
+        let others = counted.is_asked_by_others(&visit.group, txn.id);
         if visit.access == Access::Delete {
             return Ok((others && !bugs::on(Bug::HoldBesideDelete)) || self.waits_for_saga(txn));
         }
@@ -94,7 +94,7 @@ impl Partition {
                 Err(Stopped::Refused(fault)) => return Err(Halt::Unreadable(fault)),
             };
             let alone = counts.of(hold.referrer) + count;
-            let held = self.held(&visit.group, &row, hold.referrer, |_| true);
+            let held = self.state.counted.sum(&visit.group, &row, hold.referrer);
             if alone <= i64::from(most) && alone + held > i64::from(most) {
                 return Ok(true);
             }
@@ -128,21 +128,6 @@ impl Partition {
             })
     }
 
-    /// How often transactions that `counts` have asked to refer to `row`.
-    fn held(
-        &self,
-        group: &RowKey,
-        row: &RowKey,
-        referrer: Referrer,
-        counts: impl Fn(TxnId) -> bool,
-    ) -> i64 {
-        let counted = self.state.counted.get(group).into_iter().flatten();
-        counted
-            .filter(|held| held.row == *row && held.referrer == referrer && counts(held.txn))
-            .map(|held| i64::from(held.count))
-            .sum()
-    }
-
     /// Asks for a reference to `row`, which is there. Who comes back to a group does not wait: so whatever
     /// others hold counts.
     pub(super) fn hold(
@@ -165,7 +150,7 @@ impl Partition {
         let counts = self.counts(row)?;
         let here = (done.holds.iter())
             .filter(|(known, referrer)| known == row && *referrer == hold.referrer);
-        let asked = self.held(group, row, hold.referrer, |_| true) + here.count() as i64;
+        let asked = self.state.counted.sum(group, row, hold.referrer) + here.count() as i64;
         if let Some(most) = hold.most
             && counts.of(hold.referrer) + asked + 1 > i64::from(most)
         {
@@ -187,10 +172,9 @@ impl Partition {
         done: &Done,
     ) -> Result<(), Stopped> {
         let mut counts = self.counts(row)?;
-        for held in self.state.counted.get(group).into_iter().flatten() {
-            if held.row == *row && held.txn == txn.id {
-                counts.add(held.referrer, i64::from(held.count));
-            }
+        let asked = self.state.counted.of(group, txn.id);
+        for held in asked.iter().filter(|held| held.row == *row) {
+            counts.add(held.referrer, i64::from(held.count));
         }
         for (_, referrer) in done.holds.iter().filter(|(held, _)| held == row) {
             counts.add(*referrer, 1);
@@ -222,21 +206,21 @@ impl Partition {
         if holds.is_empty() {
             return;
         }
-        let mut counted = self.state.counted.get(group).cloned().unwrap_or_default();
+        let mut asked = self.state.counted.of(group, txn).to_vec();
         for (row, referrer) in holds {
-            let known = (counted.iter_mut())
-                .find(|held| held.txn == txn && held.row == row && held.referrer == referrer);
+            let known = asked
+                .iter_mut()
+                .find(|held| held.row == row && held.referrer == referrer);
             match known {
                 Some(held) => held.count += 1,
-                None => counted.push(Counted {
-                    txn,
+                None => asked.push(Held {
                     row,
                     referrer,
                     count: 1,
                 }),
             }
         }
-        self.set_counted(group, Some(counted));
+        self.set_counted(group, txn, Some(asked));
     }
 
     /// What a visit has asked for counts from now on.
@@ -248,15 +232,11 @@ impl Partition {
 
     /// Ends what a transaction has asked for in a group; on a commit it counts.
     pub(super) fn release_holds(&mut self, id: TxnId, group: &RowKey, commit: bool) {
-        let Some(counted) = self.state.counted.get(group) else {
-            return;
-        };
-        let (mine, others): (Vec<_>, Vec<_>) =
-            (counted.iter().cloned()).partition(|held| held.txn == id);
+        let mine = self.state.counted.of(group, id).to_vec();
         if mine.is_empty() {
             return;
         }
-        self.set_counted(group, (!others.is_empty()).then_some(others));
+        self.set_counted(group, id, None);
         if commit {
             for held in mine {
                 self.count(&held.row, held.referrer, i64::from(held.count));

@@ -8,7 +8,7 @@ use crate::bugs::{self, Bug};
 use crate::id::{PartitionId, Position, TxnId};
 use crate::key::RowKey;
 use crate::rows::{Replaced, StoredRow};
-use crate::state::{Counted, EntryKey, Giving, Known, Lock, Parked, Trail, Waiting};
+use crate::state::{EntryKey, Giving, Held, Known, Lock, Parked, Trail, Waiting};
 use crate::wire::Wire;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ pub(super) enum Undo {
     Dequeued(RowKey, Box<Waiting>, usize),
     Hold(RowKey, Option<Vec<TxnId>>),
     Parked(TxnId, Option<Box<Parked>>),
-    Counted(RowKey, Option<Vec<Counted>>),
+    Counted(RowKey, TxnId, Option<Vec<Held>>),
     Giving(TxnId, Option<Box<Giving>>),
     Trail(TxnId, Option<Trail>),
     Id(TxnId, Option<Known>),
@@ -76,10 +76,10 @@ impl Partition {
         self.undo.push(Undo::Parked(txn, before.map(Box::new)));
     }
 
-    pub(super) fn set_counted(&mut self, group: &RowKey, counted: Option<Vec<Counted>>) {
-        self.digest(10, group, &counted);
-        let before = replace(&mut self.state.counted, group.clone(), counted);
-        self.undo.push(Undo::Counted(group.clone(), before));
+    pub(super) fn set_counted(&mut self, group: &RowKey, txn: TxnId, held: Option<Vec<Held>>) {
+        self.digest(10, &(group.clone(), txn), &held);
+        let before = self.state.counted.set(group, txn, held);
+        self.undo.push(Undo::Counted(group.clone(), txn, before));
     }
 
     pub(super) fn set_giving(&mut self, txn: TxnId, giving: Option<Giving>) {
@@ -160,8 +160,8 @@ impl Partition {
                 Undo::Parked(txn, before) => {
                     drop(replace(&mut self.state.parked, txn, before.map(|it| *it)));
                 }
-                Undo::Counted(group, before) => {
-                    drop(replace(&mut self.state.counted, group, before));
+                Undo::Counted(group, txn, before) => {
+                    drop(self.state.counted.set(&group, txn, before));
                 }
                 Undo::Giving(txn, before) => {
                     drop(replace(&mut self.state.giving, txn, before.map(|it| *it)));
@@ -234,7 +234,7 @@ impl Partition {
                 }
                 Undo::Hold(row, _) => EntryKey::Hold(row),
                 Undo::Parked(txn, _) => EntryKey::Parked(txn),
-                Undo::Counted(group, _) => EntryKey::Counted(group),
+                Undo::Counted(group, txn, _) => EntryKey::Counted(group, txn),
                 Undo::Giving(txn, _) => EntryKey::Giving(txn),
             };
             self.touched.insert(key);

@@ -360,8 +360,7 @@ impl Partition {
 
     /// Whether a transaction has asked for references in a group before.
     fn has_holds(&self, txn: TxnId, group: &RowKey) -> bool {
-        let counted = self.state.counted.get(group).into_iter().flatten();
-        counted.into_iter().any(|held| held.txn == txn)
+        !self.state.counted.of(group, txn).is_empty()
     }
 
     /// What a copy must fulfil to become the committed row.
@@ -653,7 +652,7 @@ impl Partition {
                     break;
                 }
                 // Only where something is held here, or asked for, is there more to look at.
-                let asks = access == Access::Hold || self.state.counted.contains_key(&group);
+                let asks = access == Access::Hold || self.state.counted.is_asked(&group);
                 if asks || bugs::on(Bug::DeleteWaitsForSaga) {
                     let txn = first.txn.clone();
                     if self.claims_must_wait(&txn)? {

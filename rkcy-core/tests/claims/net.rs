@@ -416,7 +416,7 @@ impl Net {
             let state = place.partition.state();
             let is_clean = state.locks.is_empty()
                 && state.queues.is_empty()
-                && state.counted.is_empty()
+                && state.counted.keys().next().is_none()
                 && state.holds.is_empty()
                 && state.giving.is_empty()
                 && state.trails.is_empty()

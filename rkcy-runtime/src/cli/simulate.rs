@@ -4,16 +4,14 @@ use super::args;
 use super::session::Session;
 use super::term::{Format, Ink, Term, grouped};
 use crate::simulate::{
-    self, Checked, Fault as Injected, Generic, Options, Report, Run, Violation, Workload,
+    self, Checked, Fault as Injected, Generic, Options, Report, Violation, Workload,
 };
-use rkcy_core::fault::{Class, Fault, panic_text};
+use rkcy_core::fault::{Class, Fault};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// Run simulated clusters that crash, stall and reorder, and check every promise
@@ -84,7 +82,7 @@ impl Simulate {
         };
         let begun = Instant::now();
         let (report, found) = if self.trace {
-            let run = one(session, workload, &options, range.start, true);
+            let run = simulate::run(&session.platform, workload, &options, range.start, true);
             run.trace.iter().for_each(|line| session.term.print(line));
             (
                 run.report,
@@ -139,7 +137,7 @@ impl Simulate {
         let (term, name) = (session.term, session.platform.desc.name);
         let replay = found.map(|(seed, _)| {
             let breaks = |options: &Options| {
-                let run = one(session, workload, options, *seed, false);
+                let run = simulate::run(&session.platform, workload, options, *seed, false);
                 run.violation.is_some()
             };
             self.replay(name, *seed, &simulate::shrink(options, breaks))
@@ -237,65 +235,21 @@ fn fault(text: &str) -> Result<(Injected, f64), Fault> {
     }
 }
 
-/// Runs one seed; a panic of the engine is a broken promise like another.
-fn one(
-    session: &Session,
-    workload: &dyn Workload,
-    options: &Options,
-    seed: u64,
-    trace: bool,
-) -> Run {
-    let run = || simulate::run(&session.platform, workload, options, seed, trace);
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-        let text = panic_text(&*panic).unwrap_or_default();
-        Run {
-            violation: Some(Violation(format!("panic: {text}"))),
-            report: Report {
-                runs: 1,
-                ..Report::default()
-            },
-            fingerprint: 0,
-            trace: Vec::new(),
-        }
-    })
-}
-
-/// Runs seeds on all cores; stops at the lowest one that breaks something.
+/// Runs seeds on all cores, with progress on a terminal.
 fn many(
     session: &Session,
     workload: &dyn Workload,
     options: &Options,
     range: Range<u64>,
 ) -> (Report, Option<(u64, Violation)>) {
-    let (next, lowest) = (AtomicU64::new(range.start), AtomicU64::new(u64::MAX));
-    let total = Mutex::new((Report::default(), None::<(u64, Violation)>));
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= range.end || seed > lowest.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    let run = one(session, workload, options, seed, false);
-                    let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
-                    total.0.add(&run.report);
-                    progress(session.term, total.0.runs, range.end - range.start);
-                    let Some(violation) = run.violation else {
-                        continue;
-                    };
-                    if lowest.fetch_min(seed, Ordering::Relaxed) > seed {
-                        total.1 = Some((seed, violation));
-                    }
-                }
-            });
-        }
+    let (done, all) = (AtomicU64::new(0), range.end - range.start);
+    let came = simulate::run_all(&session.platform, workload, options, range, |_, _| {
+        progress(session.term, done.fetch_add(1, Ordering::Relaxed) + 1, all);
     });
     if session.term.shows_progress() {
         eprint!("\r\u{1b}[K");
     }
-    total.into_inner().unwrap_or_else(PoisonError::into_inner)
+    came
 }
 
 fn progress(term: Term, done: u64, all: u64) {

@@ -38,14 +38,16 @@ pub use faults::Fault;
 pub(crate) use generic::Checked;
 pub use generic::{Generic, Invariant};
 pub use observe::Violation;
-pub use seeds::Seeds;
+pub use seeds::{Seeds, run_all};
 pub use shrink::shrink;
 pub use workload::{Call, Request, Workload, World, payload};
 
 use crate::codegen::Platform;
 use cluster::{Cluster, Plan};
+use rkcy_core::fault::panic_text;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What to simulate.
 #[derive(Clone, Debug)]
@@ -136,7 +138,7 @@ pub struct Run {
     pub trace: Vec<String>,
 }
 
-/// Runs one seed.
+/// Runs one seed. A panic of the engine is a broken promise like another.
 pub fn run(
     platform: &Platform,
     workload: &dyn Workload,
@@ -155,7 +157,15 @@ pub fn run(
     };
     let logic = workload::logic_of(platform, options.partitions);
     let mut cluster = Cluster::new(&plan, platform.desc, logic, workload);
-    let violation = cluster.run().err();
+    // After a panic only what was observed is looked at: counters and the trace.
+    let ended = catch_unwind(AssertUnwindSafe(|| cluster.run()));
+    let violation = match ended {
+        Ok(ended) => ended.err(),
+        Err(panic) => {
+            let text = panic_text(&*panic).unwrap_or_default();
+            Some(Violation(format!("panic: {text}")))
+        }
+    };
     let observer = &mut cluster.observer;
     Run {
         violation,

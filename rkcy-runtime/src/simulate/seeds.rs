@@ -1,7 +1,47 @@
-//! A test over seeds: what `tests/simulate.rs` of a platform calls.
+//! Many seeds, and a test over them: what `tests/simulate.rs` of a platform calls.
 
-use super::{Options, Report, Run, Workload, run};
+use super::{Options, Report, Run, Violation, Workload, run};
 use crate::codegen::Platform;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Runs seeds on all cores, and stops at the lowest one that breaks something: what all of them came to, and
+/// that one. `after` is told of each seed, from any thread and in any order.
+pub fn run_all(
+    platform: &Platform,
+    workload: &dyn Workload,
+    options: &Options,
+    seeds: Range<u64>,
+    after: impl Fn(u64, &Run) + Sync,
+) -> (Report, Option<(u64, Violation)>) {
+    let (next, lowest) = (AtomicU64::new(seeds.start), AtomicU64::new(u64::MAX));
+    let total = Mutex::new((Report::default(), None));
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end || seed > lowest.load(Ordering::Relaxed) {
+                return;
+            }
+            let run = run(platform, workload, options, seed, false);
+            after(seed, &run);
+            let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
+            total.0.add(&run.report);
+            if let Some(violation) = run.violation
+                && lowest.fetch_min(seed, Ordering::Relaxed) > seed
+            {
+                total.1 = Some((seed, violation));
+            }
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(work);
+        }
+    });
+    total.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Seeds of a platform.
 pub struct Seeds<'a> {
@@ -33,18 +73,23 @@ impl Seeds<'_> {
         let seeds = std::env::var("SEEDS")
             .ok()
             .and_then(|text| text.parse().ok());
-        let mut total = Report::default();
-        for seed in 1..=seeds.unwrap_or(100) {
-            let Run {
-                violation, report, ..
-            } = self.run(seed, false);
-            if let Some(violation) = violation {
-                let trace = self.run(seed, true).trace;
-                let from = trace.len().saturating_sub(60);
-                panic!("seed {seed}: {violation}\n{}", trace[from..].join("\n"));
-            }
-            assert_covered(seed, &report);
-            total.add(&report);
+        let options = Options::default();
+        let range = 1..seeds.unwrap_or(100) + 1;
+        let (total, broken) = run_all(
+            &self.platform,
+            self.workload,
+            &options,
+            range,
+            |seed, run| {
+                if run.violation.is_none() {
+                    assert_covered(seed, &run.report);
+                }
+            },
+        );
+        if let Some((seed, violation)) = broken {
+            let trace = self.run(seed, true).trace;
+            let from = trace.len().saturating_sub(60);
+            panic!("seed {seed}: {violation}\n{}", trace[from..].join("\n"));
         }
         let committed = total.counts.get("committed").copied().unwrap_or(0);
         let least = total.transactions * self.committed / 100;

@@ -202,9 +202,9 @@ fn check_at_rest(
             "{id}: a lock is left on {group:?}: {lock:?}"
         )));
     }
-    if let Some((group, held)) = state.counted.first_key_value() {
+    if let Some((group, txn)) = state.counted.keys().next() {
         return Err(Violation(format!(
-            "{id}: references are held in {group:?}: {held:?}"
+            "{id}: {txn} holds references in {group:?}"
         )));
     }
     if let Some((txn, giving)) = state.giving.first_key_value() {

@@ -3,6 +3,7 @@
 use super::action::Action;
 use super::history::History;
 use super::journal::{self, Journal, Told};
+use super::memory::Memory;
 use super::tally::Tally;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -78,9 +79,15 @@ impl Load {
         // The order of arrival is chance; the seed is to decide who is hot.
         lock(&shared.characters).sort_unstable();
         let begun = Instant::now();
-        let limit = Some(Duration::from_secs_f64(self.seconds));
-        let mut tally = together(&shared, running, limit, trade).await?;
+        let limit = Duration::from_secs_f64(self.seconds);
+        let characters: Arc<[Uuid]> = std::mem::take(&mut *lock(&shared.characters)).into();
+        let mut memory = Memory::default();
+        let load = together(&shared, running, Some(limit), |shared, nth, tally| {
+            trade(shared, Arc::clone(&characters), nth, tally)
+        });
+        let mut tally = memory.during(limit, load).await?;
         tally.seconds = begun.elapsed().as_secs_f64();
+        tally.memory = memory;
         tally.load = Some(self);
         watch.abort();
         // Where its number was never heard, the transaction is asked for once more.
@@ -163,8 +170,12 @@ async fn sign_up(shared: Arc<Shared>) -> Result<Tally, Fault> {
 }
 
 /// Funds, trades and looks until told to stop.
-async fn trade(shared: Arc<Shared>, nth: u32, mut tally: Tally) -> Result<Tally, Fault> {
-    let characters = lock(&shared.characters).clone();
+async fn trade(
+    shared: Arc<Shared>,
+    characters: Arc<[Uuid]>,
+    nth: u32,
+    mut tally: Tally,
+) -> Result<Tally, Fault> {
     let load = shared.load;
     let mut rng = ChaCha8Rng::seed_from_u64(load.seed.wrapping_mul(1_000_003) ^ u64::from(nth));
     if characters.len() < 2 {

@@ -1,6 +1,7 @@
 //! What callers did and heard, in figures.
 
 use super::load::Load;
+use super::memory::Memory;
 use hdrhistogram::Histogram;
 use rkcy_runtime::cli::{Term, grouped};
 use rkcy_runtime::codegen::serde_json;
@@ -16,6 +17,7 @@ pub(super) struct Tally {
     pub(super) unknown: u64,
     pub(super) seconds: f64,
     pub(super) load: Option<Load>,
+    pub(super) memory: Memory,
 }
 
 impl Tally {
@@ -91,7 +93,7 @@ impl Tally {
             .map(|(code, count)| format!("{} {code}", grouped(*count)))
             .collect();
         format!(
-            "{}\n\n{} calls a second for {:.1} s: {} players, {} callers\nrefused: {}; without an answer: {}",
+            "{}\n\n{} calls a second for {:.1} s: {} players, {} callers\nrefused: {}; without an answer: {}{}",
             term.table(&head, &rows, &[1, 2, 3, 4, 5, 6]),
             grouped(self.per_second(self.answered()).round() as u64),
             self.seconds,
@@ -103,6 +105,7 @@ impl Tally {
                 refused.join(", ")
             },
             grouped(self.unknown),
+            (self.memory.to_text()).map_or_else(String::new, |memory| format!("\n{memory}")),
         )
     }
 
@@ -131,6 +134,7 @@ impl Tally {
             "calls": calls,
             "refused": self.refused,
             "unknown": self.unknown,
+            "memory": self.memory.to_json(),
         })
     }
 }

@@ -1,0 +1,196 @@
+//! What a feature of the language costs a caller: a transaction that uses it over one that does not, on the
+//! embedded log and SQLite with 1,000 callers. The two take turns, so that both see the same machine.
+//!
+//! `engine` has the same ratios for the state machine alone: there the parts that all transactions have, which are
+//! submitting, the log, the database and the answer, are left out.
+
+use crate::callers::{Load, load};
+use crate::figures::{Figures, duration};
+use group::generated::txn::{NewOrder, Pick};
+use group::generated::{District, Line, Stock, Warehouse};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use refs::generated::{Note, Site, Tenant};
+use rkcy_runtime::codegen::{Concern, Platform, Ref, Transaction};
+use rkcy_runtime::driver::{Client, LogChoice, Options, Running, StoreChoice};
+use std::pin::Pin;
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+
+/// Callers at the same time.
+const CALLERS: u64 = 1_000;
+/// Slices of a comparison.
+const SLICES: u32 = 4;
+/// Warehouses; and instances that are referred to.
+const TARGETS: u32 = 100;
+/// Items that each warehouse has.
+const ITEMS: u32 = 100;
+
+type Called = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+pub(crate) fn run(figures: &mut Figures) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    on(&group::platform(), |client| {
+        groups(&runtime, client, figures)
+    });
+    on(&refs::platform(), |client| {
+        claims(&runtime, client, figures)
+    });
+}
+
+/// A fresh platform, for as long as `measure` takes.
+fn on(platform: &Platform, measure: impl FnOnce(&Client)) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let options = Options {
+        log: LogChoice::Embedded(dir.path().join("log")),
+        store: StoreChoice::Sqlite(dir.path().join("rows.db")),
+        ..Options::default()
+    };
+    let running = Running::start(platform, &options).expect("the platform starts");
+    measure(&running.client());
+    running.stop().expect("an orderly stop");
+}
+
+/// Transactions of 14 steps on 14 rows of one group, and new orders of ten lines, over transactions of one step.
+fn groups(runtime: &Runtime, client: &Client, figures: &mut Figures) {
+    for house in 0..TARGETS {
+        create_all(
+            runtime,
+            client,
+            [Warehouse::new(code(house), String::new())],
+        );
+        create_all(runtime, client, [District::new(Ref::new(code(house)), 1)]);
+        let stocks = (0..ITEMS).map(|item| {
+            let mut stock = Stock::new(Ref::new(code(house)), Ref::new(item));
+            stock.quantity = 1_000_000_000;
+            stock
+        });
+        create_all(runtime, client, stocks);
+    }
+    let pick = |lines: u32| {
+        calls(client, move |rng| {
+            let first = rng.random_range(0..ITEMS);
+            Pick {
+                warehouse: Ref::new(code(rng.random_range(0..TARGETS))),
+                lines: (first..first + lines)
+                    .map(|nth| line(nth % ITEMS))
+                    .collect(),
+            }
+        })
+    };
+    let order = calls(client, |rng| NewOrder {
+        lines: (0..10).map(|_| line(rng.random_range(0..ITEMS))).collect(),
+        warehouse: Ref::new(code(rng.random_range(0..TARGETS))),
+        district: 1,
+        customer: Uuid::nil(),
+    });
+    let many = against(runtime, &pick(14), &pick(1));
+    figures.add("group_over_plain", many, "ratio");
+    let order = against(runtime, &order, &pick(1));
+    figures.add("order_over_plain", order, "ratio");
+}
+
+fn code(house: u32) -> String {
+    format!("W{house}")
+}
+
+fn line(item: u32) -> Line {
+    Line {
+        item: Ref::new(item),
+        quantity: 1,
+    }
+}
+
+/// Creates with a unique value, and with a reference to one popular instance or to one of many, over creates
+/// without.
+fn claims(runtime: &Runtime, client: &Client, figures: &mut Figures) {
+    let tenants = (0..TARGETS).map(|nth| Tenant::new(tenant(nth), format!("t{nth}")));
+    create_all(runtime, client, tenants);
+    let plain = creates(client, |_, key| Site::new(key, String::new()));
+    let unique = creates(client, |_, key| {
+        Tenant::new(key, key.simple().to_string()[20..].to_owned())
+    });
+    let note = |key, about| Note::new(key, Ref::new(tenant(about)), String::new());
+    let popular = creates(client, move |_, key| note(key, 0));
+    let spread = creates(client, move |rng, key| {
+        note(key, rng.random_range(0..TARGETS))
+    });
+    for (name, create) in [
+        ("unique_create_over_create", unique),
+        ("ref_create_over_create", popular),
+        ("ref_spread_create_over_create", spread),
+    ] {
+        figures.add(name, against(runtime, &create, &plain), "ratio");
+    }
+}
+
+fn tenant(nth: u32) -> Uuid {
+    Uuid::from_u128(nth.into())
+}
+
+/// The rate of one kind of call over that of another.
+fn against(runtime: &Runtime, one: &Calls, other: &Calls) -> f64 {
+    let (mut ones, mut others) = (Load::default(), Load::default());
+    let slice = duration() / SLICES;
+    for _ in 0..SLICES {
+        for (calls, total) in [(one, &mut ones), (other, &mut others)] {
+            let calls = calls.clone();
+            total.add(load(runtime, CALLERS, slice, move |rng| calls(rng)));
+        }
+    }
+    ones.rate() / others.rate()
+}
+
+/// Makes a call out of random numbers.
+type Calls = std::sync::Arc<dyn Fn(&mut ChaCha8Rng) -> Called + Send + Sync>;
+
+/// Calls of a transaction.
+fn calls<T: Transaction + Send + Sync + 'static>(
+    client: &Client,
+    make: impl Fn(&mut ChaCha8Rng) -> T + Send + Sync + 'static,
+) -> Calls {
+    let client = client.clone();
+    std::sync::Arc::new(move |rng| {
+        let (client, params) = (client.clone(), make(rng));
+        Box::pin(async move {
+            client.call(&params).await.expect("a commit");
+        })
+    })
+}
+
+/// Creates of instances with a new key.
+fn creates<C: Concern + Send + Sync + 'static>(
+    client: &Client,
+    make: impl Fn(&mut ChaCha8Rng, Uuid) -> C + Send + Sync + 'static,
+) -> Calls {
+    let client = client.clone();
+    std::sync::Arc::new(move |rng| {
+        // Callers of the next slice draw the same numbers.
+        let key = Uuid::new_v4();
+        let (client, instance) = (client.clone(), make(rng, key));
+        Box::pin(async move {
+            client.create(&instance).await.expect("a commit");
+        })
+    })
+}
+
+/// Creates these instances, side by side.
+fn create_all<C: Concern + Send + Sync + 'static>(
+    runtime: &Runtime,
+    client: &Client,
+    instances: impl IntoIterator<Item = C>,
+) {
+    let tasks = instances.into_iter().map(|instance| {
+        let client = client.clone();
+        runtime.spawn(async move {
+            client.create(&instance).await.expect("a commit");
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        runtime.block_on(task).expect("a caller");
+    }
+}
