@@ -86,6 +86,12 @@ impl<'a> Context<'a> {
         self.txn
     }
 
+    /// Number of the step in its transaction.
+    #[must_use]
+    pub fn step(&self) -> u16 {
+        self.step
+    }
+
     /// The stamp of the submission, in milliseconds since the Unix epoch: one instant for the whole
     /// transaction, and the same whenever it is applied again.
     #[must_use]

@@ -189,7 +189,9 @@ pub(super) fn edit(log: &dyn Log, wish: Wish<'_>) -> Result<Option<u64>, Fault> 
     let kept = topic.get(&edit.object);
     let counts = kept.is_some_and(|kept| kept.entry.version == offset + 1);
     if !counts {
-        settle(log, &mut topic)?;
+        if !log.is_atomic() {
+            settle(log, &mut topic)?;
+        }
         let who = kept_by(topic.get(&edit.object));
         let message = format!(
             "{who} has changed it at the same time, and came first: look at it, and edit it again if that is still wanted"

@@ -281,16 +281,19 @@ impl Running {
         let stream = StreamId::commands(first.audit());
         let kept = engine.log.bounds(stream).map_err(log_fault)?;
         let stop = AtomicBool::new(false);
+        // On an atomic log each edit stands here as well, with the one of the topic, also where it did not count.
+        let (mut topic, is_atomic) = (Topic::default(), engine.log.is_atomic());
         let read = Follow::new(&*engine.log, stream).up_to::<LogError>(
             kept.start,
             kept.end,
             &stop,
             |record| {
-                if let Some(edit) = Edit::of_frame(record.payload) {
-                    each(Edited {
-                        edit,
-                        at: record.stamp,
-                    });
+                let (at, next) = (record.stamp, topic.next_offset());
+                let Some(edit) = Edit::of_frame(record.payload.clone()) else {
+                    return Ok(());
+                };
+                if !is_atomic || topic.take(next, at, record.payload).is_some() {
+                    each(Edited { edit, at });
                 }
                 Ok(())
             },

@@ -66,6 +66,7 @@ CREATE TABLE "device" (
     "serial" BIGINT NOT NULL CHECK ("serial" BETWEEN 1 AND 6),
     "label" TEXT CHECK (char_length("label") BETWEEN 1 AND 8),
     "partner" UUID,
+    "policy" UUID,
     "heard" BIGINT NOT NULL CHECK ("heard" BETWEEN 0 AND 4294967295),
     "_rkcy_generation" BIGINT NOT NULL,
     "_rkcy_offset" BIGINT NOT NULL,

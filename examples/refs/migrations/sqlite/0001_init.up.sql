@@ -67,6 +67,7 @@ CREATE TABLE "device" (
     "serial" INTEGER NOT NULL CHECK ("serial" BETWEEN 1 AND 6),
     "label" TEXT CHECK (length("label") BETWEEN 1 AND 8),
     "partner" BLOB CHECK (length("partner") = 16),
+    "policy" BLOB CHECK (length("policy") = 16),
     "heard" INTEGER NOT NULL CHECK ("heard" BETWEEN 0 AND 4294967295),
     "_rkcy_generation" INTEGER NOT NULL,
     "_rkcy_offset" INTEGER NOT NULL,

@@ -6,6 +6,7 @@
 mod budget;
 mod device;
 mod note;
+mod policy;
 mod proto;
 mod shelf;
 mod site;
@@ -13,8 +14,9 @@ mod tenant;
 pub mod txn;
 
 pub use budget::{Budget, BudgetAdd, BudgetHandlers, BudgetPatch, BudgetPutBack, BudgetTake};
-pub use device::{Device, DeviceHandlers, DeviceHear, DevicePatch};
+pub use device::{Device, DeviceHandlers, DeviceHear, DeviceHearRefusal, DevicePatch};
 pub use note::{Note, NotePatch};
+pub use policy::Policy;
 pub use shelf::{Shelf, ShelfKey, ShelfPatch};
 pub use site::{Site, SitePatch};
 pub use tenant::{Tenant, TenantPatch};
@@ -22,7 +24,7 @@ pub use tenant::{Tenant, TenantPatch};
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 4,
+    codegen::CONTRACT == 5,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -31,6 +33,7 @@ const SCHEMA: u64 = codegen::schema(&[
     budget::SCHEMA,
     device::SCHEMA,
     note::SCHEMA,
+    policy::SCHEMA,
     shelf::SCHEMA,
     site::SCHEMA,
     tenant::SCHEMA,
@@ -73,6 +76,7 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     transactions: txn::ALL,
     messages: &[],
     enums: &[],
+    configs: &[policy::DESC],
     caller: None,
     sqlite: &[codegen::Migration {
         number: 1,

@@ -4,6 +4,18 @@
 
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct Policy {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+    #[prost(uint32, tag = "2")]
+    pub most: u32,
+    #[prost(bool, tag = "3")]
+    pub mute: bool,
+    #[prost(string, optional, tag = "4")]
+    pub note: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct Device {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -15,6 +27,8 @@ pub struct Device {
     pub label: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
     #[prost(bytes = "bytes", optional, tag = "5")]
     pub partner: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
+    #[prost(bytes = "bytes", optional, tag = "7")]
+    pub policy: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
     #[prost(uint32, tag = "6")]
     pub heard: u32,
 }
@@ -29,6 +43,8 @@ pub struct DevicePatch {
     pub label: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
     #[prost(bytes = "bytes", optional, tag = "5")]
     pub partner: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
+    #[prost(bytes = "bytes", optional, tag = "7")]
+    pub policy: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
     #[prost(uint32, optional, tag = "6")]
     pub heard: ::core::option::Option<u32>,
     #[prost(uint32, repeated, tag = "536870911")]
@@ -187,6 +203,24 @@ pub struct Pair {
     pub one: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(bytes = "bytes", tag = "2")]
     pub other: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct Tell {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub one: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub other: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+    #[prost(uint32, tag = "3")]
+    pub times: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct GivePolicy {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub device: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", optional, tag = "2")]
+    pub policy: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
