@@ -124,8 +124,8 @@ impl Place {
 
     fn try_hear(&self, client: &Client, times: u32) -> Result<u32, String> {
         let (one, other) = (Ref::new(id(1)), Ref::new(id(1)));
-        let told = client.call(&Tell { one, other, times });
-        let told = self.runtime.block_on(told);
+        let tell = Tell { one, other, times };
+        let told = self.runtime.block_on(client.call(&tell));
         told.map_err(|fault| fault.code.to_string())
     }
 

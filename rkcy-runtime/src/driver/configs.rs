@@ -146,7 +146,7 @@ pub(super) struct Wish<'a> {
     pub(super) by: &'a str,
     /// What the object becomes, told by what it is; nothing is written where it breaks off.
     pub(super) value: &'a mut Told<'a>,
-    /// The partition in whose audit it stands.
+    /// The partition in whose audit it is told of, where the topic may be compacted.
     pub(super) audit: PartitionId,
 }
 
@@ -177,29 +177,23 @@ pub(super) fn edit(log: &dyn Log, wish: Wish<'_>) -> Result<Option<u64>, Fault> 
         by: wish.by.to_owned(),
         restates: None,
     };
-    let audit = (StreamId::commands(wish.audit.audit()), edit.frame());
-    let mut batch = vec![(StreamId::CONFIG, edit.frame())];
-    if log.is_atomic() {
-        batch.push(audit.clone());
-    }
-    let offsets = append(log, batch)?;
+    let offsets = append(log, vec![(StreamId::CONFIG, edit.frame())])?;
     let offset = offsets.first().copied().unwrap_or_default();
     let next = topic.next_offset();
     read_on(log, &mut topic, next, offset + 1)?;
     let kept = topic.get(&edit.object);
     let counts = kept.is_some_and(|kept| kept.entry.version == offset + 1);
     if !counts {
-        if !log.is_atomic() {
-            settle(log, &mut topic)?;
-        }
+        settle(log, &mut topic)?;
         let who = kept_by(topic.get(&edit.object));
         let message = format!(
             "{who} has changed it at the same time, and came first: look at it, and edit it again if that is still wanted"
         );
         return Err(Fault::refusal("changed_meanwhile", message));
     }
+    // The topic of an atomic log is never compacted: it tells who has edited what by itself.
     if !log.is_atomic() {
-        append(log, vec![audit])?;
+        append(log, vec![(StreamId::commands(wish.audit.audit()), edit.frame())])?;
     }
     Ok(Some(offset + 1))
 }
@@ -210,7 +204,7 @@ fn kept_by(kept: Option<&Kept>) -> String {
 
 /// Says again what counts, until that is the last that is said: the topic may be compacted.
 fn settle(log: &dyn Log, topic: &mut Topic) -> Result<(), Fault> {
-    loop {
+    while !log.is_atomic() {
         let restated = topic.unsettled();
         if restated.is_empty() {
             return Ok(());
@@ -223,6 +217,7 @@ fn settle(log: &dyn Log, topic: &mut Topic) -> Result<(), Fault> {
         let next = topic.next_offset();
         read_on(log, topic, next, end)?;
     }
+    Ok(())
 }
 
 fn fits(topic: &Topic, object: &RowKey, value: Option<&Bytes>) -> Result<(), Fault> {

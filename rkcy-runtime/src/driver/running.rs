@@ -269,7 +269,8 @@ impl Running {
         configs::edit(&*engine.log, wish)
     }
 
-    /// The edits of configuration that the audit has kept, in the order in which they were made.
+    /// The edits of configuration that are still known, in the order in which they were made: on an atomic log all, else
+    /// what the audit has kept.
     ///
     /// # Errors
     /// Where the log cannot be read.
@@ -278,21 +279,23 @@ impl Running {
         else {
             return Ok(());
         };
-        let stream = StreamId::commands(first.audit());
+        let stream = match engine.log.is_atomic() {
+            true => StreamId::CONFIG,
+            false => StreamId::commands(first.audit()),
+        };
         let kept = engine.log.bounds(stream).map_err(log_fault)?;
         let stop = AtomicBool::new(false);
-        // On an atomic log each edit stands here as well, with the one of the topic, also where it did not count.
+        // In the topic also those stand that did not count.
         let (mut topic, is_atomic) = (Topic::default(), engine.log.is_atomic());
         let read = Follow::new(&*engine.log, stream).up_to::<LogError>(
             kept.start,
             kept.end,
             &stop,
             |record| {
-                let (at, next) = (record.stamp, topic.next_offset());
-                let Some(edit) = Edit::of_frame(record.payload.clone()) else {
-                    return Ok(());
-                };
-                if !is_atomic || topic.take(next, at, record.payload).is_some() {
+                let (edit, at) = (Edit::of_frame(record.payload.clone()), record.stamp);
+                let counts =
+                    !is_atomic || topic.take(record.offset, at, record.payload).is_some();
+                if let Some(edit) = edit.filter(|_| counts) {
                     each(Edited { edit, at });
                 }
                 Ok(())
