@@ -196,10 +196,7 @@ impl Bug {
         ("change-of-later-memory", Bug::ChangeOfLaterMemory),
         ("undone-twice", Bug::UndoneTwice),
         // ---- configuration
-        (
-            "older-config-replaces-newer",
-            Bug::OlderConfigReplacesNewer,
-        ),
+        ("older-config-replaces-newer", Bug::OlderConfigReplacesNewer),
         ("config-not-in-snapshot", Bug::ConfigNotInSnapshot),
     ];
 }

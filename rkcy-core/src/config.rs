@@ -337,7 +337,12 @@ mod tests {
 
     #[test]
     fn of_two_who_have_read_the_same_the_first_wins() {
-        let edits = [edit(1, "a", 0), edit(1, "b", 1), edit(1, "c", 1), edit(2, "d", 1)];
+        let edits = [
+            edit(1, "a", 0),
+            edit(1, "b", 1),
+            edit(1, "c", 1),
+            edit(2, "d", 1),
+        ];
         let topic = folded((0..).zip(&edits));
         assert_eq!(value(&topic, 1), (2, Bytes::from_static(b"b")));
         assert_eq!(value(&topic, 2), (4, Bytes::from_static(b"d")));
@@ -395,7 +400,13 @@ mod tests {
         };
         assert_eq!(topic.bytes_with(&object(1), None), 32 + 4);
         let news = topic.take(1, 0, removed.frame()).unwrap();
-        assert_eq!(news.entry, Entry { version: 2, value: None });
+        assert_eq!(
+            news.entry,
+            Entry {
+                version: 2,
+                value: None
+            }
+        );
         assert_eq!(topic.bytes(), 32 + 4);
         let mut damaged = edit(1, "b", 2).frame().to_vec();
         *damaged.last_mut().unwrap() ^= 1;
@@ -406,9 +417,8 @@ mod tests {
     /// A change here breaks every log that was ever written.
     #[test]
     fn golden_bytes() {
-        let hex = |bytes: Vec<u8>| -> String {
-            bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-        };
+        let hex =
+            |bytes: Vec<u8>| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
         let edit = Edit {
             restates: Some((7, 300)),
             ..edit(1, "v", 9)

@@ -222,9 +222,12 @@ fn what_cannot_be_read_stands_for_nothing() {
 fn a_handler_that_was_not_told_is_refused_whatever_it_has_done() {
     let mut world = World::default();
     let mut worker = world.worker();
-    world
-        .commands
-        .extend([news(7, 5, Some(&[1, 2])), ask(1), news(7, 6, Some(&[6])), ask(2)]);
+    world.commands.extend([
+        news(7, 5, Some(&[1, 2])),
+        ask(1),
+        news(7, 6, Some(&[6])),
+        ask(2),
+    ]);
     let outcomes = world.run(&mut worker);
     let [Outcome::Refused(fault), seen] = &outcomes[..] else {
         panic!("{outcomes:?}");

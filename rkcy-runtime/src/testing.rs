@@ -5,8 +5,8 @@
 //! [`simulate`](crate::simulate).
 
 use crate::codegen::{
-    self, Bytes, Concern, Config as ConfigType, Fault, Origin, Patch, Platform, Transaction, TxnId, Value, check, decode,
-    encode,
+    self, Bytes, Concern, Config as ConfigType, Fault, Origin, Patch, Platform, Transaction, TxnId,
+    Value, check, decode, encode,
 };
 use crate::driver::batch::{self, Cut};
 use crate::driver::submit::nothing_to_do;

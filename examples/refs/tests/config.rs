@@ -199,10 +199,16 @@ fn what_is_too_large_is_refused_before_the_log() {
         note: Some("x".repeat(100_000)),
         ..policy(7, 1)
     };
-    assert_eq!(edit(&running, 7, "ann", Some(long)).unwrap_err().code, "too_large");
+    assert_eq!(
+        edit(&running, 7, "ann", Some(long)).unwrap_err().code,
+        "too_large"
+    );
     let name = "x".repeat(300);
     let fault = edit(&running, 7, &name, Some(policy(7, 1))).unwrap_err();
-    assert_eq!((fault.code.as_ref(), fault.path.as_ref()), ("too_large", "by"));
+    assert_eq!(
+        (fault.code.as_ref(), fault.path.as_ref()),
+        ("too_large", "by")
+    );
     assert_eq!(running.configs().unwrap().objects().count(), 0);
     running.stop().unwrap();
 }

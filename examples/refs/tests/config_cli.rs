@@ -43,7 +43,9 @@ impl Place {
         let said = self.run(&[args, &["--format", "json"]].concat());
         assert_eq!(said.code, Some(0), "{args:?}: {}{}", said.out, said.err);
         let lines = said.out.lines();
-        lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     fn line(&self, args: &[&str]) -> Json {
@@ -68,55 +70,118 @@ impl Said {
 fn an_object_is_made_changed_shown_and_removed() {
     let place = Place::new();
     let made = place.line(&["config", "set", "Policy", ONE, "mute=true"]);
-    assert_eq!(made["value"], json!({"id": ONE, "most": 100, "mute": true, "note": null}));
+    assert_eq!(
+        made["value"],
+        json!({"id": ONE, "most": 100, "mute": true, "note": null})
+    );
     assert_eq!((&made["by"], &made["version"]), (&json!("ann"), &json!(1)));
-    let changed = ["config", "set", "Policy", ONE, "note=12", "most=7", "--by", "bea"];
+    let changed = [
+        "config", "set", "Policy", ONE, "note=12", "most=7", "--by", "bea",
+    ];
     let changed = place.line(&changed);
     let whole = json!({"id": ONE, "most": 7, "mute": true, "note": "12"});
     assert_eq!(changed["value"], whole);
     assert_eq!(place.line(&["config", "get", "Policy", ONE]), changed);
-    let replaced = ["config", "replace", "Policy", ONE, "--json", r#"{"most": 9}"#];
+    let replaced = [
+        "config",
+        "replace",
+        "Policy",
+        ONE,
+        "--json",
+        r#"{"most": 9}"#,
+    ];
     let replaced = place.line(&replaced);
-    assert_eq!(replaced["value"], json!({"id": ONE, "most": 9, "mute": false, "note": null}));
-    place.run(&["config", "set", "Policy", ONE, "most=9"]).says(0, &["is so already"]);
+    assert_eq!(
+        replaced["value"],
+        json!({"id": ONE, "most": 9, "mute": false, "note": null})
+    );
+    place
+        .run(&["config", "set", "Policy", ONE, "most=9"])
+        .says(0, &["is so already"]);
     place.line(&["config", "set", "Policy", TWO, "most=3"]);
     let all = place.lines(&["config", "list"]);
     assert_eq!(all.len(), 2);
-    assert_eq!((&all[0]["config"], &all[1]["key"]), (&json!("Policy"), &json!(TWO)));
+    assert_eq!(
+        (&all[0]["config"], &all[1]["key"]),
+        (&json!("Policy"), &json!(TWO))
+    );
     let said = place.run(&["config", "list", "Policy"]);
     said.says(0, &[]);
     assert!(said.out.contains(&format!("Policy[{TWO}]")), "{}", said.out);
-    place.run(&["config", "set", "Policy", ONE, "--remove"]).says(0, &["is removed"]);
-    place.run(&["config", "get", "Policy", ONE]).says(1, &["not_found"]);
-    place.run(&["config", "set", "Policy", ONE, "--remove"]).says(1, &["not_found"]);
+    place
+        .run(&["config", "set", "Policy", ONE, "--remove"])
+        .says(0, &["is removed"]);
+    place
+        .run(&["config", "get", "Policy", ONE])
+        .says(1, &["not_found"]);
+    place
+        .run(&["config", "set", "Policy", ONE, "--remove"])
+        .says(1, &["not_found"]);
     assert_eq!(place.lines(&["config", "list"]).len(), 1);
 
     let audit = place.lines(&["watch", "-d"]);
-    let by: Vec<&str> = audit.iter().map(|line| line["by"].as_str().unwrap()).collect();
+    let by: Vec<&str> = audit
+        .iter()
+        .map(|line| line["by"].as_str().unwrap())
+        .collect();
     assert_eq!(by, ["ann", "bea", "ann", "ann", "ann"]);
     assert_eq!(audit[1]["value"], whole);
     assert_eq!(audit[4]["removed"], json!(true));
     assert!(audit[0]["at"].as_str().unwrap().starts_with("20"));
     let said = place.run(&["watch"]);
     said.says(0, &[]);
-    assert!(said.out.contains("configured") && said.out.contains("by bea"), "{}", said.out);
+    assert!(
+        said.out.contains("configured") && said.out.contains("by bea"),
+        "{}",
+        said.out
+    );
 }
 
 #[test]
 fn what_does_not_fit_the_schema_is_told_with_its_field() {
     let place = Place::new();
     for (args, needles) in [
-        (&["set", "Policy", ONE, "most=0"][..], &["constraint at `most`", "1 to 1000"][..]),
-        (&["set", "Policy", ONE, "note=123456789"], &["constraint at `note`"]),
-        (&["set", "Policy", ONE, "most=many"], &["wrong_type at `most`"]),
-        (&["set", "Policy", ONE, "mots=1"], &["unknown_field", "most"]),
-        (&["set", "Policy", ONE, "most=1", "most=2"], &["given twice"]),
-        (&["set", "Policy", ONE, &format!("id={TWO}")], &["wrong_key at `id`"]),
-        (&["set", "Policy", "seven", "most=1"], &["wrong_key at `key`", "seven"]),
-        (&["set", "Polcy", ONE, "most=1"], &["did you mean `Policy`?"]),
+        (
+            &["set", "Policy", ONE, "most=0"][..],
+            &["constraint at `most`", "1 to 1000"][..],
+        ),
+        (
+            &["set", "Policy", ONE, "note=123456789"],
+            &["constraint at `note`"],
+        ),
+        (
+            &["set", "Policy", ONE, "most=many"],
+            &["wrong_type at `most`"],
+        ),
+        (
+            &["set", "Policy", ONE, "mots=1"],
+            &["unknown_field", "most"],
+        ),
+        (
+            &["set", "Policy", ONE, "most=1", "most=2"],
+            &["given twice"],
+        ),
+        (
+            &["set", "Policy", ONE, &format!("id={TWO}")],
+            &["wrong_key at `id`"],
+        ),
+        (
+            &["set", "Policy", "seven", "most=1"],
+            &["wrong_key at `key`", "seven"],
+        ),
+        (
+            &["set", "Polcy", ONE, "most=1"],
+            &["did you mean `Policy`?"],
+        ),
         (&["set", "Policy", ONE], &["FIELD=VALUE"]),
-        (&["replace", "Policy", ONE, "--json", "[]"], &["an object was expected"]),
-        (&["replace", "Policy", ONE, "--json", r#"{"most": 1001}"#], &["constraint at `most`"]),
+        (
+            &["replace", "Policy", ONE, "--json", "[]"],
+            &["an object was expected"],
+        ),
+        (
+            &["replace", "Policy", ONE, "--json", r#"{"most": 1001}"#],
+            &["constraint at `most`"],
+        ),
         (&["get", "Policy", "x"], &["wrong_key"]),
         (&["list", "Device"], &["there is no config `Device`"]),
     ] {
@@ -136,7 +201,10 @@ fn an_edit_of_another_version_is_refused_with_what_to_do() {
     set("6", "0").says(1, &["changed_meanwhile", "version 1, by ann", "look at it"]);
     set("6", "1").says(0, &[]);
     set("7", "1").says(1, &["version 2"]);
-    assert_eq!(place.line(&["config", "get", "Policy", ONE])["value"]["most"], json!(6));
+    assert_eq!(
+        place.line(&["config", "get", "Policy", ONE])["value"]["most"],
+        json!(6)
+    );
 }
 
 #[test]

@@ -89,7 +89,9 @@ impl Checker {
                 let shown = self.show_type(known.ty);
                 let message = format!("`{shown}` cannot be the key of a config");
                 let finding = wrong(known.span, message);
-                self.report(finding.help("a key is a `uuid`, a bounded `string`, an integer or an enum"));
+                self.report(
+                    finding.help("a key is a `uuid`, a bounded `string`, an integer or an enum"),
+                );
                 return None;
             }
         }
@@ -134,7 +136,8 @@ impl Checker {
     /// A config where a step or a record names something.
     pub(super) fn config_in_transaction(&mut self, name: &Ident) {
         let text = &name.text;
-        let message = format!("`{text}` is configuration, which transactions neither read nor change");
+        let message =
+            format!("`{text}` is configuration, which transactions neither read nor change");
         let finding = Diagnostic::new(Code::ConfigInTransaction, name.span, message);
         self.report(finding.help(
             "handlers read it, by `cx.config(…)`: let a command look at it; operators change it, by `config set`",

@@ -54,13 +54,17 @@ impl Cx<'_> {
         MessageFile {
             header: self.header.clone(),
             schema: super::hash(
-                (self.field_facts(&message.name, message.fields.iter()).into_iter()).chain(
-                    (message.config)
-                        .then(|| format!("config {}", self.lock.config(&message.name))),
+                (self
+                    .field_facts(&message.name, message.fields.iter())
+                    .into_iter())
+                .chain(
+                    (message.config).then(|| format!("config {}", self.lock.config(&message.name))),
                 ),
             ),
             declared: message.name.clone(),
-            config: message.config.then(|| self.config_facts(message, &mut imports)),
+            config: message
+                .config
+                .then(|| self.config_facts(message, &mut imports)),
             imports,
             value,
             params: self.desc_params(message.fields.iter()),

@@ -24,7 +24,10 @@ impl Cx<'_> {
             ValueType::Concern(id) => import(&self.model.concern(id).name),
             ValueType::Ref(id) => format!("codegen::Ref<{}>", import(&self.model.concern(id).name)),
             ValueType::ConfigRef(id) => {
-                format!("codegen::ConfigRef<{}>", import(&self.model.message(id).name))
+                format!(
+                    "codegen::ConfigRef<{}>",
+                    import(&self.model.message(id).name)
+                )
             }
             ValueType::IdOf(_) => match self.model.key_parts(value) {
                 Some((concern, _)) => {

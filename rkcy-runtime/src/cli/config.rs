@@ -177,7 +177,9 @@ fn print(
     let (version, at) = (kept.entry.version, Timestamp::from_millis(kept.at));
     if let Some(Err(fault)) = kept.entry.value.as_ref().map(|value| (config.check)(value)) {
         let text = config.object_text(object);
-        term.warn(&format!("{text} is not as the schema wants it now: {fault}"));
+        term.warn(&format!(
+            "{text} is not as the schema wants it now: {fault}"
+        ));
     }
     match term.format {
         Format::Json => term.print_json(&json!({
@@ -227,7 +229,9 @@ impl Replace {
         let (config, key) = self.object.find(session)?;
         let mut document = args::object(Some(&self.json))?;
         let id = (config.key_to_json)(&key)?;
-        document.entry(key_name(config)).or_insert_with(|| id.clone());
+        document
+            .entry(key_name(config))
+            .or_insert_with(|| id.clone());
         let document = Json::Object(document);
         check_key(config, &document, &id)?;
         let (_, value) = (config.from_json)(document)?;
@@ -302,7 +306,9 @@ impl EditArgs {
                 return Err(Fault::refusal("not_found", message));
             }
             (None, Some(_)) => session.term.say(&format!("{text} is so already")),
-            (Some(version), None) => session.term.say(&format!("{text} is removed, version {version}")),
+            (Some(version), None) => session
+                .term
+                .say(&format!("{text} is removed, version {version}")),
             (Some(version), Some(_)) => session.term.say(&format!("{text} has version {version}")),
         }
         if let Some(kept) = kept {

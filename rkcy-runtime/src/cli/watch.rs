@@ -78,7 +78,10 @@ impl Watch {
             (Some(config), Some(value)) if self.decode => (config.to_json)(value)?,
             _ => Json::Null,
         };
-        let (at, is_removed) = (Timestamp::from_millis(edited.at).to_string(), edit.value.is_none());
+        let (at, is_removed) = (
+            Timestamp::from_millis(edited.at).to_string(),
+            edit.value.is_none(),
+        );
         match term.format {
             Format::Json => term.print_json(&json!({
                 "config": text,
@@ -90,7 +93,11 @@ impl Watch {
             Format::Human => {
                 let word = if is_removed { "removed" } else { "configured" };
                 let word = term.paint(Ink::Note, word);
-                let value = if value.is_null() { String::new() } else { value.to_string() };
+                let value = if value.is_null() {
+                    String::new()
+                } else {
+                    value.to_string()
+                };
                 let line = format!("{at}  {word}  {text}  by {}  {value}", edit.by);
                 term.print(line.trim_end());
             }

@@ -105,7 +105,12 @@ impl Configuration {
 
     /// What a worker is to append to the log of its partition.
     pub(crate) fn news(&self, worker: &mut Worker) -> Vec<Bytes> {
-        worker.tell_configs(&self.topic())
+        let topic = self.topic();
+        // What counts in a topic that was compacted is known once all of it is.
+        match topic.next_offset() >= self.began {
+            true => worker.tell_configs(&topic),
+            false => Vec::new(),
+        }
     }
 
     /// Whether a partition knows all that the topic held when this process began, and what came since.
@@ -193,7 +198,10 @@ pub(super) fn edit(log: &dyn Log, wish: Wish<'_>) -> Result<Option<u64>, Fault> 
     }
     // The topic of an atomic log is never compacted: it tells who has edited what by itself.
     if !log.is_atomic() {
-        append(log, vec![(StreamId::commands(wish.audit.audit()), edit.frame())])?;
+        append(
+            log,
+            vec![(StreamId::commands(wish.audit.audit()), edit.frame())],
+        )?;
     }
     Ok(Some(offset + 1))
 }

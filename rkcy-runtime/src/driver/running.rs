@@ -17,8 +17,8 @@ use crate::log::{Log, LogError, StreamId};
 use crate::store::Store;
 use bytes::Bytes;
 use crossbeam_channel::{RecvTimeoutError, Sender};
-use rkcy_core::fault::{Class, Fault};
 use rkcy_core::config::{Edit, Kept, Topic};
+use rkcy_core::fault::{Class, Fault};
 use rkcy_core::frame::{Body, Finished, Frame};
 use rkcy_core::id::{PartitionId, TxnId};
 use rkcy_core::key::Key;
@@ -293,8 +293,7 @@ impl Running {
             &stop,
             |record| {
                 let (edit, at) = (Edit::of_frame(record.payload.clone()), record.stamp);
-                let counts =
-                    !is_atomic || topic.take(record.offset, at, record.payload).is_some();
+                let counts = !is_atomic || topic.take(record.offset, at, record.payload).is_some();
                 if let Some(edit) = edit.filter(|_| counts) {
                     each(Edited { edit, at });
                 }

@@ -132,7 +132,8 @@ impl Cluster<'_> {
 /// What each partition knows is what the topic says: of each object the last edit that counts.
 pub(super) fn check_known(cluster: &Cluster<'_>) -> Result<(), Violation> {
     let stream = cluster.logs.stream(StreamId::CONFIG);
-    let records = (stream.start()..stream.end()).map_while(|at| Some((at, stream.get(at, true)?.1)));
+    let records =
+        (stream.start()..stream.end()).map_while(|at| Some((at, stream.get(at, true)?.1)));
     let mut counted: BTreeMap<RowKey, (u64, Option<Bytes>)> = BTreeMap::new();
     for (offset, bytes) in records {
         let Some(edit) = Edit::of_frame(bytes).filter(|edit| edit.restates.is_none()) else {

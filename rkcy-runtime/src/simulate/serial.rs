@@ -130,13 +130,7 @@ impl<'a> Serial<'a> {
     }
 
     /// What a handler may know in a step: of the configuration, what the log says where it was run.
-    fn context<'c>(
-        &'c self,
-        txn: &'c Txn,
-        step: u16,
-        op: u16,
-        nth: Option<usize>,
-    ) -> Context<'c> {
+    fn context<'c>(&'c self, txn: &'c Txn, step: u16, op: u16, nth: Option<usize>) -> Context<'c> {
         let context = Context::new(txn.id, step, &txn.caller);
         match self.seen.at((txn.id, step, op), nth) {
             Some(configs) => context.with_configs(configs),

@@ -187,7 +187,10 @@ impl Values {
     ) -> Result<Json, Fault> {
         let name = match kind {
             Kind::Key(name) if self.desc.config(name).is_some() => {
-                let key = self.desc.config(name).and_then(|config| config.fields.first());
+                let key = self
+                    .desc
+                    .config(name)
+                    .and_then(|config| config.fields.first());
                 return self.key_part(request, key.ok_or_else(|| unknown(name))?);
             }
             Kind::Key(name) => {
