@@ -267,8 +267,8 @@ impl Topic {
     /// Edits that say again what counts, of objects whose last record might not, read from a compacted topic.
     #[must_use]
     pub fn unsettled(&self) -> Vec<Edit> {
-        let all = self.kept.iter().filter(|(_, kept)| kept.lost.is_some());
-        let restated = all.map(|(object, kept)| Edit {
+        let unsettled = self.kept.iter().filter(|(_, kept)| kept.lost.is_some());
+        let restated = unsettled.map(|(object, kept)| Edit {
             object: object.clone(),
             value: kept.entry.value.clone(),
             read: self.next,

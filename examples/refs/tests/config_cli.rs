@@ -191,6 +191,20 @@ fn what_does_not_fit_the_schema_is_told_with_its_field() {
 }
 
 #[test]
+fn what_the_schema_requires_is_not_removed() {
+    let place = Place::new();
+    let made = place.line(&["config", "set", "Mood", "a", "loud=true"]);
+    assert_eq!(made["value"], json!({"name": "a", "loud": true}));
+    place
+        .run(&["config", "set", "Mood", "a", "--remove"])
+        .says(1, &["required", "Mood[a]"]);
+    place
+        .run(&["config", "set", "Mood", "abcd", "loud=true"])
+        .says(2, &["constraint at `name`"]);
+    assert_eq!(place.line(&["config", "get", "Mood", "a"]), made);
+}
+
+#[test]
 fn an_edit_of_another_version_is_refused_with_what_to_do() {
     let place = Place::new();
     let set = |most: &str, version: &str| {
@@ -200,7 +214,7 @@ fn an_edit_of_another_version_is_refused_with_what_to_do() {
     set("5", "0").says(0, &[]);
     set("6", "0").says(1, &["changed_meanwhile", "version 1, by ann", "look at it"]);
     set("6", "1").says(0, &[]);
-    set("7", "1").says(1, &["version 2"]);
+    set("7", "1").says(1, &["changed_meanwhile", "not 1"]);
     assert_eq!(
         place.line(&["config", "get", "Policy", ONE])["value"]["most"],
         json!(6)
@@ -210,10 +224,19 @@ fn an_edit_of_another_version_is_refused_with_what_to_do() {
 #[test]
 fn a_transaction_after_an_edit_sees_it() {
     let place = Place::new();
+    let id = format!("id={ONE}");
     place.line(&["config", "set", "Policy", ONE, "most=3"]);
-    place.line(&["txn", "Tenant.create", ONE, "name=ann"]);
+    place.line(&["txn", "Tenant.create", ONE, &id, "name=ann"]);
     let (tenant, policy) = (format!("tenant={ONE}"), format!("policy={ONE}"));
-    let device = ["txn", "Device.create", ONE, &tenant, "serial=1", &policy];
+    let device = [
+        "txn",
+        "Device.create",
+        ONE,
+        &id,
+        &tenant,
+        "serial=1",
+        &policy,
+    ];
     place.line(&device);
     let heard = place.line(&["txn", "Device.hear", ONE, "times=9"]);
     assert_eq!(heard["result"], json!(3), "{heard}");

@@ -23,6 +23,10 @@ const READ_BYTES: usize = 1 << 20;
 /// Most bytes of the name of who edits.
 pub(crate) const NAME_BYTES: usize = 200;
 
+/// So many edits, and bytes of them, are kept beside what counts, on a log of one process.
+const HISTORY: usize = 1_000;
+const HISTORY_BYTES: usize = 1 << 20;
+
 /// What the threads of a process know of the topic: it is read once for all of them.
 pub(crate) struct Configuration {
     log: Arc<dyn Log>,
@@ -71,8 +75,10 @@ impl Configuration {
         let mut topic = self.topic();
         loop {
             let next = match topic.next_offset() {
-                // What stood there before was compacted.
-                0 => self.log.bounds(StreamId::CONFIG)?.start,
+                // What stood before was trimmed, and is written anew behind it.
+                next if next == 0 || self.log.is_atomic() => {
+                    self.log.bounds(StreamId::CONFIG)?.start.max(next)
+                }
                 next => next,
             };
             let records = self.log.read(StreamId::CONFIG, next, READ_BYTES)?;
@@ -119,9 +125,9 @@ impl Configuration {
     }
 }
 
-fn take(topic: &mut Topic, record: Record) -> bool {
-    let news = topic.take(record.offset, record.stamp, record.payload);
-    news.is_some()
+fn take(topic: &mut Topic, record: Record) {
+    // Who is told is told by version.
+    let _ = topic.take(record.offset, record.stamp, record.payload);
 }
 
 /// Reads the whole topic.
@@ -151,7 +157,7 @@ pub(super) struct Wish<'a> {
     pub(super) by: &'a str,
     /// What the object becomes, told by what it is; nothing is written where it breaks off.
     pub(super) value: &'a mut Told<'a>,
-    /// The partition in whose audit it is told of, where the topic may be compacted.
+    /// The partition in whose audit it is told of, on a log that several processes share.
     pub(super) audit: PartitionId,
 }
 
@@ -163,12 +169,12 @@ pub(super) type Told<'a> =
 ///
 /// # Errors
 /// What `value` says; a bound; `changed_meanwhile` where another edit of the object came first; what the log says.
-pub(super) fn edit(log: &dyn Log, wish: Wish<'_>) -> Result<Option<u64>, Fault> {
+pub(super) fn edit(log: &dyn Log, one: &Mutex<()>, wish: Wish<'_>) -> Result<Option<u64>, Fault> {
     if wish.by.len() > NAME_BYTES {
         let message = format!("the name of who edits has at most {NAME_BYTES} bytes");
         return Err(Fault::new(Class::Invalid, "too_large", message).at("by"));
     }
-    let mut topic = read_all(log)?;
+    let topic = read_all(log)?;
     let known = topic.get(&wish.object);
     let known = known.filter(|kept| kept.entry.value.is_some());
     let ControlFlow::Continue(value) = (wish.value)(known)? else {
@@ -182,37 +188,106 @@ pub(super) fn edit(log: &dyn Log, wish: Wish<'_>) -> Result<Option<u64>, Fault> 
         by: wish.by.to_owned(),
         restates: None,
     };
+    match log.is_atomic() {
+        true => edit_alone(log, one, &edit),
+        false => edit_beside_others(log, topic, &edit, wish.audit),
+    }
+    .map(Some)
+}
+
+/// On a log of one process an edit that does not count is never written, and the topic tells who has edited what. With
+/// each edit it is written anew, what counts and the last edits before, and what stood there is trimmed: a record
+/// that is kept keeps its whole segment.
+fn edit_alone(log: &dyn Log, one: &Mutex<()>, edit: &Edit) -> Result<u64, Fault> {
+    let _one = one.lock().unwrap_or_else(PoisonError::into_inner);
+    let topic = read_all(log)?;
+    let kept = topic.get(&edit.object);
+    if kept.is_some_and(|kept| kept.entry.version > edit.read) {
+        return Err(crossed(kept));
+    }
+    let all = last_edits(&topic, edits(log)?);
+    let mut batch: Vec<_> = (all.iter())
+        .map(|edit| (StreamId::CONFIG, edit.frame()))
+        .collect();
+    batch.push((StreamId::CONFIG, edit.frame()));
+    let offsets = append(log, batch)?;
+    let ends = offsets.first().copied().zip(offsets.last().copied());
+    let (first, last) = ends.unwrap_or_default();
+    log.trim(StreamId::CONFIG, first).map_err(log_fault)?;
+    Ok(last + 1)
+}
+
+/// What counts, and as many edits before as there is room for, the oldest first; each says again when it was made.
+fn last_edits(topic: &Topic, all: Vec<Edit>) -> Vec<Edit> {
+    let counts = |edit: &Edit| {
+        let kept = topic.get(&edit.object).map(|kept| kept.entry.version);
+        kept == edit.restates.map(|(version, _)| version)
+    };
+    let (mut edits, mut bytes) = (0, 0);
+    let mut last: Vec<Edit> = Vec::new();
+    for edit in all.into_iter().rev() {
+        let size = edit.value.as_ref().map_or(0, Bytes::len) + NAME_BYTES;
+        if counts(&edit) || (edits < HISTORY && bytes + size <= HISTORY_BYTES) {
+            (edits, bytes) = (edits + 1, bytes + size);
+            let read = topic.next_offset();
+            last.push(Edit { read, ..edit });
+        }
+    }
+    last.reverse();
+    last
+}
+
+/// The edits that the topic holds, each with its version and when it was made.
+///
+/// # Errors
+/// What the log says.
+pub(super) fn edits(log: &dyn Log) -> Result<Vec<Edit>, Fault> {
+    let bounds = log.bounds(StreamId::CONFIG).map_err(log_fault)?;
+    let (mut edits, stop) = (Vec::new(), AtomicBool::new(false));
+    let follow = Follow::new(log, StreamId::CONFIG);
+    let read = follow.up_to::<LogError>(bounds.start, bounds.end, &stop, |record| {
+        edits.extend(Edit::of_frame(record.payload).map(|edit| Edit {
+            restates: edit.restates.or(Some((record.offset + 1, record.stamp))),
+            ..edit
+        }));
+        Ok(())
+    });
+    read.map_err(log_fault)?;
+    Ok(edits)
+}
+
+/// On a log that several processes share the topic tells whether an edit counts.
+fn edit_beside_others(
+    log: &dyn Log,
+    mut topic: Topic,
+    edit: &Edit,
+    audit: PartitionId,
+) -> Result<u64, Fault> {
     let offsets = append(log, vec![(StreamId::CONFIG, edit.frame())])?;
     let offset = offsets.first().copied().unwrap_or_default();
     let next = topic.next_offset();
     read_on(log, &mut topic, next, offset + 1)?;
     let kept = topic.get(&edit.object);
-    let counts = kept.is_some_and(|kept| kept.entry.version == offset + 1);
-    if !counts {
+    if kept.is_none_or(|kept| kept.entry.version != offset + 1) {
+        let crossed = crossed(kept);
         settle(log, &mut topic)?;
-        let who = kept_by(topic.get(&edit.object));
-        let message = format!(
-            "{who} has changed it at the same time, and came first: look at it, and edit it again if that is still wanted"
-        );
-        return Err(Fault::refusal("changed_meanwhile", message));
+        return Err(crossed);
     }
-    // The topic of an atomic log is never compacted: it tells who has edited what by itself.
-    if !log.is_atomic() {
-        append(
-            log,
-            vec![(StreamId::commands(wish.audit.audit()), edit.frame())],
-        )?;
-    }
-    Ok(Some(offset + 1))
+    append(log, vec![(StreamId::commands(audit.audit()), edit.frame())])?;
+    Ok(offset + 1)
 }
 
-fn kept_by(kept: Option<&Kept>) -> String {
-    kept.map_or("somebody".to_owned(), |kept| format!("`{}`", kept.by))
+fn crossed(kept: Option<&Kept>) -> Fault {
+    let who = kept.map_or("somebody".to_owned(), |kept| format!("`{}`", kept.by));
+    let message = format!(
+        "{who} has changed it at the same time, and came first: look at it, and edit it again if that is still wanted"
+    );
+    Fault::refusal("changed_meanwhile", message)
 }
 
 /// Says again what counts, until that is the last that is said: the topic may be compacted.
 fn settle(log: &dyn Log, topic: &mut Topic) -> Result<(), Fault> {
-    while !log.is_atomic() {
+    loop {
         let restated = topic.unsettled();
         if restated.is_empty() {
             return Ok(());
@@ -225,7 +300,6 @@ fn settle(log: &dyn Log, topic: &mut Topic) -> Result<(), Fault> {
         let next = topic.next_offset();
         read_on(log, topic, next, end)?;
     }
-    Ok(())
 }
 
 fn fits(topic: &Topic, object: &RowKey, value: Option<&Bytes>) -> Result<(), Fault> {

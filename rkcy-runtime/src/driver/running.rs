@@ -24,7 +24,7 @@ use rkcy_core::id::{PartitionId, TxnId};
 use rkcy_core::key::Key;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
@@ -47,6 +47,8 @@ pub struct Running {
     pub(super) failure: Arc<Failure>,
     /// The database, where this process has to do with it.
     pub(super) store: Option<Arc<dyn Store>>,
+    /// One edit of configuration at a time, on a log of one process.
+    pub(super) editing: Mutex<()>,
     /// What is at work; taken out when it ends.
     pub(super) engine: Option<Engine>,
 }
@@ -266,11 +268,11 @@ impl Running {
             value: &mut checked,
             audit: first,
         };
-        configs::edit(&*engine.log, wish)
+        configs::edit(&*engine.log, &self.editing, wish)
     }
 
-    /// The edits of configuration that are still known, in the order in which they were made: on an atomic log all, else
-    /// what the audit has kept.
+    /// The edits of configuration that are still known, in the order in which they were made: the last thousand or so on a log
+    /// of one process, else what the audit has kept.
     ///
     /// # Errors
     /// Where the log cannot be read.
@@ -279,22 +281,23 @@ impl Running {
         else {
             return Ok(());
         };
-        let stream = match engine.log.is_atomic() {
-            true => StreamId::CONFIG,
-            false => StreamId::commands(first.audit()),
-        };
+        if engine.log.is_atomic() {
+            for edit in configs::edits(&*engine.log)? {
+                let at = edit.restates.map_or(0, |(_, at)| at);
+                each(Edited { edit, at });
+            }
+            return Ok(());
+        }
+        let stream = StreamId::commands(first.audit());
         let kept = engine.log.bounds(stream).map_err(log_fault)?;
         let stop = AtomicBool::new(false);
-        // In the topic also those stand that did not count.
-        let (mut topic, is_atomic) = (Topic::default(), engine.log.is_atomic());
         let read = Follow::new(&*engine.log, stream).up_to::<LogError>(
             kept.start,
             kept.end,
             &stop,
             |record| {
-                let (edit, at) = (Edit::of_frame(record.payload.clone()), record.stamp);
-                let counts = !is_atomic || topic.take(record.offset, at, record.payload).is_some();
-                if let Some(edit) = edit.filter(|_| counts) {
+                if let Some(edit) = Edit::of_frame(record.payload) {
+                    let at = record.stamp;
                     each(Edited { edit, at });
                 }
                 Ok(())

@@ -8,6 +8,7 @@ mod enroll;
 mod enroll_slowly;
 mod give_policy;
 mod hand_over;
+mod make_sound;
 mod note;
 mod note_on;
 mod pair;
@@ -22,6 +23,7 @@ pub use enroll::Enroll;
 pub use enroll_slowly::EnrollSlowly;
 pub use give_policy::GivePolicy;
 pub use hand_over::HandOver;
+pub use make_sound::{MakeSound, MakeSoundRefusal};
 pub use note::NoteTransaction;
 pub use note_on::NoteOn;
 pub use pair::Pair;
@@ -40,6 +42,7 @@ pub(super) const SCHEMA: u64 = codegen::schema(&[
     enroll_slowly::SCHEMA,
     give_policy::SCHEMA,
     hand_over::SCHEMA,
+    make_sound::SCHEMA,
     note::SCHEMA,
     note_on::SCHEMA,
     pair::SCHEMA,
@@ -64,6 +67,7 @@ pub(super) const ALL: &[codegen::TransactionDesc] = &[
     note::DESC,
     tell::DESC,
     give_policy::DESC,
+    make_sound::DESC,
 ];
 
 /// What is left of a transaction, as its body tells with the results so far.
@@ -75,6 +79,7 @@ pub(super) fn resume(txn: &codegen::Txn) -> Result<codegen::Rest, codegen::Fault
         enroll_slowly::NUMBER => codegen::resume::<EnrollSlowly>(txn),
         give_policy::NUMBER => codegen::resume::<GivePolicy>(txn),
         hand_over::NUMBER => codegen::resume::<HandOver>(txn),
+        make_sound::NUMBER => codegen::resume::<MakeSound>(txn),
         note::NUMBER => codegen::resume::<NoteTransaction>(txn),
         note_on::NUMBER => codegen::resume::<NoteOn>(txn),
         pair::NUMBER => codegen::resume::<Pair>(txn),
