@@ -14,6 +14,7 @@ use rkcy_core::fault::{Class, Fault};
 use rkcy_core::id::PartitionId;
 use rkcy_core::key::RowKey;
 use rkcy_core::worker::Worker;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -237,23 +238,25 @@ fn last_edits(topic: &Topic, all: Vec<Edit>) -> Vec<Edit> {
     last
 }
 
-/// The edits that the topic holds, each with its version and when it was made.
+/// The edits that the topic holds, the oldest first, each with its version and when it was made.
 ///
 /// # Errors
 /// What the log says.
 pub(super) fn edits(log: &dyn Log) -> Result<Vec<Edit>, Fault> {
     let bounds = log.bounds(StreamId::CONFIG).map_err(log_fault)?;
-    let (mut edits, stop) = (Vec::new(), AtomicBool::new(false));
+    // What is said again may stand beside what is not trimmed yet.
+    let (mut edits, stop) = (BTreeMap::new(), AtomicBool::new(false));
     let follow = Follow::new(log, StreamId::CONFIG);
     let read = follow.up_to::<LogError>(bounds.start, bounds.end, &stop, |record| {
-        edits.extend(Edit::of_frame(record.payload).map(|edit| Edit {
-            restates: edit.restates.or(Some((record.offset + 1, record.stamp))),
-            ..edit
-        }));
+        if let Some(edit) = Edit::of_frame(record.payload) {
+            let (version, at) = edit.restates.unwrap_or((record.offset + 1, record.stamp));
+            let restates = Some((version, at));
+            edits.insert(version, Edit { restates, ..edit });
+        }
         Ok(())
     });
     read.map_err(log_fault)?;
-    Ok(edits)
+    Ok(edits.into_values().collect())
 }
 
 /// On a log that several processes share the topic tells whether an edit counts.

@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const RANK: u16 = 1028;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xd043_e649_1a20_67d9;
+pub(super) const SCHEMA: u64 = 0xcb9d_199e_12fd_c2f3;
 
 /// What is written about a tenant.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -21,8 +21,8 @@ pub struct Note {
     pub(super) about: codegen::Ref<Tenant>,
     /// `text: string @length(..=20)`
     pub text: String,
-    /// `first: ref Mood? @immutable`
-    pub(super) first: Option<codegen::ConfigRef<Mood>>,
+    /// `first: ref Mood?`
+    pub first: Option<codegen::ConfigRef<Mood>>,
     /// `moods: [ref Mood] @length(..=3)`
     #[serde(default)]
     pub moods: Vec<codegen::ConfigRef<Mood>>,
@@ -73,17 +73,12 @@ impl codegen::Value for Note {
 
 impl Note {
     /// An instance with these fields, and in the others what the schema says.
-    pub fn new(
-        id: codegen::Uuid,
-        about: codegen::Ref<Tenant>,
-        text: String,
-        first: Option<codegen::ConfigRef<Mood>>,
-    ) -> Self {
+    pub fn new(id: codegen::Uuid, about: codegen::Ref<Tenant>, text: String) -> Self {
         Note {
             id,
             about,
             text,
-            first,
+            first: None,
             moods: Vec::new(),
             sound: None,
         }
@@ -97,11 +92,6 @@ impl Note {
     /// `about: ref Tenant`
     pub fn about(&self) -> codegen::Ref<Tenant> {
         self.about
-    }
-
-    /// `first: ref Mood? @immutable`
-    pub fn first(&self) -> Option<&codegen::ConfigRef<Mood>> {
-        self.first.as_ref()
     }
 }
 
@@ -144,6 +134,12 @@ pub struct NotePatch {
         skip_serializing_if = "Option::is_none"
     )]
     pub text: Option<String>,
+    /// `first: ref Mood?`
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub first: Option<Option<codegen::ConfigRef<Mood>>>,
     /// `moods: [ref Mood] @length(..=3)`
     #[serde(
         deserialize_with = "codegen::given",
@@ -165,9 +161,11 @@ impl codegen::Value for NotePatch {
         proto::NotePatch {
             about: codegen::put_optional(self.about.as_ref()),
             text: codegen::put_optional(self.text.as_ref()),
+            first: codegen::put_change(self.first.as_ref()),
             moods: codegen::put_list(self.moods.as_deref().unwrap_or_default()),
             sound: codegen::put_change(self.sound.as_ref()),
             cleared: codegen::cleared(&[
+                (4, matches!(self.first, Some(None))),
                 (5, self.moods.as_ref().is_some_and(|list| list.is_empty())),
                 (6, matches!(self.sound, Some(None))),
             ]),
@@ -178,6 +176,7 @@ impl codegen::Value for NotePatch {
         Ok(NotePatch {
             about: codegen::take_optional("about", proto.about)?,
             text: codegen::take_optional("text", proto.text)?,
+            first: codegen::take_change("first", proto.first, proto.cleared.contains(&4))?,
             moods: codegen::take_list_change("moods", proto.moods, proto.cleared.contains(&5))?,
             sound: codegen::take_change("sound", proto.sound, proto.cleared.contains(&6))?,
         })
@@ -186,6 +185,9 @@ impl codegen::Value for NotePatch {
     fn check(&self) -> Result<(), codegen::Violation> {
         if let Some(value) = &self.text {
             codegen::constraint::text("text", value, ..=20)?;
+        }
+        if let Some(Some(value)) = &self.first {
+            codegen::constraint::text("first", value.key(), ..)?;
         }
         if let Some(value) = &self.moods {
             codegen::constraint::length("moods", value.len(), ..=3)?;
@@ -207,6 +209,9 @@ impl codegen::Patch<Note> for NotePatch {
         }
         if let Some(value) = self.text {
             instance.text = value;
+        }
+        if let Some(value) = self.first {
+            instance.first = value;
         }
         if let Some(value) = self.moods {
             instance.moods = value;
@@ -264,6 +269,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
         codegen::OpDesc::update::<Note, NotePatch>(&[
             codegen::ParamDesc::new("about", "ref Tenant"),
             codegen::ParamDesc::new("text", "string").length(0, Some(20)),
+            codegen::ParamDesc::new("first", "ref Mood?"),
             codegen::ParamDesc::new("moods", "[ref Mood]").length(0, Some(3)),
             codegen::ParamDesc::new("sound", "Sound?"),
         ]),

@@ -149,6 +149,8 @@ pub struct NotePatch {
     pub about: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
     #[prost(string, optional, tag = "3")]
     pub text: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "4")]
+    pub first: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
     #[prost(string, repeated, tag = "5")]
     pub moods: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<
         ::rkcy_runtime::codegen::prost::alloc::string::String,
