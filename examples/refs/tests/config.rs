@@ -3,7 +3,7 @@
 
 use refs::generated::txn::{GivePolicy, Tell};
 use refs::generated::{Device, DeviceHear, Policy, Tenant};
-use rkcy_runtime::codegen::{Bytes, ConfigRef, Fault, Ref, Uuid, encode};
+use rkcy_runtime::codegen::{Bytes, ConfigRef, Fault, Ref, Uuid, decode, encode};
 use rkcy_runtime::driver::{Client, LogChoice, Options, Running, StoreChoice};
 use rkcy_runtime::testing::TestPlatform;
 use std::ops::ControlFlow;
@@ -265,4 +265,30 @@ fn a_command_alone_sees_it_too() {
     let hear = DeviceHear { times: 5 };
     assert_eq!(encode(&hear).len(), 2);
     assert_eq!(tell(&mut platform, hear.times), Ok(2));
+}
+
+/// Workers read the topic while it is written anew and trimmed with each edit.
+#[test]
+fn a_platform_works_on_while_much_is_edited() {
+    let place = Place::new();
+    let running = place.start();
+    place.fill(&running.client());
+    let mut wanted = Vec::new();
+    for nth in 1..=150 {
+        let key = u128::from(nth % 2 + 7);
+        let version = edit(&running, key, "somebody", Some(policy(key, 500 + nth))).unwrap();
+        wanted.push((version, 500 + nth));
+        place.hear(&running.client(), 0);
+    }
+    let mut told = Vec::new();
+    let each = |edited: rkcy_runtime::driver::Edited| {
+        let object: Policy = decode(&edited.edit.value.unwrap()).unwrap();
+        told.push((edited.edit.restates.unwrap().0, object.most));
+    };
+    running.edits(each).unwrap();
+    assert_eq!(told, wanted);
+    running.stop().unwrap();
+    let running = place.start();
+    assert_eq!(place.hear(&running.client(), 10_000), 650);
+    running.stop().unwrap();
 }

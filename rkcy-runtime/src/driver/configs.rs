@@ -15,7 +15,7 @@ use rkcy_core::id::PartitionId;
 use rkcy_core::key::RowKey;
 use rkcy_core::worker::Worker;
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -82,7 +82,10 @@ impl Configuration {
                 }
                 next => next,
             };
-            let records = self.log.read(StreamId::CONFIG, next, READ_BYTES)?;
+            let records = match self.log.read(StreamId::CONFIG, next, READ_BYTES) {
+                Err(error) if was_trimmed(&error) && self.log.is_atomic() => continue,
+                records => records?,
+            };
             if records.is_empty() {
                 break;
             }
@@ -136,20 +139,39 @@ fn take(topic: &mut Topic, record: Record) {
 /// # Errors
 /// What the log says.
 pub(super) fn read_all(log: &dyn Log) -> Result<Topic, Fault> {
-    let mut topic = Topic::default();
-    let bounds = log.bounds(StreamId::CONFIG).map_err(log_fault)?;
-    read_on(log, &mut topic, bounds.start, bounds.end)?;
-    Ok(topic)
+    whole(log, |log, bounds| {
+        let mut topic = Topic::default();
+        read_on(log, &mut topic, bounds.start, bounds.end)?;
+        Ok(topic)
+    })
 }
 
-fn read_on(log: &dyn Log, topic: &mut Topic, next: u64, end: u64) -> Result<(), Fault> {
+/// Reads from the beginning; anew, where what stood there was trimmed meanwhile by an edit, which writes it behind.
+fn whole<T>(
+    log: &dyn Log,
+    read: impl Fn(&dyn Log, Range<u64>) -> Result<T, LogError>,
+) -> Result<T, Fault> {
+    loop {
+        let bounds = log.bounds(StreamId::CONFIG).map_err(log_fault)?;
+        match read(log, bounds) {
+            Err(error) if was_trimmed(&error) => {}
+            read => return read.map_err(log_fault),
+        }
+    }
+}
+
+fn was_trimmed(error: &LogError) -> bool {
+    matches!(error, LogError::OutOfRange { asked, held, .. } if *asked < held.start)
+}
+
+fn read_on(log: &dyn Log, topic: &mut Topic, next: u64, end: u64) -> Result<(), LogError> {
     let stop = AtomicBool::new(false);
     let follow = Follow::new(log, StreamId::CONFIG);
     let read = follow.up_to::<LogError>(next, end, &stop, |record| {
         take(topic, record);
         Ok(())
     });
-    read.map(drop).map_err(log_fault)
+    read.map(drop)
 }
 
 /// An edit, before it is known what it comes to.
@@ -170,7 +192,7 @@ pub(super) type Told<'a> =
 ///
 /// # Errors
 /// What `value` says; a bound; `changed_meanwhile` where another edit of the object came first; what the log says.
-pub(super) fn edit(log: &dyn Log, one: &Mutex<()>, wish: Wish<'_>) -> Result<Option<u64>, Fault> {
+pub(super) fn edit(log: &dyn Log, wish: Wish<'_>) -> Result<Option<u64>, Fault> {
     if wish.by.len() > NAME_BYTES {
         let message = format!("the name of who edits has at most {NAME_BYTES} bytes");
         return Err(Fault::new(Class::Invalid, "too_large", message).at("by"));
@@ -190,7 +212,7 @@ pub(super) fn edit(log: &dyn Log, one: &Mutex<()>, wish: Wish<'_>) -> Result<Opt
         restates: None,
     };
     match log.is_atomic() {
-        true => edit_alone(log, one, &edit),
+        true => edit_alone(log, &edit),
         false => edit_beside_others(log, topic, &edit, wish.audit),
     }
     .map(Some)
@@ -199,8 +221,8 @@ pub(super) fn edit(log: &dyn Log, one: &Mutex<()>, wish: Wish<'_>) -> Result<Opt
 /// On a log of one process an edit that does not count is never written, and the topic tells who has edited what. With
 /// each edit it is written anew, what counts and the last edits before, and what stood there is trimmed: a record
 /// that is kept keeps its whole segment.
-fn edit_alone(log: &dyn Log, one: &Mutex<()>, edit: &Edit) -> Result<u64, Fault> {
-    let _one = one.lock().unwrap_or_else(PoisonError::into_inner);
+fn edit_alone(log: &dyn Log, edit: &Edit) -> Result<u64, Fault> {
+    // Who told the value may have edited it meanwhile; nobody else is there.
     let topic = read_all(log)?;
     let kept = topic.get(&edit.object);
     if kept.is_some_and(|kept| kept.entry.version > edit.read) {
@@ -243,20 +265,20 @@ fn last_edits(topic: &Topic, all: Vec<Edit>) -> Vec<Edit> {
 /// # Errors
 /// What the log says.
 pub(super) fn edits(log: &dyn Log) -> Result<Vec<Edit>, Fault> {
-    let bounds = log.bounds(StreamId::CONFIG).map_err(log_fault)?;
-    // What is said again may stand beside what is not trimmed yet.
-    let (mut edits, stop) = (BTreeMap::new(), AtomicBool::new(false));
-    let follow = Follow::new(log, StreamId::CONFIG);
-    let read = follow.up_to::<LogError>(bounds.start, bounds.end, &stop, |record| {
-        if let Some(edit) = Edit::of_frame(record.payload) {
-            let (version, at) = edit.restates.unwrap_or((record.offset + 1, record.stamp));
-            let restates = Some((version, at));
-            edits.insert(version, Edit { restates, ..edit });
-        }
-        Ok(())
-    });
-    read.map_err(log_fault)?;
-    Ok(edits.into_values().collect())
+    whole(log, |log, bounds| {
+        // What is said again may stand beside what is not trimmed yet.
+        let (mut edits, stop) = (BTreeMap::new(), AtomicBool::new(false));
+        let follow = Follow::new(log, StreamId::CONFIG);
+        follow.up_to::<LogError>(bounds.start, bounds.end, &stop, |record| {
+            if let Some(edit) = Edit::of_frame(record.payload) {
+                let (version, at) = edit.restates.unwrap_or((record.offset + 1, record.stamp));
+                let restates = Some((version, at));
+                edits.insert(version, Edit { restates, ..edit });
+            }
+            Ok(())
+        })?;
+        Ok(edits.into_values().collect())
+    })
 }
 
 /// On a log that several processes share the topic tells whether an edit counts.
@@ -269,7 +291,7 @@ fn edit_beside_others(
     let offsets = append(log, vec![(StreamId::CONFIG, edit.frame())])?;
     let offset = offsets.first().copied().unwrap_or_default();
     let next = topic.next_offset();
-    read_on(log, &mut topic, next, offset + 1)?;
+    read_on(log, &mut topic, next, offset + 1).map_err(log_fault)?;
     let kept = topic.get(&edit.object);
     if kept.is_none_or(|kept| kept.entry.version != offset + 1) {
         let crossed = crossed(kept);
@@ -301,7 +323,7 @@ fn settle(log: &dyn Log, topic: &mut Topic) -> Result<(), Fault> {
         let offsets = append(log, restated.collect())?;
         let end = offsets.last().map_or(0, |last| last + 1);
         let next = topic.next_offset();
-        read_on(log, topic, next, end)?;
+        read_on(log, topic, next, end).map_err(log_fault)?;
     }
 }
 

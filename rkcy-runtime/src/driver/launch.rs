@@ -29,7 +29,7 @@ use rkcy_core::logic::Logic;
 use rkcy_core::storage::StoredPosition;
 use rkcy_core::worker::{Config, Worker};
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -169,7 +169,6 @@ impl Running {
             client,
             recovered,
             partitions,
-            editing: Mutex::default(),
             rows_stored: base.rows,
             failure: base.failure,
             store: started.store,

@@ -24,7 +24,7 @@ use rkcy_core::id::{PartitionId, TxnId};
 use rkcy_core::key::Key;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
@@ -47,8 +47,6 @@ pub struct Running {
     pub(super) failure: Arc<Failure>,
     /// The database, where this process has to do with it.
     pub(super) store: Option<Arc<dyn Store>>,
-    /// One edit of configuration at a time, on a log of one process.
-    pub(super) editing: Mutex<()>,
     /// What is at work; taken out when it ends.
     pub(super) engine: Option<Engine>,
 }
@@ -268,7 +266,7 @@ impl Running {
             value: &mut checked,
             audit: first,
         };
-        configs::edit(&*engine.log, &self.editing, wish)
+        configs::edit(&*engine.log, wish)
     }
 
     /// The edits of configuration that are still known, in the order in which they were made: the last thousand or so on a log

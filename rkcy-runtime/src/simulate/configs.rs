@@ -210,13 +210,16 @@ impl Watched {
 /// Business logic, with a note of what each step may have seen.
 pub(super) struct Noting {
     logic: Arc<dyn Logic>,
+    /// Whether there is anything to see.
+    notes: bool,
     noted: Mutex<(Arc<Configs>, Seen)>,
 }
 
 impl Noting {
-    pub(super) fn new(logic: Arc<dyn Logic>) -> Arc<Noting> {
+    pub(super) fn new(logic: Arc<dyn Logic>, notes: bool) -> Arc<Noting> {
         Arc::new(Noting {
             logic,
+            notes,
             noted: Mutex::default(),
         })
     }
@@ -257,8 +260,8 @@ impl Logic for Noting {
     }
 
     fn run(&self, call: &Call<'_>, row: &mut Row) -> Result<Bytes, codegen::Fault> {
-        let step: (TxnId, u16, u16) = (call.context.txn_id(), call.context.step(), call.op);
-        {
+        if self.notes {
+            let step: (TxnId, u16, u16) = (call.context.txn_id(), call.context.step(), call.op);
             let (known, seen) = &mut *self.noted();
             seen.note(step, known);
         }

@@ -333,7 +333,7 @@ fn check_holds(
 /// Applies the whole log again, in one go and with every row in memory; gives what its steps have seen of the
 /// configuration.
 fn check_replay(cluster: &Cluster<'_>, id: PartitionId) -> Result<Seen, Violation> {
-    let noting = configs::Noting::new(cluster.logic().clone());
+    let noting = configs::Noting::new(cluster.logic().clone(), cluster.operators.is_some());
     let mut watched = configs::Watched::new(id);
     let mut golden = Partition::new(id, 0, noting.clone(), State::default());
     let mut effects = Vec::new();
