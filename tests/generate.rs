@@ -113,7 +113,7 @@ fn every_generated_file_is_reviewed() {
 
 #[test]
 fn the_examples_are_what_their_schemas_say() {
-    for example in ["rpg", "engine", "flow", "saga", "group"] {
+    for example in ["rpg", "engine", "flow", "saga", "group", "refs"] {
         let lock = std::fs::read_to_string(root(&format!("schemas/{example}.lock"))).unwrap();
         let schema = format!("schemas/{example}.rkcy");
         let rendered = generated(&schema, &Lock::parse(&lock).unwrap());

@@ -124,6 +124,11 @@ pub enum Bug {
     ChangeOfLaterMemory,
     /// What stood still when a saga was parked is undone twice when it is resumed.
     UndoneTwice,
+    // ---- configuration
+    /// News of an object replaces what is known, whichever is newer (rule 11).
+    OlderConfigReplacesNewer,
+    /// A snapshot does not name the configuration (rule 2).
+    ConfigNotInSnapshot,
 }
 
 impl Bug {
@@ -190,6 +195,9 @@ impl Bug {
         ("delete-waits-for-saga", Bug::DeleteWaitsForSaga),
         ("change-of-later-memory", Bug::ChangeOfLaterMemory),
         ("undone-twice", Bug::UndoneTwice),
+        // ---- configuration
+        ("older-config-replaces-newer", Bug::OlderConfigReplacesNewer),
+        ("config-not-in-snapshot", Bug::ConfigNotInSnapshot),
     ];
 }
 

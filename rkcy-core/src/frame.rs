@@ -17,6 +17,7 @@
 //! read (rule 7), and the key that a driver may load in advance.
 
 use crate::claim::GiveBack;
+use crate::config::{Edit, News};
 use crate::fault::Fault;
 use crate::id::{PartitionId, Position, TxnId};
 use crate::key::RowKey;
@@ -69,10 +70,14 @@ pub enum Kind {
     GiveBack = 14,
     /// What was given back has been taken back.
     GivenBack = 15,
+    /// News of an object of configuration.
+    Config = 16,
+    /// An operator's edit of an object of configuration: in the config topic, and in an audit.
+    Edit = 17,
 }
 
 impl Kind {
-    const ALL: [Kind; 15] = [
+    const ALL: [Kind; 17] = [
         Kind::Submit,
         Kind::Visit,
         Kind::Release,
@@ -88,6 +93,8 @@ impl Kind {
         Kind::Park,
         Kind::GiveBack,
         Kind::GivenBack,
+        Kind::Config,
+        Kind::Edit,
     ];
 
     /// Whether an envelope of this kind may run handlers: of its transaction, or of those that it lets go
@@ -110,7 +117,9 @@ impl Kind {
             | Kind::Finished
             | Kind::Trying
             | Kind::Park
-            | Kind::GivenBack => false,
+            | Kind::GivenBack
+            | Kind::Config
+            | Kind::Edit => false,
         }
     }
 }
@@ -268,6 +277,10 @@ pub enum Body {
     GiveBack(GiveBack),
     /// Nothing: the head says for which transaction.
     GivenBack,
+    /// What is new.
+    Config(News),
+    /// What an operator has changed.
+    Edit(Edit),
 }
 
 /// How a transaction ended, as the audit tells it. The head has its id.
@@ -320,6 +333,8 @@ impl Body {
             Body::Ask(ask) => ask.to_wire(),
             Body::Finished(finished) => finished.to_wire(),
             Body::Trying(position) | Body::Park(position) => position.to_wire(),
+            Body::Config(news) => news.to_wire(),
+            Body::Edit(edit) => edit.to_wire(),
         }
     }
 
@@ -343,6 +358,8 @@ impl Body {
             Kind::Park => Body::Park(Wire::from_wire(bytes)?),
             Kind::GiveBack => Body::GiveBack(Wire::from_wire(bytes)?),
             Kind::GivenBack => Body::GivenBack,
+            Kind::Config => Body::Config(Wire::from_wire(bytes)?),
+            Kind::Edit => Body::Edit(Wire::from_wire(bytes)?),
         })
     }
 }

@@ -42,6 +42,7 @@ pub mod status;
 // What is carried over, and by whom.
 pub mod change;
 pub mod claim;
+pub mod config;
 pub mod storage;
 pub mod worker;
 

@@ -7,15 +7,16 @@
 
 use crate::bugs::{self, Bug};
 use crate::claim::{Asked, GiveBack};
-use crate::fault::Fault;
+use crate::config::{ConfigObject, Configs};
+use crate::fault::{Class, Fault};
 use crate::id::{ConcernId, TxnId};
-use crate::key::RowKey;
+use crate::key::{Key, RowKey};
 use crate::plan::Partitions;
 use crate::txn::{Rest, Txn};
 use bytes::Bytes;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 /// What a handler may know beside its instance and its payload.
 #[derive(Debug)]
@@ -24,7 +25,12 @@ pub struct Context<'a> {
     caller: &'a Bytes,
     step: u16,
     draws: Cell<u64>,
+    configs: &'a Configs,
+    /// Why an object of configuration could not be read.
+    unreadable: RefCell<Option<Fault>>,
 }
+
+static NO_CONFIGS: Configs = Configs::new();
 
 impl<'a> Context<'a> {
     /// The context of a step.
@@ -35,13 +41,55 @@ impl<'a> Context<'a> {
             caller,
             step,
             draws: Cell::new(0),
+            configs: &NO_CONFIGS,
+            unreadable: RefCell::default(),
         }
+    }
+
+    /// The same, with the configuration of a partition.
+    #[must_use]
+    pub fn with_configs(self, configs: &'a Configs) -> Context<'a> {
+        Context { configs, ..self }
+    }
+
+    /// The object of configuration with this key, as the partition knows it where the handler runs: the same whenever
+    /// the step is applied again. Other partitions may hear of a change a little earlier or later, also within one
+    /// transaction.
+    pub fn config<T: ConfigObject>(&self, key: &T::Key) -> Option<T> {
+        let object = RowKey {
+            concern: T::ID,
+            key: Key::of(key),
+        };
+        let value = self.configs.get(&object)?.value.as_ref()?;
+        match T::read(value) {
+            Ok(object) => Some(object),
+            Err(fault) => {
+                let message = format!("configuration {} cannot be read: {fault}", T::NAME);
+                let fault = Fault::new(Class::Corrupt, "unreadable", message);
+                self.unreadable.replace(Some(fault));
+                None
+            }
+        }
+    }
+
+    /// Fails where the handler was not told what it had asked for: what it has done then is worth nothing.
+    ///
+    /// # Errors
+    /// [`Class::Corrupt`].
+    pub fn was_readable(&self) -> Result<(), Fault> {
+        self.unreadable.take().map_or(Ok(()), Err)
     }
 
     /// The transaction's id.
     #[must_use]
     pub fn txn_id(&self) -> TxnId {
         self.txn
+    }
+
+    /// Number of the step in its transaction.
+    #[must_use]
+    pub fn step(&self) -> u16 {
+        self.step
     }
 
     /// The stamp of the submission, in milliseconds since the Unix epoch: one instant for the whole

@@ -303,7 +303,15 @@ impl Partition {
                 self.given_back(head.txn);
                 Ok(())
             }
+            (Kind::Config, Ok(Body::Config(news))) => {
+                if news.is_newer(self.state.configs.get(&news.object)) {
+                    self.set_config(news);
+                }
+                Ok(())
+            }
             (Kind::Tick, _) => Ok(()),
+            // It is no command: it stands in the config topic, and in an audit.
+            (Kind::Edit, _) => Ok(()),
             // They say something to those who take over: see `LookAhead`.
             (Kind::Trying | Kind::Park, _) => Ok(()),
             // The head says it all.
@@ -332,7 +340,7 @@ impl Partition {
                 Ok(())
             }
             // A control record that cannot be read stands for nothing, whoever wrote it.
-            (Kind::Open | Kind::Seal, Err(_)) => Ok(()),
+            (Kind::Open | Kind::Seal | Kind::Config, Err(_)) => Ok(()),
             (_, Err(fault)) => Err(Halt::Unreadable(fault)),
             (kind, Ok(_)) => Err(Halt::Unreadable(Fault::new(
                 Class::Corrupt,

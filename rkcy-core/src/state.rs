@@ -1,6 +1,6 @@
 //! The small state of a partition: everything but its rows.
 //!
-//! Owns channels, locks, queues, trails, holds, parked sagas, remembered ids and the few scalars, each as a typed map; the
+//! Owns channels, locks, queues, trails, holds, parked sagas, remembered ids, configuration and the few scalars, each as a typed map; the
 //! entries by which a change record names them; and the memory for ids with its one expiry rule. What
 //! changes it is [`crate::partition`]; what carries it over is [`crate::change`].
 
@@ -8,6 +8,7 @@ mod counted;
 mod ended;
 
 use crate::bugs::{self, Bug};
+use crate::config::Configs;
 use crate::fault::Fault;
 use crate::frame::Open;
 use crate::id::{PartitionId, Position, TxnId};
@@ -299,6 +300,8 @@ pub enum EntryKey {
     Counted(RowKey, TxnId),
     /// A transaction that waits until all is taken back that it gives back.
     Giving(TxnId),
+    /// An object of configuration.
+    Config(RowKey),
 }
 
 /// The small state.
@@ -328,6 +331,8 @@ pub struct State {
     pub giving: BTreeMap<TxnId, Giving>,
     /// Remembered ids.
     pub ids: Ids,
+    /// Configuration, as far as this partition has heard of it.
+    pub configs: Configs,
 }
 
 impl Default for Position {
@@ -366,6 +371,11 @@ impl State {
             .chain(self.parked.keys().map(|txn| EntryKey::Parked(*txn)))
             .chain((self.counted.keys()).map(|(group, txn)| EntryKey::Counted(group.clone(), txn)))
             .chain(self.giving.keys().map(|txn| EntryKey::Giving(*txn)))
+            .chain(
+                (self.configs.keys())
+                    .filter(|_| !bugs::on(Bug::ConfigNotInSnapshot))
+                    .map(|object| EntryKey::Config(object.clone())),
+            )
     }
 
     /// Appends the value of an entry; `false`, and nothing, where there is none.
@@ -383,6 +393,7 @@ impl State {
             EntryKey::Counted(..) if bugs::on(Bug::HoldLostAtTakeOver) => false,
             EntryKey::Counted(group, txn) => present(self.counted.get(group, *txn), out),
             EntryKey::Giving(txn) => present(self.giving.get(txn), out),
+            EntryKey::Config(object) => present(self.configs.get(object), out),
             EntryKey::Id(txn) => match (self.ids.running.get(txn), self.ids.ended.get(*txn)) {
                 (Some(asked), _) => {
                     put_running(asked, out);
@@ -433,6 +444,7 @@ impl State {
                 Ok(())
             }
             EntryKey::Giving(txn) => put(&mut self.giving, txn, value),
+            EntryKey::Config(object) => put(&mut self.configs, object, value),
             EntryKey::Id(txn) => {
                 let known = value.map(Known::from_wire).transpose()?;
                 self.ids.set(txn, known);
@@ -631,6 +643,10 @@ impl Wire for EntryKey {
                 out.push(9);
                 txn.put(out);
             }
+            EntryKey::Config(object) => {
+                out.push(10);
+                object.put(out);
+            }
         }
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
@@ -645,6 +661,7 @@ impl Wire for EntryKey {
             7 => EntryKey::Parked(Wire::take(input)?),
             8 => EntryKey::Counted(Wire::take(input)?, Wire::take(input)?),
             9 => EntryKey::Giving(Wire::take(input)?),
+            10 => EntryKey::Config(Wire::take(input)?),
             _ => return Err(input.malformed("an unknown kind of entry")),
         })
     }

@@ -12,6 +12,7 @@
 //! ```
 
 mod careful;
+mod configs;
 mod look_ahead;
 mod take_over;
 
@@ -251,6 +252,8 @@ pub struct Worker {
     care: Care,
     /// Epoch of the worker that wrote the last change record.
     writer: Option<u64>,
+    /// Version up to which it has told its partition of the configuration.
+    told_configs: u64,
 }
 
 impl Worker {

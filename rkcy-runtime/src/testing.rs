@@ -5,16 +5,17 @@
 //! [`simulate`](crate::simulate).
 
 use crate::codegen::{
-    self, Bytes, Concern, Fault, Origin, Patch, Platform, Transaction, TxnId, Value, check, decode,
-    encode,
+    self, Bytes, Concern, Config as ConfigType, Fault, Origin, Patch, Platform, Transaction, TxnId,
+    Value, check, decode, encode,
 };
 use crate::driver::batch::{self, Cut};
 use crate::driver::submit::nothing_to_do;
 use crate::log::{StreamId, StreamKind};
+use rkcy_core::config::{Entry, News};
 use rkcy_core::fault::Class;
 use rkcy_core::frame::{Envelope, Frame};
 use rkcy_core::id::PartitionId;
-use rkcy_core::key::RowKey;
+use rkcy_core::key::{Key, RowKey};
 use rkcy_core::logic::Logic;
 use rkcy_core::rows::StoredRow;
 use rkcy_core::settings::Settings;
@@ -57,6 +58,8 @@ pub struct TestPlatform {
     now: u64,
     /// Transactions submitted so far: ids are made of it, so that they are the same in each run.
     submitted: u64,
+    /// Edits of configuration so far.
+    edited: u64,
     caller: Bytes,
 }
 
@@ -84,6 +87,7 @@ impl TestPlatform {
             partitions: BTreeMap::new(),
             now: BEGIN,
             submitted: 0,
+            edited: 0,
             caller: Bytes::new(),
             logic: Arc::clone(&logic),
             platform,
@@ -189,6 +193,39 @@ impl TestPlatform {
         let delete = codegen::op::DELETE;
         self.operate::<C>(key, delete, Access::Delete, Bytes::new())
             .map(drop)
+    }
+
+    /// Sets an object of configuration; every handler sees it from here on.
+    ///
+    /// # Errors
+    /// A broken constraint.
+    pub fn configure<C: ConfigType>(&mut self, object: &C) -> Result<(), Fault> {
+        check(object)?;
+        self.edit_config::<C>(&object.key(), Some(encode(object)));
+        Ok(())
+    }
+
+    /// Removes an object of configuration.
+    pub fn remove_config<C: ConfigType>(&mut self, key: &C::Key) {
+        self.edit_config::<C>(key, None);
+    }
+
+    fn edit_config<C: ConfigType>(&mut self, key: &C::Key, value: Option<Bytes>) {
+        self.edited += 1;
+        let news = News {
+            object: RowKey {
+                concern: C::ID,
+                key: Key::of(key),
+            },
+            entry: Entry {
+                version: self.edited,
+                value,
+            },
+        };
+        let partitions: Vec<PartitionId> = self.partitions.keys().copied().collect();
+        for id in partitions {
+            self.deliver(id, news.frame());
+        }
     }
 
     /// All instances of a concern, in order of their keys: what invariants are written over.

@@ -5,6 +5,7 @@
 
 use super::{Due, Effect, Input, Partition};
 use crate::bugs::{self, Bug};
+use crate::config::{Entry, News};
 use crate::id::{PartitionId, Position, TxnId};
 use crate::key::RowKey;
 use crate::rows::{Replaced, StoredRow};
@@ -27,6 +28,7 @@ pub(super) enum Undo {
     Parked(TxnId, Option<Box<Parked>>),
     Counted(RowKey, TxnId, Option<Vec<Held>>),
     Giving(TxnId, Option<Box<Giving>>),
+    Config(RowKey, Option<Entry>),
     Trail(TxnId, Option<Trail>),
     Id(TxnId, Option<Known>),
     Row(RowKey, Option<Replaced>),
@@ -86,6 +88,13 @@ impl Partition {
         self.digest(11, &txn, &giving);
         let before = replace(&mut self.state.giving, txn, giving);
         self.undo.push(Undo::Giving(txn, before.map(Box::new)));
+    }
+
+    pub(super) fn set_config(&mut self, news: News) {
+        let News { object, entry } = news;
+        self.digest(12, &object, &entry);
+        let before = self.state.configs.insert(object.clone(), entry);
+        self.undo.push(Undo::Config(object, before));
     }
 
     pub(super) fn set_id(&mut self, id: TxnId, known: Option<Known>) {
@@ -166,6 +175,9 @@ impl Partition {
                 Undo::Giving(txn, before) => {
                     drop(replace(&mut self.state.giving, txn, before.map(|it| *it)));
                 }
+                Undo::Config(object, before) => {
+                    drop(replace(&mut self.state.configs, object, before));
+                }
                 Undo::Queued(group, _) => {
                     if let Some(queue) = self.state.queues.get_mut(&group) {
                         if let Some(due) = queue.pop_back().and_then(|last| due(&group, &last)) {
@@ -236,6 +248,7 @@ impl Partition {
                 Undo::Parked(txn, _) => EntryKey::Parked(txn),
                 Undo::Counted(group, txn, _) => EntryKey::Counted(group, txn),
                 Undo::Giving(txn, _) => EntryKey::Giving(txn),
+                Undo::Config(object, _) => EntryKey::Config(object),
             };
             self.touched.insert(key);
         }

@@ -471,6 +471,7 @@ impl Partition {
             return done;
         }
         let context = Context::new(txn.id, step.number, &txn.caller);
+        let context = context.with_configs(&self.state.configs);
         let call = Call {
             row,
             op: step.op,

@@ -152,6 +152,7 @@ impl TakeOver {
             wanted: BTreeSet::new(),
             care: Care::default(),
             writer: self.writer,
+            told_configs: 0,
         })
     }
 }

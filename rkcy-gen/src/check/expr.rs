@@ -241,6 +241,10 @@ impl Checker {
                 return Some(id);
             }
             Some(Kind::Unbuilt) => return None,
+            Some(Kind::Config(_)) => {
+                self.config_in_transaction(name);
+                return None;
+            }
             Some(Kind::Concern(_)) => Diagnostic::new(
                 Code::WrongKindOfType,
                 name.span,

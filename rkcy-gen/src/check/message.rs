@@ -5,7 +5,7 @@ use super::attribute::On;
 use super::field::WireNames;
 use super::naming::Namespace;
 use super::schema::{Kind, Owner};
-use crate::model::MessageId;
+use crate::model::{Field, MessageId};
 use crate::syntax::ast::{File, Ident, Item};
 use crate::syntax::message as ast;
 
@@ -32,6 +32,11 @@ impl Checker {
                         self.concern(concern, id);
                     }
                 }
+                Item::Config(config) => {
+                    if let Some(Kind::Config(id)) = self.kind_of(&config.message.name) {
+                        self.config(config, id);
+                    }
+                }
                 Item::Function(function) => self.function(function),
                 _ => {}
             }
@@ -48,10 +53,20 @@ impl Checker {
     }
 
     fn message(&mut self, declared: &ast::Message, id: MessageId) {
+        let names = Namespace::default();
+        self.fields_of(declared, id, Vec::new(), names, WireNames::default());
+    }
+
+    /// The fields of a message, behind those that it has already.
+    pub(super) fn fields_of(
+        &mut self,
+        declared: &ast::Message,
+        id: MessageId,
+        mut fields: Vec<Field>,
+        mut names: Namespace,
+        mut wire: WireNames,
+    ) {
         let owner = Owner::Message(id);
-        let mut names = Namespace::default();
-        let mut wire = WireNames::default();
-        let mut fields = Vec::new();
         for field in &declared.fields {
             if let Err(wrong) = names.add(&field.name, "field") {
                 self.report(wrong);

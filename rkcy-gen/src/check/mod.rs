@@ -18,6 +18,7 @@ mod bounds;
 mod claim;
 mod concern;
 mod condition;
+mod config;
 mod constraint;
 mod conversion;
 mod default;

@@ -42,8 +42,14 @@ impl Checker {
                     }
                 }
                 Item::Config(config) => {
-                    self.not_supported(config.message.name.span, "`config`");
-                    self.declare_type(&mut types, &config.message.name, Kind::Unbuilt);
+                    let name = &config.message.name;
+                    let id = MessageId::new(self.schema.messages.len());
+                    if self.declare_type(&mut types, name, Kind::Config(id)) {
+                        self.schema.messages.push(Message {
+                            config: true,
+                            ..empty_message(id, name)
+                        });
+                    }
                 }
                 Item::Event(event) => {
                     self.not_supported(event.0.name.span, "`event`");
@@ -170,6 +176,7 @@ fn empty_message(id: MessageId, name: &Ident) -> Message {
         docs: String::new(),
         fields: Vec::new(),
         omissible: false,
+        config: false,
         deprecated: None,
         span,
     }

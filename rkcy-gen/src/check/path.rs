@@ -272,6 +272,14 @@ impl Checker {
                 self.report(finding);
                 return None;
             }
+            ValueType::ConfigRef(id) => {
+                let config = &self.schema.message(id).name;
+                let message =
+                    format!("this is a key of `{config}`, not the object, so it has no `{text}`");
+                let finding = Diagnostic::new(Code::NoFields, span, message);
+                self.report(finding.help("handlers read configuration, by `cx.config(…)`"));
+                return None;
+            }
             ValueType::Scalar(_) | ValueType::Enum(_) => {
                 self.report(
                     Diagnostic::new(

@@ -52,7 +52,8 @@ pub(super) enum Kind {
     Concern(ConcernId),
     Message(MessageId),
     Enum(EnumId),
-    /// A `config` or an `event`, which cannot be built yet.
+    Config(MessageId),
+    /// An `event`, which cannot be built yet.
     Unbuilt,
 }
 

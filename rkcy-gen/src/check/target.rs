@@ -22,6 +22,10 @@ impl Checker {
                 return Some(id);
             }
             Some(Kind::Unbuilt) => return None,
+            Some(Kind::Config(_)) => {
+                self.config_in_transaction(name);
+                return None;
+            }
             Some(Kind::Message(_)) => "a message",
             Some(Kind::Enum(_)) => "an enum",
             None => {

@@ -65,7 +65,10 @@ impl Checker {
                 self.not_supported(ty.span, "`decimal`");
                 return None;
             }
-            ast::TypeKind::Ref(name) => ValueType::Ref(self.referred_concern(name, "ref")?),
+            ast::TypeKind::Ref(name) => match self.referred_config(name) {
+                Some(config) => ValueType::ConfigRef(config),
+                None => ValueType::Ref(self.referred_concern(name, "ref")?),
+            },
             ast::TypeKind::IdOf(name) => ValueType::IdOf(self.referred_concern(name, "id of")?),
             ast::TypeKind::Named(name) => self.named_type(name, place)?,
         };
@@ -136,6 +139,10 @@ impl Checker {
                 Kind::Message(id) => Some(ValueType::Message(id)),
                 Kind::Enum(id) => Some(ValueType::Enum(id)),
                 Kind::Concern(id) => self.concern_as_type(name, id, place),
+                Kind::Config(_) => {
+                    self.config_as_value(name);
+                    None
+                }
                 Kind::Unbuilt => None,
             };
         }
@@ -207,6 +214,10 @@ impl Checker {
         let what = match declared.kind {
             Kind::Concern(id) => return Some(id),
             Kind::Unbuilt => return None,
+            Kind::Config(_) => {
+                self.config_as_concern(name, word);
+                return None;
+            }
             Kind::Message(_) => "a message",
             Kind::Enum(_) => "an enum",
         };
@@ -272,7 +283,7 @@ impl Checker {
         self.report(finding);
     }
 
-    fn note_use(&mut self, name: &Ident, declared_in: crate::syntax::FileId) {
+    pub(super) fn note_use(&mut self, name: &Ident, declared_in: crate::syntax::FileId) {
         if name.span.file != declared_in {
             self.schema.uses.insert(declared_in);
         }
@@ -295,6 +306,7 @@ impl Checker {
             ValueType::Message(id) => self.schema.message(id).name.clone(),
             ValueType::Ref(id) => format!("ref {}", self.schema.concern(id).name),
             ValueType::IdOf(id) => format!("id of {}", self.schema.concern(id).name),
+            ValueType::ConfigRef(id) => format!("ref {}", self.schema.message(id).name),
             ValueType::Concern(id) => self.schema.concern(id).name.clone(),
         }
     }

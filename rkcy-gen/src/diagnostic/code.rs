@@ -176,6 +176,11 @@ codes! {
     UniqueFromResult    "0123" Error   "a unique value is known at submission"
     HalfOfUnique        "0124" Error   "an update gives all of a unique value or none"
     UnknownUnique       "0125" Error   "no `unique` is made of these fields"
+    // Configuration.
+    ConfigAsValue       "0130" Error   "configuration is referred to, never stored inside something else"
+    WrongConfigKey      "0131" Error   "a config has one key, of one part"
+    ConfigAsConcern     "0132" Error   "configuration is no concern"
+    ConfigInTransaction "0133" Error   "transactions neither read nor change configuration"
     // Sagas.
     WrongUndo           "0106" Error   "a command that cannot undo another"
     MissingUndo         "0107" Error   "what a refusal can come after has an undo"

@@ -65,6 +65,7 @@ pub(super) enum Value {
     Message(usize),
     Ref(usize),
     IdOf(usize),
+    ConfigRef(usize),
     Concern(usize),
 }
 
@@ -80,6 +81,7 @@ impl Model {
     /// A type, as the schema writes it.
     fn type_text(&self, ty: &Type) -> String {
         let concern = |at: usize| self.concerns.get(at).map_or("?", |found| &found.name);
+        let message = |at: usize| self.messages.get(at).map_or("?", |found| &found.name);
         let value = match &ty.value {
             Value::Scalar(name) => name.clone(),
             Value::Enum(at) => self
@@ -87,10 +89,8 @@ impl Model {
                 .get(*at)
                 .map_or("?", |found| &found.name)
                 .to_owned(),
-            Value::Message(at) => {
-                let found = self.messages.get(*at);
-                found.map_or("?", |found| &found.name).to_owned()
-            }
+            Value::Message(at) => message(*at).to_owned(),
+            Value::ConfigRef(at) => format!("ref {}", message(*at)),
             Value::Ref(at) => format!("ref {}", concern(*at)),
             Value::IdOf(at) => format!("id of {}", concern(*at)),
             Value::Concern(at) => concern(*at).to_owned(),

@@ -74,6 +74,8 @@ impl Lock {
                 .map(|it| untagged(&it.name))
                 .collect(),
         );
+        let configs = model.configs().map(|config| untagged(&config.name));
+        want(Kind::Config, "", configs.collect());
         for concern in model.concerns() {
             want(
                 Kind::Field,

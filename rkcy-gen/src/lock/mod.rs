@@ -49,10 +49,12 @@ pub enum Kind {
     Transaction,
     /// The number of an enum value.
     Value,
+    /// The number of a config.
+    Config,
 }
 
 impl Kind {
-    const ALL: [Kind; 8] = [
+    const ALL: [Kind; 9] = [
         Kind::Concern,
         Kind::Index,
         Kind::Count,
@@ -61,6 +63,7 @@ impl Kind {
         Kind::Param,
         Kind::Transaction,
         Kind::Value,
+        Kind::Config,
     ];
 
     /// The word for it in the file.
@@ -74,6 +77,7 @@ impl Kind {
             Kind::Param => "param",
             Kind::Transaction => "transaction",
             Kind::Value => "value",
+            Kind::Config => "config",
         }
     }
 
@@ -83,7 +87,12 @@ impl Kind {
             Kind::Concern => FIRST_RANK,
             Kind::Count => FIRST_COUNT,
             Kind::Op => FIRST_OP,
-            Kind::Index | Kind::Field | Kind::Param | Kind::Transaction | Kind::Value => 1,
+            Kind::Index
+            | Kind::Field
+            | Kind::Param
+            | Kind::Transaction
+            | Kind::Value
+            | Kind::Config => 1,
         }
     }
 
@@ -94,7 +103,7 @@ impl Kind {
             Kind::Concern => 32_767,
             Kind::Index => FIRST_COUNT - 1,
             Kind::Count => FIRST_RANK - 1,
-            Kind::Op => u32::from(u16::MAX),
+            Kind::Op | Kind::Config => u32::from(u16::MAX),
             Kind::Field | Kind::Param => 536_870_911,
             Kind::Transaction => u32::MAX,
             Kind::Value => i32::MAX as u32,
@@ -145,6 +154,11 @@ pub struct Lock {
 }
 
 impl Lock {
+    /// The number of a config.
+    pub fn config(&self, config: &str) -> u32 {
+        self.number(Kind::Config, "", config)
+    }
+
     /// The rank of a concern.
     pub fn rank(&self, concern: &str) -> u32 {
         self.number(Kind::Concern, "", concern)

@@ -106,7 +106,7 @@ impl Lock {
         if owner.is_empty()
             != matches!(
                 kind,
-                Kind::Concern | Kind::Index | Kind::Count | Kind::Transaction
+                Kind::Concern | Kind::Index | Kind::Count | Kind::Transaction | Kind::Config
             )
         {
             return Err(unknown());

@@ -1,4 +1,5 @@
-//! Owns messages: values without a key, in fields, requests and results.
+//! Owns messages: values without a key, in fields, requests and results; and configuration, which is kept as they are,
+//! and has a key.
 
 use serde::Serialize;
 
@@ -6,7 +7,7 @@ use super::field::Field;
 use super::ids::MessageId;
 use crate::syntax::Span;
 
-/// A message.
+/// A message, or a `config`.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Message {
@@ -20,6 +21,9 @@ pub struct Message {
     pub fields: Vec<Field>,
     /// Whether all of its fields may be left out, and so a field of this type.
     pub omissible: bool,
+    /// Whether it is a `config`: its first field is its key, and operators alone make and change its objects.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub config: bool,
     /// `@deprecated("why")`.
     pub deprecated: Option<String>,
     /// Where its name stands.

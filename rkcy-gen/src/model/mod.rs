@@ -160,6 +160,8 @@ impl Model {
                 Some(key) => self.stored_as(key.ty.value),
                 None => ValueType::IdOf(id),
             },
+            // Its key is a scalar or an enum.
+            ValueType::ConfigRef(id) => self.message(id).fields[0].ty.value,
             other => other,
         }
     }
@@ -179,6 +181,19 @@ impl Model {
     pub fn side(&self, concern: ConcernId, field: usize, target: ConcernId) -> Option<&Side> {
         let mut sides = self.concern(target).sides.iter();
         sides.find(|side| side.concern == concern && side.field == field)
+    }
+
+    /// The configuration.
+    pub fn configs(&self) -> impl Iterator<Item = &Message> {
+        self.messages.iter().filter(|message| message.config)
+    }
+
+    /// Whether objects of a `config` cannot be removed: something that is kept refers to them, and not by a `?`.
+    pub fn is_required(&self, config: MessageId) -> bool {
+        let wanted = Type::one(ValueType::ConfigRef(config));
+        let kept = self.concerns.iter().flat_map(|concern| &concern.fields);
+        let kept = kept.chain(self.messages.iter().flat_map(|message| &message.fields));
+        kept.into_iter().any(|field| field.ty == wanted)
     }
 
     /// Whether something may refer to instances of a concern.

@@ -25,7 +25,8 @@ pub fn outline(model: &Model) -> String {
         line(0, format!("enum {}: {}", declared.name, values.join(" ")));
     }
     for message in model.messages() {
-        line(0, format!("message {}", message.name));
+        let word = if message.config { "config" } else { "message" };
+        line(0, format!("{word} {}", message.name));
         message
             .fields
             .iter()
@@ -170,6 +171,7 @@ fn show_type(model: &Model, ty: Type) -> String {
         ValueType::Message(id) => model.message(id).name.clone(),
         ValueType::Ref(id) => format!("ref {}", concern(model, id)),
         ValueType::IdOf(id) => format!("id of {}", concern(model, id)),
+        ValueType::ConfigRef(id) => format!("ref {}", model.message(id).name),
         ValueType::Concern(id) => concern(model, id).to_owned(),
     };
     match ty.many {

@@ -68,6 +68,8 @@ pub enum ValueType {
     /// `id of Concern`: the key, without the promise. The type of a concern's key field in an
     /// expression (`player.id`) is this one too.
     IdOf(ConcernId),
+    /// `ref Config`: the key of an object of configuration, which may or may not be there.
+    ConfigRef(MessageId),
     /// A whole instance: only in expressions and in results, never stored.
     Concern(ConcernId),
 }

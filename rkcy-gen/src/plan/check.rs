@@ -191,7 +191,9 @@ impl Cx<'_> {
             ValueType::IdOf(_) if self.is_message(ty) => {
                 checks.push(format!("codegen::constraint::nested({path}, {reference})"));
             }
-            ValueType::Ref(_) if self.model.stored_as(ty) == ValueType::Scalar(Scalar::String) => {
+            ValueType::Ref(_) | ValueType::ConfigRef(_)
+                if self.model.stored_as(ty) == ValueType::Scalar(Scalar::String) =>
+            {
                 checks.push(format!(
                     "codegen::constraint::text({path}, {value}.key(), ..)"
                 ));
@@ -201,8 +203,11 @@ impl Cx<'_> {
                     "codegen::constraint::text({path}, {reference}, ..)"
                 ));
             }
-            ValueType::Ref(_) | ValueType::IdOf(_) | ValueType::Enum(_) | ValueType::Concern(_) => {
-            }
+            ValueType::Ref(_)
+            | ValueType::IdOf(_)
+            | ValueType::ConfigRef(_)
+            | ValueType::Enum(_)
+            | ValueType::Concern(_) => {}
         }
         checks
     }

@@ -187,7 +187,7 @@ impl Cx<'_> {
         let std = &self.names.std;
         let place = format!("self.{}", plan.name);
         let is_string = self.model.stored_as(field.ty.value) == ValueType::Scalar(Scalar::String)
-            && !matches!(field.ty.value, ValueType::Ref(_));
+            && !matches!(field.ty.value, ValueType::Ref(_) | ValueType::ConfigRef(_));
         let inner = self.value_type(field.ty.value, imports);
         let (ty, value) = match field.ty.many {
             _ if self.is_copy(field.ty) => (plan.ty.clone(), place),

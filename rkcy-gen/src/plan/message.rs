@@ -1,4 +1,4 @@
-//! Owns messages in Rust.
+//! Owns messages in Rust, and configuration.
 
 use askama::Template;
 
@@ -7,7 +7,7 @@ use super::types::Imports;
 use super::value::{Shape, ValueStruct};
 use super::{Cx, docs};
 use crate::model::Message;
-use crate::naming::{self, Claims};
+use crate::naming::{self, Claims, Std};
 
 /// The file of a message.
 #[derive(Debug, Clone, Template)]
@@ -20,14 +20,28 @@ pub(super) struct MessageFile {
     imports: Imports,
     value: ValueStruct,
     params: Vec<DescParam>,
+    config: Option<ConfigFacts>,
+}
+
+/// What only a config has.
+#[derive(Debug, Clone)]
+struct ConfigFacts {
+    std: Std,
+    name: String,
+    doc: String,
+    number: u32,
+    key_type: String,
+    key_value: String,
+    is_required: bool,
 }
 
 impl Cx<'_> {
     pub(super) fn message_file(&self, message: &Message) -> MessageFile {
         let mut imports = Imports::new();
         let name = naming::camel(&message.name);
+        let word = if message.config { "config" } else { "message" };
         let shape = Shape {
-            docs: docs::lines(&message.docs, &format!("message {}", message.name)),
+            docs: docs::lines(&message.docs, &format!("{word} {}", message.name)),
             name: &name,
             proto: &name,
             message: Some(message.id),
@@ -39,11 +53,38 @@ impl Cx<'_> {
         let value = self.value_struct(shape, &mut imports, &mut Claims::default());
         MessageFile {
             header: self.header.clone(),
-            schema: super::hash(self.field_facts(&message.name, message.fields.iter())),
+            schema: super::hash(
+                (self
+                    .field_facts(&message.name, message.fields.iter())
+                    .into_iter())
+                .chain(
+                    (message.config).then(|| format!("config {}", self.lock.config(&message.name))),
+                ),
+            ),
             declared: message.name.clone(),
+            config: message
+                .config
+                .then(|| self.config_facts(message, &mut imports)),
             imports,
             value,
             params: self.desc_params(message.fields.iter()),
+        }
+    }
+
+    fn config_facts(&self, config: &Message, imports: &mut Imports) -> ConfigFacts {
+        let key = &config.fields[0];
+        let place = format!("self.{}", naming::snake(&key.name));
+        ConfigFacts {
+            std: self.names.std.clone(),
+            name: naming::camel(&config.name),
+            doc: format!("{:?}", docs::first_paragraph(&config.docs)),
+            number: self.lock.config(&config.name),
+            key_type: self.rust_type(key.ty, imports),
+            key_value: match self.is_copy(key.ty) {
+                true => place,
+                false => format!("{place}.clone()"),
+            },
+            is_required: self.model.is_required(config.id),
         }
     }
 }

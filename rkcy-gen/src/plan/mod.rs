@@ -168,6 +168,7 @@ pub fn plan(model: &Model, lock: &Lock, schema: &str) -> Plan {
                 let uniques = concern.uniques.iter();
                 uniques.flat_map(|unique| concern.unique_fields(unique))
             }))
+            .chain(model.configs().map(|config| &config.fields[0]))
             .any(|key| model.stored_as(key.ty.value) == ValueType::Enum(declared.id));
         generated.push(File::new(
             in_source(&declared.name),

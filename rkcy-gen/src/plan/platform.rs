@@ -34,6 +34,8 @@ pub(super) struct RootFile {
     /// Modules of messages, and of enums.
     messages: Vec<String>,
     enums: Vec<String>,
+    /// Modules of configuration, by number.
+    configs: Vec<String>,
     /// The message that says who calls, and its Rust type.
     caller: Option<(String, String)>,
     /// The trait of functions, if there are any.
@@ -162,6 +164,10 @@ impl Cx<'_> {
             }
         }
         descriptions.sort();
+        let mut configs: Vec<(u32, String)> = (model.configs())
+            .map(|config| (self.lock.config(&config.name), naming::module(&config.name)))
+            .collect();
+        configs.sort();
         let with_handlers = model
             .concerns()
             .iter()
@@ -180,11 +186,13 @@ impl Cx<'_> {
             counted,
             has_transactions: !model.transactions().is_empty(),
             messages: (model.messages().iter())
+                .filter(|message| !message.config)
                 .map(|message| naming::module(&message.name))
                 .collect(),
             enums: (model.enums().iter())
                 .map(|declared| naming::module(&declared.name))
                 .collect(),
+            configs: configs.into_iter().map(|(_, module)| module).collect(),
             caller: model.platform().caller.map(|id| {
                 let declared = &model.message(id).name;
                 (declared.clone(), naming::camel(declared))

@@ -211,6 +211,8 @@ impl Cx<'_> {
             ValueType::Enum(id) => naming::camel(&self.model.enumeration(id).name),
             ValueType::Message(id) => naming::camel(&self.model.message(id).name),
             ValueType::Concern(id) => naming::camel(&self.model.concern(id).name),
+            // It is stored as its key.
+            ValueType::ConfigRef(id) => naming::camel(&self.model.message(id).name),
             ValueType::Ref(id) | ValueType::IdOf(id) => {
                 self.names.key(&self.model.concern(id).name).to_owned()
             }
@@ -228,6 +230,7 @@ impl Cx<'_> {
             ValueType::Scalar(Scalar::Uuid | Scalar::Timestamp | Scalar::Duration)
                 | ValueType::Ref(_)
                 | ValueType::IdOf(_)
+                | ValueType::ConfigRef(_)
         );
         if tells {
             self.schema_type(field.ty.present())

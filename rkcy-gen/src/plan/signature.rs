@@ -15,6 +15,7 @@ impl Cx<'_> {
             ValueType::Concern(id) => self.model.concern(id).name.clone(),
             ValueType::Ref(id) => format!("ref {}", self.model.concern(id).name),
             ValueType::IdOf(id) => format!("id of {}", self.model.concern(id).name),
+            ValueType::ConfigRef(id) => format!("ref {}", self.model.message(id).name),
         };
         match ty.many {
             Many::One => value,
@@ -30,6 +31,7 @@ impl Cx<'_> {
             .concerns()
             .iter()
             .any(|concern| concern.is_key(field))
+            || (self.model.configs()).any(|config| std::ptr::eq(&config.fields[0], field))
         {
             return self.key_signature(field);
         }

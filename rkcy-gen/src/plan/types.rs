@@ -23,6 +23,12 @@ impl Cx<'_> {
             ValueType::Message(id) => import(&self.model.message(id).name),
             ValueType::Concern(id) => import(&self.model.concern(id).name),
             ValueType::Ref(id) => format!("codegen::Ref<{}>", import(&self.model.concern(id).name)),
+            ValueType::ConfigRef(id) => {
+                format!(
+                    "codegen::ConfigRef<{}>",
+                    import(&self.model.message(id).name)
+                )
+            }
             ValueType::IdOf(_) => match self.model.key_parts(value) {
                 Some((concern, _)) => {
                     let name = self.names.key(&concern.name).to_owned();
@@ -81,7 +87,7 @@ impl Cx<'_> {
 
     /// Whether a value is a `String` in Rust.
     pub(super) fn is_text(&self, value: ValueType) -> bool {
-        !matches!(value, ValueType::Ref(_))
+        !matches!(value, ValueType::Ref(_) | ValueType::ConfigRef(_))
             && self.model.stored_as(value) == ValueType::Scalar(Scalar::String)
     }
 

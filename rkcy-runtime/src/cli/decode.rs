@@ -13,7 +13,7 @@ use std::process::ExitCode;
     after_help = "Examples:\n  {bin} decode Player EhEKD…\n  {bin} decode Character.fund CAU="
 )]
 pub(crate) struct Decode {
-    /// A concern, or `Concern.operation` for the payload of one
+    /// A concern or a config, or `Concern.operation` for the payload of one
     concern: String,
     /// The bytes
     base64: String,
@@ -25,16 +25,22 @@ impl Decode {
             Some((concern, op)) => (concern, Some(op)),
             None => (self.concern.as_str(), None),
         };
-        let concern = session.concern(concern)?;
-        let op = op
-            .map(|op| operation(concern, op, "operation", |_| true))
-            .transpose()?;
+        let config = session.platform.desc.config(&self.concern);
+        let show = match config {
+            Some(config) => config.to_json,
+            None => {
+                let concern = session.concern(concern)?;
+                let op = op
+                    .map(|op| operation(concern, op, "operation", |_| true))
+                    .transpose()?;
+                op.map_or(concern.to_json, |op| op.args_to_json)
+            }
+        };
         let text = self.base64.trim();
         let bytes = STANDARD
             .decode(text)
             .or_else(|error| URL_SAFE.decode(text).map_err(|_| error));
         let bytes = bytes.map_err(|error| invalid(format!("this is not base64: {error}")))?;
-        let show = op.map_or(concern.to_json, |op| op.args_to_json);
         let json = show(&bytes.into()).map_err(|fault| {
             // The bytes are an argument here, so that they are no corruption of anything.
             let message = format!("this is no {}: {}", self.concern, fault.message);

@@ -12,6 +12,7 @@
 //! command works with, `args` arguments as people write them; then a file for each group of commands.
 
 mod args;
+mod config;
 mod decode;
 mod inspect;
 mod migrate;
@@ -172,6 +173,7 @@ enum Common {
     Query(read::Query),
     Watch(watch::Watch),
     Migrate(migrate::Migrate),
+    Config(config::Config),
     Platform(platform::Platform),
     Decode(decode::Decode),
     Simulate(simulate::Simulate),
@@ -242,6 +244,7 @@ impl Common {
             Common::Query(query) => query.run(session),
             Common::Watch(watch) => watch.run(session),
             Common::Migrate(migrate) => migrate.run(session),
+            Common::Config(config) => config.run(session),
             Common::Platform(platform) => platform.run(session),
             Common::Decode(decode) => decode.run(session),
             Common::Simulate(simulate) => simulate.run(session),

@@ -3,7 +3,7 @@
 use super::session::Session;
 use super::term::{Format, Ink, fault_json};
 use crate::codegen::Timestamp;
-use crate::driver::Told;
+use crate::driver::{Edited, Told};
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::id::PartitionId;
 use rkcy_core::txn::Outcome;
@@ -15,7 +15,7 @@ use std::process::ExitCode;
 #[command(after_help = "Examples:
   {bin} watch -d
   {bin} watch --errors --format json
-Only what ran with --audit all or --audit refused is told of.")]
+Of transactions, only what ran with --audit all or --audit refused is told of; of configuration, every edit.")]
 pub(crate) struct Watch {
     /// With results
     #[arg(short, long)]
@@ -42,16 +42,67 @@ impl Watch {
             .into_iter()
             .filter(|id| concern.is_none_or(|concern| concern.group == id.concern))
             .try_for_each(|id| running.audit(id, |told| all.push((id, told))));
+        let mut edits = Vec::new();
+        let read = match self.concern.is_none() && !self.errors {
+            true => read.and_then(|()| running.edits(|edited| edits.push(edited))),
+            false => read,
+        };
         running.stop()?;
         read?;
         all.retain(|(_, told)| {
             !self.errors || !matches!(told.finished.outcome, Outcome::Committed(_))
         });
         all.sort_by_key(|(id, told)| (told.finished.decided, *id, told.number));
+        let mut edits = edits.iter().peekable();
         for (id, told) in &all {
+            while let Some(edited) = edits.next_if(|it| it.at <= told.finished.decided) {
+                self.print_edit(session, edited)?;
+            }
             self.print(session, *id, told)?;
         }
+        for edited in edits {
+            self.print_edit(session, edited)?;
+        }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// An edit of configuration.
+    fn print_edit(&self, session: &Session, edited: &Edited) -> Result<(), Fault> {
+        let (term, edit) = (session.term, &edited.edit);
+        let known = session.platform.desc.config_numbered(edit.object.concern);
+        let text = match known {
+            Some(config) => config.object_text(&edit.object),
+            None => format!("{:?}", edit.object),
+        };
+        let value = match (known, &edit.value) {
+            (Some(config), Some(value)) if self.decode => (config.to_json)(value)?,
+            _ => Json::Null,
+        };
+        let (at, is_removed) = (
+            Timestamp::from_millis(edited.at).to_string(),
+            edit.value.is_none(),
+        );
+        match term.format {
+            Format::Json => term.print_json(&json!({
+                "config": text,
+                "by": edit.by,
+                "at": at,
+                "removed": is_removed,
+                "value": value,
+            })),
+            Format::Human => {
+                let word = if is_removed { "removed" } else { "configured" };
+                let word = term.paint(Ink::Note, word);
+                let value = if value.is_null() {
+                    String::new()
+                } else {
+                    value.to_string()
+                };
+                let line = format!("{at}  {word}  {text}  by {}  {value}", edit.by);
+                term.print(line.trim_end());
+            }
+        }
+        Ok(())
     }
 
     fn print(&self, session: &Session, id: PartitionId, told: &Told) -> Result<(), Fault> {

@@ -161,13 +161,18 @@ pub fn key_to_text<C: Concern>(key: &Key) -> String {
 /// # Errors
 /// [`Class::Corrupt`] where they hold none.
 pub fn decode_key<C: Concern>(key: &[u8]) -> Result<C::Key, Fault> {
+    decode_key_of(key, C::NAME)
+}
+
+/// The key of `what` that canonical bytes hold.
+pub(super) fn decode_key_of<K: KeyPart>(key: &[u8], what: &str) -> Result<K, Fault> {
     let mut rest = key;
-    match C::Key::decode_key(&mut rest) {
+    match K::decode_key(&mut rest) {
         Some(key) if rest.is_empty() => Ok(key),
         _ => Err(Fault::new(
             Class::Corrupt,
             "unreadable",
-            format!("bytes that are no key of {}", C::NAME),
+            format!("bytes that are no key of {what}"),
         )),
     }
 }

@@ -7,6 +7,7 @@
 
 mod blob;
 mod claims;
+mod config;
 pub mod constraint;
 mod draft;
 mod field;
@@ -23,7 +24,7 @@ mod time;
 mod value;
 
 /// Version of this contract. Generated code asserts it at compile time.
-pub const CONTRACT: u32 = 4;
+pub const CONTRACT: u32 = 5;
 
 pub use crate::__later as later;
 pub use blob::Blob;
@@ -31,6 +32,7 @@ pub use claims::{
     Claims, Target, claims_of, claims_of_new, half_of_unique, hidden_from_columns, hidden_key,
     hidden_to_columns, index_root, index_within,
 };
+pub use config::{Config, ConfigDesc, ConfigRef};
 pub use constraint::Pattern;
 pub use draft::{Draft, Origin, Spec, Turns, derived_uuid, resume, root_of, single, transaction};
 pub use field::{
@@ -66,6 +68,7 @@ pub use prost;
 #[cfg(feature = "seeded-bugs")]
 pub use rkcy_core::bugs;
 pub use rkcy_core::claim::Asked;
+pub use rkcy_core::config::ConfigObject;
 pub use rkcy_core::fault::{Class, Fault};
 pub use rkcy_core::id::{ConcernId, TxnId};
 pub use rkcy_core::key::{Key, KeyPart, RowKey};

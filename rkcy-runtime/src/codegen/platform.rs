@@ -4,6 +4,7 @@
 //! line and other front ends reach them by name. All tables are `static` in generated code.
 
 use super::claims::Claims;
+use super::config::ConfigDesc;
 use super::draft::{Draft, Origin};
 use super::key::KeyText;
 use super::later::Later;
@@ -266,6 +267,8 @@ pub struct PlatformDesc {
     pub messages: &'static [MessageDesc],
     /// Enums.
     pub enums: &'static [EnumDesc],
+    /// Configuration, by number.
+    pub configs: &'static [ConfigDesc],
     /// Who calls, where the platform asks.
     pub caller: Option<CallerDesc>,
     /// SQL migrations for SQLite, in order.
@@ -310,6 +313,18 @@ impl PlatformDesc {
     #[must_use]
     pub fn concern(&self, name: &str) -> Option<&'static ConcernDesc> {
         self.declared().find(|concern| concern.name == name)
+    }
+
+    /// The config with this name.
+    #[must_use]
+    pub fn config(&self, name: &str) -> Option<&'static ConfigDesc> {
+        self.configs.iter().find(|config| config.name == name)
+    }
+
+    /// The config with this number.
+    #[must_use]
+    pub fn config_numbered(&self, id: ConcernId) -> Option<&'static ConfigDesc> {
+        self.configs.iter().find(|config| config.id == id)
     }
 
     /// The concerns of the schema, by rank.

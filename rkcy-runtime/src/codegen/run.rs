@@ -148,7 +148,7 @@ pub fn query<C: Concern, P: Value, O: Value>(
 ) -> Result<Bytes, Fault> {
     let payload: P = decode(call.args)?;
     check(&payload).map_err(|fault| fault.within("payload"))?;
-    answer(&handler(&read(row)?, &payload, &call.context)?)
+    answer(call, handler(&read(row)?, &payload, &call.context))
 }
 
 /// A query without a payload.
@@ -160,7 +160,7 @@ pub fn query_without_payload<C: Concern, O: Value>(
     row: &mut Row,
     handler: impl FnOnce(&C, &Context<'_>) -> Result<O, Fault>,
 ) -> Result<Bytes, Fault> {
-    answer(&handler(&read(row)?, &call.context)?)
+    answer(call, handler(&read(row)?, &call.context))
 }
 
 /// An operation that this build does not know.
@@ -179,7 +179,9 @@ fn change<C: Concern, O: Value>(
 ) -> Result<Bytes, Fault> {
     let mut instance: C = read(row)?;
     let had = claims::of(&instance);
-    let output = handler(&mut instance, &call.context)?;
+    let output = handler(&mut instance, &call.context);
+    call.context.was_readable()?;
+    let output = output?;
     instance.check()?;
     output.check().map_err(|broken| broken.within("result"))?;
     if instance.key_bytes() != call.row.key {
@@ -198,9 +200,11 @@ fn change<C: Concern, O: Value>(
     Ok(encode(&output))
 }
 
-fn answer<O: Value>(output: &O) -> Result<Bytes, Fault> {
+fn answer<O: Value>(call: &Call<'_>, output: Result<O, Fault>) -> Result<Bytes, Fault> {
+    call.context.was_readable()?;
+    let output = output?;
     output.check().map_err(|broken| broken.within("result"))?;
-    Ok(encode(output))
+    Ok(encode(&output))
 }
 
 fn read<C: Concern>(row: &Row) -> Result<C, Fault> {

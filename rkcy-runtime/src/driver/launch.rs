@@ -4,6 +4,7 @@
 //! or membership in the groups of a log that several processes share.
 
 use super::answers::Answers;
+use super::configs::Configuration;
 use super::describe::{Description, append, describe};
 use super::faults::{log_fault, process_fault, storage_fault};
 use super::options::Options;
@@ -142,6 +143,10 @@ impl Running {
         let Description { partitions, log_id } = describe(&*log, platform.desc, options)?;
         let logic = (platform.logic)(partitions);
         let answers = Arc::new(Answers::new(mail_partition(&*log)));
+        let configuration = match group.is_none() || options.has(Role::Process) {
+            true => Configuration::new(&log, platform.desc).map_err(log_fault)?,
+            false => None,
+        };
         let base = Base {
             platform,
             options,
@@ -153,6 +158,7 @@ impl Running {
             answers,
             runtime,
             rows: Arc::default(),
+            configuration,
         };
         let started = match group {
             None => base.together(&log_id)?,
@@ -210,6 +216,7 @@ struct Base<'a> {
     failure: Arc<Failure>,
     runtime: tokio::runtime::Runtime,
     rows: Arc<AtomicU64>,
+    configuration: Option<Arc<Configuration>>,
 }
 
 /// What a start has come to.
@@ -232,6 +239,7 @@ impl Base<'_> {
             store,
             tokio: self.runtime.handle().clone(),
             answers: Arc::clone(&self.answers),
+            configuration: self.configuration.clone(),
         }
     }
 

@@ -6,6 +6,7 @@
 //! over again, the others go on.
 
 use super::answers::Answers;
+use super::configs::Configuration;
 use super::leave::{Acknowledged, Outlet};
 use super::slot::{Slot, Tenure};
 use super::tenancy::{Ended, Notice};
@@ -134,6 +135,8 @@ pub(crate) struct Ground {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) tokio: tokio::runtime::Handle,
     pub(crate) answers: Arc<Answers>,
+    /// Where the platform has any.
+    pub(crate) configuration: Option<Arc<Configuration>>,
 }
 
 /// A worker thread.
@@ -149,6 +152,12 @@ pub(crate) struct Process {
     /// While there is care to be taken in this process.
     turns: Option<Turns>,
     watch: Arc<Watch>,
+    /// Whether operators have edited something since this thread has looked.
+    edited: Arc<AtomicBool>,
+    /// The log watches for that as long as this is there.
+    _edits: Option<Wake>,
+    /// Configuration is not looked for before then again.
+    look_again: Option<Instant>,
     /// Who takes over again what ends here; none on an atomic log, where it is the end of the thread.
     landlord: Option<Sender<Notice>>,
     /// Told to stop in good order.
@@ -166,7 +175,7 @@ impl Process {
         landlord: Option<Sender<Notice>>,
     ) -> Process {
         let (to_acknowledge, acknowledged) = crossbeam_channel::unbounded();
-        Process {
+        let mut process = Process {
             slots: Vec::new(),
             outlet: Outlet {
                 log: Arc::clone(&ground.log),
@@ -181,10 +190,23 @@ impl Process {
             woken: Arc::default(),
             turns: None,
             watch,
+            edited: Arc::new(AtomicBool::new(true)),
+            _edits: None,
+            look_again: None,
             landlord,
             draining: false,
             halted: false,
+        };
+        if let Some(configuration) = &process.ground.configuration {
+            let (edited, wake) = (Arc::clone(&process.edited), process.waker());
+            let wake: Wake = Arc::new(move || {
+                edited.store(true, Ordering::Release);
+                wake();
+            });
+            configuration.watch(&wake);
+            process._edits = Some(wake);
         }
+        process
     }
 
     /// With workers whose Opens the log has; `ready` hears when they have come to them.
@@ -236,6 +258,7 @@ impl Process {
                 return Ok(());
             }
             busy = false;
+            self.look_at_configs()?;
             let Range { start, end } = self.whose_turn();
             let mut nth = start;
             // One that fails is gone, and the last one stands in its place.
@@ -251,7 +274,7 @@ impl Process {
             if self.landlord.is_some() {
                 self.clear();
             }
-            if self.ready.is_some() && self.slots.iter().all(|slot| slot.worker.owns()) {
+            if self.ready.is_some() && self.slots.iter().all(|slot| self.is_ready(slot)) {
                 // Who started this may have given up.
                 let _ = self.ready.take().map(|ready| ready.send(()));
             }
@@ -267,6 +290,13 @@ impl Process {
                 self.slots.iter().all(through)
             }
         }
+    }
+
+    /// Whether a partition has come to its own Open, and knows the configuration.
+    fn is_ready(&self, slot: &Slot) -> bool {
+        let configuration = self.ground.configuration.as_ref();
+        let known = configuration.is_none_or(|it| it.is_known(&slot.worker));
+        slot.finished || (slot.worker.owns() && known)
     }
 
     /// The partitions that may apply now: all, or one where care is to be taken.
@@ -313,7 +343,7 @@ impl Process {
                     .map(|since| since + SEALING),
             ]
         });
-        let others = others.flatten().min();
+        let others = others.flatten().chain(self.look_again).min();
         let others = others.map(|due| due.saturating_duration_since(now));
         let look = self.landlord.as_ref().map(|_| LOOK_ANYWAY);
         due.into_iter().chain(others).chain(look).min()
@@ -336,6 +366,49 @@ impl Process {
         let done = self.outlet.or_report(slot.tenure);
         let stream = StreamId::commands(slot.id());
         self.ground.log.append(vec![(stream, frame)], done);
+    }
+
+    /// Reads what operators have edited.
+    fn look_at_configs(&mut self) -> Result<(), ProcessError> {
+        let Some(configuration) = &self.ground.configuration else {
+            return Ok(());
+        };
+        if self.look_again.is_some_and(|again| again > Instant::now()) {
+            return Ok(());
+        }
+        self.look_again = None;
+        if !self.edited.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        match configuration.look() {
+            Err(error) if self.landlord.is_some() => {
+                eprintln!("warning: {}: {error}; trying again", StreamId::CONFIG);
+                self.edited.store(true, Ordering::Release);
+                self.look_again = Some(Instant::now() + RETRY);
+                Ok(())
+            }
+            looked => Ok(looked?),
+        }
+    }
+
+    /// Tells a partition what its log does not say of the configuration.
+    fn tell_configs(&mut self, nth: usize) {
+        let Some(configuration) = &self.ground.configuration else {
+            return;
+        };
+        let slot = &mut self.slots[nth];
+        let read = configuration.read();
+        if slot.configs_read == read || slot.sealing || !slot.worker.owns() {
+            return;
+        }
+        slot.configs_read = read;
+        let stream = StreamId::commands(slot.id());
+        let news = configuration.news(&mut slot.worker).into_iter();
+        let news: Vec<_> = news.map(|frame| (stream, frame)).collect();
+        if !news.is_empty() {
+            let done = self.outlet.or_report(slot.tenure);
+            self.ground.log.append(news, done);
+        }
     }
 
     /// Wakes this thread; calls merge until it has looked.
@@ -568,6 +641,7 @@ impl Process {
             Progress::Cold(_) | Progress::Full | Progress::Say(_) => false,
         };
         self.outlet.leave(slot);
+        self.tell_configs(nth);
         self.seal(nth);
         self.tick(nth);
         self.poll(nth);

@@ -1,6 +1,7 @@
 //! A platform at work in this process: its client, and the way to its end.
 
 use super::answers::Answers;
+use super::configs;
 use super::faults::{log_fault, panicked, storage_fault};
 use super::follow::Follow;
 use super::process::Event;
@@ -9,14 +10,19 @@ use super::storage::StorageError;
 use super::submit::Client;
 use super::tenancy::Notice;
 use super::watchdog::Watchdog;
+use crate::codegen::ConfigDesc;
 use crate::log::embedded::Recovered;
 use crate::log::group::Member;
 use crate::log::{Log, LogError, StreamId};
 use crate::store::Store;
+use bytes::Bytes;
 use crossbeam_channel::{RecvTimeoutError, Sender};
+use rkcy_core::config::{Edit, Kept, Topic};
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::frame::{Body, Finished, Frame};
 use rkcy_core::id::{PartitionId, TxnId};
+use rkcy_core::key::Key;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -82,6 +88,15 @@ pub struct Told {
     pub txn: TxnId,
     /// How it ended.
     pub finished: Finished,
+}
+
+/// An edit of configuration, as the audit tells it.
+#[derive(Clone, Debug)]
+pub struct Edited {
+    /// What was edited, and by whom.
+    pub edit: Edit,
+    /// When: milliseconds since the Unix epoch, by the clock of the log.
+    pub at: u64,
 }
 
 /// A worker thread, and how it is told.
@@ -203,6 +218,91 @@ impl Running {
         );
         log.leave(&[stream]);
         read.map(drop).map_err(|AuditError(fault)| fault)
+    }
+
+    /// The configuration, as its topic has it now: who has edited what, removed objects included.
+    ///
+    /// # Errors
+    /// Where the log cannot be read.
+    pub fn configs(&self) -> Result<Topic, Fault> {
+        match &self.engine {
+            Some(engine) => configs::read_all(&*engine.log),
+            None => Ok(Topic::default()),
+        }
+    }
+
+    /// Edits an object of configuration: `value` tells what it becomes (`None` is removed) by what it is, or breaks off.
+    /// Gives its version then, once the edit is durable; the partitions hear of it a little later, each for itself.
+    ///
+    /// # Errors
+    /// `changed_meanwhile`, a refusal, where another edit of the object came first; `required`, one too, where its config
+    /// cannot be removed; `too_large` and `config_full`; what `value` or the log says.
+    pub fn edit_config(
+        &self,
+        config: &ConfigDesc,
+        key: Key,
+        by: &str,
+        mut value: impl FnMut(Option<&Kept>) -> Result<ControlFlow<(), Option<Bytes>>, Fault>,
+    ) -> Result<Option<u64>, Fault> {
+        let (Some(engine), Some(first)) = (&self.engine, self.all_partitions().first().copied())
+        else {
+            return Ok(None);
+        };
+        let object = config.object(key);
+        let text = config.object_text(&object);
+        let mut checked = |kept: Option<&Kept>| match value(kept)? {
+            ControlFlow::Continue(None) if config.required => {
+                let message = format!(
+                    "{text} cannot be removed: the schema has a reference to {} that is never absent",
+                    config.name
+                );
+                Err(Fault::refusal("required", message))
+            }
+            other => Ok(other),
+        };
+        let wish = configs::Wish {
+            object,
+            by,
+            value: &mut checked,
+            audit: first,
+        };
+        configs::edit(&*engine.log, wish)
+    }
+
+    /// The edits of configuration that are still known, in the order in which they were made: the last thousand or so on a log
+    /// of one process, else what the audit has kept.
+    ///
+    /// # Errors
+    /// Where the log cannot be read.
+    pub fn edits(&self, mut each: impl FnMut(Edited)) -> Result<(), Fault> {
+        let (Some(engine), Some(first)) = (&self.engine, self.all_partitions().first().copied())
+        else {
+            return Ok(());
+        };
+        if engine.log.is_atomic() {
+            for edit in configs::edits(&*engine.log)? {
+                let at = edit.restates.map_or(0, |(_, at)| at);
+                each(Edited { edit, at });
+            }
+            return Ok(());
+        }
+        let stream = StreamId::commands(first.audit());
+        let kept = engine.log.bounds(stream).map_err(log_fault)?;
+        let stop = AtomicBool::new(false);
+        let read = Follow::new(&*engine.log, stream).up_to::<LogError>(
+            kept.start,
+            kept.end,
+            &stop,
+            |record| {
+                if let Some(edit) = Edit::of_frame(record.payload) {
+                    let at = record.stamp;
+                    each(Edited { edit, at });
+                }
+                Ok(())
+            },
+        );
+        engine.log.leave(&[stream]);
+        read.map(drop).map_err(log_fault)
     }
 
     /// The partitions of all root concerns.

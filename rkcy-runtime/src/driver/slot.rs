@@ -88,6 +88,8 @@ pub(super) struct Slot {
     pub(super) unstored: Option<Instant>,
     /// One is asking how far storage is.
     pub(super) polling: bool,
+    /// How far the config topic was read when it was told of it last.
+    pub(super) configs_read: u64,
     /// The log could not be read; not before then again.
     pub(super) read_again: Option<Instant>,
     /// The log watches for as long as this is there.
@@ -115,6 +117,7 @@ impl Slot {
             changed: None,
             unstored: None,
             polling: false,
+            configs_read: 0,
             read_again: None,
             _wake: wake,
         }

@@ -48,6 +48,9 @@ pub struct StreamId {
 
 impl fmt::Display for StreamId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == StreamId::CONFIG {
+            return f.write_str("configuration");
+        }
         let kind = match self.kind {
             StreamKind::Commands => "commands",
             StreamKind::Changes => "changes",
@@ -88,6 +91,16 @@ impl StreamId {
             },
         }
     }
+
+    /// Edits of configuration, one object each; it may be compacted, so that offsets are missing, but for the last of
+    /// each object. No root concern has this number.
+    pub const CONFIG: StreamId = StreamId {
+        kind: StreamKind::Commands,
+        partition: PartitionId {
+            concern: ConcernId(u16::MAX - 2),
+            index: 0,
+        },
+    };
 
     /// The stream that describes the platform itself; no root concern has this number.
     pub const PLATFORM: StreamId = StreamId {

@@ -4,6 +4,7 @@
 //! writes. When they do it is [`super::schedule`]'s, what goes wrong [`super::inject`]'s, how it comes to
 //! rest [`super::settle`]'s. All choices come from one generator, so a seed is a run.
 
+use super::configs::Operators;
 use super::draw::{Draw, pick};
 use super::faults::Fault;
 use super::inject::Jump;
@@ -12,9 +13,10 @@ use super::member::{Ended, Member, Packet, Round};
 use super::observe::{Observer, Violation, created};
 use super::parts::Database;
 use super::rules::Rules;
+use super::values::Values;
 use super::words::Words;
 use super::workload::{Request, Workload};
-use crate::codegen::{PlatformDesc, TxnId};
+use crate::codegen::{ParamDesc, PlatformDesc, TxnId};
 use crate::log::{StreamId, StreamKind};
 use bytes::Bytes;
 use rand::RngExt;
@@ -83,6 +85,8 @@ pub(super) struct Cluster<'a> {
     /// Partitions whose next worker is told to accept the clock.
     accept_clock: BTreeSet<PartitionId>,
     pub(super) slow: BTreeSet<(PartitionId, StreamId)>,
+    /// Who edits configuration, where there is any.
+    pub(super) operators: Option<Operators>,
     pub(super) observer: Observer,
 }
 
@@ -127,6 +131,7 @@ impl<'a> Cluster<'a> {
             jump: Jump::default(),
             accept_clock: BTreeSet::new(),
             slow: BTreeSet::new(),
+            operators: Operators::new(desc),
             observer: Observer::new(plan.trace, Words(desc), draw.atomic, rules),
             draw,
             logic,
@@ -206,6 +211,21 @@ impl<'a> Cluster<'a> {
         Ok(())
     }
 
+    /// A value as JSON, made of what the schema says of its fields.
+    pub(super) fn draw_object(
+        &mut self,
+        values: &Values,
+        fields: &[ParamDesc],
+    ) -> Result<serde_json::Value, rkcy_core::fault::Fault> {
+        let mut request = Request {
+            id: TxnId::from_parts(self.now, 0),
+            keys: &self.keys,
+            logic: &*self.logic,
+            rng: &mut self.rng,
+        };
+        values.object(&mut request, fields)
+    }
+
     /// Callers know of instances from now on.
     fn know(&mut self, instances: impl IntoIterator<Item = (ConcernId, Key)>) {
         for (concern, key) in instances {
@@ -247,7 +267,7 @@ impl<'a> Cluster<'a> {
         self.now.saturating_add_signed(skew)
     }
 
-    fn append(&mut self, target: StreamId, bytes: Bytes) -> u64 {
+    pub(super) fn append(&mut self, target: StreamId, bytes: Bytes) -> u64 {
         let stamp = self.stamp(target);
         self.logs.append(stamp, target, bytes)
     }
@@ -355,10 +375,11 @@ impl<'a> Cluster<'a> {
 
     /// Lets a worker feed and apply a few envelopes; whether anything came of it.
     pub(super) fn work(&mut self, nth: usize, envelopes: usize) -> Result<bool, Violation> {
-        let member = &mut self.members[nth];
-        if member.on_their_way() >= BATCHES {
+        if self.members[nth].on_their_way() >= BATCHES {
             return Ok(false);
         }
+        self.may_tell_configs(nth);
+        let member = &mut self.members[nth];
         let round = Round {
             feed: self.rng.random_range(1..4),
             envelopes,

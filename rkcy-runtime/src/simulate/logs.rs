@@ -1,4 +1,4 @@
-//! The logs of a simulated cluster: a command log and a changelog for each partition.
+//! The logs of a simulated cluster: a command log and a changelog for each partition, and the config topic.
 //!
 //! Independent, as on a broker: each becomes durable and loses its end on its own. Or atomic, as the
 //! embedded log is: appends to several streams at once stand in one order, of which a prefix is durable.
@@ -26,6 +26,7 @@ impl Logs {
         let both = |id: &PartitionId| [StreamId::commands(*id), StreamId::changes(*id)];
         Logs {
             streams: (partitions.iter().flat_map(both))
+                .chain([StreamId::CONFIG])
                 .map(|stream| (stream, Stream::default()))
                 .collect(),
             trimmed: BTreeMap::new(),

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rkcy_core::bugs::{self, Bug};
+use rkcy_core::config::Topic;
 use rkcy_core::frame::Reply;
 use rkcy_core::id::{PartitionId, Position};
 use rkcy_core::key::RowKey;
@@ -32,6 +33,8 @@ enum PacketKind {
     Open,
     Frame(RangeInclusive<u64>),
     Change,
+    /// News of configuration, for its own partition.
+    News,
 }
 
 /// How a round of work ended.
@@ -80,6 +83,8 @@ pub(super) struct Member {
     pub(super) build: u64,
     pub(super) worker: Worker,
     queues: BTreeMap<StreamId, VecDeque<Packet>>,
+    /// The config topic, as far as it has read it.
+    pub(super) topic: Topic,
     /// Landed and not durable: target, offset, numbers; no numbers for its Open.
     landed: Vec<(PartitionId, u64, Option<RangeInclusive<u64>>)>,
     opened: Option<u64>,
@@ -150,6 +155,7 @@ impl Member {
             measures: Measures::of(worker.partition().state()),
             worker,
             queues: BTreeMap::from([(StreamId::commands(partition), VecDeque::from([open]))]),
+            topic: Topic::default(),
             landed: Vec::new(),
             opened: None,
             load: None,
@@ -341,6 +347,11 @@ impl Member {
         }
     }
 
+    /// What its partition is to hear of the configuration.
+    pub(super) fn push_news(&mut self, to: StreamId, frame: Bytes) {
+        self.push(to, frame, PacketKind::News);
+    }
+
     fn push(&mut self, to: StreamId, bytes: Bytes, kind: PacketKind) {
         let queue = self.queues.entry(to).or_default();
         queue.push_back(Packet { bytes, kind });
@@ -390,7 +401,7 @@ impl Member {
                 let landed = (target.partition, offset, Some(numbers));
                 self.landed.push(landed);
             }
-            PacketKind::Change => {}
+            PacketKind::Change | PacketKind::News => {}
         }
     }
 

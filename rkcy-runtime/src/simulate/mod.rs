@@ -13,6 +13,7 @@
 //! ```
 
 mod cluster;
+mod configs;
 mod draw;
 mod faults;
 mod generic;

@@ -1,4 +1,5 @@
-//! What callers and operators ask for beside transactions: cancels, and parked sagas to go on.
+//! What callers and operators ask for beside transactions: cancels, and parked sagas to go on. What they edit of the
+//! configuration is [`super::configs`]'s.
 
 use super::cluster::Cluster;
 use super::observe::Control;
@@ -24,6 +25,7 @@ impl Cluster<'_> {
         if self.rng.random_bool(0.03) {
             self.resume_one();
         }
+        self.edit_configs();
     }
 
     /// A caller cancels a transaction: one of the last, any, or one that nobody has submitted.

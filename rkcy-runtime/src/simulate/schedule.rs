@@ -53,6 +53,9 @@ impl Cluster<'_> {
                 self.logs.sync_appends(appends);
             }
         } else {
+            if self.operators.is_some() && self.rng.random_bool(commands) {
+                self.logs.sync(StreamId::CONFIG);
+            }
             for nth in 0..self.partitions().len() {
                 let id = self.partitions()[nth];
                 if self.rng.random_bool(commands) {

@@ -4,6 +4,7 @@
 use crate::codegen::{Class, Fault, TxnId};
 use bytes::Bytes;
 use rkcy_core::claim::{self, Claim, Counts, GiveBack, Hold, Referrer};
+use rkcy_core::config::Configs;
 use rkcy_core::key::RowKey;
 use rkcy_core::logic::{Call, Context, Logic, Row};
 use rkcy_core::plan;
@@ -11,6 +12,7 @@ use rkcy_core::txn::{Answer, Args, Step, Txn};
 use rkcy_core::wire::Wire;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 /// What visits have made of rows.
 pub(super) type Changes = BTreeMap<RowKey, Option<Bytes>>;
@@ -48,6 +50,47 @@ struct Saga {
     turned: bool,
 }
 
+/// A step of a transaction, and which of its operations: that, or its undo.
+type Ran = (TxnId, u16, u16);
+
+/// The configuration that each step has seen, as often as it was run; what had no effect is not counted.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    steps: BTreeMap<Ran, Vec<Arc<Configs>>>,
+    /// Of the application in progress.
+    running: BTreeMap<Ran, Arc<Configs>>,
+}
+
+impl Seen {
+    pub(super) fn note(&mut self, ran: Ran, configs: &Arc<Configs>) {
+        self.running.insert(ran, Arc::clone(configs));
+    }
+
+    pub(super) fn forget_application(&mut self) {
+        self.running.clear();
+    }
+
+    pub(super) fn keep_application(&mut self) {
+        for (ran, configs) in std::mem::take(&mut self.running) {
+            self.steps.entry(ran).or_default().push(configs);
+        }
+    }
+
+    pub(super) fn extend(&mut self, other: Seen) {
+        self.steps.extend(other.steps);
+    }
+
+    /// What the step has seen when it was run for the `nth` time, or the last time.
+    fn at(&self, ran: Ran, nth: Option<usize>) -> Option<&Configs> {
+        let all = self.steps.get(&ran)?;
+        let one = match nth {
+            Some(nth) => all.get(nth),
+            None => all.last(),
+        };
+        one.map(|configs| &**configs)
+    }
+}
+
 /// The world as it is between two events of the serial order.
 pub(super) struct Serial<'a> {
     logic: &'a dyn Logic,
@@ -62,10 +105,15 @@ pub(super) struct Serial<'a> {
     /// The event that is made now, and until which one its transaction is not told of.
     now: usize,
     told_at: usize,
+    seen: Seen,
+    /// How often reads were answered that are asked more than once.
+    answered: BTreeMap<TxnId, usize>,
+    /// How often undos were tried in vain.
+    attempts: BTreeMap<Ran, usize>,
 }
 
 impl<'a> Serial<'a> {
-    pub(super) fn new(logic: &'a dyn Logic) -> Serial<'a> {
+    pub(super) fn new(logic: &'a dyn Logic, seen: Seen) -> Serial<'a> {
         Serial {
             logic,
             rows: BTreeMap::new(),
@@ -75,6 +123,31 @@ impl<'a> Serial<'a> {
             busy: BTreeMap::new(),
             now: 0,
             told_at: 0,
+            seen,
+            answered: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+        }
+    }
+
+    /// What a handler may know in a step: of the configuration, what the log says where it was run.
+    fn context<'c>(&'c self, txn: &'c Txn, step: u16, op: u16, nth: Option<usize>) -> Context<'c> {
+        let context = Context::new(txn.id, step, &txn.caller);
+        match self.seen.at((txn.id, step, op), nth) {
+            Some(configs) => context.with_configs(configs),
+            None => context,
+        }
+    }
+
+    /// How often a read was answered; of all else the last run counts.
+    fn answered(&self, id: TxnId) -> Option<usize> {
+        self.answered.get(&id).copied()
+    }
+
+    /// The undo of the next step of a saga was tried in vain.
+    pub(super) fn attempted(&mut self, id: TxnId) {
+        let undo = self.sagas.get(&id).and_then(|saga| saga.undo.last());
+        if let Some(ran) = undo.map(|undo| (id, undo.number, undo.op)) {
+            *self.attempts.entry(ran).or_default() += 1;
         }
     }
 
@@ -111,6 +184,16 @@ impl<'a> Serial<'a> {
     /// # Errors
     /// Its refusal; nothing has changed.
     pub(super) fn execute(&mut self, txn: &Txn, told: Option<&Fault>) -> Result<Bytes, Fault> {
+        if txn.is_remembered() {
+            return self.alone(txn, told);
+        }
+        self.answered.entry(txn.id).or_default();
+        let result = self.alone(txn, told);
+        *self.answered.entry(txn.id).or_default() += 1;
+        result
+    }
+
+    fn alone(&mut self, txn: &Txn, told: Option<&Fault>) -> Result<Bytes, Fault> {
         let (mut txn, mut made) = (txn.clone(), Made::default());
         while txn.visit().is_some() {
             self.visit(&mut txn, &mut made, told)?;
@@ -284,11 +367,13 @@ impl<'a> Serial<'a> {
         let saga = saga.ok_or_else(nothing)?;
         let undo = saga.undo.last().ok_or_else(nothing)?;
         let mut copy = Row::new(self.rows.get(&undo.row).cloned());
+        let ran = (id, undo.number, undo.op);
+        let attempts = self.attempts.get(&ran).copied().unwrap_or_default();
         let call = Call {
             row: &undo.row,
             op: undo.op,
             args: &undo.args,
-            context: Context::new(id, undo.number, &saga.txn.caller),
+            context: self.context(&saga.txn, undo.number, undo.op, Some(attempts)),
         };
         guard(|| self.logic.run(&call, &mut copy))?;
         let mut made = Made {
@@ -356,7 +441,7 @@ impl<'a> Serial<'a> {
                 row: &row,
                 op: step.op,
                 args,
-                context: Context::new(txn.id, step.number, &txn.caller),
+                context: self.context(txn, step.number, step.op, self.answered(txn.id)),
             };
             let name = || self.logic.concern_name(row.concern);
             let result = if step.op == claim::op::HOLD {

@@ -70,6 +70,9 @@ impl Cluster<'_> {
         const ALL: usize = 1_000;
         self.logs.sync_appends(self.logs.undurable());
         let mut progress = false;
+        if !self.draw.atomic {
+            self.logs.sync(StreamId::CONFIG);
+        }
         for id in self.partitions().to_vec() {
             if !self.draw.atomic {
                 self.logs.sync(StreamId::commands(id));
@@ -91,6 +94,7 @@ impl Cluster<'_> {
             if self.members.len() < living {
                 continue;
             }
+            progress |= self.tell_configs(nth);
             self.members[nth].send_all(&mut self.observer);
             for target in self.members[nth].targets().collect::<Vec<_>>() {
                 while self.members[nth].has_queue(target) {

@@ -78,6 +78,7 @@ impl Values {
         let all = (ops.map(|op| op.params))
             .chain(desc.transactions.iter().map(|txn| txn.params))
             .chain(desc.messages.iter().map(|message| message.fields))
+            .chain(desc.configs.iter().map(|config| config.fields))
             .chain(desc.concerns.iter().map(|concern| concern.keys));
         let patterns = all.flatten().filter_map(|param| param.pattern);
         let texts = patterns.map(|source| {
@@ -185,6 +186,13 @@ impl Values {
         depth: usize,
     ) -> Result<Json, Fault> {
         let name = match kind {
+            Kind::Key(name) if self.desc.config(name).is_some() => {
+                let key = self
+                    .desc
+                    .config(name)
+                    .and_then(|config| config.fields.first());
+                return self.key_part(request, key.ok_or_else(|| unknown(name))?);
+            }
             Kind::Key(name) => {
                 let concern = self.desc.concern(name).ok_or_else(|| unknown(name))?;
                 return self.key(request, concern);

@@ -1,8 +1,9 @@
 //! The checks at the end of a run.
 
 use super::cluster::Cluster;
+use super::configs;
 use super::observe::{Event, Observer, Violation};
-use super::serial::Serial;
+use super::serial::{Seen, Serial};
 use super::workload::World;
 use crate::codegen::{Fault, op};
 use crate::log::StreamId;
@@ -23,15 +24,19 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Compares the cluster at rest with what there must be.
 pub(super) fn verify(cluster: &mut Cluster<'_>) -> Result<(), Violation> {
     cluster.observer.check_answered()?;
+    configs::check_known(cluster)?;
     let logic = cluster.logic().clone();
-    let (mut world, serial) = serial_world(&mut cluster.observer, &*logic)?;
+    let mut seen = Seen::default();
+    for id in cluster.partitions().to_vec() {
+        seen.extend(check_replay(cluster, id)?);
+    }
+    let (mut world, serial) = serial_world(&mut cluster.observer, &*logic, seen)?;
     let parked = cluster.parked();
     for id in cluster.partitions().to_vec() {
         check_at_rest(cluster, id, &parked)?;
         check_holds(cluster, id, &serial)?;
-        check_replay(cluster, id)?;
         check_database(cluster, id, &world)?;
-        cluster.observer.checks += 3;
+        cluster.observer.checks += 4;
     }
     // A saga that is parked still has what it claims for rows that are not there.
     if parked.is_empty() {
@@ -51,8 +56,9 @@ pub(super) fn verify(cluster: &mut Cluster<'_>) -> Result<(), Violation> {
 fn serial_world<'a>(
     observer: &mut Observer,
     logic: &'a dyn Logic,
+    seen: Seen,
 ) -> Result<(World, Serial<'a>), Violation> {
-    let (mut world, mut serial) = (World::default(), Serial::new(logic));
+    let (mut world, mut serial) = (World::default(), Serial::new(logic, seen));
     let events = std::mem::take(&mut observer.events);
     let refusals: BTreeMap<TxnId, (Fault, bool)> = (events.iter())
         .filter_map(|event| match event {
@@ -163,10 +169,16 @@ fn saga_step(
             .undo(txn.id)
             .map_err(|fault| format!("was undone, alone it is {fault}")),
         // It may have met a hold that lasted longer than its saga.
-        SagaEvent::Parked => match serial.undone(txn.id, true) {
-            Ok(_) if !rows_bounded => Err("was parked, alone its next step is undone".to_owned()),
-            _ => Ok(()),
-        },
+        SagaEvent::Parked => {
+            let undone = serial.undone(txn.id, true);
+            serial.attempted(txn.id);
+            match undone {
+                Ok(_) if !rows_bounded => {
+                    Err("was parked, alone its next step is undone".to_owned())
+                }
+                _ => Ok(()),
+            }
+        }
         SagaEvent::Decided => Ok(()),
     }
 }
@@ -318,9 +330,12 @@ fn check_holds(
     }
 }
 
-/// Applies the whole log again, in one go and with every row in memory.
-fn check_replay(cluster: &Cluster<'_>, id: PartitionId) -> Result<(), Violation> {
-    let mut golden = Partition::new(id, 0, cluster.logic().clone(), State::default());
+/// Applies the whole log again, in one go and with every row in memory; gives what its steps have seen of the
+/// configuration.
+fn check_replay(cluster: &Cluster<'_>, id: PartitionId) -> Result<Seen, Violation> {
+    let noting = configs::Noting::new(cluster.logic().clone(), cluster.operators.is_some());
+    let mut watched = configs::Watched::new(id);
+    let mut golden = Partition::new(id, 0, noting.clone(), State::default());
     let mut effects = Vec::new();
     let mut ahead = LookAhead::new(Position::START, None);
     for (_, bytes) in cluster.logs.commands(id) {
@@ -342,7 +357,10 @@ fn check_replay(cluster: &Cluster<'_>, id: PartitionId) -> Result<(), Violation>
                 parked: ahead.is_parked(at),
                 envelope,
             };
+            watched.take(envelope, frame.damaged);
+            noting.shows(watched.known());
             while let Err(halt) = golden.apply(input, &mut effects) {
+                noting.runs_again();
                 match halt {
                     Halt::Cold(rows) => {
                         rows.iter()
@@ -353,6 +371,8 @@ fn check_replay(cluster: &Cluster<'_>, id: PartitionId) -> Result<(), Violation>
                     }
                 }
             }
+            noting.applied();
+            watched.check(&golden.state().configs)?;
         }
         effects.clear();
     }
@@ -385,7 +405,7 @@ fn check_replay(cluster: &Cluster<'_>, id: PartitionId) -> Result<(), Violation>
             "{id}: the database is not what the log says"
         )));
     }
-    Ok(())
+    Ok(noting.take())
 }
 
 /// Which part of the small state differs.
@@ -400,6 +420,8 @@ fn difference(one: &State, other: &State) -> &'static str {
         "locks or queues"
     } else if one.trails != other.trails {
         "trails"
+    } else if one.configs != other.configs {
+        "configuration"
     } else {
         "remembered ids"
     }

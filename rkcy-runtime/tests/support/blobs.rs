@@ -91,6 +91,7 @@ pub(crate) static DESC: PlatformDesc = PlatformDesc {
     transactions: &[],
     messages: &[],
     enums: &[],
+    configs: &[],
     caller: None,
     sqlite: &[Migration {
         number: 1,

@@ -28,7 +28,7 @@ pub use note::Note;
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 4,
+    codegen::CONTRACT == 5,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -66,6 +66,7 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     transactions: txn::ALL,
     messages: &[note::DESC, logs::DESC],
     enums: &[death::DESC],
+    configs: &[],
     caller: None,
     sqlite: &[codegen::Migration {
         number: 1,

@@ -32,7 +32,7 @@ pub use taken::Taken;
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 4,
+    codegen::CONTRACT == 5,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -77,6 +77,7 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     transactions: txn::ALL,
     messages: &[session::DESC, line::DESC, taken::DESC],
     enums: &[speed::DESC],
+    configs: &[],
     caller: Some(codegen::CallerDesc {
         message: "Session",
         from_json: codegen::args_from_json::<Session>,

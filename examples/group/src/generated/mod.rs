@@ -30,7 +30,7 @@ pub use warehouse::{Warehouse, WarehouseEarn, WarehouseHandlers, WarehousePatch}
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 4,
+    codegen::CONTRACT == 5,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -91,6 +91,7 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     transactions: txn::ALL,
     messages: &[line::DESC],
     enums: &[region::DESC],
+    configs: &[],
     caller: None,
     sqlite: &[codegen::Migration {
         number: 1,

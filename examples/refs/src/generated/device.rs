@@ -2,14 +2,14 @@
 
 //! The concern `Device`: its instances, what its handlers are asked for, how it is stored.
 
-use super::{Tenant, proto};
+use super::{Policy, Tenant, proto};
 use rkcy_runtime::codegen;
 
 /// Its rank: the place of its instances in the order of locks.
 pub(super) const RANK: u16 = 1024;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xd47c_64ac_0a2a_e725;
+pub(super) const SCHEMA: u64 = 0x24b5_26f4_7ef9_c291;
 
 /// A thing that a tenant has.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -25,6 +25,8 @@ pub struct Device {
     pub(super) label: Option<String>,
     /// `partner: ref Device?`
     pub(super) partner: Option<codegen::Ref<Device>>,
+    /// `policy: ref Policy?`
+    pub policy: Option<codegen::ConfigRef<Policy>>,
     /// `heard: u32`
     #[serde(default)]
     pub heard: u32,
@@ -40,6 +42,7 @@ impl codegen::Value for Device {
             serial: self.serial,
             label: self.label.clone(),
             partner: codegen::put_optional(self.partner.as_ref()),
+            policy: codegen::put_optional(self.policy.as_ref()),
             heard: self.heard,
         }
     }
@@ -51,6 +54,7 @@ impl codegen::Value for Device {
             serial: proto.serial,
             label: proto.label,
             partner: codegen::take_optional("partner", proto.partner)?,
+            policy: codegen::take_optional("policy", proto.policy)?,
             heard: proto.heard,
         })
     }
@@ -79,6 +83,7 @@ impl Device {
             serial,
             label,
             partner,
+            policy: None,
             heard: 0,
         }
     }
@@ -180,6 +185,12 @@ pub struct DevicePatch {
         skip_serializing_if = "Option::is_none"
     )]
     pub partner: Option<Option<codegen::Ref<Device>>>,
+    /// `policy: ref Policy?`
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub policy: Option<Option<codegen::ConfigRef<Policy>>>,
     /// `heard: u32`
     #[serde(
         deserialize_with = "codegen::given",
@@ -197,10 +208,12 @@ impl codegen::Value for DevicePatch {
             serial: codegen::put_optional(self.serial.as_ref()),
             label: codegen::put_change(self.label.as_ref()),
             partner: codegen::put_change(self.partner.as_ref()),
+            policy: codegen::put_change(self.policy.as_ref()),
             heard: codegen::put_optional(self.heard.as_ref()),
             cleared: codegen::cleared(&[
                 (4, matches!(self.label, Some(None))),
                 (5, matches!(self.partner, Some(None))),
+                (7, matches!(self.policy, Some(None))),
             ]),
         }
     }
@@ -211,6 +224,7 @@ impl codegen::Value for DevicePatch {
             serial: codegen::take_optional("serial", proto.serial)?,
             label: codegen::take_change("label", proto.label, proto.cleared.contains(&4))?,
             partner: codegen::take_change("partner", proto.partner, proto.cleared.contains(&5))?,
+            policy: codegen::take_change("policy", proto.policy, proto.cleared.contains(&7))?,
             heard: codegen::take_optional("heard", proto.heard)?,
         })
     }
@@ -239,6 +253,9 @@ impl codegen::Patch<Device> for DevicePatch {
         }
         if let Some(value) = self.partner {
             instance.partner = value;
+        }
+        if let Some(value) = self.policy {
+            instance.policy = value;
         }
         if let Some(value) = self.heard {
             instance.heard = value;
@@ -298,20 +315,36 @@ impl codegen::Value for DeviceHear {
     }
 }
 
+/// Refusals of `Device.hear`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceHearRefusal {
+    /// `muted`
+    Muted,
+}
+
+impl From<DeviceHearRefusal> for codegen::Fault {
+    fn from(refusal: DeviceHearRefusal) -> codegen::Fault {
+        let name = match refusal {
+            DeviceHearRefusal::Muted => "muted",
+        };
+        codegen::Fault::refusal(name, "Device.hear")
+    }
+}
+
 /// What may be done to a `Device`.
 ///
 /// Handlers are deterministic: no I/O, no clock, no randomness but that of the context. What one
 /// changes is kept only if it does not refuse.
 pub trait DeviceHandlers {
-    /// `command hear(times: u32)`
+    /// Answers how often it has heard by now, as its policy counts.
     ///
     /// # Errors
-    /// With a text of its own.
+    /// With one of its refusals.
     fn hear(
         device: &mut Device,
         payload: &DeviceHear,
         cx: &codegen::Context<'_>,
-    ) -> Result<(), codegen::Text>;
+    ) -> Result<u32, DeviceHearRefusal>;
 }
 
 /// Numbers of the operations.
@@ -357,6 +390,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
                 .max(codegen::Number::Int(6)),
             codegen::ParamDesc::new("label", "string?").length(1, Some(8)),
             codegen::ParamDesc::new("partner", "ref Device?"),
+            codegen::ParamDesc::new("policy", "ref Policy?"),
             codegen::ParamDesc::new("heard", "u32"),
         ]),
         codegen::OpDesc::get::<Device>(),
@@ -367,17 +401,18 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
                 .max(codegen::Number::Int(6)),
             codegen::ParamDesc::new("label", "string?").length(1, Some(8)),
             codegen::ParamDesc::new("partner", "ref Device?"),
+            codegen::ParamDesc::new("policy", "ref Policy?"),
             codegen::ParamDesc::new("heard", "u32"),
         ]),
         codegen::OpDesc::delete(),
         codegen::OpDesc {
             number: op::HEAR,
             name: "hear",
-            doc: "",
+            doc: "Answers how often it has heard by now, as its policy counts.",
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("times", "u32")],
-            refusals: &[],
-            ..codegen::OpDesc::of::<DeviceHear, ()>()
+            refusals: &["muted"],
+            ..codegen::OpDesc::of::<DeviceHear, u32>()
         },
     ],
     key_from_text: codegen::key_from_text::<Device>,
@@ -451,6 +486,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::U32.column("serial"),
         codegen::ColumnType::Text.column("label"),
         codegen::ColumnType::Uuid.column("partner"),
+        codegen::ColumnType::Uuid.column("policy"),
         codegen::ColumnType::U32.column("heard"),
     ],
     key: key_columns,
@@ -470,6 +506,7 @@ fn to_columns(bytes: &[u8]) -> Result<Vec<codegen::SqlValue>, codegen::Fault> {
         codegen::sql(&instance.serial),
         codegen::sql(&instance.label),
         codegen::sql(&instance.partner),
+        codegen::sql(&instance.policy),
         codegen::sql(&instance.heard),
     ])
 }
@@ -482,6 +519,7 @@ fn from_columns(columns: &[codegen::SqlValue]) -> Result<Vec<u8>, codegen::Fault
         serial: columns.take("serial")?,
         label: columns.take("label")?,
         partner: columns.take("partner")?,
+        policy: columns.take("policy")?,
         heard: columns.take("heard")?,
     };
     Ok(codegen::encode(&instance).into())

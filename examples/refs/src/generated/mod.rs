@@ -5,24 +5,30 @@
 
 mod budget;
 mod device;
+mod mood;
 mod note;
+mod policy;
 mod proto;
 mod shelf;
 mod site;
+mod sound;
 mod tenant;
 pub mod txn;
 
 pub use budget::{Budget, BudgetAdd, BudgetHandlers, BudgetPatch, BudgetPutBack, BudgetTake};
-pub use device::{Device, DeviceHandlers, DeviceHear, DevicePatch};
+pub use device::{Device, DeviceHandlers, DeviceHear, DeviceHearRefusal, DevicePatch};
+pub use mood::Mood;
 pub use note::{Note, NotePatch};
+pub use policy::Policy;
 pub use shelf::{Shelf, ShelfKey, ShelfPatch};
 pub use site::{Site, SitePatch};
+pub use sound::Sound;
 pub use tenant::{Tenant, TenantPatch};
 
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 4,
+    codegen::CONTRACT == 5,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -30,9 +36,12 @@ const _: () = assert!(
 const SCHEMA: u64 = codegen::schema(&[
     budget::SCHEMA,
     device::SCHEMA,
+    mood::SCHEMA,
     note::SCHEMA,
+    policy::SCHEMA,
     shelf::SCHEMA,
     site::SCHEMA,
+    sound::SCHEMA,
     tenant::SCHEMA,
     txn::SCHEMA,
 ]);
@@ -71,8 +80,9 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
         budget::DESC,
     ],
     transactions: txn::ALL,
-    messages: &[],
+    messages: &[sound::DESC],
     enums: &[],
+    configs: &[policy::DESC, mood::DESC],
     caller: None,
     sqlite: &[codegen::Migration {
         number: 1,

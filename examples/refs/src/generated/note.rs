@@ -2,14 +2,14 @@
 
 //! The concern `Note`: its instances, what its handlers are asked for, how it is stored.
 
-use super::{Tenant, proto};
+use super::{Mood, Sound, Tenant, proto};
 use rkcy_runtime::codegen;
 
 /// Its rank: the place of its instances in the order of locks.
 pub(super) const RANK: u16 = 1028;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xf0d1_688f_e04a_fd69;
+pub(super) const SCHEMA: u64 = 0xcb9d_199e_12fd_c2f3;
 
 /// What is written about a tenant.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -21,6 +21,13 @@ pub struct Note {
     pub(super) about: codegen::Ref<Tenant>,
     /// `text: string @length(..=20)`
     pub text: String,
+    /// `first: ref Mood?`
+    pub first: Option<codegen::ConfigRef<Mood>>,
+    /// `moods: [ref Mood] @length(..=3)`
+    #[serde(default)]
+    pub moods: Vec<codegen::ConfigRef<Mood>>,
+    /// `sound: Sound?`
+    pub sound: Option<Sound>,
 }
 
 impl codegen::Value for Note {
@@ -31,6 +38,9 @@ impl codegen::Value for Note {
             id: codegen::put(&self.id),
             about: codegen::put(&self.about),
             text: self.text.clone(),
+            first: codegen::put_optional(self.first.as_ref()),
+            moods: codegen::put_list(&self.moods),
+            sound: codegen::put_optional(self.sound.as_ref()),
         }
     }
 
@@ -39,11 +49,24 @@ impl codegen::Value for Note {
             id: codegen::take("id", proto.id)?,
             about: codegen::take("about", proto.about)?,
             text: proto.text,
+            first: codegen::take_optional("first", proto.first)?,
+            moods: codegen::take_list("moods", proto.moods)?,
+            sound: codegen::take_optional("sound", proto.sound)?,
         })
     }
 
     fn check(&self) -> Result<(), codegen::Violation> {
         codegen::constraint::text("text", &self.text, ..=20)?;
+        if let Some(value) = &self.first {
+            codegen::constraint::text("first", value.key(), ..)?;
+        }
+        codegen::constraint::length("moods", self.moods.len(), ..=3)?;
+        codegen::constraint::each("moods", &self.moods, |value| {
+            codegen::constraint::text("", value.key(), ..)
+        })?;
+        if let Some(value) = &self.sound {
+            codegen::constraint::nested("sound", value)?;
+        }
         Ok(())
     }
 }
@@ -51,7 +74,14 @@ impl codegen::Value for Note {
 impl Note {
     /// An instance with these fields, and in the others what the schema says.
     pub fn new(id: codegen::Uuid, about: codegen::Ref<Tenant>, text: String) -> Self {
-        Note { id, about, text }
+        Note {
+            id,
+            about,
+            text,
+            first: None,
+            moods: Vec::new(),
+            sound: None,
+        }
     }
 
     /// `key id: uuid`
@@ -104,6 +134,24 @@ pub struct NotePatch {
         skip_serializing_if = "Option::is_none"
     )]
     pub text: Option<String>,
+    /// `first: ref Mood?`
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub first: Option<Option<codegen::ConfigRef<Mood>>>,
+    /// `moods: [ref Mood] @length(..=3)`
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub moods: Option<Vec<codegen::ConfigRef<Mood>>>,
+    /// `sound: Sound?`
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub sound: Option<Option<Sound>>,
 }
 
 impl codegen::Value for NotePatch {
@@ -113,6 +161,14 @@ impl codegen::Value for NotePatch {
         proto::NotePatch {
             about: codegen::put_optional(self.about.as_ref()),
             text: codegen::put_optional(self.text.as_ref()),
+            first: codegen::put_change(self.first.as_ref()),
+            moods: codegen::put_list(self.moods.as_deref().unwrap_or_default()),
+            sound: codegen::put_change(self.sound.as_ref()),
+            cleared: codegen::cleared(&[
+                (4, matches!(self.first, Some(None))),
+                (5, self.moods.as_ref().is_some_and(|list| list.is_empty())),
+                (6, matches!(self.sound, Some(None))),
+            ]),
         }
     }
 
@@ -120,12 +176,27 @@ impl codegen::Value for NotePatch {
         Ok(NotePatch {
             about: codegen::take_optional("about", proto.about)?,
             text: codegen::take_optional("text", proto.text)?,
+            first: codegen::take_change("first", proto.first, proto.cleared.contains(&4))?,
+            moods: codegen::take_list_change("moods", proto.moods, proto.cleared.contains(&5))?,
+            sound: codegen::take_change("sound", proto.sound, proto.cleared.contains(&6))?,
         })
     }
 
     fn check(&self) -> Result<(), codegen::Violation> {
         if let Some(value) = &self.text {
             codegen::constraint::text("text", value, ..=20)?;
+        }
+        if let Some(Some(value)) = &self.first {
+            codegen::constraint::text("first", value.key(), ..)?;
+        }
+        if let Some(value) = &self.moods {
+            codegen::constraint::length("moods", value.len(), ..=3)?;
+            codegen::constraint::each("moods", value, |value| {
+                codegen::constraint::text("", value.key(), ..)
+            })?;
+        }
+        if let Some(Some(value)) = &self.sound {
+            codegen::constraint::nested("sound", value)?;
         }
         Ok(())
     }
@@ -138,6 +209,15 @@ impl codegen::Patch<Note> for NotePatch {
         }
         if let Some(value) = self.text {
             instance.text = value;
+        }
+        if let Some(value) = self.first {
+            instance.first = value;
+        }
+        if let Some(value) = self.moods {
+            instance.moods = value;
+        }
+        if let Some(value) = self.sound {
+            instance.sound = value;
         }
     }
 
@@ -181,11 +261,17 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             codegen::ParamDesc::new("id", "uuid"),
             codegen::ParamDesc::new("about", "ref Tenant"),
             codegen::ParamDesc::new("text", "string").length(0, Some(20)),
+            codegen::ParamDesc::new("first", "ref Mood?"),
+            codegen::ParamDesc::new("moods", "[ref Mood]").length(0, Some(3)),
+            codegen::ParamDesc::new("sound", "Sound?"),
         ]),
         codegen::OpDesc::get::<Note>(),
         codegen::OpDesc::update::<Note, NotePatch>(&[
             codegen::ParamDesc::new("about", "ref Tenant"),
             codegen::ParamDesc::new("text", "string").length(0, Some(20)),
+            codegen::ParamDesc::new("first", "ref Mood?"),
+            codegen::ParamDesc::new("moods", "[ref Mood]").length(0, Some(3)),
+            codegen::ParamDesc::new("sound", "Sound?"),
         ]),
         codegen::OpDesc::delete(),
     ],
@@ -207,6 +293,11 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
     value_columns: &[
         codegen::ColumnType::Uuid.column("about"),
         codegen::ColumnType::Text.column("text"),
+        codegen::ColumnType::Text.column("first"),
+        codegen::ColumnType::Json.column("moods"),
+        codegen::ColumnType::Bool.column("sound_present"),
+        codegen::ColumnType::Text.column("sound_mood"),
+        codegen::ColumnType::U32.column("sound_times"),
     ],
     key: key_columns,
     to_columns,
@@ -223,6 +314,11 @@ fn to_columns(bytes: &[u8]) -> Result<Vec<codegen::SqlValue>, codegen::Fault> {
     Ok(vec![
         codegen::sql(&instance.about),
         codegen::sql(&instance.text),
+        codegen::sql(&instance.first),
+        codegen::sql_json(&instance.moods)?,
+        codegen::sql(&instance.sound.is_some()),
+        codegen::sql_optional(instance.sound.as_ref().map(|inner| &inner.mood)),
+        codegen::sql_optional(instance.sound.as_ref().map(|inner| &inner.times)),
     ])
 }
 
@@ -232,6 +328,16 @@ fn from_columns(columns: &[codegen::SqlValue]) -> Result<Vec<u8>, codegen::Fault
         id: columns.take("id")?,
         about: columns.take("about")?,
         text: columns.take("text")?,
+        first: columns.take("first")?,
+        moods: columns.json("moods")?,
+        sound: if columns.present("sound_present", 2)? {
+            Some(Sound {
+                mood: columns.take("sound_mood")?,
+                times: columns.take("sound_times")?,
+            })
+        } else {
+            None
+        },
     };
     Ok(codegen::encode(&instance).into())
 }

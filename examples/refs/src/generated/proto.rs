@@ -4,6 +4,34 @@
 
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct Policy {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+    #[prost(uint32, tag = "2")]
+    pub most: u32,
+    #[prost(bool, tag = "3")]
+    pub mute: bool,
+    #[prost(string, optional, tag = "4")]
+    pub note: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct Mood {
+    #[prost(string, tag = "1")]
+    pub name: ::rkcy_runtime::codegen::prost::alloc::string::String,
+    #[prost(bool, tag = "2")]
+    pub loud: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct Sound {
+    #[prost(string, tag = "1")]
+    pub mood: ::rkcy_runtime::codegen::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub times: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct Device {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -15,6 +43,8 @@ pub struct Device {
     pub label: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
     #[prost(bytes = "bytes", optional, tag = "5")]
     pub partner: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
+    #[prost(bytes = "bytes", optional, tag = "7")]
+    pub policy: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
     #[prost(uint32, tag = "6")]
     pub heard: u32,
 }
@@ -29,6 +59,8 @@ pub struct DevicePatch {
     pub label: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
     #[prost(bytes = "bytes", optional, tag = "5")]
     pub partner: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
+    #[prost(bytes = "bytes", optional, tag = "7")]
+    pub policy: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
     #[prost(uint32, optional, tag = "6")]
     pub heard: ::core::option::Option<u32>,
     #[prost(uint32, repeated, tag = "536870911")]
@@ -101,6 +133,14 @@ pub struct Note {
     pub about: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(string, tag = "3")]
     pub text: ::rkcy_runtime::codegen::prost::alloc::string::String,
+    #[prost(string, optional, tag = "4")]
+    pub first: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "5")]
+    pub moods: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<
+        ::rkcy_runtime::codegen::prost::alloc::string::String,
+    >,
+    #[prost(message, optional, tag = "6")]
+    pub sound: ::core::option::Option<Sound>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
@@ -109,6 +149,16 @@ pub struct NotePatch {
     pub about: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
     #[prost(string, optional, tag = "3")]
     pub text: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "4")]
+    pub first: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "5")]
+    pub moods: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<
+        ::rkcy_runtime::codegen::prost::alloc::string::String,
+    >,
+    #[prost(message, optional, tag = "6")]
+    pub sound: ::core::option::Option<Sound>,
+    #[prost(uint32, repeated, tag = "536870911")]
+    pub cleared: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<u32>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
@@ -187,6 +237,36 @@ pub struct Pair {
     pub one: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(bytes = "bytes", tag = "2")]
     pub other: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct Tell {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub one: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub other: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+    #[prost(uint32, tag = "3")]
+    pub times: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct MakeSound {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub note: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+    #[prost(string, tag = "2")]
+    pub one: ::rkcy_runtime::codegen::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub other: ::rkcy_runtime::codegen::prost::alloc::string::String,
+    #[prost(uint32, tag = "4")]
+    pub times: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct GivePolicy {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub device: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", optional, tag = "2")]
+    pub policy: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]

@@ -26,7 +26,7 @@ pub use player::{
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 4,
+    codegen::CONTRACT == 5,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -69,6 +69,7 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     transactions: txn::ALL,
     messages: &[currency::DESC, item::DESC, offer::DESC],
     enums: &[class::DESC],
+    configs: &[],
     caller: None,
     sqlite: &[codegen::Migration {
         number: 1,

@@ -24,7 +24,7 @@ pub use wallet::{Wallet, WalletDebitRefusal, WalletHandlers, WalletPatch};
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 4,
+    codegen::CONTRACT == 5,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -62,6 +62,7 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     transactions: txn::ALL,
     messages: &[money::DESC, booking::DESC],
     enums: &[],
+    configs: &[],
     caller: None,
     sqlite: &[codegen::Migration {
         number: 1,

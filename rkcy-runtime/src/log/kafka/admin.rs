@@ -26,6 +26,8 @@ pub(super) const SETTLE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(20);
 /// How long an answer of the response topic is kept. Milliseconds; who has missed it asks again by id.
 const ANSWERS_KEPT: u64 = 10 * 60 * 1000;
+/// So long edits of configuration are not compacted: a day, in milliseconds.
+const UNCOMPACTED: u64 = 24 * 60 * 60 * 1000;
 /// Copies of each partition where there are brokers enough.
 const REPLICAS: usize = 3;
 
@@ -286,6 +288,10 @@ impl Admin {
         if uses == Use::Response {
             // Space is freed by whole segments.
             wanted.push(("segment.ms", ANSWERS_KEPT.to_string()));
+        }
+        if uses == Use::Config {
+            // By then somebody has said again what counts, where the last record of an object did not.
+            wanted.push(("min.compaction.lag.ms", UNCOMPACTED.to_string()));
         }
         wanted
     }

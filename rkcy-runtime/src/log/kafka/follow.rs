@@ -8,8 +8,8 @@
 //! A cursor goes forward. A read elsewhere moves it, unless another reader has just used it: then the
 //! stream gets a second one, in a second client, since a client has one place in a partition.
 //!
-//! Offsets are dense here, since there are no transactions and no compaction in topics that are read so.
-//! That is checked: what is missing between two records is an error, never skipped.
+//! Offsets are dense here, since there are no transactions and no compaction in topics that are read so, but for
+//! configuration. That is checked: what is missing between two records is an error, never skipped.
 
 use super::super::{LogError, Record, StreamId, Wake, mark_log_thread};
 use super::admin::SETTLE;
@@ -386,6 +386,11 @@ impl Following {
                 asked: expected,
                 held,
             });
+        }
+        if cursor.moved_for_gap && stream == StreamId::CONFIG {
+            // It was compacted.
+            cursor.moved_for_gap = false;
+            return self.move_to(followed, cursor, found);
         }
         if cursor.moved_for_gap {
             return Err(LogError::Gap {

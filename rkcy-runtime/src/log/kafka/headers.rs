@@ -1,13 +1,15 @@
 //! What a record shows to those who look at a topic with other tools.
 //!
 //! Owns the headers and the key of a record. Nothing of the platform reads them: what counts stands in the
-//! frame, under its checksum.
+//! frame, under its checksum. By the keys of the config topic Kafka compacts it.
 
 use super::super::{StreamId, StreamKind};
 use bytes::Bytes;
 use rdkafka::message::{Header, OwnedHeaders};
+use rkcy_core::config::Edit;
 use rkcy_core::frame::{Frame, Kind};
 use rkcy_core::id::TxnId;
+use rkcy_core::wire::Wire;
 use std::fmt::Write;
 
 /// So many transactions are named; how many more there are is said.
@@ -17,7 +19,7 @@ const TXNS: usize = 4;
 #[derive(Debug, Default)]
 pub(super) struct Shown {
     pub(super) headers: Option<OwnedHeaders>,
-    /// Key of the root instance, where the record is about a single one.
+    /// Key of the root instance, where the record is about a single one; in the config topic, its object.
     pub(super) key: Option<Bytes>,
 }
 
@@ -27,6 +29,12 @@ pub(super) fn of(stream: StreamId, payload: &Bytes) -> Shown {
     // is text.
     if stream.kind != StreamKind::Commands || stream == StreamId::PLATFORM {
         return Shown::default();
+    }
+    if stream == StreamId::CONFIG {
+        return Shown {
+            headers: None,
+            key: Edit::of_frame(payload.clone()).map(|edit| edit.object.to_wire().into()),
+        };
     }
     let Ok(frame) = Frame::decode(payload.clone()) else {
         return Shown::default();
@@ -124,5 +132,7 @@ fn name(kind: Kind) -> &'static str {
         Kind::Park => "park",
         Kind::GiveBack => "give_back",
         Kind::GivenBack => "given_back",
+        Kind::Config => "config",
+        Kind::Edit => "edit",
     }
 }

@@ -104,16 +104,14 @@ impl Names {
         let platform_stream = StreamId::PLATFORM;
         let answers = StreamId::answers(0);
         let single = [
-            ("platform", Use::Platform, Some(platform_stream), 1),
-            ("config", Use::Config, None, 1),
-            ("response", Use::Response, Some(answers), platform.answers),
+            ("platform", Use::Platform, platform_stream, 1),
+            ("config", Use::Config, StreamId::CONFIG, 1),
+            ("response", Use::Response, answers, platform.answers),
         ];
         for (word, use_, stream, partitions) in single {
             let name = format!("{prefix}.{word}");
-            if let Some(stream) = stream {
-                let key = (stream.kind, stream.partition.concern);
-                names.of.insert(key, name.as_str().into());
-            }
+            let key = (stream.kind, stream.partition.concern);
+            names.of.insert(key, name.as_str().into());
             names.topics.push(Topic {
                 name,
                 uses: use_,
@@ -207,6 +205,7 @@ mod tests {
         );
         assert_eq!(place(StreamId::PLATFORM), "rkcy.rpg.dev.platform 0");
         assert_eq!(place(StreamId::answers(1)), "rkcy.rpg.dev.response 1");
+        assert_eq!(place(StreamId::CONFIG), "rkcy.rpg.dev.config 0");
         let owned = names.owned("rkcy.rpg.dev.player.storage.1", 2);
         assert_eq!(owned, Some(partition));
         assert_eq!(names.owned("rkcy.rpg.dev.response", 0), None);

@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 1;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x5bf5_4876_b476_7dd3;
+pub(super) const SCHEMA: u64 = 0xc6df_8b6a_a6f6_2801;
 
 /// A new device, if the budget allows it: that is known last.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -78,6 +78,7 @@ impl codegen::Transaction for Enroll {
                     serial: self.serial,
                     label: self.label.clone(),
                     partner: None,
+                    policy: None,
                     heard: 0,
                 }),
         )?;

@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 2;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xf3f9_a035_1af0_bf07;
+pub(super) const SCHEMA: u64 = 0x222a_011e_06c4_7ebf;
 
 /// The same, step by step.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -78,6 +78,7 @@ impl codegen::Transaction for EnrollSlowly {
                     serial: self.serial,
                     label: self.label.clone(),
                     partner: None,
+                    policy: None,
                     heard: 0,
                 })
                 .undo(codegen::op::DELETE),

@@ -6,25 +6,31 @@ mod close;
 mod device_of;
 mod enroll;
 mod enroll_slowly;
+mod give_policy;
 mod hand_over;
+mod make_sound;
 mod note;
 mod note_on;
 mod pair;
 mod pass_by;
 mod rename;
 mod shelf_named;
+mod tell;
 
 pub use close::Close;
 pub use device_of::DeviceOf;
 pub use enroll::Enroll;
 pub use enroll_slowly::EnrollSlowly;
+pub use give_policy::GivePolicy;
 pub use hand_over::HandOver;
+pub use make_sound::{MakeSound, MakeSoundRefusal};
 pub use note::NoteTransaction;
 pub use note_on::NoteOn;
 pub use pair::Pair;
 pub use pass_by::PassBy;
 pub use rename::Rename;
 pub use shelf_named::ShelfNamed;
+pub use tell::Tell;
 
 use rkcy_runtime::codegen;
 
@@ -34,13 +40,16 @@ pub(super) const SCHEMA: u64 = codegen::schema(&[
     device_of::SCHEMA,
     enroll::SCHEMA,
     enroll_slowly::SCHEMA,
+    give_policy::SCHEMA,
     hand_over::SCHEMA,
+    make_sound::SCHEMA,
     note::SCHEMA,
     note_on::SCHEMA,
     pair::SCHEMA,
     pass_by::SCHEMA,
     rename::SCHEMA,
     shelf_named::SCHEMA,
+    tell::SCHEMA,
 ]);
 
 /// By number.
@@ -56,6 +65,9 @@ pub(super) const ALL: &[codegen::TransactionDesc] = &[
     note_on::DESC,
     shelf_named::DESC,
     note::DESC,
+    tell::DESC,
+    give_policy::DESC,
+    make_sound::DESC,
 ];
 
 /// What is left of a transaction, as its body tells with the results so far.
@@ -65,13 +77,16 @@ pub(super) fn resume(txn: &codegen::Txn) -> Result<codegen::Rest, codegen::Fault
         device_of::NUMBER => codegen::resume::<DeviceOf>(txn),
         enroll::NUMBER => codegen::resume::<Enroll>(txn),
         enroll_slowly::NUMBER => codegen::resume::<EnrollSlowly>(txn),
+        give_policy::NUMBER => codegen::resume::<GivePolicy>(txn),
         hand_over::NUMBER => codegen::resume::<HandOver>(txn),
+        make_sound::NUMBER => codegen::resume::<MakeSound>(txn),
         note::NUMBER => codegen::resume::<NoteTransaction>(txn),
         note_on::NUMBER => codegen::resume::<NoteOn>(txn),
         pair::NUMBER => codegen::resume::<Pair>(txn),
         pass_by::NUMBER => codegen::resume::<PassBy>(txn),
         rename::NUMBER => codegen::resume::<Rename>(txn),
         shelf_named::NUMBER => codegen::resume::<ShelfNamed>(txn),
+        tell::NUMBER => codegen::resume::<Tell>(txn),
         unknown => Err(codegen::unknown_transaction(unknown)),
     }
 }

@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 11;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x5207_77e4_22e5_138e;
+pub(super) const SCHEMA: u64 = 0x113f_a49d_ea1c_b624;
 
 /// What it is about comes out of a result.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -62,7 +62,10 @@ impl codegen::Transaction for NoteTransaction {
                 .with_later(&codegen::later!(|about| Note {
                     id: key,
                     about: about.tenant,
-                    text: self.text.clone()
+                    text: self.text.clone(),
+                    first: None,
+                    moods: Vec::new(),
+                    sound: None
                 }))
                 .referring::<Tenant>(2, None, &codegen::later!(|about| about.tenant)),
         )?;

@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 9;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xa9a2_810c_560e_2342;
+pub(super) const SCHEMA: u64 = 0x46e7_71f4_496b_a164;
 
 /// By what is unique, if there is one.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -65,7 +65,10 @@ impl codegen::Transaction for NoteOn {
                     .with_later(&codegen::later!(|device| Note {
                         id: key,
                         about: device.tenant,
-                        text: self.text.clone()
+                        text: self.text.clone(),
+                        first: None,
+                        moods: Vec::new(),
+                        sound: None
                     }))
                     .referring::<Tenant>(2, None, &codegen::later!(|device| device.tenant)),
             )?;

@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 7;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xbe32_ea7c_72de_7b4a;
+pub(super) const SCHEMA: u64 = 0xba3d_e408_694d_17c6;
 
 /// A tenant who comes and goes with a device.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -73,6 +73,7 @@ impl codegen::Transaction for PassBy {
                     serial: self.serial,
                     label: None,
                     partner: None,
+                    policy: None,
                     heard: 0,
                 }),
         )?;
