@@ -4,14 +4,34 @@ use crate::figures::Figures;
 use hdrhistogram::Histogram;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rkcy_runtime::codegen::{self, Ref};
-use rkcy_runtime::driver::Client;
+use rkcy_runtime::codegen::{self, Platform, Ref};
+use rkcy_runtime::driver::{Client, LogChoice, Options, Running, StoreChoice};
 use rpg::generated::txn::{Fund, SignUp, Trade};
 use rpg::generated::{Currency, Offer};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
+
+/// A runtime for callers.
+pub(crate) fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+/// A platform on the embedded log and SQLite, in an empty directory.
+pub(crate) fn start_in(dir: &Path, platform: &Platform) -> Running {
+    let options = Options {
+        log: LogChoice::Embedded(dir.join("log")),
+        store: StoreChoice::Sqlite(dir.join("rows.db")),
+        ..Options::default()
+    };
+    Running::start(platform, &options).expect("the platform starts")
+}
 
 /// Characters that are funded and trade.
 const CHARACTERS: usize = 20_000;

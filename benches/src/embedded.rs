@@ -5,7 +5,7 @@
 //! bytes in the same way, command frames first, one change record for each batch of them when they are
 //! durable, and answers when that is durable; but nothing is applied.
 
-use crate::callers::{Load, funds, gold, load, rate, sign_up, trades};
+use crate::callers::{Load, funds, gold, load, rate, runtime, sign_up, start_in, trades};
 use crate::figures::{Figures, duration};
 use bytes::Bytes;
 use rand::{Rng, RngExt, SeedableRng};
@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use rkcy_core::frame::{Envelope, Frame};
 use rkcy_core::id::{ConcernId, PartitionId};
 use rkcy_runtime::codegen::{self, Origin, Ref};
-use rkcy_runtime::driver::{Client, LogChoice, Options, Running, StoreChoice};
+use rkcy_runtime::driver::Client;
 use rkcy_runtime::log::embedded::{self, EmbeddedLog};
 use rkcy_runtime::log::{Log, StreamId, StreamKind};
 use rpg::generated::txn::Fund;
@@ -28,18 +28,9 @@ use uuid::Uuid;
 const SLICES: u32 = 4;
 
 pub(crate) fn run(figures: &mut Figures) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = runtime();
     let dir = tempfile::tempdir().expect("a directory");
-    let options = Options {
-        log: LogChoice::Embedded(dir.path().join("log")),
-        store: StoreChoice::Sqlite(dir.path().join("rpg.db")),
-        ..Options::default()
-    };
-    let running = Running::start(&rpg::platform(), &options).expect("the platform starts");
+    let running = start_in(dir.path(), &rpg::platform());
     let client = running.client();
     let characters = Arc::new(sign_up(&runtime, &client));
 

@@ -5,9 +5,9 @@
 //! thread's own CPU time, so that what else the machine does counts little.
 
 use crate::figures::{Figures, duration};
+use crate::houses;
 use bytes::Bytes;
-use group::generated::txn::{NewOrder, Pick};
-use group::generated::{District, Line, Stock, Warehouse, WarehouseEarn};
+use group::generated::{District, Warehouse, WarehouseEarn};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use refs::generated::{Note, Site, Tenant};
@@ -396,21 +396,11 @@ fn saga_over_transaction() -> f64 {
     rate(true) / rate(false)
 }
 
-/// Warehouses of the benchmarks of groups.
-const HOUSES: usize = 100;
-/// Items that each of them has.
-const ITEMS: u32 = 100;
-
 /// A transaction of 14 steps on 14 rows of one group, over the same transaction with one.
 fn group_over_plain() -> f64 {
     let rate = |lines: u32| {
         in_houses(|bench, warehouse| {
-            let first = bench.rng.random_range(0..ITEMS);
-            let lines = (first..first + lines).map(|nth| line(nth % ITEMS));
-            let pick = Pick {
-                warehouse: Ref::new(warehouse),
-                lines: lines.collect(),
-            };
+            let pick = houses::pick(&mut bench.rng, warehouse, lines);
             bench.submit(&pick)
         })
     };
@@ -425,13 +415,7 @@ fn order_over_plain() -> f64 {
     let earn = desc.and_then(|desc| desc.ops.iter().find(|op| op.name == "earn"));
     let earn_op = earn.expect("a command of the schema").number;
     let order = in_houses(|bench, warehouse| {
-        let lines = (0..10).map(|_| line(bench.rng.random_range(0..ITEMS)));
-        let order = NewOrder {
-            lines: lines.collect(),
-            warehouse: Ref::new(warehouse),
-            district: 1,
-            customer: Uuid::nil(),
-        };
+        let order = houses::order(&mut bench.rng, warehouse);
         bench.submit(&order)
     });
     let plain = in_houses(|bench, warehouse| {
@@ -440,23 +424,11 @@ fn order_over_plain() -> f64 {
     order / plain
 }
 
-fn line(item: u32) -> Line {
-    Line {
-        item: Ref::new(item),
-        quantity: 1,
-    }
-}
-
 /// Transactions per second, each on a warehouse that is drawn.
 fn in_houses(make: impl Fn(&mut Bench, String) -> Txn) -> f64 {
-    let warehouses: Vec<String> = (0..HOUSES).map(|nth| format!("W{nth}")).collect();
-    let rooms = warehouses.iter().flat_map(|code| {
+    let rooms = houses::codes().flat_map(|code| {
         let house = Warehouse::new(code.clone(), String::new());
-        let stocks = (0..ITEMS).map(|item| {
-            let mut stock = Stock::new(Ref::new(code.clone()), Ref::new(item));
-            stock.quantity = 1_000_000_000;
-            instance(&stock)
-        });
+        let stocks = houses::stocks(&code).map(|stock| instance(&stock));
         let district = District::new(Ref::new(code.clone()), 1);
         [instance(&house), instance(&district)]
             .into_iter()
@@ -467,8 +439,8 @@ fn in_houses(make: impl Fn(&mut Bench, String) -> Txn) -> f64 {
     let mut done = 0;
     while bench.busy < duration() {
         let frames = bench.frames(ROUND, |bench| {
-            let nth = bench.rng.random_range(0..HOUSES);
-            make(bench, warehouses[nth].clone())
+            let warehouse = houses::any(&mut bench.rng);
+            make(bench, warehouse)
         });
         done += bench.apply(frames);
     }

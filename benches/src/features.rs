@@ -4,15 +4,15 @@
 //! `engine` has the same ratios for the state machine alone: there the parts that all transactions have, which are
 //! submitting, the log, the database and the answer, are left out.
 
-use crate::callers::{Load, load};
+use crate::callers::{Load, load, runtime, start_in};
 use crate::figures::{Figures, duration};
-use group::generated::txn::{NewOrder, Pick};
-use group::generated::{District, Line, Stock, Warehouse};
+use crate::houses;
+use group::generated::{District, Warehouse};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use refs::generated::{Note, Site, Tenant};
 use rkcy_runtime::codegen::{Concern, Platform, Ref, Transaction};
-use rkcy_runtime::driver::{Client, LogChoice, Options, Running, StoreChoice};
+use rkcy_runtime::driver::Client;
 use std::pin::Pin;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -21,19 +21,13 @@ use uuid::Uuid;
 const CALLERS: u64 = 1_000;
 /// Slices of a comparison.
 const SLICES: u32 = 4;
-/// Warehouses; and instances that are referred to.
+/// Instances that are referred to.
 const TARGETS: u32 = 100;
-/// Items that each warehouse has.
-const ITEMS: u32 = 100;
 
 type Called = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 pub(crate) fn run(figures: &mut Figures) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = runtime();
     on(&group::platform(), |client| {
         groups(&runtime, client, figures)
     });
@@ -45,64 +39,36 @@ pub(crate) fn run(figures: &mut Figures) {
 /// A fresh platform, for as long as `measure` takes.
 fn on(platform: &Platform, measure: impl FnOnce(&Client)) {
     let dir = tempfile::tempdir().expect("a directory");
-    let options = Options {
-        log: LogChoice::Embedded(dir.path().join("log")),
-        store: StoreChoice::Sqlite(dir.path().join("rows.db")),
-        ..Options::default()
-    };
-    let running = Running::start(platform, &options).expect("the platform starts");
+    let running = start_in(dir.path(), platform);
     measure(&running.client());
     running.stop().expect("an orderly stop");
 }
 
 /// Transactions of 14 steps on 14 rows of one group, and new orders of ten lines, over transactions of one step.
 fn groups(runtime: &Runtime, client: &Client, figures: &mut Figures) {
-    for house in 0..TARGETS {
+    for code in houses::codes() {
         create_all(
             runtime,
             client,
-            [Warehouse::new(code(house), String::new())],
+            [Warehouse::new(code.clone(), String::new())],
         );
-        create_all(runtime, client, [District::new(Ref::new(code(house)), 1)]);
-        let stocks = (0..ITEMS).map(|item| {
-            let mut stock = Stock::new(Ref::new(code(house)), Ref::new(item));
-            stock.quantity = 1_000_000_000;
-            stock
-        });
-        create_all(runtime, client, stocks);
+        create_all(runtime, client, [District::new(Ref::new(code.clone()), 1)]);
+        create_all(runtime, client, houses::stocks(&code));
     }
-    let pick = |lines: u32| {
+    let pick = |lines| {
         calls(client, move |rng| {
-            let first = rng.random_range(0..ITEMS);
-            Pick {
-                warehouse: Ref::new(code(rng.random_range(0..TARGETS))),
-                lines: (first..first + lines)
-                    .map(|nth| line(nth % ITEMS))
-                    .collect(),
-            }
+            let code = houses::any(rng);
+            houses::pick(rng, code, lines)
         })
     };
-    let order = calls(client, |rng| NewOrder {
-        lines: (0..10).map(|_| line(rng.random_range(0..ITEMS))).collect(),
-        warehouse: Ref::new(code(rng.random_range(0..TARGETS))),
-        district: 1,
-        customer: Uuid::nil(),
+    let order = calls(client, |rng| {
+        let code = houses::any(rng);
+        houses::order(rng, code)
     });
     let many = against(runtime, &pick(14), &pick(1));
     figures.add("group_over_plain", many, "ratio");
     let order = against(runtime, &order, &pick(1));
     figures.add("order_over_plain", order, "ratio");
-}
-
-fn code(house: u32) -> String {
-    format!("W{house}")
-}
-
-fn line(item: u32) -> Line {
-    Line {
-        item: Ref::new(item),
-        quantity: 1,
-    }
 }
 
 /// Creates with a unique value, and with a reference to one popular instance or to one of many, over creates

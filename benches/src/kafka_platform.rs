@@ -38,11 +38,7 @@ const ANSWER_COST: usize = 40;
 const WORKER_THREADS: &[&str] = &["process", "partitions"];
 
 pub(crate) fn run(figures: &mut Figures) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = crate::callers::runtime();
     let url = std::env::var("RKCY_TEST_STORE").expect("scripts/bench starts the server");
     let (server, _) = url.rsplit_once('/').expect("postgres://…/DATABASE");
     let env = format!("bench{}", Uuid::new_v4().simple());

@@ -8,6 +8,7 @@ mod embedded;
 mod engine;
 mod features;
 mod figures;
+mod houses;
 mod kafka_log;
 mod kafka_platform;
 mod round_trips;

@@ -33,11 +33,7 @@ const SLICES: u32 = 4;
 pub(crate) fn run(figures: &mut Figures) {
     let url = std::env::var("RKCY_TEST_STORE").expect("scripts/bench starts the server");
     let (server, _) = url.rsplit_once('/').expect("postgres://…/DATABASE");
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = crate::callers::runtime();
     let name = format!("rkcy_bench_{}", Uuid::new_v4().simple());
     runtime.block_on(async {
         let admin = format!("{server}/postgres");

@@ -19,7 +19,7 @@ use crate::bugs::{self, Bug};
 use crate::fault::Fault;
 use crate::frame::{Body, Envelope, Frame, Kind};
 use crate::id::ConcernId;
-use crate::key::{KeyPart, RowKey};
+use crate::key::{Key, KeyPart, RowKey};
 use crate::wire::{Malformed, Reader, Wire};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -48,6 +48,15 @@ pub trait ConfigObject: Sized {
     /// # Errors
     /// Where they hold none.
     fn read(bytes: &Bytes) -> Result<Self, Fault>;
+
+    /// The name of the object with this key.
+    #[must_use]
+    fn object(key: &Self::Key) -> RowKey {
+        RowKey {
+            concern: Self::ID,
+            key: Key::of(key),
+        }
+    }
 }
 
 /// An object of configuration, or that it was removed.
@@ -236,16 +245,15 @@ impl Topic {
             self.unreadable += 1;
             return None;
         };
-        let known = self.kept.get(&edit.object);
-        if known.is_some_and(|known| known.entry.version > edit.read) {
-            if let Some(known) = self.kept.get_mut(&edit.object) {
-                known.lost = Some(offset);
-            }
-            return None;
-        }
-        let lost = known.and_then(|known| known.lost);
         let (version, at) = edit.restates.unwrap_or((offset + 1, stamp));
-        let is_new = known.is_none_or(|known| known.entry.version != version);
+        let (lost, is_new) = match self.kept.get_mut(&edit.object) {
+            Some(known) if known.entry.version > edit.read => {
+                known.lost = Some(offset);
+                return None;
+            }
+            Some(known) => (known.lost, known.entry.version != version),
+            None => (None, true),
+        };
         self.bytes = self.bytes_with(&edit.object, edit.value.as_ref());
         let entry = Entry {
             version,
@@ -302,7 +310,6 @@ fn cost(object: &RowKey, value: Option<&Bytes>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::Key;
 
     fn object(number: u8) -> RowKey {
         RowKey {

@@ -10,7 +10,7 @@ use crate::claim::{Asked, GiveBack};
 use crate::config::{ConfigObject, Configs};
 use crate::fault::{Class, Fault};
 use crate::id::{ConcernId, TxnId};
-use crate::key::{Key, RowKey};
+use crate::key::RowKey;
 use crate::plan::Partitions;
 use crate::txn::{Rest, Txn};
 use bytes::Bytes;
@@ -56,11 +56,7 @@ impl<'a> Context<'a> {
     /// the step is applied again. Other partitions may hear of a change a little earlier or later, also within one
     /// transaction.
     pub fn config<T: ConfigObject>(&self, key: &T::Key) -> Option<T> {
-        let object = RowKey {
-            concern: T::ID,
-            key: Key::of(key),
-        };
-        let value = self.configs.get(&object)?.value.as_ref()?;
+        let value = self.configs.get(&T::object(key))?.value.as_ref()?;
         match T::read(value) {
             Ok(object) => Some(object),
             Err(fault) => {

@@ -1,6 +1,8 @@
 //! Handlers that end their process: what comes of them, and of everything beside them.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod support;
+
 use bytes::Bytes;
 use rkcy_core::fault::Fault;
 use rkcy_core::frame::{Body, Envelope, Frame, Head, Kind, Reply, Source};
@@ -10,13 +12,12 @@ use rkcy_core::logic::{Call, Logic, Row};
 use rkcy_core::partition::{Halt, Input, Partition};
 use rkcy_core::plan::{self, Partitions};
 use rkcy_core::rows::StoredRow;
-use rkcy_core::settings::Settings;
 use rkcy_core::state::State;
 use rkcy_core::storage::StoredPosition;
 use rkcy_core::txn::{
     Access, Answer, Args, Mode, Outcome, Place, ReplyTo, Rest, Step, Txn, Unplanned,
 };
-use rkcy_core::worker::{Config, LookAhead, Progress, TakeOver, Worker};
+use rkcy_core::worker::{LookAhead, Progress, TakeOver, Worker};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -151,17 +152,7 @@ impl World {
 
     fn take_over_of(&mut self, partition: PartitionId, logic: Arc<Counter>) -> Worker {
         self.owners += 1;
-        let config = Config {
-            partition,
-            generation: 0,
-            owner: self.owners,
-            build: 1,
-            atomic: true,
-            accept_clock: false,
-            settings: Settings::default(),
-            cache_bytes: 1 << 20,
-            record_bytes: 1 << 20,
-        };
+        let config = support::config(partition, self.owners);
         let mut take_over = TakeOver::new(config, StoredPosition::default());
         for change in &self.changes {
             take_over.fold(change.clone()).unwrap();

@@ -8,7 +8,6 @@ use rkcy_core::frame::{Body, Envelope, Frame, Kind};
 use rkcy_core::id::TxnId;
 use rkcy_core::key::Key;
 use rkcy_core::rows::StoredRow;
-use rkcy_core::settings::Settings;
 use rkcy_core::storage::StoredPosition;
 use rkcy_core::txn::{Answer, Outcome, ReplyTo, Txn};
 use rkcy_core::worker::{Config, Progress, Stop, TakeOver, Worker};
@@ -60,15 +59,8 @@ impl World {
     fn worker(&mut self, stamp: u64, accept_clock: bool) -> Worker {
         self.owners += 1;
         let config = Config {
-            partition: PARTITION,
-            generation: 0,
-            owner: self.owners,
-            build: 1,
-            atomic: true,
             accept_clock,
-            settings: Settings::default(),
-            cache_bytes: 1 << 20,
-            record_bytes: 1 << 20,
+            ..support::config(PARTITION, self.owners)
         };
         let mut worker = self.fold(config);
         let open = worker.open();

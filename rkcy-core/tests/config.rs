@@ -13,10 +13,9 @@ use rkcy_core::frame::{Body, Envelope, Frame, Kind};
 use rkcy_core::id::{ConcernId, TxnId};
 use rkcy_core::key::{Key, RowKey};
 use rkcy_core::rows::StoredRow;
-use rkcy_core::settings::Settings;
 use rkcy_core::storage::StoredPosition;
 use rkcy_core::txn::{Answer, Outcome, ReplyTo, Txn};
-use rkcy_core::worker::{Config, Progress, TakeOver, Worker};
+use rkcy_core::worker::{Progress, TakeOver, Worker};
 use std::sync::Arc;
 use support::{PARTITION, Toy, kept, planned, step};
 
@@ -81,17 +80,7 @@ impl World {
     /// A worker that has come to its own Open.
     fn worker(&mut self) -> Worker {
         self.owners += 1;
-        let config = Config {
-            partition: PARTITION,
-            generation: 0,
-            owner: self.owners,
-            build: 1,
-            atomic: true,
-            accept_clock: false,
-            settings: Settings::default(),
-            cache_bytes: 1 << 20,
-            record_bytes: 1 << 20,
-        };
+        let config = support::config(PARTITION, self.owners);
         let stored = StoredPosition {
             snapshot: self.snapshot,
             ..StoredPosition::default()

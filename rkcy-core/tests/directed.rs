@@ -74,15 +74,10 @@ impl World {
     fn folded(&mut self, build: u64, settings: Settings) -> Result<Worker, Stop> {
         self.owners += 1;
         let config = Config {
-            partition: PARTITION,
-            generation: 0,
-            owner: self.owners,
             build,
             atomic: false,
-            accept_clock: false,
             settings,
-            cache_bytes: 1 << 20,
-            record_bytes: 1 << 20,
+            ..support::config(PARTITION, self.owners)
         };
         let mut take_over = TakeOver::new(config, self.position);
         while let Some(record) = get(&self.changes, take_over.next_offset()) {

@@ -8,7 +8,6 @@ use rkcy_core::frame::{Envelope, Frame, Reply};
 use rkcy_core::id::{Position, TxnId, Version};
 use rkcy_core::key::{Key, RowKey};
 use rkcy_core::rows::StoredRow;
-use rkcy_core::settings::Settings;
 use rkcy_core::storage::{Storage, StoredPosition};
 use rkcy_core::txn::{Outcome, ReplyTo, Txn};
 use rkcy_core::worker::{Config, Progress, TakeOver, Worker};
@@ -48,15 +47,9 @@ struct World {
 impl World {
     fn new(cache_bytes: usize, size: usize) -> World {
         let config = Config {
-            partition: PARTITION,
-            generation: 0,
-            owner: 1,
-            build: 1,
-            atomic: true,
-            accept_clock: false,
-            settings: Settings::default(),
             cache_bytes,
             record_bytes: 4 << 20,
+            ..support::config(PARTITION, 1)
         };
         let worker = TakeOver::new(config, StoredPosition::default());
         let mut world = World {

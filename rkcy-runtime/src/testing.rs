@@ -15,7 +15,7 @@ use rkcy_core::config::{Entry, News};
 use rkcy_core::fault::Class;
 use rkcy_core::frame::{Envelope, Frame};
 use rkcy_core::id::PartitionId;
-use rkcy_core::key::{Key, RowKey};
+use rkcy_core::key::RowKey;
 use rkcy_core::logic::Logic;
 use rkcy_core::rows::StoredRow;
 use rkcy_core::settings::Settings;
@@ -213,10 +213,7 @@ impl TestPlatform {
     fn edit_config<C: ConfigType>(&mut self, key: &C::Key, value: Option<Bytes>) {
         self.edited += 1;
         let news = News {
-            object: RowKey {
-                concern: C::ID,
-                key: Key::of(key),
-            },
+            object: C::object(key),
             entry: Entry {
                 version: self.edited,
                 value,

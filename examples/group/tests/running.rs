@@ -1,39 +1,19 @@
 //! The platform at work on real files: groups, keys of several parts, and what every concern can do.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "../../../rkcy-runtime/tests/support/embedded.rs"]
+mod embedded;
+
+use embedded::Place;
 use group::generated::txn::{Leave, MoveStock, NewOrder, Payment, RateTransaction, Rename};
 use group::generated::{
     Customer, CustomerKey, CustomerPatch, District, DistrictKey, Item, ItemPatch, Line, Order,
     Rate, RateKey, RatePatch, Region, Stock, StockKey, StockPatch, Warehouse,
 };
 use rkcy_runtime::codegen::{Class, Fault, Ref, Uuid, key_text};
-use rkcy_runtime::driver::{Client, LogChoice, Options, Running, StoreChoice};
-use tempfile::TempDir;
-use tokio::runtime::Runtime;
-
-struct Place {
-    dir: TempDir,
-    runtime: Runtime,
-}
+use rkcy_runtime::driver::Client;
 
 impl Place {
-    fn new() -> Place {
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        Place {
-            dir: tempfile::tempdir().unwrap(),
-            runtime: runtime.enable_all().build().unwrap(),
-        }
-    }
-
-    fn start(&self) -> Running {
-        let options = Options {
-            log: LogChoice::Embedded(self.dir.path().join("log")),
-            store: StoreChoice::Sqlite(self.dir.path().join("group.db")),
-            ..Options::default()
-        };
-        Running::start(&group::platform(), &options).unwrap()
-    }
-
     fn wait<T>(&self, done: impl Future<Output = T>) -> T {
         self.runtime.block_on(done)
     }
@@ -110,7 +90,7 @@ fn order(quantity: u32) -> NewOrder {
 
 #[test]
 fn a_group_is_one_visit_and_is_there_after_a_restart() {
-    let place = Place::new();
+    let place = Place::new(group::platform());
     let running = place.start();
     let client = running.client();
     place.wait(furnish(&client)).unwrap();
@@ -150,7 +130,7 @@ fn a_group_is_one_visit_and_is_there_after_a_restart() {
 
 #[test]
 fn two_groups_in_one_transaction() {
-    let place = Place::new();
+    let place = Place::new(group::platform());
     let running = place.start();
     let client = running.client();
     place.wait(furnish(&client)).unwrap();
@@ -175,7 +155,7 @@ fn two_groups_in_one_transaction() {
 
 #[test]
 fn a_patch_changes_what_it_holds_and_clears_what_it_says() {
-    let place = Place::new();
+    let place = Place::new(group::platform());
     let running = place.start();
     let client = running.client();
     place.wait(furnish(&client)).unwrap();
@@ -240,7 +220,7 @@ fn a_key_of_several_parts_has_one_text_and_one_json() {
     assert_eq!(text, "A,1,00000000-0000-0000-0000-000000000007");
     assert_eq!(text.parse::<CustomerKey>().unwrap(), customer());
 
-    let place = Place::new();
+    let place = Place::new(group::platform());
     let running = place.start();
     let client = running.client();
     let RateKey {

@@ -1,15 +1,17 @@
 //! Configuration: what handlers see of it, in memory and on a platform that runs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "../../../rkcy-runtime/tests/support/embedded.rs"]
+mod embedded;
+
+use embedded::Place;
 use refs::generated::txn::{GivePolicy, Tell};
 use refs::generated::{Device, DeviceHear, Policy, Tenant};
 use rkcy_runtime::codegen::{Bytes, ConfigRef, Fault, Ref, Uuid, decode, encode};
-use rkcy_runtime::driver::{Client, LogChoice, Options, Running, StoreChoice};
+use rkcy_runtime::driver::{Client, Running};
 use rkcy_runtime::testing::TestPlatform;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
-use tokio::runtime::Runtime;
 
 fn id(number: u128) -> Uuid {
     Uuid::from_u128(number)
@@ -91,29 +93,7 @@ fn an_object_that_breaks_a_constraint_is_refused() {
 
 // ---- a platform that runs
 
-struct Place {
-    dir: TempDir,
-    runtime: Runtime,
-}
-
 impl Place {
-    fn new() -> Place {
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        Place {
-            dir: tempfile::tempdir().unwrap(),
-            runtime: runtime.enable_all().build().unwrap(),
-        }
-    }
-
-    fn start(&self) -> Running {
-        let options = Options {
-            log: LogChoice::Embedded(self.dir.path().join("log")),
-            store: StoreChoice::Sqlite(self.dir.path().join("refs.db")),
-            ..Options::default()
-        };
-        Running::start(&refs::platform(), &options).unwrap()
-    }
-
     fn fill(&self, client: &Client) {
         self.runtime.block_on(async {
             let tenant = Tenant::new(id(1), "ann".to_owned());
@@ -144,7 +124,7 @@ fn edit(running: &Running, key: u128, by: &str, value: Option<Policy>) -> Result
 
 #[test]
 fn a_platform_that_runs_hears_of_it_and_a_restart_keeps_it() {
-    let place = Place::new();
+    let place = Place::new(refs::platform());
     let running = place.start();
     place.fill(&running.client());
     assert_eq!(place.hear(&running.client(), 250), 500);
@@ -207,7 +187,7 @@ fn a_platform_that_runs_hears_of_it_and_a_restart_keeps_it() {
 
 #[test]
 fn what_is_too_large_is_refused_before_the_log() {
-    let place = Place::new();
+    let place = Place::new(refs::platform());
     let running = place.start();
     let long = Policy {
         note: Some("x".repeat(100_000)),
@@ -230,7 +210,7 @@ fn what_is_too_large_is_refused_before_the_log() {
 /// Somebody else edits the object between the read and the append of this one.
 #[test]
 fn of_two_edits_that_cross_one_is_refused_and_told_who_came_first() {
-    let place = Place::new();
+    let place = Place::new(refs::platform());
     let running = place.start();
     let desc = refs::platform().desc.config("Policy").unwrap();
     let key = rkcy_runtime::codegen::Key::of(&id(7));
@@ -270,7 +250,7 @@ fn a_command_alone_sees_it_too() {
 /// Workers read the topic while it is written anew and trimmed with each edit.
 #[test]
 fn a_platform_works_on_while_much_is_edited() {
-    let place = Place::new();
+    let place = Place::new(refs::platform());
     let running = place.start();
     place.fill(&running.client());
     let mut wanted = Vec::new();

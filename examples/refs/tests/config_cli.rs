@@ -1,8 +1,11 @@
 //! `config` on the command line, as an operator types it.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "../../../rkcy-runtime/tests/support/binary.rs"]
+mod binary;
+
+use binary::Said;
 use rkcy_runtime::codegen::serde_json::{self, Value as Json, json};
-use std::process::Command;
 use tempfile::TempDir;
 
 const ONE: &str = "00000000-0000-0000-0000-000000000001";
@@ -11,31 +14,15 @@ const TWO: &str = "00000000-0000-0000-0000-000000000002";
 /// A directory to be in.
 struct Place(TempDir);
 
-/// What a command has said.
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
 impl Place {
     fn new() -> Place {
         Place(tempfile::tempdir().unwrap())
     }
 
     fn run(&self, args: &[&str]) -> Said {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_refs"));
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("RKCY_")) {
-            command.env_remove(name);
-        }
-        command.env_remove("RUST_BACKTRACE").env("USER", "ann");
-        let output = command.current_dir(self.0.path()).args(args).output();
-        let output = output.unwrap();
-        Said {
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
+        let exe = env!("CARGO_BIN_EXE_refs");
+        let mut command = binary::command(exe, self.0.path(), args);
+        Said::of(&command.env("USER", "ann").output().unwrap())
     }
 
     /// One that succeeds: its lines.
@@ -50,19 +37,6 @@ impl Place {
 
     fn line(&self, args: &[&str]) -> Json {
         self.lines(args).pop().unwrap()
-    }
-}
-
-impl Said {
-    /// Ended with this code, saying all of this.
-    #[track_caller]
-    fn says(&self, code: i32, needles: &[&str]) {
-        assert_eq!(self.code, Some(code), "{}{}", self.out, self.err);
-        for needle in needles {
-            let said = self.err.contains(needle);
-            assert!(said, "{needle:?} is not said: {}", self.err);
-        }
-        assert!(!self.err.contains("panic"), "{}", self.err);
     }
 }
 

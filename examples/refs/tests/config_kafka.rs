@@ -1,6 +1,8 @@
 //! Configuration on Kafka: operators and a platform in processes of their own.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "../../../rkcy-runtime/tests/support/binary.rs"]
+mod binary;
 #[path = "../../../rkcy-runtime/tests/support/servers.rs"]
 mod servers;
 
@@ -30,13 +32,10 @@ impl Place {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_refs"));
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("RKCY_")) {
-            command.env_remove(name);
-        }
-        let common = ["--format", "json", "--log", &self.log, "--env", &self.env];
-        command.current_dir(self.dir.path()).args(args).args(common);
-        command.env_remove("RUST_BACKTRACE").env("USER", "ann");
+        let exe = env!("CARGO_BIN_EXE_refs");
+        let mut command = binary::command(exe, self.dir.path(), args);
+        command.args(["--format", "json", "--log", &self.log, "--env", &self.env]);
+        command.env("USER", "ann");
         command
     }
 

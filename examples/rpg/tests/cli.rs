@@ -1,23 +1,20 @@
 //! The commands of the binary, as a user types them: each one's happy path, and bad input.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "../../../rkcy-runtime/tests/support/binary.rs"]
+mod binary;
+
+use binary::Said;
 use rkcy_runtime::codegen::{TxnId, Uuid, derived_uuid, serde_json};
 use serde_json::Value as Json;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 
 /// A directory to be in.
 struct Place(TempDir);
-
-/// What a command has said.
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
 
 /// A name that nobody has.
 fn new_name() -> String {
@@ -35,13 +32,7 @@ impl Place {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rpg"));
-        command.current_dir(self.0.path()).args(args);
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("RKCY_")) {
-            command.env_remove(name);
-        }
-        command.env_remove("RUST_BACKTRACE").env_remove("NO_COLOR");
-        command
+        binary::command(env!("CARGO_BIN_EXE_rpg"), self.0.path(), args)
     }
 
     fn run(&self, args: &[&str]) -> Said {
@@ -75,32 +66,6 @@ impl Place {
         let ready: Json = serde_json::from_str(&line).unwrap();
         assert_eq!(ready["pid"], child.id());
         child
-    }
-}
-
-impl Said {
-    fn of(output: &Output) -> Said {
-        Said {
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout.clone()).unwrap(),
-            err: String::from_utf8(output.stderr.clone()).unwrap(),
-        }
-    }
-
-    /// Ended with this code, saying all of this.
-    #[track_caller]
-    fn says(&self, code: i32, needles: &[&str]) {
-        assert_eq!(self.code, Some(code), "{}{}", self.out, self.err);
-        for needle in needles {
-            assert!(
-                self.err.contains(needle),
-                "{needle:?} is not said: {}",
-                self.err
-            );
-        }
-        for never in ["panic", "RUST_BACKTRACE"] {
-            assert!(!self.err.contains(never), "{}", self.err);
-        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The platform on Kafka and PostgreSQL, as a user runs it: several processes, of which some are killed.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "../../../rkcy-runtime/tests/support/binary.rs"]
+mod binary;
 #[path = "../../../rkcy-runtime/tests/support/servers.rs"]
 mod servers;
 
@@ -47,16 +49,11 @@ impl Place {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rpg"));
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("RKCY_")) {
-            command.env_remove(name);
-        }
+        let exe = env!("CARGO_BIN_EXE_rpg");
+        let mut command = binary::command(exe, self.dir.path(), args);
         command
-            .current_dir(self.dir.path())
-            .args(args)
             .args(["--format", "json", "--log", &self.log])
-            .args(["--store", &self.store, "--env", &self.env])
-            .env_remove("RUST_BACKTRACE");
+            .args(["--store", &self.store, "--env", &self.env]);
         command
     }
 

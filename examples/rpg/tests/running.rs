@@ -1,36 +1,16 @@
 //! The platform at work on real files, through its client.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "../../../rkcy-runtime/tests/support/embedded.rs"]
+mod embedded;
+
+use embedded::Place;
 use rkcy_runtime::codegen::{Class, Ref, Uuid, derived_uuid};
 use rkcy_runtime::driver::{Client, LogChoice, Options, Running, StoreChoice};
 use rpg::generated::txn::{Fund, SignUp, Trade};
 use rpg::generated::{Character, Currency, Offer};
-use tempfile::TempDir;
-use tokio::runtime::Runtime;
-
-struct Place {
-    dir: TempDir,
-    runtime: Runtime,
-}
 
 impl Place {
-    fn new() -> Place {
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        Place {
-            dir: tempfile::tempdir().unwrap(),
-            runtime: runtime.enable_all().build().unwrap(),
-        }
-    }
-
-    fn start(&self) -> Running {
-        let options = Options {
-            log: LogChoice::Embedded(self.dir.path().join("log")),
-            store: StoreChoice::Sqlite(self.dir.path().join("rpg.db")),
-            ..Options::default()
-        };
-        Running::start(&rpg::platform(), &options).unwrap()
-    }
-
     fn sign_up(&self, client: &Client) -> Uuid {
         let id = Client::new_id();
         let params = SignUp {
@@ -63,7 +43,7 @@ fn offer(character: Uuid, amount: i64) -> Offer {
 
 #[test]
 fn concurrent_callers_add_up_and_a_restart_changes_nothing() {
-    let place = Place::new();
+    let place = Place::new(rpg::platform());
     let running = place.start();
     let client = running.client();
     let (one, other) = (place.sign_up(&client), place.sign_up(&client));
@@ -99,7 +79,7 @@ fn concurrent_callers_add_up_and_a_restart_changes_nothing() {
 
 #[test]
 fn one_id_runs_once_however_often_it_is_submitted() {
-    let place = Place::new();
+    let place = Place::new(rpg::platform());
     let running = place.start();
     let client = running.client();
     let character = place.sign_up(&client);
@@ -121,7 +101,7 @@ fn one_id_runs_once_however_often_it_is_submitted() {
 
 #[test]
 fn a_refused_trade_leaves_no_trace() {
-    let place = Place::new();
+    let place = Place::new(rpg::platform());
     let running = place.start();
     let client = running.client();
     let (one, other) = (place.sign_up(&client), place.sign_up(&client));
@@ -149,7 +129,7 @@ fn a_refused_trade_leaves_no_trace() {
 
 #[test]
 fn what_is_stopped_at_once_stops() {
-    let place = Place::new();
+    let place = Place::new(rpg::platform());
     // Told to stop before its partitions have come to their own first records.
     for _ in 0..5 {
         place.start().stop().unwrap();

@@ -16,8 +16,7 @@ impl Worker {
         // What this worker has told is on its way. What others have told may be lost, each object by itself.
         for news in topic.newer(self.told_configs) {
             self.told_configs = news.entry.version;
-            let is_known = known.get(&news.object);
-            if is_known.is_none_or(|known| known.version < news.entry.version) {
+            if news.is_newer(known.get(&news.object)) {
                 frames.push(news.frame());
             }
         }

@@ -7,7 +7,9 @@ use rkcy_core::id::{ConcernId, PartitionId};
 use rkcy_core::key::{Key, RowKey, partition_of};
 use rkcy_core::logic::{Call, Logic, Row};
 use rkcy_core::plan::{self, Partitions};
+use rkcy_core::settings::Settings;
 use rkcy_core::txn::{Access, Args, Place, Rest, Step, Txn, Unplanned};
+use rkcy_core::worker::Config;
 
 /// The only concern.
 pub(crate) const CONCERN: ConcernId = ConcernId(1);
@@ -41,6 +43,21 @@ impl Logic for Toy {
     }
     fn concern_name(&self, _: ConcernId) -> &str {
         "Toy"
+    }
+}
+
+/// A worker of the only build, on an atomic log, with room for everything.
+pub(crate) fn config(partition: PartitionId, owner: u64) -> Config {
+    Config {
+        partition,
+        generation: 0,
+        owner,
+        build: 1,
+        atomic: true,
+        accept_clock: false,
+        settings: Settings::default(),
+        cache_bytes: 1 << 20,
+        record_bytes: 1 << 20,
     }
 }
 

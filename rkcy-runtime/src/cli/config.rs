@@ -284,9 +284,7 @@ impl EditArgs {
         let object = config.object(key.clone());
         let text = config.object_text(&object);
         let running = session.start()?;
-        let mut before = None;
         let edited = running.edit_config(config, key, &by, |kept| {
-            before = kept.map(|kept| kept.entry.clone());
             self.is_expected(kept, &text)?;
             let known = kept.and_then(|kept| kept.entry.value.as_ref());
             let known_json = known.map(|value| (config.to_json)(value)).transpose()?;

@@ -179,9 +179,7 @@ fn change<C: Concern, O: Value>(
 ) -> Result<Bytes, Fault> {
     let mut instance: C = read(row)?;
     let had = claims::of(&instance);
-    let output = handler(&mut instance, &call.context);
-    call.context.was_readable()?;
-    let output = output?;
+    let output = heard(call, handler(&mut instance, &call.context))?;
     instance.check()?;
     output.check().map_err(|broken| broken.within("result"))?;
     if instance.key_bytes() != call.row.key {
@@ -200,9 +198,14 @@ fn change<C: Concern, O: Value>(
     Ok(encode(&output))
 }
 
-fn answer<O: Value>(call: &Call<'_>, output: Result<O, Fault>) -> Result<Bytes, Fault> {
+/// What a handler says, where it was told all that it had asked for.
+fn heard<O>(call: &Call<'_>, output: Result<O, Fault>) -> Result<O, Fault> {
     call.context.was_readable()?;
-    let output = output?;
+    output
+}
+
+fn answer<O: Value>(call: &Call<'_>, output: Result<O, Fault>) -> Result<Bytes, Fault> {
+    let output = heard(call, output)?;
     output.check().map_err(|broken| broken.within("result"))?;
     Ok(encode(&output))
 }

@@ -141,7 +141,7 @@ fn take(topic: &mut Topic, record: Record) {
 pub(super) fn read_all(log: &dyn Log) -> Result<Topic, Fault> {
     whole(log, |log, bounds| {
         let mut topic = Topic::default();
-        read_on(log, &mut topic, bounds.start, bounds.end)?;
+        each_record(log, bounds, |record| take(&mut topic, record))?;
         Ok(topic)
     })
 }
@@ -164,11 +164,20 @@ fn was_trimmed(error: &LogError) -> bool {
     matches!(error, LogError::OutOfRange { asked, held, .. } if *asked < held.start)
 }
 
-fn read_on(log: &dyn Log, topic: &mut Topic, next: u64, end: u64) -> Result<(), LogError> {
+fn read_on(log: &dyn Log, topic: &mut Topic, end: u64) -> Result<(), Fault> {
+    let rest = topic.next_offset()..end;
+    each_record(log, rest, |record| take(topic, record)).map_err(log_fault)
+}
+
+fn each_record(
+    log: &dyn Log,
+    range: Range<u64>,
+    mut each: impl FnMut(Record),
+) -> Result<(), LogError> {
     let stop = AtomicBool::new(false);
     let follow = Follow::new(log, StreamId::CONFIG);
-    let read = follow.up_to::<LogError>(next, end, &stop, |record| {
-        take(topic, record);
+    let read = follow.up_to::<LogError>(range.start, range.end, &stop, |record| {
+        each(record);
         Ok(())
     });
     read.map(drop)
@@ -223,12 +232,12 @@ pub(super) fn edit(log: &dyn Log, wish: Wish<'_>) -> Result<Option<u64>, Fault> 
 /// that is kept keeps its whole segment.
 fn edit_alone(log: &dyn Log, edit: &Edit) -> Result<u64, Fault> {
     // Who told the value may have edited it meanwhile; nobody else is there.
-    let topic = read_all(log)?;
+    let (topic, edits) = read_edits(log)?;
     let kept = topic.get(&edit.object);
     if kept.is_some_and(|kept| kept.entry.version > edit.read) {
         return Err(crossed(kept));
     }
-    let all = last_edits(&topic, edits(log)?);
+    let all = last_edits(&topic, edits);
     let mut batch: Vec<_> = (all.iter())
         .map(|edit| (StreamId::CONFIG, edit.frame()))
         .collect();
@@ -260,24 +269,23 @@ fn last_edits(topic: &Topic, all: Vec<Edit>) -> Vec<Edit> {
     last
 }
 
-/// The edits that the topic holds, the oldest first, each with its version and when it was made.
+/// The whole topic, and the edits that it holds, the oldest first, each with its version and when it was made.
 ///
 /// # Errors
 /// What the log says.
-pub(super) fn edits(log: &dyn Log) -> Result<Vec<Edit>, Fault> {
+pub(super) fn read_edits(log: &dyn Log) -> Result<(Topic, Vec<Edit>), Fault> {
     whole(log, |log, bounds| {
         // What is said again may stand beside what is not trimmed yet.
-        let (mut edits, stop) = (BTreeMap::new(), AtomicBool::new(false));
-        let follow = Follow::new(log, StreamId::CONFIG);
-        follow.up_to::<LogError>(bounds.start, bounds.end, &stop, |record| {
-            if let Some(edit) = Edit::of_frame(record.payload) {
+        let (mut topic, mut edits) = (Topic::default(), BTreeMap::new());
+        each_record(log, bounds, |record| {
+            if let Some(edit) = Edit::of_frame(record.payload.clone()) {
                 let (version, at) = edit.restates.unwrap_or((record.offset + 1, record.stamp));
                 let restates = Some((version, at));
                 edits.insert(version, Edit { restates, ..edit });
             }
-            Ok(())
+            take(&mut topic, record);
         })?;
-        Ok(edits.into_values().collect())
+        Ok((topic, edits.into_values().collect()))
     })
 }
 
@@ -290,8 +298,7 @@ fn edit_beside_others(
 ) -> Result<u64, Fault> {
     let offsets = append(log, vec![(StreamId::CONFIG, edit.frame())])?;
     let offset = offsets.first().copied().unwrap_or_default();
-    let next = topic.next_offset();
-    read_on(log, &mut topic, next, offset + 1).map_err(log_fault)?;
+    read_on(log, &mut topic, offset + 1)?;
     let kept = topic.get(&edit.object);
     if kept.is_none_or(|kept| kept.entry.version != offset + 1) {
         let crossed = crossed(kept);
@@ -322,8 +329,7 @@ fn settle(log: &dyn Log, topic: &mut Topic) -> Result<(), Fault> {
             .map(|edit| (StreamId::CONFIG, edit.frame()));
         let offsets = append(log, restated.collect())?;
         let end = offsets.last().map_or(0, |last| last + 1);
-        let next = topic.next_offset();
-        read_on(log, topic, next, end).map_err(log_fault)?;
+        read_on(log, topic, end)?;
     }
 }
 

@@ -10,8 +10,9 @@
 //! Each has one file: `answers` who waits for what, `submit` from callers to the log, `reply` answers that come
 //! through it, `process` the worker thread with its `slot`s, `leave` how what they have to say leaves them,
 //! `tenancy` which partitions a process has where several share a log, `take_over` what comes before a worker,
-//! `configs` what partitions hear of configuration, `watchdog` ends a process that hangs, `storage` from the changelog to the database, `describe` whose log it
-//! is, `launch` how all of them come to work, `running` what they are then.
+//! `configs` what partitions hear of configuration, `watchdog` ends a process that hangs, `storage` from the
+//! changelog to the database, `describe` whose log it is, `launch` how all of them come to work, `running` what
+//! they are then.
 
 pub(crate) mod answers;
 pub(crate) mod batch;

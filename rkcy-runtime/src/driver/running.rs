@@ -13,7 +13,7 @@ use super::watchdog::Watchdog;
 use crate::codegen::ConfigDesc;
 use crate::log::embedded::Recovered;
 use crate::log::group::Member;
-use crate::log::{Log, LogError, StreamId};
+use crate::log::{Log, LogError, Record, StreamId};
 use crate::store::Store;
 use bytes::Bytes;
 use crossbeam_channel::{RecvTimeoutError, Sender};
@@ -185,39 +185,31 @@ impl Running {
     /// # Errors
     /// Where the log cannot be read.
     pub fn audit(&self, of: PartitionId, mut each: impl FnMut(Told)) -> Result<(), Fault> {
-        let stream = StreamId::commands(of.audit());
         let Some(Engine { log, .. }) = &self.engine else {
             return Ok(());
         };
-        let kept = log.bounds(stream).map_err(log_fault)?;
-        let (mut last, stop) = (0, AtomicBool::new(false));
-        let read = Follow::new(&**log, stream).up_to::<AuditError>(
-            kept.start,
-            kept.end,
-            &stop,
-            |record| {
-                let frame = Frame::decode(record.payload).map_err(Fault::from)?;
-                let first = frame.source.map_or(0, |source| source.first);
-                for (number, envelope) in (first..).zip(frame.envelopes) {
-                    if number <= last {
-                        continue;
-                    }
-                    last = number;
-                    if let Body::Finished(finished) =
-                        Body::decode(envelope.head.kind, envelope.body).map_err(Fault::from)?
-                    {
-                        each(Told {
-                            number,
-                            txn: envelope.head.txn,
-                            finished,
-                        });
-                    }
+        let mut last = 0;
+        let read = read_audit::<AuditError>(&**log, of, |record| {
+            let frame = Frame::decode(record.payload).map_err(Fault::from)?;
+            let first = frame.source.map_or(0, |source| source.first);
+            for (number, envelope) in (first..).zip(frame.envelopes) {
+                if number <= last {
+                    continue;
                 }
-                Ok(())
-            },
-        );
-        log.leave(&[stream]);
-        read.map(drop).map_err(|AuditError(fault)| fault)
+                last = number;
+                if let Body::Finished(finished) =
+                    Body::decode(envelope.head.kind, envelope.body).map_err(Fault::from)?
+                {
+                    each(Told {
+                        number,
+                        txn: envelope.head.txn,
+                        finished,
+                    });
+                }
+            }
+            Ok(())
+        });
+        read.map_err(|AuditError(fault)| fault)
     }
 
     /// The configuration, as its topic has it now: who has edited what, removed objects included.
@@ -280,29 +272,20 @@ impl Running {
             return Ok(());
         };
         if engine.log.is_atomic() {
-            for edit in configs::edits(&*engine.log)? {
+            for edit in configs::read_edits(&*engine.log)?.1 {
                 let at = edit.restates.map_or(0, |(_, at)| at);
                 each(Edited { edit, at });
             }
             return Ok(());
         }
-        let stream = StreamId::commands(first.audit());
-        let kept = engine.log.bounds(stream).map_err(log_fault)?;
-        let stop = AtomicBool::new(false);
-        let read = Follow::new(&*engine.log, stream).up_to::<LogError>(
-            kept.start,
-            kept.end,
-            &stop,
-            |record| {
-                if let Some(edit) = Edit::of_frame(record.payload) {
-                    let at = record.stamp;
-                    each(Edited { edit, at });
-                }
-                Ok(())
-            },
-        );
-        engine.log.leave(&[stream]);
-        read.map(drop).map_err(log_fault)
+        let read = read_audit::<LogError>(&*engine.log, first, |record| {
+            if let Some(edit) = Edit::of_frame(record.payload) {
+                let at = record.stamp;
+                each(Edited { edit, at });
+            }
+            Ok(())
+        });
+        read.map_err(log_fault)
     }
 
     /// The partitions of all root concerns.
@@ -469,6 +452,20 @@ fn drained(threads: Vec<Thread>, storage_is_over: impl Fn() -> bool) -> Result<(
         ended = ended.and(join(thread));
     }
     ended
+}
+
+/// What the audit of a partition has kept.
+fn read_audit<E: From<LogError>>(
+    log: &dyn Log,
+    of: PartitionId,
+    each: impl FnMut(Record) -> Result<(), E>,
+) -> Result<(), E> {
+    let stream = StreamId::commands(of.audit());
+    let kept = log.bounds(stream)?;
+    let stop = AtomicBool::new(false);
+    let read = Follow::new(log, stream).up_to(kept.start, kept.end, &stop, each);
+    log.leave(&[stream]);
+    read.map(drop)
 }
 
 /// Why an audit was not read.

@@ -307,6 +307,11 @@ impl<'a> Cluster<'a> {
         for envelope in &frame.envelopes {
             self.observer.rules.damaged(envelope.head.txn);
         }
+        self.make_unreadable(&bytes)
+    }
+
+    /// A record whose body does not fit its checksum.
+    pub(super) fn make_unreadable(&mut self, bytes: &[u8]) -> Bytes {
         self.observer.fault(Fault::Unreadable);
         let mut bytes = bytes.to_vec();
         if let Some(last) = bytes.last_mut() {

@@ -86,15 +86,9 @@ impl Cluster<'_> {
         let text = config.object_text(&edit.object);
         let what = if removed { "removes" } else { "edits" };
         self.observer.note(|| format!("operator {what} {text}"));
-        let damaged = self.happens(Fault::Unreadable);
         let mut frame = edit.frame();
-        if damaged {
-            self.observer.fault(Fault::Unreadable);
-            let mut bytes = frame.to_vec();
-            if let Some(last) = bytes.last_mut() {
-                *last ^= 0x55;
-            }
-            frame = bytes.into();
+        if self.happens(Fault::Unreadable) {
+            frame = self.make_unreadable(&frame);
         }
         self.append(StreamId::CONFIG, frame);
         for edit in operators.topic.unsettled() {

@@ -186,14 +186,11 @@ impl Values {
         depth: usize,
     ) -> Result<Json, Fault> {
         let name = match kind {
-            Kind::Key(name) if self.desc.config(name).is_some() => {
-                let key = self
-                    .desc
-                    .config(name)
-                    .and_then(|config| config.fields.first());
-                return self.key_part(request, key.ok_or_else(|| unknown(name))?);
-            }
             Kind::Key(name) => {
+                if let Some(config) = self.desc.config(name) {
+                    let key = config.fields.first().ok_or_else(|| unknown(name))?;
+                    return self.key_part(request, key);
+                }
                 let concern = self.desc.concern(name).ok_or_else(|| unknown(name))?;
                 return self.key(request, concern);
             }

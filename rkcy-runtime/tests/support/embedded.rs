@@ -1,0 +1,33 @@
+//! A platform on real files, and a runtime for its callers.
+
+use rkcy_runtime::codegen::Platform;
+use rkcy_runtime::driver::{LogChoice, Options, Running, StoreChoice};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// Where a platform is; it may be started there again.
+pub(crate) struct Place {
+    platform: Platform,
+    dir: TempDir,
+    pub(crate) runtime: Runtime,
+}
+
+impl Place {
+    pub(crate) fn new(platform: Platform) -> Place {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        Place {
+            platform,
+            dir: tempfile::tempdir().unwrap(),
+            runtime: runtime.enable_all().build().unwrap(),
+        }
+    }
+
+    pub(crate) fn start(&self) -> Running {
+        let options = Options {
+            log: LogChoice::Embedded(self.dir.path().join("log")),
+            store: StoreChoice::Sqlite(self.dir.path().join("rows.db")),
+            ..Options::default()
+        };
+        Running::start(&self.platform, &options).unwrap()
+    }
+}
