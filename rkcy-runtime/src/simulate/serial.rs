@@ -174,9 +174,19 @@ impl<'a> Serial<'a> {
         // A row that comes out of results may be any.
         let mut rows = planned.chain(unplanned);
         rows.any(|row| match row {
-            Some(row) => self.busy.get(&row).is_some_and(|until| *until >= self.now),
+            Some(row) => self.is_busy_row(&row),
             None => self.busy.values().any(|until| *until >= self.now),
         })
+    }
+
+    /// Whether the next undo of a saga may have met a give-back that nobody had heard of.
+    pub(super) fn is_undo_busy(&self, id: TxnId) -> bool {
+        let undo = self.sagas.get(&id).and_then(|saga| saga.undo.last());
+        undo.is_some_and(|undo| self.is_busy_row(&undo.row))
+    }
+
+    fn is_busy_row(&self, row: &RowKey) -> bool {
+        self.busy.get(row).is_some_and(|until| *until >= self.now)
     }
 
     /// Executes a transaction as if alone. `told` is the refusal that its caller has heard.

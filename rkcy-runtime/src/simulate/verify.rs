@@ -168,12 +168,13 @@ fn saga_step(
         SagaEvent::Undid => serial
             .undo(txn.id)
             .map_err(|fault| format!("was undone, alone it is {fault}")),
-        // It may have met a hold that lasted longer than its saga.
+        // It may have met a hold that lasted longer than its saga, or a reference that was on its way back.
         SagaEvent::Parked => {
             let undone = serial.undone(txn.id, true);
+            let busy = serial.is_undo_busy(txn.id);
             serial.attempted(txn.id);
             match undone {
-                Ok(_) if !rows_bounded => {
+                Ok(_) if !rows_bounded && !busy => {
                     Err("was parked, alone its next step is undone".to_owned())
                 }
                 _ => Ok(()),
