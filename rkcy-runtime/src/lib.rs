@@ -2,6 +2,8 @@
 pub mod cli;
 pub mod codegen;
 pub mod driver;
+pub mod edge;
+mod facts;
 pub mod log;
 pub mod simulate;
 pub mod store;

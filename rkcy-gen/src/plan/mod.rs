@@ -18,6 +18,7 @@ mod field;
 mod function;
 mod key;
 mod message;
+mod openapi;
 mod operation;
 mod patch;
 mod platform;
@@ -158,6 +159,10 @@ pub fn plan(model: &Model, lock: &Lock, schema: &str) -> Plan {
         header: cx.header.clone(),
     };
     generated.push(File::new(proto.path.clone(), cx.proto_file()));
+    generated.push(File {
+        path: format!("openapi/{stem}.json"),
+        template: Box::new(cx.openapi_file()),
+    });
     generated.push(File::new("src/generated/mod.rs", cx.root_file()));
     for declared in model.enums() {
         let is_key = model

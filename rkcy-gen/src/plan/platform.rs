@@ -19,6 +19,8 @@ pub(super) struct RootFile {
     header: String,
     std: Std,
     declared: String,
+    /// What files of the whole platform are called.
+    stem: String,
     doc: String,
     partitions: u32,
     /// Modules of values: their name and what they give.
@@ -177,6 +179,7 @@ impl Cx<'_> {
             header: self.header.clone(),
             std: self.names.std.clone(),
             declared: model.platform().name.clone(),
+            stem: naming::plain_snake(&model.platform().name),
             doc: format!("{:?}", docs::first_paragraph(&model.platform().docs)),
             partitions: model.platform().partitions.unwrap_or(DEFAULT_PARTITIONS),
             modules,

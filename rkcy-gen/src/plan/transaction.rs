@@ -116,7 +116,7 @@ impl Cx<'_> {
     }
 
     /// The refusals that a caller of a transaction may hear: its own, then those of its steps.
-    fn all_refusals(&self, transaction: &Transaction) -> Vec<String> {
+    pub(super) fn all_refusals(&self, transaction: &Transaction) -> Vec<String> {
         let own = transaction.refusals.named().iter();
         let mut names: Vec<String> = own.map(|refusal| refusal.name.clone()).collect();
         for step in &transaction.steps {

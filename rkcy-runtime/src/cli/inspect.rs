@@ -1,16 +1,14 @@
 //! `txn show|list|cancel|resume`: where transactions are, and what an operator can do about them.
 
-use super::session::{Session, runtime, txn_id};
-use super::term::{Format, Ink, Term, fault_json};
+use super::session::{Session, runtime};
+use super::term::{Format, Ink, Term};
 use super::txn::{refused, said};
-use crate::codegen::{Bytes, PlatformDesc};
 use crate::driver::Client;
+use crate::facts::{self, txn_id};
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::id::{PartitionId, TxnId};
-use rkcy_core::key::RowKey;
 use rkcy_core::status::{Ask, Fact, Status};
-use rkcy_core::txn::{Args, Mode, Outcome, Txn};
-use rkcy_core::wire::Wire;
+use rkcy_core::txn::Outcome;
 use serde_json::{Value as Json, json};
 use std::process::ExitCode;
 
@@ -143,9 +141,8 @@ fn show(session: &Session, told: &[Told]) {
     let mut sorted: Vec<&Told> = told.iter().collect();
     sorted.sort_by_key(|(partition, status)| (status.txn, *partition));
     for of_one in sorted.chunk_by(|one, other| one.1.txn == other.1.txn) {
-        let facts = of_one
-            .iter()
-            .map(|(partition, status)| fact(desc, *partition, &status.fact));
+        let facts =
+            (of_one.iter()).map(|(partition, status)| facts::fact(desc, *partition, &status.fact));
         let facts: Vec<Json> = facts.collect();
         let Some((_, first)) = of_one.first() else {
             continue;
@@ -193,117 +190,4 @@ fn human(term: Term, id: TxnId, facts: &[Json]) {
             }
         }
     }
-}
-
-fn fact(desc: &PlatformDesc, at: PartitionId, fact: &Fact) -> Json {
-    let mut json = match fact {
-        Fact::Runs => json!({ "state": "runs", "says": "began here and runs" }),
-        Fact::Ended(outcome) => ended(outcome),
-        Fact::Waits {
-            group,
-            ahead,
-            since,
-            txn,
-        } => json!({
-            "state": "waits",
-            "says": format!("waits for {} since {since} ms, {ahead} in front of it", desc.row_text(group)),
-            "group": desc.row_text(group),
-            "ahead": ahead,
-            "since_ms": since,
-            "transaction": transaction(desc, txn),
-        }),
-        Fact::Passed {
-            groups,
-            holds,
-            next,
-        } => {
-            let named = |rows: &[RowKey]| -> Vec<String> {
-                rows.iter().map(|row| desc.row_text(row)).collect()
-            };
-            let (locks, holds) = (named(groups), named(holds));
-            let next = next.map(|next| desc.partition_text(next));
-            let went = next
-                .as_deref()
-                .map_or("stayed".to_owned(), |next| format!("went on to {next}"));
-            json!({
-                "state": "passed",
-                "says": format!("{went}; has locked {locks:?}, holds {holds:?}"),
-                "locks": locks,
-                "holds": holds,
-                "next": next,
-            })
-        }
-        Fact::Parked {
-            attempt,
-            fault,
-            txn,
-        } => json!({
-            "state": "parked",
-            "says": format!("parked, attempt {attempt}: {fault}"),
-            "attempt": attempt,
-            "error": fault_json(fault),
-            "transaction": transaction(desc, txn),
-        }),
-    };
-    json["partition"] = desc.partition_text(at).into();
-    json
-}
-
-fn ended(outcome: &Outcome) -> Json {
-    match outcome {
-        Outcome::Committed(_) => json!({ "state": "committed", "says": "is committed" }),
-        Outcome::Refused(fault) => {
-            json!({ "state": "refused", "says": fault.to_string(), "error": fault_json(fault) })
-        }
-        Outcome::NotTaken(fault) | Outcome::Parked(fault) => {
-            json!({ "state": "unknown", "says": fault.to_string(), "error": fault_json(fault) })
-        }
-    }
-}
-
-/// A transaction on its way: its visits, with payloads and results.
-fn transaction(desc: &PlatformDesc, bytes: &Bytes) -> Json {
-    let txn = match Txn::from_wire(bytes.clone()) {
-        Ok(txn) => txn,
-        Err(error) => return json!({ "unreadable": error.to_string() }),
-    };
-    let named = desc.numbered(txn.kind);
-    let visits: Vec<Json> = (0_u16..)
-        .zip(&txn.visits)
-        .map(|(nth, visit)| {
-            let steps: Vec<Json> = (visit.steps.iter())
-                .map(|step| {
-                    let row = step.row(&visit.group);
-                    let op = row.and_then(|row| desc.op(row.concern, step.op));
-                    let payload = match (&step.args, op) {
-                        (Args::Ready(args), Some(op)) => (op.args_to_json)(args).ok(),
-                        _ => None,
-                    };
-                    json!({
-                        "step": step.number,
-                        "instance": row.map(|row| desc.row_text(row)),
-                        "operation": op.map_or_else(|| step.op.to_string(), |op| op.name.to_owned()),
-                        "payload": payload,
-                    })
-                })
-                .collect();
-            json!({
-                "group": desc.row_text(&visit.group),
-                "made": nth < txn.next,
-                "steps": steps,
-            })
-        })
-        .collect();
-    json!({
-        "name": named.map_or("a single operation", |it| it.name),
-        "mode": match txn.mode {
-            Mode::Transaction => "transaction",
-            Mode::Read => "read",
-            Mode::GiveBack(_) => "give_back",
-            Mode::Saga => "saga",
-        },
-        "stamp_ms": txn.id.stamp(),
-        "visits": visits,
-        "refused": txn.turned.as_ref().map(fault_json),
-    })
 }

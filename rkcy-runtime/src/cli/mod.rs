@@ -27,9 +27,10 @@ mod term;
 mod txn;
 mod watch;
 
+pub use crate::facts::fault_json;
 pub use session::Session;
 pub use settings::Settings;
-pub use term::{Color, Format, Ink, Term, fault_json, grouped};
+pub use term::{Color, Format, Ink, Term, grouped};
 
 use crate::codegen::{CONTRACT, Platform};
 use crate::simulate::{Invariant, Workload};

@@ -2,10 +2,13 @@
 
 use super::session::{Session, runtime};
 use super::supervise;
-use super::term::{Format, Ink};
-use crate::driver::{Options, Role};
+use super::term::{Format, Ink, Term};
+use crate::codegen::PlatformDesc;
+use crate::driver::{Options, Role, Running};
+use crate::edge::{Edge, Limits};
 use clap::ValueEnum;
 use rkcy_core::fault::{Class, Fault};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Instant;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -33,43 +36,58 @@ pub(crate) struct Run {
     supervise: bool,
 }
 
+/// A part of a platform that a process may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Part {
+pub(super) enum Part {
     Process,
     Storage,
     Edge,
 }
 
+impl Part {
+    const ALL: [Part; 3] = [Part::Process, Part::Storage, Part::Edge];
+
+    /// As it is written.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Part::Process => "process",
+            Part::Storage => "storage",
+            Part::Edge => "edge",
+        }
+    }
+
+    /// What it is on the log; the edge only submits.
+    fn role(self) -> Option<Role> {
+        match self {
+            Part::Process => Some(Role::Process),
+            Part::Storage => Some(Role::Storage),
+            Part::Edge => None,
+        }
+    }
+}
+
+/// Where the edge listens, unless told otherwise.
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7410);
+
 impl Run {
-    /// The roles to run.
-    fn roles(&self, is_shared: bool) -> Result<Vec<Role>, Fault> {
-        let wrong =
-            |code, message: &'static str| Fault::new(Class::Invalid, code, message).at("roles");
-        if self.roles.contains(&Part::Edge) {
-            return Err(wrong(
-                "not_supported",
-                "the role `edge` is not supported yet",
-            ));
+    /// The parts to run.
+    fn parts(&self, is_shared: bool) -> Result<Vec<Part>, Fault> {
+        let has = |part: &Part| self.roles.is_empty() || self.roles.contains(part);
+        let parts: Vec<Part> = Part::ALL.into_iter().filter(has).collect();
+        let lacks = |part| !parts.contains(&part);
+        if !is_shared && (lacks(Part::Process) || lacks(Part::Storage)) {
+            let message = "on the embedded log one process has all roles: process,storage,edge";
+            let wrong = Fault::new(Class::Invalid, "wrong_roles", message);
+            return Err(wrong.at("roles"));
         }
-        let has = |part| self.roles.is_empty() || self.roles.contains(&part);
-        let all = [
-            (Part::Process, Role::Process),
-            (Part::Storage, Role::Storage),
-        ];
-        let roles = all.into_iter().filter(|(part, _)| has(*part));
-        let roles: Vec<Role> = roles.map(|(_, role)| role).collect();
-        if !is_shared && roles.len() < all.len() {
-            let message = "on the embedded log one process has all roles: process,storage";
-            return Err(wrong("wrong_roles", message));
-        }
-        Ok(roles)
+        Ok(parts)
     }
 
     pub(crate) fn run(&self, session: &Session) -> Result<ExitCode, Fault> {
         let (term, settings) = (session.term, &session.settings);
-        let roles = self.roles(settings.is_shared())?;
+        let parts = self.parts(settings.is_shared())?;
         if self.supervise {
-            return supervise::run(term, &roles, settings.is_shared());
+            return supervise::run(term, &parts, settings.is_shared());
         }
         supervise::die_with_supervisor();
         let runtime = runtime()?;
@@ -78,11 +96,21 @@ impl Run {
         let begun = Instant::now();
         let options = Options {
             accept_clock: self.accept_clock,
-            roles: roles.clone(),
+            roles: parts.iter().filter_map(|part| part.role()).collect(),
             ..settings.options()
         };
         let running = session.start_with(&options)?;
-        let roles: Vec<String> = roles.iter().map(Role::to_string).collect();
+        let edge = match parts.contains(&Part::Edge) {
+            true => Some(open_edge(
+                term,
+                session.platform.desc,
+                &running,
+                settings.listen,
+            )?),
+            false => None,
+        };
+        let url = edge.as_ref().map(|edge| format!("http://{}", edge.addr()));
+        let roles: Vec<&str> = parts.iter().map(|part| part.word()).collect();
         match term.format {
             Format::Json => term.print_json(&serde_json::json!({
                 "event": "ready",
@@ -92,17 +120,19 @@ impl Run {
                 "log": settings.log.to_string(),
                 "store": settings.store.to_string(),
                 "partitions": running.partitions(),
+                "edge": url,
             })),
             Format::Human => term.print(&format!(
-                "{} {} is ready: process {} as {}, {} partitions a concern, started in {:.0?}\n  log    {}\n  store  {}\n{}",
+                "{} {} is ready: process {} as {}, {} partitions a concern, started in {:.0?}\n  log    {}\n  store  {}\n{}{}",
                 term.paint(Ink::Good, "●"),
                 session.platform.desc.name,
                 std::process::id(),
-                roles.join(" and "),
+                roles.join(", "),
                 running.partitions(),
                 begun.elapsed(),
                 settings.log,
                 settings.store,
+                url.map_or(String::new(), |url| format!("  edge   {url}\n")),
                 term.paint(Ink::Faint, "Ctrl-C drains and stops."),
             )),
         }
@@ -121,6 +151,9 @@ impl Run {
             std::process::exit(INTERRUPTED);
         });
         let begun = Instant::now();
+        if let Some(edge) = edge {
+            edge.stop();
+        }
         let rows = running.rows_stored();
         let stopped = running.stop();
         if let Some(fault) = failed {
@@ -135,6 +168,28 @@ impl Run {
             )),
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Opens the edge. Where nobody has said where, and the usual port is taken, any other will do.
+fn open_edge(
+    term: Term,
+    desc: &'static PlatformDesc,
+    running: &Running,
+    listen: Option<SocketAddr>,
+) -> Result<Edge, Fault> {
+    let open = |addr| Edge::start(desc, running, addr, Limits::default());
+    if let Some(addr) = listen {
+        if !addr.ip().is_loopback() {
+            term.warn(&format!(
+                "{addr} may be reached from other machines, and the edge asks nobody who they are"
+            ));
+        }
+        return open(addr);
+    }
+    match open(LISTEN) {
+        Err(fault) if fault.code == "cannot_listen" => open(SocketAddr::new(LISTEN.ip(), 0)),
+        opened => opened,
     }
 }
 

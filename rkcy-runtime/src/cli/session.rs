@@ -2,12 +2,12 @@
 
 use super::settings::Settings;
 use super::term::Term;
-use crate::codegen::{ConcernDesc, Platform, Uuid};
+use crate::codegen::{ConcernDesc, Platform};
 use crate::driver::{Options, Running};
 use crate::simulate::{Invariant, Workload};
 use crate::store::{self, Loaded, Store, StoreChoice};
 use rkcy_core::fault::{Class, Fault};
-use rkcy_core::id::{PartitionId, TxnId};
+use rkcy_core::id::PartitionId;
 use rkcy_core::key::{Key, RowKey};
 use rkcy_core::rows::StoredRow;
 use std::sync::Arc;
@@ -166,22 +166,4 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
         .enable_all()
         .build()
         .map_err(|error| Fault::new(Class::Unavailable, "no_threads", error.to_string()))
-}
-
-/// A transaction id as a person writes it.
-///
-/// # Errors
-/// [`Class::Invalid`] where it carries no stamp.
-pub(super) fn txn_id(text: &str) -> Result<TxnId, Fault> {
-    let wrong = |why: String| {
-        let message = format!("`{text}` is no transaction id: {why}");
-        Fault::new(Class::Invalid, "wrong_id", message).at("id")
-    };
-    let uuid = Uuid::parse_str(text).map_err(|error| wrong(error.to_string()))?;
-    match uuid.get_version_num() {
-        7 => Ok(TxnId(uuid.into_bytes())),
-        other => Err(wrong(format!(
-            "a UUID of version 7 was expected, with the time in it, not version {other}"
-        ))),
-    }
 }

@@ -11,6 +11,7 @@ use crate::store::postgres;
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::settings::Audit;
 use serde::Deserialize;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -97,6 +98,16 @@ pub(crate) struct Written {
         help_heading = "Settings"
     )]
     pub(crate) watchdog: Option<u64>,
+    /// Where the edge listens: `HOST:PORT`; port 0 is any that is free [default: 127.0.0.1:7410, or a free port where
+    /// that is taken]
+    #[arg(
+        long,
+        global = true,
+        env = "RKCY_LISTEN",
+        value_name = "ADDR",
+        help_heading = "Settings"
+    )]
+    pub(crate) listen: Option<String>,
     /// More about the Kafka cluster: the table `[kafka]`, and variables `RKCY_KAFKA_…` before it.
     #[arg(skip)]
     #[serde(default)]
@@ -122,6 +133,8 @@ pub struct Settings {
     pub cache_bytes: usize,
     /// When a handler that does not come back ends the process; zero: never.
     pub watchdog: Duration,
+    /// Where the edge listens, where that was said.
+    pub listen: Option<SocketAddr>,
     /// Whether log or database were named, in whatever way, and are not the built-in ones.
     pub places_given: bool,
 }
@@ -143,6 +156,7 @@ impl Settings {
             audit: written.audit.or(file.audit),
             cache: written.cache.or(file.cache),
             watchdog: written.watchdog.or(file.watchdog),
+            listen: written.listen.or(file.listen),
             kafka: file.kafka,
         };
         let places_given = written.log.is_some() || written.store.is_some();
@@ -190,6 +204,7 @@ impl Settings {
                 None => Options::default().cache_bytes,
             },
             watchdog: (written.watchdog).map_or(Options::default().watchdog, Duration::from_secs),
+            listen: written.listen.as_deref().map(listen).transpose()?,
             places_given,
         })
     }
@@ -338,6 +353,18 @@ fn audit(text: Option<&str>) -> Result<Audit, Fault> {
     }
 }
 
+/// An address of this machine.
+fn listen(text: &str) -> Result<SocketAddr, Fault> {
+    let wrong = |why: String| {
+        let message = format!("`{text}` is no address to listen at ({why}): write `HOST:PORT`");
+        invalid("listen", message)
+    };
+    let mut found = text
+        .to_socket_addrs()
+        .map_err(|error| wrong(error.to_string()))?;
+    found.next().ok_or_else(|| wrong("no such host".to_owned()))
+}
+
 fn invalid(setting: &str, message: impl Into<String>) -> Fault {
     Fault::new(Class::Invalid, "wrong_setting", message.into()).at(setting.to_owned())
 }
@@ -406,6 +433,20 @@ mod tests {
                 (Class::Invalid, "store")
             );
             assert!(!fault.message.contains("secret"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn an_address_to_listen_at_names_a_host_and_a_port() {
+        assert_eq!(listen("127.0.0.1:0").unwrap().port(), 0);
+        assert!(listen("localhost:80").unwrap().ip().is_loopback());
+        for text in ["127.0.0.1", ":80", "localhost:http!", "70000", "a b:1"] {
+            let fault = listen(text).unwrap_err();
+            assert_eq!(
+                (fault.class, fault.path.as_ref()),
+                (Class::Invalid, "listen"),
+                "{text}"
+            );
         }
     }
 

@@ -3,10 +3,9 @@
 //! Owns the processes and the pauses between their lives. What a process that dies leaves is taken over by
 //! the others of its role at once, and by its successor.
 
-use super::run::Signals;
+use super::run::{Part, Signals};
 use super::session::runtime;
 use super::term::Term;
-use crate::driver::Role;
 use rkcy_core::fault::{Class, Fault};
 use rustix::process::{Pid, Signal, kill_process};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
@@ -42,10 +41,10 @@ enum State {
 ///
 /// # Errors
 /// Where a process cannot be started.
-pub(super) fn run(term: Term, roles: &[Role], is_shared: bool) -> Result<ExitCode, Fault> {
-    let names: Vec<String> = roles.iter().map(Role::to_string).collect();
+pub(super) fn run(term: Term, parts: &[Part], is_shared: bool) -> Result<ExitCode, Fault> {
+    let names: Vec<&str> = parts.iter().map(|part| part.word()).collect();
     let names = match is_shared {
-        true => names,
+        true => names.into_iter().map(str::to_owned).collect(),
         // They cannot be told apart there.
         false => vec![names.join(",")],
     };

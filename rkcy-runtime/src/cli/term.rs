@@ -5,7 +5,7 @@
 #![allow(clippy::print_stdout, reason = "stdout is this file's business")]
 
 use rkcy_core::fault::{Class, Fault};
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -186,17 +186,6 @@ impl Term {
         );
         lines.join("\n")
     }
-}
-
-/// A fault as other programs read it.
-#[must_use]
-pub fn fault_json(fault: &Fault) -> Json {
-    json!({
-        "class": fault.class.to_string(),
-        "code": fault.code,
-        "path": fault.path,
-        "message": fault.message,
-    })
 }
 
 /// A number with its thousands apart: `12 345`.

@@ -3,10 +3,11 @@
 
 use super::args;
 use super::inspect::About;
-use super::session::{Session, runtime, txn_id};
-use super::term::{Format, Ink, Term, fault_json};
+use super::session::{Session, runtime};
+use super::term::{Format, Ink, Term};
 use crate::codegen::{Bytes, ConcernDesc, OpDesc, op};
 use crate::driver::Client;
+use crate::facts::{fault_json, txn_id};
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::id::TxnId;
 use rkcy_core::key::{Key, RowKey};

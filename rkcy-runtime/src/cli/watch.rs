@@ -1,9 +1,10 @@
 //! `watch`: the finished transactions, as the audit of each partition tells of them.
 
 use super::session::Session;
-use super::term::{Format, Ink, fault_json};
+use super::term::{Format, Ink};
 use crate::codegen::Timestamp;
 use crate::driver::{Edited, Told};
+use crate::facts::fault_json;
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::id::PartitionId;
 use rkcy_core::txn::Outcome;

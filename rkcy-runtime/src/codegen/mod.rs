@@ -24,7 +24,7 @@ mod time;
 mod value;
 
 /// Version of this contract. Generated code asserts it at compile time.
-pub const CONTRACT: u32 = 5;
+pub const CONTRACT: u32 = 6;
 
 pub use crate::__later as later;
 pub use blob::Blob;

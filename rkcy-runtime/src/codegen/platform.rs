@@ -271,6 +271,8 @@ pub struct PlatformDesc {
     pub configs: &'static [ConfigDesc],
     /// Who calls, where the platform asks.
     pub caller: Option<CallerDesc>,
+    /// The OpenAPI document of its interface over HTTP.
+    pub openapi: &'static str,
     /// SQL migrations for SQLite, in order.
     pub sqlite: &'static [Migration],
     /// SQL migrations for PostgreSQL, in order.

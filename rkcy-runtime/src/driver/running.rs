@@ -306,6 +306,11 @@ impl Running {
         self.rows_stored.load(Ordering::Relaxed)
     }
 
+    /// The same, for one who asks while this is at work.
+    pub(crate) fn stored_rows(&self) -> Arc<AtomicU64> {
+        self.rows_stored.clone()
+    }
+
     /// Why the platform has stopped by itself, where it has.
     #[must_use]
     pub fn failure(&self) -> Option<Fault> {

@@ -28,7 +28,7 @@ pub use note::Note;
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 5,
+    codegen::CONTRACT == 6,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -68,6 +68,7 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     enums: &[death::DESC],
     configs: &[],
     caller: None,
+    openapi: include_str!("../../openapi/engine.json"),
     sqlite: &[codegen::Migration {
         number: 1,
         name: "init",

@@ -32,7 +32,7 @@ pub use taken::Taken;
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 5,
+    codegen::CONTRACT == 6,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -82,6 +82,7 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
         message: "Session",
         from_json: codegen::args_from_json::<Session>,
     }),
+    openapi: include_str!("../../openapi/flow.json"),
     sqlite: &[codegen::Migration {
         number: 1,
         name: "init",

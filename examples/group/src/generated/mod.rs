@@ -30,7 +30,7 @@ pub use warehouse::{Warehouse, WarehouseEarn, WarehouseHandlers, WarehousePatch}
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 5,
+    codegen::CONTRACT == 6,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -93,6 +93,7 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     enums: &[region::DESC],
     configs: &[],
     caller: None,
+    openapi: include_str!("../../openapi/group.json"),
     sqlite: &[codegen::Migration {
         number: 1,
         name: "init",

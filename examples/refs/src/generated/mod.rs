@@ -28,7 +28,7 @@ pub use tenant::{Tenant, TenantPatch};
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 5,
+    codegen::CONTRACT == 6,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -84,6 +84,7 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     enums: &[],
     configs: &[policy::DESC, mood::DESC],
     caller: None,
+    openapi: include_str!("../../openapi/refs.json"),
     sqlite: &[codegen::Migration {
         number: 1,
         name: "init",

@@ -26,7 +26,7 @@ pub use player::{
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 5,
+    codegen::CONTRACT == 6,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -71,6 +71,7 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     enums: &[class::DESC],
     configs: &[],
     caller: None,
+    openapi: include_str!("../../openapi/rpg.json"),
     sqlite: &[codegen::Migration {
         number: 1,
         name: "init",

@@ -24,7 +24,7 @@ pub use wallet::{Wallet, WalletDebitRefusal, WalletHandlers, WalletPatch};
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 5,
+    codegen::CONTRACT == 6,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -64,6 +64,7 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     enums: &[],
     configs: &[],
     caller: None,
+    openapi: include_str!("../../openapi/saga.json"),
     sqlite: &[codegen::Migration {
         number: 1,
         name: "init",

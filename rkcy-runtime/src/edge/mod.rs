@@ -1,0 +1,179 @@
+//! The edge: transactions, operations and reads of a platform over HTTP.
+//!
+//! Owns the front door: what it takes, and how much of it at a time. What is asked for goes the same way as by
+//! the command line, through [`Client`]; the edge knows no more of the platform than its description.
+//!
+//! ```text
+//! serve: connections ─► rest: paths ─► request: names and JSON ─► Client ─► the log
+//!                         │              problem: what is not done, and why
+//!                         └─► pages: health, metrics, OpenAPI
+//! ```
+
+mod metrics;
+mod pages;
+mod problem;
+mod request;
+mod rest;
+mod serve;
+
+use crate::codegen::PlatformDesc;
+use crate::driver::{Client, Running};
+use metrics::Metrics;
+use rkcy_core::fault::{Class, Fault};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+
+/// What an edge takes at most.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of a body.
+    pub body_bytes: usize,
+    /// A body has come by then.
+    pub body: Duration,
+    /// The head of a request has come by then.
+    pub head: Duration,
+    /// A response is given by then: the outcome is unknown where it is not known yet.
+    pub request: Duration,
+    /// Requests at work.
+    pub requests: usize,
+    /// Connections that are open; who comes beyond waits to be let in.
+    pub connections: usize,
+    /// What is at work when the edge stops is waited for so long.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            body_bytes: 1 << 20,
+            body: Duration::from_secs(10),
+            head: Duration::from_secs(10),
+            request: Duration::from_secs(30),
+            requests: 10_000,
+            connections: 20_000,
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What all requests share.
+struct Gate {
+    desc: &'static PlatformDesc,
+    client: Client,
+    limits: Limits,
+    /// One for each request that may be at work.
+    places: Semaphore,
+    metrics: Metrics,
+    draining: AtomicBool,
+    /// How many rows this process has written to the database.
+    rows_stored: Arc<AtomicU64>,
+}
+
+impl Gate {
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}
+
+/// An edge at work. Dropped, it ends at once; [`Edge::stop`] lets it finish what it has begun.
+pub struct Edge {
+    addr: SocketAddr,
+    gate: Arc<Gate>,
+    stop: watch::Sender<bool>,
+    serving: Option<JoinHandle<()>>,
+    runtime: Option<Runtime>,
+}
+
+/// Threads that talk HTTP: what they wait for is done elsewhere.
+const THREADS: usize = 2;
+
+impl Edge {
+    /// Listens at `addr`, and serves what `running` runs from then on. Stop it first: what it has taken is answered
+    /// as long as the platform is at work.
+    ///
+    /// # Errors
+    /// [`Class::Unavailable`] where the address cannot be had: another process has it, or this machine has it not.
+    pub fn start(
+        desc: &'static PlatformDesc,
+        running: &Running,
+        addr: SocketAddr,
+        limits: Limits,
+    ) -> Result<Edge, Fault> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name("edge")
+            .enable_all()
+            .build()
+            .map_err(|error| Fault::new(Class::Unavailable, "no_threads", error.to_string()))?;
+        let listener = runtime.block_on(tokio::net::TcpListener::bind(addr));
+        let listener = listener.map_err(|error| cannot_listen(addr, &error))?;
+        let addr = (listener.local_addr()).map_err(|error| cannot_listen(addr, &error))?;
+        let gate = Arc::new(Gate {
+            desc,
+            client: running.client(),
+            places: Semaphore::new(limits.requests),
+            limits,
+            metrics: Metrics::new(),
+            draining: AtomicBool::new(false),
+            rows_stored: running.stored_rows(),
+        });
+        let (stop, stopped) = watch::channel(false);
+        let serving = runtime.spawn(serve::serve(listener, gate.clone(), stopped));
+        Ok(Edge {
+            addr,
+            gate,
+            stop,
+            serving: Some(serving),
+            runtime: Some(runtime),
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Takes no new connections, and waits until what is at work is answered, as long as [`Limits::drain`] says.
+    pub fn stop(mut self) {
+        self.gate.draining.store(true, Ordering::Relaxed);
+        // Where nobody listens any more it has ended.
+        let _ = self.stop.send(true);
+        if let (Some(serving), Some(runtime)) = (self.serving.take(), &self.runtime) {
+            let _ = runtime.block_on(serving);
+        }
+    }
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // Allowed also where one must not wait: in another runtime's task.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl std::fmt::Debug for Edge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Edge")
+            .field("addr", &self.addr)
+            .finish_non_exhaustive()
+    }
+}
+
+fn cannot_listen(addr: SocketAddr, error: &std::io::Error) -> Fault {
+    let remedy = match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            ": another process listens there; name another port by --listen, or 0 for any"
+        }
+        _ => "",
+    };
+    let message = format!("{addr} cannot be listened at: {error}{remedy}");
+    Fault::new(Class::Unavailable, "cannot_listen", message).at("listen")
+}

@@ -1,0 +1,155 @@
+//! What a caller over HTTP is told where something is not done: a problem document (RFC 9457).
+//!
+//! Owns which status a fault has, and the layout of the document.
+
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use rkcy_core::fault::{Class, Fault};
+use rkcy_core::id::TxnId;
+use serde_json::{Value as Json, json};
+
+/// Media type of a problem document.
+const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+/// After so long it is worth asking again where a bound was reached. Seconds.
+const RETRY_BOUND: u64 = 1;
+/// The same where something that the platform needs is away.
+const RETRY_AWAY: u64 = 5;
+
+/// A fault as a caller over HTTP hears it.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    fault: Fault,
+    /// The transaction that it is about.
+    id: Option<TxnId>,
+    /// Methods that the path has, where it has not this one.
+    allow: Option<&'static str>,
+}
+
+impl Problem {
+    /// One with a status of its own: the request did not come so far as to be refused by the platform.
+    pub(super) fn of(
+        status: StatusCode,
+        code: &'static str,
+        message: impl Into<String>,
+    ) -> Problem {
+        let fault = Fault::new(Class::Invalid, code, message.into());
+        Problem {
+            status,
+            fault,
+            id: None,
+            allow: None,
+        }
+    }
+
+    /// About this transaction.
+    pub(super) fn about(self, id: TxnId) -> Problem {
+        Problem {
+            id: Some(id),
+            ..self
+        }
+    }
+
+    /// With another status than the fault's own.
+    pub(super) fn with_status(self, status: StatusCode) -> Problem {
+        Problem { status, ..self }
+    }
+
+    /// The path has only these methods.
+    pub(super) fn allows(self, methods: &'static str) -> Problem {
+        Problem {
+            allow: Some(methods),
+            ..self
+        }
+    }
+
+    /// Stable name of what is wrong.
+    pub(super) fn code(&self) -> &str {
+        &self.fault.code
+    }
+
+    fn document(&self) -> Json {
+        let fault = &self.fault;
+        let mut document = json!({
+            "type": fault.code,
+            "title": title(self.status, fault.class),
+            "status": self.status.as_u16(),
+            "detail": fault.message,
+        });
+        if let Some(id) = self.id {
+            document["instance"] = format!("/v1/id/{id}").into();
+            document["id"] = id.to_string().into();
+        }
+        if !fault.path.is_empty() {
+            document["errors"] = json!([{
+                "path": fault.path,
+                "code": fault.code,
+                "detail": fault.message,
+            }]);
+        }
+        document
+    }
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Problem {
+        let status = match fault.class {
+            Class::Refusal => StatusCode::CONFLICT,
+            Class::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+            Class::Bound => StatusCode::TOO_MANY_REQUESTS,
+            Class::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Class::Corrupt => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Problem {
+            status,
+            fault,
+            id: None,
+            allow: None,
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, self.document().to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, PROBLEM);
+        let retry = match self.status {
+            StatusCode::TOO_MANY_REQUESTS => Some(RETRY_BOUND),
+            StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_AWAY),
+            _ => None,
+        };
+        if let Some(seconds) = retry {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Some(methods) = self.allow {
+            headers.insert(header::ALLOW, HeaderValue::from_static(methods));
+        }
+        if let Some(id) = self.id {
+            put_id(&mut response, id);
+        }
+        response
+    }
+}
+
+/// Names the transaction that a response is about.
+pub(super) fn put_id(response: &mut Response, id: TxnId) {
+    const NAME: HeaderName = HeaderName::from_static("rkcy-id");
+    // An id is hexadecimal digits and dashes.
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        response.headers_mut().insert(NAME, value);
+    }
+}
+
+fn title(status: StatusCode, class: Class) -> &'static str {
+    match (status, class) {
+        (StatusCode::CONFLICT, _) => "refused",
+        (StatusCode::UNPROCESSABLE_ENTITY, _) => "the request does not fit the schema",
+        (StatusCode::TOO_MANY_REQUESTS, _) => "not taken now",
+        (StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT, _) => {
+            "the outcome is unknown: ask by id"
+        }
+        (StatusCode::INTERNAL_SERVER_ERROR, _) => "what is stored is not what it should be",
+        (status, _) => status.canonical_reason().unwrap_or("refused"),
+    }
+}

@@ -1,0 +1,178 @@
+//! From the names and the JSON of a request to a planned transaction.
+//!
+//! Owns how transactions and operations are found by name, and how an argument in a query string is read.
+
+use super::problem::Problem;
+use crate::codegen::{
+    Bytes, ConcernDesc, Fault, Kind, OpDesc, ParamDesc, PlatformDesc, Times, TransactionDesc, Txn,
+    TxnId, derived_uuid, op,
+};
+use crate::driver::Client;
+use axum::http::StatusCode;
+use rkcy_core::fault::Class;
+use rkcy_core::key::{Key, RowKey};
+use serde_json::{Map, Value as Json};
+
+/// A transaction of the schema.
+pub(super) fn transaction(
+    desc: &PlatformDesc,
+    name: &str,
+) -> Result<&'static TransactionDesc, Problem> {
+    let named = desc.transaction(name);
+    named.ok_or_else(|| absent(format!("{} has no transaction `{name}`", desc.name)))
+}
+
+/// A concern of the schema.
+pub(super) fn concern(desc: &PlatformDesc, name: &str) -> Result<&'static ConcernDesc, Problem> {
+    let named = desc.concern(name);
+    named.ok_or_else(|| absent(format!("{} has no concern `{name}`", desc.name)))
+}
+
+/// An operation that every concern has, unless the schema takes it away.
+pub(super) fn builtin(
+    concern: &'static ConcernDesc,
+    number: u16,
+    method: &str,
+) -> Result<&'static OpDesc, Problem> {
+    let found = concern.ops.iter().find(|op| op.number == number);
+    found.ok_or_else(|| {
+        let message = format!(
+            "{} takes no {method}: the schema has removed it",
+            concern.name
+        );
+        Problem::of(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            message,
+        )
+    })
+}
+
+/// A command or a query of the concern.
+pub(super) fn own(
+    concern: &'static ConcernDesc,
+    name: &str,
+    is_query: bool,
+) -> Result<&'static OpDesc, Problem> {
+    let own = |op: &&OpDesc| op.number >= op::FIRST_OWN && op.name == name;
+    let found = concern.ops.iter().find(own);
+    let found = found.ok_or_else(|| absent(format!("{} has no `{name}`", concern.name)))?;
+    let reads = found.access == crate::codegen::Access::Shared;
+    if reads == is_query {
+        return Ok(found);
+    }
+    let (what, methods) = match reads {
+        true => ("a query: GET it", "GET, HEAD"),
+        false => ("a command: POST it", "POST"),
+    };
+    let message = format!("{}.{name} is {what}", concern.name);
+    let problem = Problem::of(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        message,
+    );
+    Err(problem.allows(methods))
+}
+
+/// One operation on one instance, planned.
+pub(super) fn operation(
+    client: &Client,
+    id: TxnId,
+    concern: &ConcernDesc,
+    op: &OpDesc,
+    key: Key,
+    args: Json,
+) -> Result<Txn, Fault> {
+    let args = (op.args_from_json)(args)?;
+    let group = (concern.root)(&key).ok_or_else(|| {
+        let message = format!("this is no key of a {}", concern.name);
+        Fault::new(Class::Invalid, "wrong_key", message)
+    })?;
+    let concern = concern.id;
+    client.single(
+        id,
+        group,
+        RowKey { concern, key },
+        op.number,
+        op.access,
+        args,
+    )
+}
+
+/// A transaction, planned.
+pub(super) fn planned(
+    client: &Client,
+    id: TxnId,
+    transaction: &TransactionDesc,
+    args: Json,
+) -> Result<Txn, Fault> {
+    (transaction.from_json)(args, client.origin(id, &Bytes::new()))
+}
+
+/// The key of an instance that is to be created. A key that is one `uuid` may be left out: it comes from the id,
+/// so that the same request creates the same instance.
+pub(super) fn key_of_new(
+    concern: &ConcernDesc,
+    id: TxnId,
+    fields: &mut Json,
+) -> Result<Key, Fault> {
+    let Some(fields) = fields.as_object_mut() else {
+        return Err(Fault::new(
+            Class::Invalid,
+            "wrong_type",
+            "an object was expected",
+        ));
+    };
+    if let [only] = concern.keys {
+        if only.ty == "uuid" && !fields.contains_key(only.name) {
+            let key = derived_uuid(id, 0, 0).to_string();
+            fields.insert(only.name.to_owned(), key.into());
+        }
+        let given = fields.get(only.name).cloned();
+        let given = given.ok_or_else(|| missing(only.name))?;
+        return (concern.key_from_json)(given).map_err(|fault| fault.within(only.name));
+    }
+    let mut parts = Map::new();
+    for part in concern.keys {
+        let given = fields.get(part.name).cloned();
+        parts.insert(
+            part.name.to_owned(),
+            given.ok_or_else(|| missing(part.name))?,
+        );
+    }
+    (concern.key_from_json)(Json::Object(parts))
+}
+
+fn missing(field: &str) -> Fault {
+    Fault::new(Class::Invalid, "missing_field", "is missing").at(field.to_owned())
+}
+
+/// The arguments in a query string. A text is taken as it stands; all else is JSON: `?page=2&tags=["a","b"]`.
+pub(super) fn arguments(pairs: Vec<(String, String)>, params: &[ParamDesc]) -> Result<Json, Fault> {
+    let mut fields = Map::new();
+    for (name, text) in pairs {
+        let param = params.iter().find(|param| param.name == name);
+        let value = match param.map(ParamDesc::shape) {
+            Some(shape) if shape.times != Times::List && is_text(shape.value) => text.into(),
+            // What names no parameter is told where all are read.
+            _ => serde_json::from_str(&text).unwrap_or(Json::String(text)),
+        };
+        if fields.insert(name.clone(), value).is_some() {
+            let message = "is given twice";
+            return Err(Fault::new(Class::Invalid, "argument_twice", message).at(name));
+        }
+    }
+    Ok(Json::Object(fields))
+}
+
+/// Whether JSON has a value of this type as a text, whatever else the text may look like.
+fn is_text(kind: Kind<'_>) -> bool {
+    match kind {
+        Kind::Key(_) => false,
+        Kind::Named(name) => matches!(name, "string" | "uuid" | "bytes" | "timestamp" | "duration"),
+    }
+}
+
+fn absent(message: String) -> Problem {
+    Problem::of(StatusCode::NOT_FOUND, "not_found", message)
+}

@@ -1,0 +1,82 @@
+//! Connections of the edge: accepted, bounded, drained.
+
+use super::Gate;
+use super::rest;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+/// Pause after an accept that failed: most often there are no file descriptors left.
+const PAUSE: Duration = Duration::from_millis(50);
+/// An HTTP/2 connection without a word for so long is asked whether it is there,
+const PING: Duration = Duration::from_secs(20);
+/// and closed where no answer comes for so long.
+const PONG: Duration = Duration::from_secs(20);
+/// Requests at work on one HTTP/2 connection.
+const STREAMS: u32 = 250;
+
+/// Takes connections until it is told to stop, then waits for those at work.
+pub(super) async fn serve(listener: TcpListener, gate: Arc<Gate>, mut stop: watch::Receiver<bool>) {
+    let router = rest::router(gate.clone());
+    let places = Arc::new(Semaphore::new(gate.limits.connections));
+    let graceful = GracefulShutdown::new();
+    let builder = builder(&gate);
+    loop {
+        let place = tokio::select! {
+            place = places.clone().acquire_owned() => place,
+            _ = stop.changed() => break,
+        };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.changed() => break,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(_) => {
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        quick(&stream);
+        let service = TowerToHyperService::new(router.clone());
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        let connection = graceful.watch(connection.into_owned());
+        let gate = gate.clone();
+        gate.metrics.connected();
+        tokio::spawn(async move {
+            // What goes wrong on a connection is its caller's: it is closed.
+            let _ = connection.await;
+            gate.metrics.disconnected();
+            drop(place);
+        });
+    }
+    drop(listener);
+    // What is still at work then is cut off: its outcome is unknown to its caller.
+    let _ = tokio::time::timeout(gate.limits.drain, graceful.shutdown()).await;
+}
+
+fn builder(gate: &Gate) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(gate.limits.head);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PONG)
+        .max_concurrent_streams(STREAMS);
+    builder
+}
+
+/// Small answers are sent at once.
+fn quick(stream: &TcpStream) {
+    // Where that cannot be had, they are sent a little later.
+    let _ = stream.set_nodelay(true);
+}

@@ -1,0 +1,153 @@
+//! What partitions know of transactions, and what went wrong, as JSON: the same over HTTP and on the command line.
+
+use crate::codegen::{Bytes, PlatformDesc, Uuid};
+use rkcy_core::fault::{Class, Fault};
+use rkcy_core::id::{PartitionId, TxnId};
+use rkcy_core::key::RowKey;
+use rkcy_core::status::Fact;
+use rkcy_core::txn::{Args, Mode, Outcome, Txn};
+use rkcy_core::wire::Wire;
+use serde_json::{Value as Json, json};
+
+/// A fault as JSON.
+#[must_use]
+pub fn fault_json(fault: &Fault) -> Json {
+    json!({
+        "class": fault.class.to_string(),
+        "code": fault.code,
+        "path": fault.path,
+        "message": fault.message,
+    })
+}
+
+/// What a partition knows of a transaction, with `says`: the same in words.
+pub(crate) fn fact(desc: &PlatformDesc, at: PartitionId, fact: &Fact) -> Json {
+    let mut json = match fact {
+        Fact::Runs => json!({ "state": "runs", "says": "began here and runs" }),
+        Fact::Ended(outcome) => ended(outcome),
+        Fact::Waits {
+            group,
+            ahead,
+            since,
+            txn,
+        } => json!({
+            "state": "waits",
+            "says": format!("waits for {} since {since} ms, {ahead} in front of it", desc.row_text(group)),
+            "group": desc.row_text(group),
+            "ahead": ahead,
+            "since_ms": since,
+            "transaction": transaction(desc, txn),
+        }),
+        Fact::Passed {
+            groups,
+            holds,
+            next,
+        } => {
+            let named = |rows: &[RowKey]| -> Vec<String> {
+                rows.iter().map(|row| desc.row_text(row)).collect()
+            };
+            let (locks, holds) = (named(groups), named(holds));
+            let next = next.map(|next| desc.partition_text(next));
+            let went = next
+                .as_deref()
+                .map_or("stayed".to_owned(), |next| format!("went on to {next}"));
+            json!({
+                "state": "passed",
+                "says": format!("{went}; has locked {locks:?}, holds {holds:?}"),
+                "locks": locks,
+                "holds": holds,
+                "next": next,
+            })
+        }
+        Fact::Parked {
+            attempt,
+            fault,
+            txn,
+        } => json!({
+            "state": "parked",
+            "says": format!("parked, attempt {attempt}: {fault}"),
+            "attempt": attempt,
+            "error": fault_json(fault),
+            "transaction": transaction(desc, txn),
+        }),
+    };
+    json["partition"] = desc.partition_text(at).into();
+    json
+}
+
+fn ended(outcome: &Outcome) -> Json {
+    match outcome {
+        Outcome::Committed(_) => json!({ "state": "committed", "says": "is committed" }),
+        Outcome::Refused(fault) => {
+            json!({ "state": "refused", "says": fault.to_string(), "error": fault_json(fault) })
+        }
+        Outcome::NotTaken(fault) | Outcome::Parked(fault) => {
+            json!({ "state": "unknown", "says": fault.to_string(), "error": fault_json(fault) })
+        }
+    }
+}
+
+/// A transaction on its way: its visits, with payloads and results.
+fn transaction(desc: &PlatformDesc, bytes: &Bytes) -> Json {
+    let txn = match Txn::from_wire(bytes.clone()) {
+        Ok(txn) => txn,
+        Err(error) => return json!({ "unreadable": error.to_string() }),
+    };
+    let named = desc.numbered(txn.kind);
+    let visits: Vec<Json> = (0_u16..)
+        .zip(&txn.visits)
+        .map(|(nth, visit)| {
+            let steps: Vec<Json> = (visit.steps.iter())
+                .map(|step| {
+                    let row = step.row(&visit.group);
+                    let op = row.and_then(|row| desc.op(row.concern, step.op));
+                    let payload = match (&step.args, op) {
+                        (Args::Ready(args), Some(op)) => (op.args_to_json)(args).ok(),
+                        _ => None,
+                    };
+                    json!({
+                        "step": step.number,
+                        "instance": row.map(|row| desc.row_text(row)),
+                        "operation": op.map_or_else(|| step.op.to_string(), |op| op.name.to_owned()),
+                        "payload": payload,
+                    })
+                })
+                .collect();
+            json!({
+                "group": desc.row_text(&visit.group),
+                "made": nth < txn.next,
+                "steps": steps,
+            })
+        })
+        .collect();
+    json!({
+        "name": named.map_or("a single operation", |it| it.name),
+        "mode": match txn.mode {
+            Mode::Transaction => "transaction",
+            Mode::Read => "read",
+            Mode::GiveBack(_) => "give_back",
+            Mode::Saga => "saga",
+        },
+        "stamp_ms": txn.id.stamp(),
+        "visits": visits,
+        "refused": txn.turned.as_ref().map(fault_json),
+    })
+}
+
+/// A transaction id as a person writes it.
+///
+/// # Errors
+/// [`Class::Invalid`] where it carries no stamp.
+pub(crate) fn txn_id(text: &str) -> Result<TxnId, Fault> {
+    let wrong = |why: String| {
+        let message = format!("`{text}` is no transaction id: {why}");
+        Fault::new(Class::Invalid, "wrong_id", message).at("id")
+    };
+    let uuid = Uuid::parse_str(text).map_err(|error| wrong(error.to_string()))?;
+    match uuid.get_version_num() {
+        7 => Ok(TxnId(uuid.into_bytes())),
+        other => Err(wrong(format!(
+            "a UUID of version 7 was expected, with the time in it, not version {other}"
+        ))),
+    }
+}
