@@ -4,7 +4,7 @@ use crate::codegen::{Bytes, PlatformDesc, Uuid};
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::id::{PartitionId, TxnId};
 use rkcy_core::key::RowKey;
-use rkcy_core::status::Fact;
+use rkcy_core::status::{Fact, Status};
 use rkcy_core::txn::{Args, Mode, Outcome, Txn};
 use rkcy_core::wire::Wire;
 use serde_json::{Value as Json, json};
@@ -20,8 +20,45 @@ pub fn fault_json(fault: &Fault) -> Json {
     })
 }
 
+/// What partitions have told, by transaction, in the order of their ids.
+pub(crate) fn by_transaction(
+    desc: &PlatformDesc,
+    told: &[(PartitionId, Status)],
+) -> Vec<(TxnId, Vec<Json>)> {
+    let mut sorted: Vec<&(PartitionId, Status)> = told.iter().collect();
+    sorted.sort_by_key(|(partition, status)| (status.txn, *partition));
+    let of_one = sorted.chunk_by(|one, other| one.1.txn == other.1.txn);
+    of_one
+        .filter_map(|of_one| {
+            let (_, first) = of_one.first()?;
+            let facts = of_one.iter();
+            let facts = facts.map(|(partition, status)| fact(desc, *partition, &status.fact));
+            Some((first.txn, facts.collect()))
+        })
+        .collect()
+}
+
+/// The attempt of a saga that is parked, by what partitions have told of it.
+pub(crate) fn parked_attempt(told: &[(PartitionId, Status)]) -> Option<u32> {
+    told.iter().find_map(|(_, status)| match status.fact {
+        Fact::Parked { attempt, .. } => Some(attempt),
+        _ => None,
+    })
+}
+
+/// A saga that is to be resumed is not parked.
+pub(crate) fn not_parked(id: TxnId) -> Fault {
+    Fault::refusal("not_parked", format!("{id} is not parked"))
+}
+
+/// No partition knows a transaction.
+pub(crate) fn unknown(id: TxnId) -> Fault {
+    let message = format!("no partition knows {id}: it never was, or ended long ago");
+    Fault::new(Class::Refusal, "unknown_id", message)
+}
+
 /// What a partition knows of a transaction, with `says`: the same in words.
-pub(crate) fn fact(desc: &PlatformDesc, at: PartitionId, fact: &Fact) -> Json {
+fn fact(desc: &PlatformDesc, at: PartitionId, fact: &Fact) -> Json {
     let mut json = match fact {
         Fact::Runs => json!({ "state": "runs", "says": "began here and runs" }),
         Fact::Ended(outcome) => ended(outcome),

@@ -267,7 +267,7 @@ fn succeeds(operation: &mut Item, status: &str, schema: Option<&Json>) {
         "description": "Done.",
         "headers": { "rkcy-id": {
             "description": "The id of the transaction.",
-            "schema": { "type": "string", "format": "uuid" },
+            "schema": schema::txn_id(),
         }},
     });
     if let Some(schema) = schema {
@@ -297,7 +297,7 @@ fn outcome(result: &Json) -> Json {
         "type": "object",
         "required": ["id", "outcome", "result"],
         "properties": {
-            "id": { "type": "string", "format": "uuid" },
+            "id": schema::txn_id(),
             "outcome": { "const": "committed" },
             "result": result,
             "result_forgotten": {
@@ -370,7 +370,7 @@ fn parameters() -> Json {
             "name": "Rkcy-Id",
             "in": "header",
             "description": "The id of the transaction, a UUID of version 7 with the time of now in it. Asked for twice with one id, it runs once.",
-            "schema": { "type": "string", "format": "uuid" },
+            "schema": schema::txn_id(),
         },
         "rkcy.Deadline": {
             "name": "Rkcy-Deadline",
@@ -395,7 +395,7 @@ fn about_transactions() -> Map<String, Json> {
         "in": "path",
         "required": true,
         "description": "The id of a transaction.",
-        "schema": { "type": "string", "format": "uuid" },
+        "schema": schema::txn_id(),
     }]);
     let mut where_is = operation(
         "rkcy.where",
@@ -406,7 +406,7 @@ fn about_transactions() -> Map<String, Json> {
         "type": "object",
         "required": ["id", "facts"],
         "properties": {
-            "id": { "type": "string", "format": "uuid" },
+            "id": schema::txn_id(),
             "facts": {
                 "type": "array",
                 "description": "What each partition knows of it.",
@@ -431,7 +431,7 @@ fn about_transactions() -> Map<String, Json> {
             "type": "object",
             "required": ["id", "outcome"],
             "properties": {
-                "id": { "type": "string", "format": "uuid" },
+                "id": schema::txn_id(),
                 "outcome": { "const": "cancelled" },
             },
         }}},

@@ -1,13 +1,14 @@
 //! `txn show|list|cancel|resume`: where transactions are, and what an operator can do about them.
 
+use super::remote::Remote;
 use super::session::{Session, runtime};
 use super::term::{Format, Ink, Term};
 use super::txn::{refused, said};
 use crate::driver::Client;
 use crate::facts::{self, txn_id};
-use rkcy_core::fault::{Class, Fault};
-use rkcy_core::id::{PartitionId, TxnId};
-use rkcy_core::status::{Ask, Fact, Status};
+use rkcy_core::fault::Fault;
+use rkcy_core::id::TxnId;
+use rkcy_core::status::Ask;
 use rkcy_core::txn::Outcome;
 use serde_json::{Value as Json, json};
 use std::process::ExitCode;
@@ -52,30 +53,28 @@ enum State {
     Parked,
 }
 
-/// A fact with the partition that knows it.
-type Told = (PartitionId, Status);
-
 impl About {
     pub(crate) fn run(&self, session: &Session) -> Result<ExitCode, Fault> {
-        let term = session.term;
+        if let Some(remote) = session.remote()? {
+            return self.run_at(&remote, session.term);
+        }
+        let (term, desc) = (session.term, session.platform.desc);
         match self {
             About::Show(one) => {
                 let id = txn_id(&one.id)?;
                 let told = with_client(session, async |client| client.ask(Ask::One(id)).await)?;
                 if told.is_empty() {
-                    return Err(unknown(id));
+                    return Err(facts::unknown(id));
                 }
-                show(session, &told);
+                show(term, &facts::by_transaction(desc, &told));
             }
             About::List(list) => {
                 let ask = match list.state {
                     State::Running => Ask::Running(list.limit),
                     State::Parked => Ask::Parked(list.limit),
                 };
-                show(
-                    session,
-                    &with_client(session, async |client| client.ask(ask).await)?,
-                );
+                let told = with_client(session, async |client| client.ask(ask).await)?;
+                show(term, &facts::by_transaction(desc, &told));
             }
             About::Cancel(one) => {
                 let id = txn_id(&one.id)?;
@@ -91,7 +90,7 @@ impl About {
                     }
                     Outcome::Refused(fault) => refused(term, id, "refused", &fault),
                     Outcome::NotTaken(fault) if fault.code == "unknown_id" => {
-                        return Err(unknown(id));
+                        return Err(facts::unknown(id));
                     }
                     Outcome::NotTaken(fault) => refused(term, id, "unknown", &fault),
                     Outcome::Parked(fault) => refused(term, id, "parked", &fault),
@@ -101,13 +100,8 @@ impl About {
                 let id = txn_id(&one.id)?;
                 with_client(session, async |client| {
                     let told = client.ask(Ask::One(id)).await?;
-                    let attempt = told.into_iter().find_map(|(_, status)| match status.fact {
-                        Fact::Parked { attempt, .. } => Some(attempt),
-                        _ => None,
-                    });
-                    let attempt = attempt.ok_or_else(|| {
-                        Fault::refusal("not_parked", format!("{id} is not parked"))
-                    })?;
+                    let attempt = facts::parked_attempt(&told);
+                    let attempt = attempt.ok_or_else(|| facts::not_parked(id))?;
                     client.resume(id, attempt).await
                 })?;
                 return Ok(said(term, id, "resumed", None));
@@ -115,6 +109,58 @@ impl About {
         }
         Ok(ExitCode::SUCCESS)
     }
+
+    /// The same at a platform in another process.
+    fn run_at(&self, remote: &Remote, term: Term) -> Result<ExitCode, Fault> {
+        let ask = |method, path: String| remote.ask(method, &path, &[], None)?.into_result();
+        match self {
+            About::Show(one) => {
+                let id = txn_id(&one.id)?;
+                let told = ask("GET", format!("/v1/id/{id}"))?;
+                show(term, &listed(Json::Array(vec![told])));
+            }
+            About::List(list) => {
+                let state = match list.state {
+                    State::Running => "running",
+                    State::Parked => "parked",
+                };
+                let path = format!("/v1/id?state={state}&limit={}", list.limit);
+                show(term, &listed(ask("GET", path)?));
+            }
+            About::Cancel(one) => {
+                let id = txn_id(&one.id)?;
+                return Ok(match ask("POST", format!("/v1/id/{id}/cancel")) {
+                    Ok(_) => said(term, id, "cancelled", None),
+                    Err(fault) if fault.code == "unknown_id" => return Err(fault),
+                    Err(fault) if fault.code == "committed" => {
+                        refused(term, id, "committed", &fault)
+                    }
+                    Err(fault) => refused(term, id, "refused", &fault),
+                });
+            }
+            About::Resume(one) => {
+                let id = txn_id(&one.id)?;
+                ask("POST", format!("/v1/id/{id}/resume"))?;
+                return Ok(said(term, id, "resumed", None));
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// What an edge has told of transactions.
+fn listed(told: Json) -> Vec<(TxnId, Vec<Json>)> {
+    let Json::Array(told) = told else {
+        return Vec::new();
+    };
+    let one = |mut told: Json| {
+        let id = txn_id(told.get("id")?.as_str()?).ok()?;
+        match told["facts"].take() {
+            Json::Array(facts) => Some((id, facts)),
+            _ => None,
+        }
+    };
+    told.into_iter().filter_map(one).collect()
 }
 
 /// Starts the platform for one conversation.
@@ -130,28 +176,12 @@ fn with_client<T>(
     told
 }
 
-fn unknown(id: TxnId) -> Fault {
-    let message = format!("no partition knows {id}: it never was, or ended long ago");
-    Fault::new(Class::Refusal, "unknown_id", message)
-}
-
 /// Prints what is known, one transaction after the other.
-fn show(session: &Session, told: &[Told]) {
-    let (term, desc) = (session.term, session.platform.desc);
-    let mut sorted: Vec<&Told> = told.iter().collect();
-    sorted.sort_by_key(|(partition, status)| (status.txn, *partition));
-    for of_one in sorted.chunk_by(|one, other| one.1.txn == other.1.txn) {
-        let facts =
-            (of_one.iter()).map(|(partition, status)| facts::fact(desc, *partition, &status.fact));
-        let facts: Vec<Json> = facts.collect();
-        let Some((_, first)) = of_one.first() else {
-            continue;
-        };
+fn show(term: Term, told: &[(TxnId, Vec<Json>)]) {
+    for (id, facts) in told {
         match term.format {
-            Format::Json => {
-                term.print_json(&json!({ "id": first.txn.to_string(), "facts": facts }));
-            }
-            Format::Human => human(term, first.txn, &facts),
+            Format::Json => term.print_json(&json!({ "id": id.to_string(), "facts": facts })),
+            Format::Human => human(term, *id, facts),
         }
     }
     if term.format == Format::Human && told.is_empty() {

@@ -18,6 +18,7 @@ mod inspect;
 mod migrate;
 mod platform;
 mod read;
+mod remote;
 mod run;
 mod session;
 mod settings;

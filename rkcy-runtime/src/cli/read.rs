@@ -1,6 +1,7 @@
 //! `get` and `query`: reads of one instance.
 
 use super::args;
+use super::remote;
 use super::session::{Session, runtime};
 use super::txn::{operation, rows};
 use crate::codegen::{ConcernDesc, Key, op};
@@ -51,6 +52,12 @@ impl Get {
         } else {
             // A concern may do without it.
             operation(concern, "get", "operation", |op| op.number == op::GET)?;
+            if let Some(remote) = session.remote()? {
+                let path = remote::instance(concern, &key);
+                let instance = remote.ask("GET", &path, &[], None)?.into_result()?;
+                session.term.print_json(&instance);
+                return Ok(ExitCode::SUCCESS);
+            }
             let bytes = ask(session, concern, key, op::GET, crate::codegen::Bytes::new())?;
             (concern.to_json)(&bytes)?
         };
@@ -68,6 +75,13 @@ impl Query {
         let key = (concern.key_from_text)(&self.key)?;
         let json = &args::object(self.json.as_deref())?;
         let args = args::read(json, &self.args, query.params, query.args_from_json)?;
+        if let Some(remote) = session.remote()? {
+            let args = remote::query_string(&(query.args_to_json)(&args)?);
+            let path = format!("{}/{}{args}", remote::instance(concern, &key), query.name);
+            let answer = remote.ask("GET", &path, &[], None)?.into_result()?;
+            session.term.print_json(&answer);
+            return Ok(ExitCode::SUCCESS);
+        }
         let answer = ask(session, concern, key, query.number, args)?;
         session.term.print_json(&(query.result_to_json)(&answer)?);
         Ok(ExitCode::SUCCESS)

@@ -1,5 +1,6 @@
 //! `run`: the platform at work until it is told to stop.
 
+use super::remote::Notice;
 use super::session::{Session, runtime};
 use super::supervise;
 use super::term::{Format, Ink, Term};
@@ -110,6 +111,10 @@ impl Run {
             false => None,
         };
         let url = edge.as_ref().map(|edge| format!("http://{}", edge.addr()));
+        let notice = url
+            .as_ref()
+            .map(|url| Notice::put(&settings.log, url))
+            .transpose()?;
         let roles: Vec<&str> = parts.iter().map(|part| part.word()).collect();
         match term.format {
             Format::Json => term.print_json(&serde_json::json!({
@@ -151,6 +156,7 @@ impl Run {
             std::process::exit(INTERRUPTED);
         });
         let begun = Instant::now();
+        drop(notice);
         if let Some(edge) = edge {
             edge.stop();
         }

@@ -1,5 +1,6 @@
 //! The platform that a command works with.
 
+use super::remote::Remote;
 use super::settings::Settings;
 use super::term::Term;
 use crate::codegen::{ConcernDesc, Platform};
@@ -59,6 +60,11 @@ impl Session {
             invariants: self.invariants.clone(),
             ..*self
         }
+    }
+
+    /// The platform that runs in another process, if one does.
+    pub(super) fn remote(&self) -> Result<Option<Remote>, Fault> {
+        Remote::find(&self.settings, self.platform.desc)
     }
 
     /// Starts the platform in this process; says what a crash had left behind. On a log that several processes

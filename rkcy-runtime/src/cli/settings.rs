@@ -108,6 +108,15 @@ pub(crate) struct Written {
         help_heading = "Settings"
     )]
     pub(crate) listen: Option<String>,
+    /// Edge of a platform that runs: `http://HOST:PORT` [default: that of the process that has the embedded log, if any]
+    #[arg(
+        long,
+        global = true,
+        env = "RKCY_ENDPOINT",
+        value_name = "URL",
+        help_heading = "Settings"
+    )]
+    pub(crate) endpoint: Option<String>,
     /// More about the Kafka cluster: the table `[kafka]`, and variables `RKCY_KAFKA_…` before it.
     #[arg(skip)]
     #[serde(default)]
@@ -135,6 +144,8 @@ pub struct Settings {
     pub watchdog: Duration,
     /// Where the edge listens, where that was said.
     pub listen: Option<SocketAddr>,
+    /// Edge of the platform that commands talk to, where that was said.
+    pub endpoint: Option<String>,
     /// Whether log or database were named, in whatever way, and are not the built-in ones.
     pub places_given: bool,
 }
@@ -157,6 +168,7 @@ impl Settings {
             cache: written.cache.or(file.cache),
             watchdog: written.watchdog.or(file.watchdog),
             listen: written.listen.or(file.listen),
+            endpoint: written.endpoint.or(file.endpoint),
             kafka: file.kafka,
         };
         let places_given = written.log.is_some() || written.store.is_some();
@@ -205,6 +217,7 @@ impl Settings {
             },
             watchdog: (written.watchdog).map_or(Options::default().watchdog, Duration::from_secs),
             listen: written.listen.as_deref().map(listen).transpose()?,
+            endpoint: written.endpoint.map(endpoint).transpose()?,
             places_given,
         })
     }
@@ -363,6 +376,16 @@ fn listen(text: &str) -> Result<SocketAddr, Fault> {
         .to_socket_addrs()
         .map_err(|error| wrong(error.to_string()))?;
     found.next().ok_or_else(|| wrong("no such host".to_owned()))
+}
+
+fn endpoint(text: String) -> Result<String, Fault> {
+    match text.starts_with("http://") {
+        true => Ok(text),
+        false => {
+            let message = format!("`{text}` is not understood: write `http://HOST:PORT`");
+            Err(invalid("endpoint", message))
+        }
+    }
 }
 
 fn invalid(setting: &str, message: impl Into<String>) -> Fault {

@@ -3,6 +3,7 @@
 
 use super::args;
 use super::inspect::About;
+use super::remote::{self, Remote};
 use super::session::{Session, runtime};
 use super::term::{Format, Ink, Term};
 use crate::codegen::{Bytes, ConcernDesc, OpDesc, op};
@@ -60,10 +61,13 @@ impl Txn {
         // What is wrong with the input is said before anything is started.
         let logic = (session.platform.logic)(session.platform.desc.partitions);
         let json = &args::object(self.json.as_deref())?;
-        self.prepare(session, &Client::detached(logic), id, json)?;
+        let call = self.prepare(session, &Client::detached(logic), id, json)?.2;
+        if let Some(remote) = session.remote()? {
+            return self.submit_to(&remote, session.term, id, &call);
+        }
         let running = session.start()?;
         let (client, runtime) = (running.client(), runtime()?);
-        let (mut planned, show) = self.prepare(session, &client, id, json)?;
+        let (mut planned, show, _) = self.prepare(session, &client, id, json)?;
         planned.budget = self.deadline.unwrap_or(0);
         let term = session.term;
         let outcome = if self.no_wait {
@@ -86,13 +90,44 @@ impl Txn {
         stopped.map(|()| code)
     }
 
+    /// Submits it to a platform in another process.
+    fn submit_to(
+        &self,
+        remote: &Remote,
+        term: Term,
+        id: TxnId,
+        call: &Call,
+    ) -> Result<ExitCode, Fault> {
+        let mut headers = vec![remote::named(id)];
+        headers.extend((self.deadline).map(|budget| ("rkcy-deadline", budget.to_string())));
+        headers.extend((self.no_wait).then(|| ("prefer", "respond-async".to_owned())));
+        let answer = remote.ask(call.method, &call.path, &headers, call.body.as_ref())?;
+        Ok(match answer.into_result() {
+            Ok(_) if self.no_wait => said(term, id, "submitted", None),
+            // A transaction and a command tell more than their result.
+            Ok(mut told) => match told.get("outcome") {
+                Some(_) => said(term, id, "committed", Some(told["result"].take())),
+                None => said(term, id, "committed", Some(told)),
+            },
+            Err(fault) => {
+                let outcome = match (fault.class, fault.code.as_ref()) {
+                    (_, "parked") => "parked",
+                    (Class::Refusal | Class::Invalid, _) => "refused",
+                    _ => "unknown",
+                };
+                refused(term, id, outcome, &fault)
+            }
+        })
+    }
+
+    /// What is asked for, planned, and as it is asked for over HTTP.
     fn prepare(
         &self,
         session: &Session,
         client: &Client,
         id: TxnId,
         json: &Map<String, Json>,
-    ) -> Result<(txn::Txn, Show), Fault> {
+    ) -> Result<(txn::Txn, Show, Call), Fault> {
         let desc = session.platform.desc;
         let name = self.name.as_deref().unwrap_or_default();
         if let Some((concern, command)) = name.split_once('.') {
@@ -101,19 +136,62 @@ impl Txn {
                 op.access != Access::Shared
             })?;
             let (key, words) = key_and_words(concern, op, &self.args)?;
-            let args = args::read(json, words, op.params, op.args_from_json)?;
+            let call = Call::of_op(concern, op, &key);
+            let mut body = Json::Null;
+            let args = args::read(json, words, op.params, |json| {
+                body.clone_from(&json);
+                (op.args_from_json)(json)
+            })?;
             let (group, row) = rows(concern, key)?;
             let planned = client.single(id, group, row, op.number, op.access, args)?;
-            return Ok((planned, op.result_to_json));
+            return Ok((planned, op.result_to_json, call.with(body)));
         }
         let Some(transaction) = desc.transaction(name) else {
             let known: Vec<&str> = (desc.transactions.iter()).map(|txn| txn.name).collect();
             return Err(args::unknown("transaction", name, &known));
         };
+        let mut body = Json::Null;
         let planned = args::read(json, &self.args, transaction.params, |json| {
+            body.clone_from(&json);
             (transaction.from_json)(json, client.origin(id, &Bytes::new()))
         })?;
-        Ok((planned, transaction.result_to_json))
+        let path = format!("/v1/txn/{}", transaction.name);
+        let call = Call {
+            method: "POST",
+            path,
+            body: Some(body),
+        };
+        Ok((planned, transaction.result_to_json, call))
+    }
+}
+
+/// A request to an edge.
+struct Call {
+    method: &'static str,
+    path: String,
+    body: Option<Json>,
+}
+
+impl Call {
+    fn of_op(concern: &ConcernDesc, op: &OpDesc, key: &Key) -> Call {
+        let instance = remote::instance(concern, key);
+        let (method, path) = match op.number {
+            op::CREATE => ("POST", format!("/v1/c/{}", concern.name)),
+            op::UPDATE => ("PATCH", instance),
+            op::DELETE => ("DELETE", instance),
+            _ => ("POST", format!("{instance}/{}", op.name)),
+        };
+        Call {
+            method,
+            path,
+            body: None,
+        }
+    }
+
+    /// With this body, where the method has one.
+    fn with(self, body: Json) -> Call {
+        let body = (self.method != "DELETE").then_some(body);
+        Call { body, ..self }
     }
 }
 

@@ -22,8 +22,6 @@ pub(super) struct Problem {
     fault: Fault,
     /// The transaction that it is about.
     id: Option<TxnId>,
-    /// Methods that the path has, where it has not this one.
-    allow: Option<&'static str>,
 }
 
 impl Problem {
@@ -38,7 +36,6 @@ impl Problem {
             status,
             fault,
             id: None,
-            allow: None,
         }
     }
 
@@ -53,14 +50,6 @@ impl Problem {
     /// With another status than the fault's own.
     pub(super) fn with_status(self, status: StatusCode) -> Problem {
         Problem { status, ..self }
-    }
-
-    /// The path has only these methods.
-    pub(super) fn allows(self, methods: &'static str) -> Problem {
-        Problem {
-            allow: Some(methods),
-            ..self
-        }
     }
 
     /// Stable name of what is wrong.
@@ -104,7 +93,6 @@ impl From<Fault> for Problem {
             status,
             fault,
             id: None,
-            allow: None,
         }
     }
 }
@@ -121,9 +109,6 @@ impl IntoResponse for Problem {
         };
         if let Some(seconds) = retry {
             headers.insert(header::RETRY_AFTER, seconds.into());
-        }
-        if let Some(methods) = self.allow {
-            headers.insert(header::ALLOW, HeaderValue::from_static(methods));
         }
         if let Some(id) = self.id {
             put_id(&mut response, id);

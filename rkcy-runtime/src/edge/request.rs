@@ -1,78 +1,15 @@
-//! From the names and the JSON of a request to a planned transaction.
+//! From the JSON of a request to a planned transaction.
 //!
-//! Owns how transactions and operations are found by name, and how an argument in a query string is read.
+//! Owns how the key of a new instance is found, and how an argument in a query string is read.
 
-use super::problem::Problem;
 use crate::codegen::{
-    Bytes, ConcernDesc, Fault, Kind, OpDesc, ParamDesc, PlatformDesc, Times, TransactionDesc, Txn,
-    TxnId, derived_uuid, op,
+    Bytes, ConcernDesc, Fault, Kind, OpDesc, ParamDesc, Times, TransactionDesc, Txn, TxnId,
+    derived_uuid,
 };
 use crate::driver::Client;
-use axum::http::StatusCode;
 use rkcy_core::fault::Class;
 use rkcy_core::key::{Key, RowKey};
 use serde_json::{Map, Value as Json};
-
-/// A transaction of the schema.
-pub(super) fn transaction(
-    desc: &PlatformDesc,
-    name: &str,
-) -> Result<&'static TransactionDesc, Problem> {
-    let named = desc.transaction(name);
-    named.ok_or_else(|| absent(format!("{} has no transaction `{name}`", desc.name)))
-}
-
-/// A concern of the schema.
-pub(super) fn concern(desc: &PlatformDesc, name: &str) -> Result<&'static ConcernDesc, Problem> {
-    let named = desc.concern(name);
-    named.ok_or_else(|| absent(format!("{} has no concern `{name}`", desc.name)))
-}
-
-/// An operation that every concern has, unless the schema takes it away.
-pub(super) fn builtin(
-    concern: &'static ConcernDesc,
-    number: u16,
-    method: &str,
-) -> Result<&'static OpDesc, Problem> {
-    let found = concern.ops.iter().find(|op| op.number == number);
-    found.ok_or_else(|| {
-        let message = format!(
-            "{} takes no {method}: the schema has removed it",
-            concern.name
-        );
-        Problem::of(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "method_not_allowed",
-            message,
-        )
-    })
-}
-
-/// A command or a query of the concern.
-pub(super) fn own(
-    concern: &'static ConcernDesc,
-    name: &str,
-    is_query: bool,
-) -> Result<&'static OpDesc, Problem> {
-    let own = |op: &&OpDesc| op.number >= op::FIRST_OWN && op.name == name;
-    let found = concern.ops.iter().find(own);
-    let found = found.ok_or_else(|| absent(format!("{} has no `{name}`", concern.name)))?;
-    let reads = found.access == crate::codegen::Access::Shared;
-    if reads == is_query {
-        return Ok(found);
-    }
-    let (what, methods) = match reads {
-        true => ("a query: GET it", "GET, HEAD"),
-        false => ("a command: POST it", "POST"),
-    };
-    let message = format!("{}.{name} is {what}", concern.name);
-    let problem = Problem::of(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method_not_allowed",
-        message,
-    );
-    Err(problem.allows(methods))
-}
 
 /// One operation on one instance, planned.
 pub(super) fn operation(
@@ -171,8 +108,4 @@ fn is_text(kind: Kind<'_>) -> bool {
         Kind::Key(_) => false,
         Kind::Named(name) => matches!(name, "string" | "uuid" | "bytes" | "timestamp" | "duration"),
     }
-}
-
-fn absent(message: String) -> Problem {
-    Problem::of(StatusCode::NOT_FOUND, "not_found", message)
 }

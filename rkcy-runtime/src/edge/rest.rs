@@ -4,24 +4,32 @@
 
 use super::problem::{Problem, put_id};
 use super::{Gate, pages, request};
-use crate::codegen::{Bytes, Class, Fault, Outcome, Txn, TxnId, op};
+use crate::codegen::{
+    Access, Bytes, Class, ConcernDesc, Fault, OpDesc, Outcome, TransactionDesc, Txn, TxnId, op,
+};
 use crate::driver::Client;
 use crate::facts;
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{MatchedPath, Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use rkcy_core::status::Ask;
+use rkcy_core::id::PartitionId;
+use rkcy_core::status::{Ask, Status};
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 type Edge = State<Arc<Gate>>;
 type Answer = Result<Response, Problem>;
+/// An operation, with its concern.
+type Op = (&'static ConcernDesc, &'static OpDesc);
+/// The arguments in a query string.
+type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
 /// Shows an encoded result.
 type Show = fn(&Bytes) -> Result<Json, Fault>;
 
@@ -33,20 +41,24 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~')
     .remove(b',');
 
-/// All paths.
+/// All paths: what the schema has no path for is not there.
 pub(super) fn router(gate: Arc<Gate>) -> Router {
-    let platform = Router::new()
-        .route("/v1/txn/{name}", post(submit))
-        .route("/v1/c/{concern}", post(create))
-        .route(
-            "/v1/c/{concern}/{key}",
-            get(read).patch(update).delete(delete),
-        )
-        .route("/v1/c/{concern}/{key}/{name}", get(query).post(command))
+    let mut platform = Router::new()
+        .route("/v1/id", get(list))
         .route("/v1/id/{id}", get(where_is))
         .route("/v1/id/{id}/cancel", post(cancel))
-        .route_layer(middleware::from_fn_with_state(gate.clone(), admit));
+        .route("/v1/id/{id}/resume", post(resume));
+    for transaction in gate.desc.transactions {
+        let submit = async |State(gate): Edge, headers: HeaderMap, body: Body| {
+            submit(&gate, transaction, headers, body).await
+        };
+        platform = platform.route(&format!("/v1/txn/{}", transaction.name), post(submit));
+    }
+    for concern in gate.desc.declared() {
+        platform = concern_routes(platform, concern);
+    }
     platform
+        .route_layer(middleware::from_fn_with_state(gate.clone(), admit))
         .merge(pages::router())
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
@@ -54,14 +66,59 @@ pub(super) fn router(gate: Arc<Gate>) -> Router {
         .with_state(gate)
 }
 
+/// The paths of a concern.
+fn concern_routes(
+    mut router: Router<Arc<Gate>>,
+    concern: &'static ConcernDesc,
+) -> Router<Arc<Gate>> {
+    let path = format!("/v1/c/{}", concern.name);
+    let instance = format!("{path}/{{key}}");
+    let mut of_instance = MethodRouter::new();
+    for op in concern.ops {
+        let with_body = async move |State(gate): Edge,
+                                    Path(key): Path<String>,
+                                    headers: HeaderMap,
+                                    body: Body| {
+            let args = object(&gate, &headers, body).await?;
+            operate(&gate, (concern, op), &headers, &key, args).await
+        };
+        let without_body =
+            async move |State(gate): Edge, Path(key): Path<String>, headers: HeaderMap| {
+                operate(&gate, (concern, op), &headers, &key, json!({})).await
+            };
+        match op.number {
+            op::CREATE => {
+                let create = async move |State(gate): Edge, headers: HeaderMap, body: Body| {
+                    create(&gate, (concern, op), headers, body).await
+                };
+                router = router.route(&path, post(create));
+            }
+            op::GET => of_instance = of_instance.get(without_body),
+            op::UPDATE => of_instance = of_instance.patch(with_body),
+            op::DELETE => of_instance = of_instance.delete(without_body),
+            own if own >= op::FIRST_OWN => {
+                let asks =
+                    async move |gate: Edge, key: Path<String>, pairs: Pairs, headers: HeaderMap| {
+                        query(gate, (concern, op), key, pairs, headers).await
+                    };
+                let methods = match op.access {
+                    Access::Shared => get(asks),
+                    _ => post(with_body),
+                };
+                router = router.route(&format!("{instance}/{}", op.name), methods);
+            }
+            _ => {}
+        }
+    }
+    router.route(&instance, of_instance)
+}
+
 // ---- what goes before
 
 /// Counts and times each request, under the path as the table has it.
 async fn count(State(gate): Edge, request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<axum::extract::MatchedPath>();
-    let route = route
-        .map_or("other", axum::extract::MatchedPath::as_str)
-        .to_owned();
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or("other", MatchedPath::as_str).to_owned();
     let method = request.method().clone();
     let begun = Instant::now();
     let response = next.run(request).await;
@@ -104,118 +161,82 @@ fn is_foreign(headers: &HeaderMap) -> bool {
 // ---- transactions and operations
 
 async fn submit(
-    State(gate): Edge,
-    Path(name): Path<String>,
+    gate: &Gate,
+    transaction: &TransactionDesc,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let transaction = request::transaction(gate.desc, &name)?;
     let asked = Asked::read(&headers)?;
-    let args = object(&gate, &headers, body).await?;
+    let args = object(gate, &headers, body).await?;
     let planned = request::planned(&gate.client, asked.id, transaction, args);
-    let outcome = asked.run(&gate, planned).await?;
-    let (result, forgotten) = shown(outcome, transaction.result_to_json, asked.id)?;
-    let mut document = json!({
-        "id": asked.id.to_string(),
-        "outcome": "committed",
-        "result": result,
-    });
-    if forgotten {
-        document["result_forgotten"] = true.into();
+    if asked.no_wait {
+        return asked.enqueue(gate, planned).await;
     }
-    Ok(asked.respond(StatusCode::OK, Some(&document)))
+    let result = asked.run(gate, planned).await?;
+    Ok(asked.committed(result.shown(transaction.result_to_json)?))
 }
 
-async fn create(
-    State(gate): Edge,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer {
-    let concern = request::concern(gate.desc, &name)?;
-    let create = request::builtin(concern, op::CREATE, "POST")?;
+async fn create(gate: &Gate, (concern, create): Op, headers: HeaderMap, body: Body) -> Answer {
     let asked = Asked::read(&headers)?;
-    let mut fields = object(&gate, &headers, body).await?;
-    let key = request::key_of_new(concern, asked.id, &mut fields)
-        .map_err(|fault| Problem::from(fault).about(asked.id))?;
+    let mut fields = object(gate, &headers, body).await?;
+    let key = request::key_of_new(concern, asked.id, &mut fields);
+    let key = key.map_err(|fault| asked.refused(fault))?;
+    let text = (concern.key_to_text)(&key);
     let place = format!(
-        "/v1/c/{name}/{}",
-        utf8_percent_encode(&(concern.key_to_text)(&key), SEGMENT)
+        "/v1/c/{}/{}",
+        concern.name,
+        utf8_percent_encode(&text, SEGMENT)
     );
     let planned = request::operation(&gate.client, asked.id, concern, create, key, fields);
-    let outcome = asked.run(&gate, planned).await?;
-    let (result, _) = shown(outcome, create.result_to_json, asked.id)?;
-    let mut response = asked.respond(StatusCode::CREATED, Some(&result));
+    if asked.no_wait {
+        return asked.enqueue(gate, planned).await;
+    }
+    let result = asked
+        .run(gate, planned)
+        .await?
+        .shown(create.result_to_json)?;
+    let mut response = asked.respond(StatusCode::CREATED, result.as_ref());
     if let Ok(place) = HeaderValue::from_str(&place) {
         response.headers_mut().insert(header::LOCATION, place);
     }
     Ok(response)
 }
 
-async fn read(
-    State(gate): Edge,
-    Path((name, key)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Answer {
-    operate(
-        &gate,
-        &headers,
-        (&name, &key),
-        op::GET,
-        Json::Object(Default::default()),
-    )
-    .await
-}
-
-async fn update(
-    State(gate): Edge,
-    Path((name, key)): Path<(String, String)>,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer {
-    let patch = object(&gate, &headers, body).await?;
-    operate(&gate, &headers, (&name, &key), op::UPDATE, patch).await
-}
-
-async fn delete(
-    State(gate): Edge,
-    Path((name, key)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Answer {
-    operate(
-        &gate,
-        &headers,
-        (&name, &key),
-        op::DELETE,
-        Json::Object(Default::default()),
-    )
-    .await
-}
-
-/// What every concern has, on one instance.
+/// An operation on the instance that the path names; a query is [`query`]'s.
 async fn operate(
     gate: &Gate,
+    (concern, op): Op,
     headers: &HeaderMap,
-    (name, key): (&str, &str),
-    number: u16,
+    key: &str,
     args: Json,
 ) -> Answer {
-    let concern = request::concern(gate.desc, name)?;
-    let method = match number {
-        op::GET => "GET",
-        op::UPDATE => "PATCH",
-        _ => "DELETE",
-    };
-    let op = request::builtin(concern, number, method)?;
     let asked = Asked::read(headers)?;
     let key = (concern.key_from_text)(key)?;
     let planned = request::operation(&gate.client, asked.id, concern, op, key, args);
-    let outcome = asked.run(gate, planned).await.map_err(absent_instance)?;
-    let (result, _) = shown(outcome, op.result_to_json, asked.id)?;
-    Ok(match number {
+    if asked.no_wait && op.access != Access::Shared {
+        return asked.enqueue(gate, planned).await;
+    }
+    let result = asked.run(gate, planned).await.map_err(absent_instance)?;
+    let result = result.shown(op.result_to_json)?;
+    Ok(match op.number {
         op::DELETE => asked.respond(StatusCode::NO_CONTENT, None),
-        _ => asked.respond(StatusCode::OK, Some(&result)),
+        op::GET | op::UPDATE => asked.respond(StatusCode::OK, result.as_ref()),
+        _ if op.access == Access::Shared => asked.respond(StatusCode::OK, result.as_ref()),
+        _ => asked.committed(result),
     })
+}
+
+async fn query(
+    State(gate): Edge,
+    op: Op,
+    Path(key): Path<String>,
+    pairs: Pairs,
+    headers: HeaderMap,
+) -> Answer {
+    let Query(pairs) = pairs
+        .map_err(|wrong| Problem::of(StatusCode::BAD_REQUEST, "wrong_query", wrong.body_text()))?;
+    let args = request::arguments(pairs, op.1.params)?;
+    operate(&gate, op, &headers, &key, args).await
 }
 
 /// The path names an instance that is not there.
@@ -226,63 +247,73 @@ fn absent_instance(problem: Problem) -> Problem {
     }
 }
 
-async fn query(
-    State(gate): Edge,
-    Path((concern, key, name)): Path<(String, String, String)>,
-    pairs: Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
-    headers: HeaderMap,
-) -> Answer {
-    let concern = request::concern(gate.desc, &concern)?;
-    let query = request::own(concern, &name, true)?;
-    let Query(pairs) = pairs
-        .map_err(|wrong| Problem::of(StatusCode::BAD_REQUEST, "wrong_query", wrong.body_text()))?;
-    let asked = Asked::read(&headers)?;
-    let key = (concern.key_from_text)(&key)?;
-    let args = request::arguments(pairs, query.params)?;
-    let planned = request::operation(&gate.client, asked.id, concern, query, key, args);
-    let outcome = asked.run(&gate, planned).await.map_err(absent_instance)?;
-    let (result, _) = shown(outcome, query.result_to_json, asked.id)?;
-    Ok(asked.respond(StatusCode::OK, Some(&result)))
-}
-
-async fn command(
-    State(gate): Edge,
-    Path((concern, key, name)): Path<(String, String, String)>,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer {
-    let concern = request::concern(gate.desc, &concern)?;
-    let command = request::own(concern, &name, false)?;
-    let asked = Asked::read(&headers)?;
-    let args = object(&gate, &headers, body).await?;
-    let key = (concern.key_from_text)(&key)?;
-    let planned = request::operation(&gate.client, asked.id, concern, command, key, args);
-    let outcome = asked.run(&gate, planned).await.map_err(absent_instance)?;
-    let (result, forgotten) = shown(outcome, command.result_to_json, asked.id)?;
-    let mut document = json!({
-        "id": asked.id.to_string(),
-        "outcome": "committed",
-        "result": result,
-    });
-    if forgotten {
-        document["result_forgotten"] = true.into();
-    }
-    Ok(asked.respond(StatusCode::OK, Some(&document)))
-}
-
 // ---- about transactions
+
+async fn list(State(gate): Edge, listed: Result<Query<Listed>, QueryRejection>) -> Answer {
+    let Query(listed) = listed.map_err(wrong_query)?;
+    let ask = match listed.state {
+        Listing::Running => Ask::Running(listed.limit),
+        Listing::Parked => Ask::Parked(listed.limit),
+    };
+    let told = told(&gate, ask).await?;
+    let listed: Vec<Json> = (facts::by_transaction(gate.desc, &told).into_iter())
+        .map(|(id, facts)| json!({ "id": id.to_string(), "facts": facts }))
+        .collect();
+    Ok(json_response(StatusCode::OK, &listed.into()))
+}
+
+/// Which transactions are listed.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listed {
+    #[serde(default)]
+    state: Listing,
+    /// The most of each partition.
+    #[serde(default = "most_listed")]
+    limit: u32,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Listing {
+    #[default]
+    Running,
+    Parked,
+}
+
+fn most_listed() -> u32 {
+    1_000
+}
+
+/// What the partitions know.
+async fn told(gate: &Gate, ask: Ask) -> Result<Vec<(PartitionId, Status)>, Problem> {
+    let told = within(gate.limits.request, gate.client.ask(ask)).await;
+    let late = || {
+        let message = "not all partitions have answered in time";
+        Problem::of(StatusCode::GATEWAY_TIMEOUT, "slow_partitions", message)
+    };
+    Ok(told.ok_or_else(late)??)
+}
 
 async fn where_is(State(gate): Edge, Path(id): Path<String>) -> Answer {
     let id = facts::txn_id(&id)?;
-    let told = within(gate.limits.request, gate.client.ask(Ask::One(id))).await;
-    let told = told.ok_or_else(|| late(id))?.map_err(Problem::from)?;
-    if told.is_empty() {
+    let told = told(&gate, Ask::One(id)).await?;
+    let Some((_, facts)) = facts::by_transaction(gate.desc, &told).pop() else {
         return Err(unknown(id));
-    }
-    let facts =
-        (told.iter()).map(|(partition, status)| facts::fact(gate.desc, *partition, &status.fact));
-    let facts: Vec<Json> = facts.collect();
+    };
     let document = json!({ "id": id.to_string(), "facts": facts });
+    Ok(json_response(StatusCode::OK, &document))
+}
+
+async fn resume(State(gate): Edge, Path(id): Path<String>) -> Answer {
+    let id = facts::txn_id(&id)?;
+    let told = told(&gate, Ask::One(id)).await?;
+    let attempt = facts::parked_attempt(&told);
+    let attempt = attempt.ok_or_else(|| facts::not_parked(id));
+    let attempt = attempt.map_err(|fault| Problem::from(fault).about(id))?;
+    let resumed = within(gate.limits.request, gate.client.resume(id, attempt)).await;
+    (resumed.ok_or_else(|| late(id))?).map_err(|fault| Problem::from(fault).about(id))?;
+    let document = json!({ "id": id.to_string(), "outcome": "resumed" });
     Ok(json_response(StatusCode::OK, &document))
 }
 
@@ -305,8 +336,8 @@ async fn cancel(State(gate): Edge, Path(id): Path<String>) -> Answer {
 }
 
 fn unknown(id: TxnId) -> Problem {
-    let message = format!("no partition knows {id}: it never was, or ended long ago");
-    Problem::of(StatusCode::NOT_FOUND, "unknown_id", message).about(id)
+    let problem = Problem::from(facts::unknown(id)).with_status(StatusCode::NOT_FOUND);
+    problem.about(id)
 }
 
 // ---- one request
@@ -316,11 +347,13 @@ struct Asked {
     id: TxnId,
     /// It may wait so long for others. Milliseconds; 0: for ever.
     budget: u32,
+    /// The caller does not wait for how it ends.
+    no_wait: bool,
 }
 
 impl Asked {
     /// `Rkcy-Id`: the id, a UUID of version 7; asked for twice, it runs once. `Rkcy-Deadline`: so many milliseconds it
-    /// may wait for others.
+    /// may wait for others. `Prefer: respond-async` (RFC 7240): an answer as soon as the log has it.
     fn read(headers: &HeaderMap) -> Result<Asked, Problem> {
         let text = |name: &'static str| {
             let value = headers.get(name).map(HeaderValue::to_str).transpose();
@@ -338,21 +371,61 @@ impl Asked {
                 return Err(wrong_header("rkcy-deadline", expected));
             }
         };
-        Ok(Asked { id, budget })
+        let wishes = text("prefer")?.unwrap_or_default();
+        let no_wait =
+            (wishes.split(',')).any(|wish| wish.trim().eq_ignore_ascii_case("respond-async"));
+        Ok(Asked {
+            id,
+            budget,
+            no_wait,
+        })
     }
 
     /// Submits what was planned and waits for how it ends.
-    async fn run(&self, gate: &Gate, planned: Result<Txn, Fault>) -> Result<Outcome, Problem> {
-        let about = |fault: Fault| Problem::from(fault).about(self.id);
-        let mut txn = planned.map_err(about)?;
+    async fn run(&self, gate: &Gate, planned: Result<Txn, Fault>) -> Result<Committed, Problem> {
+        let mut txn = planned.map_err(|fault| self.refused(fault))?;
         txn.budget = self.budget;
         let outcome = within(gate.limits.request, gate.client.outcome(txn)).await;
         match outcome.ok_or_else(|| late(self.id))? {
-            Outcome::Committed(result) => Ok(Outcome::Committed(result)),
-            Outcome::Refused(fault) | Outcome::NotTaken(fault) => Err(about(fault)),
+            Outcome::Committed(result) => Ok(Committed {
+                id: self.id,
+                result,
+            }),
+            Outcome::Refused(fault) | Outcome::NotTaken(fault) => Err(self.refused(fault)),
             // It has neither happened nor not: an operator will say.
-            Outcome::Parked(fault) => Err(about(fault).with_status(StatusCode::CONFLICT)),
+            Outcome::Parked(fault) => Err(self.refused(fault).with_status(StatusCode::CONFLICT)),
         }
+    }
+
+    /// Submits what was planned and waits until the log has it.
+    async fn enqueue(&self, gate: &Gate, planned: Result<Txn, Fault>) -> Answer {
+        let mut txn = planned.map_err(|fault| self.refused(fault))?;
+        txn.budget = self.budget;
+        let taken = within(gate.limits.request, gate.client.enqueue(txn)).await;
+        (taken.ok_or_else(|| late(self.id))?).map_err(|fault| self.refused(fault))?;
+        let document = json!({ "id": self.id.to_string(), "outcome": "submitted" });
+        let mut response = self.respond(StatusCode::ACCEPTED, Some(&document));
+        if let Ok(place) = HeaderValue::from_str(&format!("/v1/id/{}", self.id)) {
+            response.headers_mut().insert(header::LOCATION, place);
+        }
+        Ok(response)
+    }
+
+    fn refused(&self, fault: Fault) -> Problem {
+        Problem::from(fault).about(self.id)
+    }
+
+    /// What a transaction or a command is answered with; `None` where nobody remembers its result.
+    fn committed(&self, result: Option<Json>) -> Response {
+        let mut document = json!({
+            "id": self.id.to_string(),
+            "outcome": "committed",
+            "result": result,
+        });
+        if result.is_none() {
+            document["result_forgotten"] = true.into();
+        }
+        self.respond(StatusCode::OK, Some(&document))
     }
 
     fn respond(&self, status: StatusCode, document: Option<&Json>) -> Response {
@@ -365,20 +438,27 @@ impl Asked {
     }
 }
 
+/// What was committed.
+struct Committed {
+    id: TxnId,
+    /// Absent where it was too long to be remembered for one who asks again.
+    result: Option<Bytes>,
+}
+
+impl Committed {
+    fn shown(self, show: Show) -> Result<Option<Json>, Problem> {
+        let shown = self.result.map(|bytes| show(&bytes)).transpose();
+        shown.map_err(|fault| Problem::from(fault).about(self.id))
+    }
+}
+
+fn wrong_query(wrong: QueryRejection) -> Problem {
+    Problem::of(StatusCode::BAD_REQUEST, "wrong_query", wrong.body_text())
+}
+
 fn wrong_header(name: &'static str, why: &str) -> Problem {
     let message = format!("header `{name}`: {why}");
     Problem::of(StatusCode::BAD_REQUEST, "wrong_header", message)
-}
-
-/// The result of what was committed, and whether it was too long to be remembered for one who asks again.
-fn shown(outcome: Outcome, show: Show, id: TxnId) -> Result<(Json, bool), Problem> {
-    match outcome {
-        Outcome::Committed(Some(bytes)) => {
-            let shown = show(&bytes).map_err(|fault| Problem::from(fault).about(id))?;
-            Ok((shown, false))
-        }
-        _ => Ok((Json::Null, true)),
-    }
 }
 
 fn late(id: TxnId) -> Problem {
@@ -450,13 +530,28 @@ pub(super) fn json_response(status: StatusCode, document: &Json) -> Response {
     response
 }
 
-async fn no_such_path(method: Method, request: Request) -> Problem {
-    let message = format!("nothing is at {method} {}", request.uri().path());
+async fn no_such_path(State(gate): Edge, method: Method, request: Request) -> Problem {
+    let path = request.uri().path();
+    let message = match path
+        .strip_prefix("/v1/")
+        .and_then(|rest| rest.split_once('/'))
+    {
+        Some(("txn", name)) => format!("{} has no transaction `{name}`", gate.desc.name),
+        Some(("c", rest)) => match rest
+            .split('/')
+            .next()
+            .and_then(|name| gate.desc.concern(name))
+        {
+            Some(concern) => format!("{} has no {method} {path}", concern.name),
+            None => format!("{} has no such concern: {path}", gate.desc.name),
+        },
+        _ => format!("nothing is at {path}"),
+    };
     Problem::of(StatusCode::NOT_FOUND, "no_such_path", message)
 }
 
-async fn no_such_method(method: Method) -> Problem {
-    let message = format!("{method} is not done here");
+async fn no_such_method(method: Method, request: Request) -> Problem {
+    let message = format!("{} takes no {method}", request.uri().path());
     Problem::of(
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",

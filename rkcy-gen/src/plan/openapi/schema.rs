@@ -224,6 +224,14 @@ fn scalar_schema(scalar: Scalar) -> Json {
     }
 }
 
+/// The id of a transaction: a UUID of version 7.
+pub(super) fn txn_id() -> Json {
+    json!({
+        "type": "string",
+        "pattern": "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
+    })
+}
+
 /// A problem document, as RFC 9457 has it.
 fn problem() -> Json {
     json!({
@@ -235,7 +243,7 @@ fn problem() -> Json {
             "status": { "type": "integer" },
             "detail": { "type": "string" },
             "instance": { "type": "string", "description": "Where to ask for the transaction." },
-            "id": { "type": "string", "format": "uuid", "description": "The transaction." },
+            "id": txn_id(),
             "errors": {
                 "type": "array",
                 "description": "Fields that are wrong.",
