@@ -276,10 +276,10 @@ async function transactions(id) {
     const answer = await ask("GET", `/v1/id/${encodeURIComponent(id)}`);
     if (!answer.ok) return [...nodes, el("p", { class: "bad" }, answer.json?.detail ?? String(answer.status))];
     const told = el("p", { role: "status" });
+    const is = (...states) => answer.json.facts.some((one) => states.includes(one.state));
+    const button = (what, text) => el("button", { class: "quiet", onclick: () => act(id, what, told) }, text);
     nodes.push(...answer.json.facts.map(fact), el("div", { class: "row" },
-      el("button", { class: "quiet", onclick: () => act(id, "cancel", told) }, "Cancel it"),
-      answer.json.facts.some((one) => one.state === "parked")
-        ? el("button", { class: "quiet", onclick: () => act(id, "resume", told) }, "Let it go on") : null), told);
+      is("parked") ? button("resume", "Let it go on") : is("runs", "waits") ? button("cancel", "Cancel it") : null), told);
     return nodes;
   }
   for (const [state, title, none] of [["parked", "Parked", "No saga is parked."], ["running", "Running", "Nothing runs just now."]]) {
