@@ -97,6 +97,10 @@ pub(crate) struct Written {
         help_heading = "Settings"
     )]
     pub(crate) watchdog: Option<u64>,
+    /// Seconds for which an idempotency key is remembered after its transaction has ended [default: 86400]
+    #[arg(long, global = true, env = "RKCY_KEY_LIFE", value_name = "SECONDS", help_heading = "Settings",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) key_life: Option<u32>,
     /// More about the Kafka cluster: the table `[kafka]`, and variables `RKCY_KAFKA_…` before it.
     #[arg(skip)]
     #[serde(default)]
@@ -122,6 +126,8 @@ pub struct Settings {
     pub cache_bytes: usize,
     /// When a handler that does not come back ends the process; zero: never.
     pub watchdog: Duration,
+    /// How long an idempotency key is remembered.
+    pub key_life: Duration,
     /// Whether log or database were named, in whatever way, and are not the built-in ones.
     pub places_given: bool,
 }
@@ -143,6 +149,7 @@ impl Settings {
             audit: written.audit.or(file.audit),
             cache: written.cache.or(file.cache),
             watchdog: written.watchdog.or(file.watchdog),
+            key_life: written.key_life.or(file.key_life),
             kafka: file.kafka,
         };
         let places_given = written.log.is_some() || written.store.is_some();
@@ -190,6 +197,11 @@ impl Settings {
                 None => Options::default().cache_bytes,
             },
             watchdog: (written.watchdog).map_or(Options::default().watchdog, Duration::from_secs),
+            key_life: match written.key_life {
+                Some(0) => return Err(invalid("key_life", "at least one second")),
+                Some(seconds) => Duration::from_secs(u64::from(seconds)),
+                None => Duration::from_millis(rkcy_core::settings::Settings::default().key_life),
+            },
             places_given,
         })
     }
@@ -215,6 +227,7 @@ impl Settings {
             cache_bytes: self.cache_bytes,
             settings: rkcy_core::settings::Settings {
                 audit: self.audit,
+                key_life: u64::try_from(self.key_life.as_millis()).unwrap_or(u64::MAX),
                 ..rkcy_core::settings::Settings::default()
             },
             watchdog: self.watchdog,

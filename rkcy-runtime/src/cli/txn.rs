@@ -5,7 +5,7 @@ use super::args;
 use super::inspect::About;
 use super::session::{Session, runtime, txn_id};
 use super::term::{Format, Ink, Term, fault_json};
-use crate::codegen::{Bytes, ConcernDesc, OpDesc, op};
+use crate::codegen::{Bytes, ConcernDesc, IdempotencyKey, OpDesc, op};
 use crate::driver::Client;
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::id::TxnId;
@@ -21,6 +21,7 @@ use std::process::ExitCode;
   {bin} txn fund to=<ID> amount.gold=5
   {bin} txn fund --json '{\"to\":\"<ID>\",\"amount\":{\"gold\":5}}'
   {bin} txn Character.rename <ID> fullname=Bob
+  {bin} txn fund to=<ID> amount.gold=5 --key order-7
   {bin} txn show <ID>
   {bin} txn list --state parked")]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -39,6 +40,13 @@ pub(crate) struct Txn {
     /// Its id, a UUID of version 7: submitted twice, it runs once
     #[arg(long, value_name = "UUID")]
     id: Option<String>,
+    /// An idempotency key, of up to 256 bytes: who repeats the same with it hears what came of the first time, for a
+    /// day after that has ended (`--key-life`)
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// Whose key it is: others may use it for something else
+    #[arg(long, value_name = "NAME", requires = "key")]
+    caller: Option<String>,
     /// Print the id as soon as the transaction is in the log
     #[arg(long)]
     no_wait: bool,
@@ -59,9 +67,13 @@ impl Txn {
         // What is wrong with the input is said before anything is started.
         let logic = (session.platform.logic)(session.platform.desc.partitions);
         let json = &args::object(self.json.as_deref())?;
+        let key = self.idempotency_key()?;
         self.prepare(session, &Client::detached(logic), id, json)?;
         let running = session.start()?;
-        let (client, runtime) = (running.client(), runtime()?);
+        let (mut client, runtime) = (running.client(), runtime()?);
+        if let Some(key) = key {
+            client = client.with_key(key);
+        }
         let (mut planned, show) = self.prepare(session, &client, id, json)?;
         planned.budget = self.deadline.unwrap_or(0);
         let term = session.term;
@@ -83,6 +95,14 @@ impl Txn {
             Some(Outcome::Parked(fault)) => refused(term, id, "parked", &fault),
         };
         stopped.map(|()| code)
+    }
+
+    fn idempotency_key(&self) -> Result<Option<IdempotencyKey>, Fault> {
+        let Some(key) = &self.key else {
+            return Ok(None);
+        };
+        let caller = self.caller.as_deref().unwrap_or_default();
+        IdempotencyKey::new(key)?.of(caller).map(Some)
     }
 
     fn prepare(

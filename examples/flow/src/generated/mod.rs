@@ -32,7 +32,7 @@ pub use taken::Taken;
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 5,
+    codegen::CONTRACT == 6,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -69,6 +69,7 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     schema: SCHEMA,
     partitions: 3,
     concerns: &[
+        codegen::KEYS,
         customer::REFERRERS,
         customer::DESC,
         order::DESC,

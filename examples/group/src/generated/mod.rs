@@ -30,7 +30,7 @@ pub use warehouse::{Warehouse, WarehouseEarn, WarehouseHandlers, WarehousePatch}
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 5,
+    codegen::CONTRACT == 6,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -80,6 +80,7 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     schema: SCHEMA,
     partitions: 4,
     concerns: &[
+        codegen::KEYS,
         item::DESC,
         warehouse::DESC,
         district::DESC,

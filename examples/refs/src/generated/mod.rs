@@ -28,7 +28,7 @@ pub use tenant::{Tenant, TenantPatch};
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 5,
+    codegen::CONTRACT == 6,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -66,6 +66,7 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     schema: SCHEMA,
     partitions: 8,
     concerns: &[
+        codegen::KEYS,
         device::UNIQUE_LABEL,
         device::UNIQUE_TENANT_SERIAL,
         tenant::UNIQUE_NAME,

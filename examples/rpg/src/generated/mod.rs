@@ -26,7 +26,7 @@ pub use player::{
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 5,
+    codegen::CONTRACT == 6,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -61,6 +61,7 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     schema: SCHEMA,
     partitions: 8,
     concerns: &[
+        codegen::KEYS,
         player::UNIQUE_USERNAME,
         player::REFERRERS,
         player::DESC,

@@ -24,7 +24,7 @@ pub use wallet::{Wallet, WalletDebitRefusal, WalletHandlers, WalletPatch};
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 5,
+    codegen::CONTRACT == 6,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -58,7 +58,13 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     doc: "Made for testing the engine: sagas, whose steps are visible at once and undone by their own undo.",
     schema: SCHEMA,
     partitions: 3,
-    concerns: &[wallet::REFERRERS, wallet::DESC, room::DESC, trip::DESC],
+    concerns: &[
+        codegen::KEYS,
+        wallet::REFERRERS,
+        wallet::DESC,
+        room::DESC,
+        trip::DESC,
+    ],
     transactions: txn::ALL,
     messages: &[money::DESC, booking::DESC],
     enums: &[],
