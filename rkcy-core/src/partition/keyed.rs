@@ -56,7 +56,8 @@ impl Partition {
             self.repeat(&txn, outcome);
             return Ok(());
         }
-        if let Err(fault) = self.admit(txn.id) {
+        let room = Settings::ID_COST + Settings::KEY_COST;
+        if let Err(fault) = self.make_room(room).and_then(|()| self.admit(txn.id)) {
             self.answer(txn.reply, txn.id, Outcome::NotTaken(fault));
             return Ok(());
         }
