@@ -110,7 +110,7 @@ impl Partition {
         }
         let mut groups = Vec::new();
         for visit in txn.iter().flat_map(|txn| &txn.visits) {
-            if !groups.contains(&visit.group) {
+            if !groups.contains(&visit.group) && !is_of_keys(visit.at()) {
                 groups.push(visit.group.clone());
             }
         }

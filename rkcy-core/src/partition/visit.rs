@@ -538,7 +538,13 @@ impl Partition {
     }
 
     /// The commit point: the last visit went through.
-    pub(super) fn commit(&mut self, txn: Txn, group: &RowKey, copies: Copies, holds: Vec<(RowKey, Referrer)>) {
+    pub(super) fn commit(
+        &mut self,
+        txn: Txn,
+        group: &RowKey,
+        copies: Copies,
+        holds: Vec<(RowKey, Referrer)>,
+    ) {
         let result = match txn.answer {
             Answer::Empty => Ok(Bytes::new()),
             Answer::Step(number) => Ok(txn.result(number).cloned().unwrap_or_default()),

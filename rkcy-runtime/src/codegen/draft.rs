@@ -847,7 +847,10 @@ pub fn single(
     // In four parts: what a transaction is compared by has two.
     let keyed = origin.key.filter(|_| access != Access::Shared).map(|key| {
         let [concern, number] = [row.concern.0.to_be_bytes(), op.to_be_bytes()];
-        key.keyed(origin.caller, &[&concern, row.key.as_bytes(), &number, &args])
+        key.keyed(
+            origin.caller,
+            &[&concern, row.key.as_bytes(), &number, &args],
+        )
     });
     let mut txn = Txn {
         caller: origin.caller.clone(),

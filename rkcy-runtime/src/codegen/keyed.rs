@@ -7,7 +7,7 @@ use super::{ColumnType, hidden_from_columns, hidden_key, hidden_to_columns, inde
 use crate::store::TableDesc;
 use bytes::Bytes;
 use rkcy_core::fault::{Class, Fault};
-use rkcy_core::keyed::{Digest, Keyed, Kept, Page};
+use rkcy_core::keyed::{Digest, Kept, Keyed, Page};
 use rkcy_core::wire::Wire;
 use serde_json::{Value as Json, json};
 use sha2::{Digest as _, Sha256};
@@ -28,7 +28,7 @@ impl IdempotencyKey {
     /// A key of nobody in particular.
     ///
     /// # Errors
-    /// `wrong_key` where it is empty or longer than [`IdempotencyKey::MOST`].
+    /// `wrong_idempotency_key` where it is empty or longer than [`IdempotencyKey::MOST`].
     pub fn new(key: impl Into<String>) -> Result<IdempotencyKey, Fault> {
         let key = key.into();
         if key.is_empty() {
@@ -42,7 +42,7 @@ impl IdempotencyKey {
     /// The same, of a caller: others may use the key for something else.
     ///
     /// # Errors
-    /// `wrong_key` where the name is longer than [`IdempotencyKey::MOST`].
+    /// `wrong_idempotency_key` where the name is longer than [`IdempotencyKey::MOST`].
     pub fn of(self, caller: impl Into<String>) -> Result<IdempotencyKey, Fault> {
         let caller = caller.into();
         is_short("the caller of an idempotency key", &caller)?;
@@ -67,7 +67,7 @@ fn is_short(what: &str, text: &str) -> Result<(), Fault> {
 }
 
 fn wrong(message: String) -> Fault {
-    Fault::new(Class::Invalid, "wrong_key", message)
+    Fault::new(Class::Invalid, "wrong_idempotency_key", message)
 }
 
 /// The hash of several parts, each with its length, so that none can pass for another.
@@ -88,7 +88,7 @@ pub const KEYS: ConcernDesc = ConcernDesc {
     to_json: shown,
     ..ConcernDesc::hidden(
         rkcy_core::keyed::KEYS,
-        "idempotency keys",
+        "idempotency key",
         rkcy_core::keyed::KEYS,
         index_root::<{ rkcy_core::keyed::KEYS.0 }>,
         &TableDesc {
@@ -107,9 +107,9 @@ pub const KEYS: ConcernDesc = ConcernDesc {
 fn shown(bytes: &Bytes) -> Result<Json, Fault> {
     let Ok(kept) = Kept::from_wire(bytes.clone()) else {
         let page = Page::from_wire(bytes.clone())?;
-        let keys = page.iter().map(|(key, until)| {
-            json!({ "key": super::claims::hex(key.as_bytes()), "until": until })
-        });
+        let keys = page.iter().map(
+            |(key, until)| json!({ "key": super::claims::hex(key.as_bytes()), "until": until }),
+        );
         return Ok(Json::Array(keys.collect()));
     };
     Ok(json!({
@@ -131,10 +131,7 @@ mod tests {
     fn golden_hashes() {
         let key = IdempotencyKey::new("order-1").unwrap();
         let keyed = key.keyed(&Bytes::new(), &[b"body"]);
-        assert_eq!(
-            format!("{:?} {:02x?}", keyed.key, &keyed.body.0[..4]),
-            ""
-        );
+        assert_eq!(format!("{:?} {:02x?}", keyed.key, &keyed.body.0[..4]), "");
     }
 
     #[test]
@@ -157,9 +154,17 @@ mod tests {
     fn what_is_too_long_is_refused() {
         let long = "k".repeat(10 << 20);
         let fault = IdempotencyKey::new(long.clone()).unwrap_err();
-        assert_eq!((fault.class, fault.code.as_ref()), (Class::Invalid, "wrong_key"));
+        assert_eq!(
+            (fault.class, fault.code.as_ref()),
+            (Class::Invalid, "wrong_idempotency_key")
+        );
         assert!(fault.message.len() < 200, "{fault}");
         assert!(IdempotencyKey::new("").is_err());
-        assert!(IdempotencyKey::new("k".repeat(256)).unwrap().of(long).is_err());
+        assert!(
+            IdempotencyKey::new("k".repeat(256))
+                .unwrap()
+                .of(long)
+                .is_err()
+        );
     }
 }

@@ -225,7 +225,10 @@ impl Judge {
                 return broken("it remembers that the platform did not take it");
             }
             kept => {
-                let until = state.scalars.clock.saturating_add(state.scalars.settings.key_life);
+                let until = state
+                    .scalars
+                    .clock
+                    .saturating_add(state.scalars.settings.key_life);
                 life.ended = Some((kept.clone(), until));
             }
         }
