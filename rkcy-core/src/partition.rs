@@ -406,14 +406,7 @@ impl Partition {
         }
         self.is_not_ahead(id)?;
         self.make_room(Settings::ID_COST)?;
-        if id.stamp() <= self.state.scalars.floor {
-            return Err(Fault::new(
-                Class::Bound,
-                "too_old",
-                "the id is too old to be known here: whether it ran is unknown",
-            ));
-        }
-        Ok(())
+        self.is_not_too_old(id)
     }
 
     /// Whether the stamp of an id is not too far ahead of the clock.
@@ -425,6 +418,15 @@ impl Partition {
         let ahead = id.stamp() - clock;
         let message = format!("the stamp is {ahead} ms ahead; at most {window} ms are taken");
         Err(Fault::new(Class::Bound, "ahead", message))
+    }
+
+    /// Whether it would be known that an id was taken before.
+    fn is_not_too_old(&self, id: TxnId) -> Result<(), Fault> {
+        if id.stamp() > self.state.scalars.floor {
+            return Ok(());
+        }
+        let message = "the id is too old to be known here: whether it ran is unknown";
+        Err(Fault::new(Class::Bound, "too_old", message))
     }
 
     /// Forgets ended ids, those with the lowest stamps first, until so many more bytes fit beside the rest.

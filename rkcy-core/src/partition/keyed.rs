@@ -32,6 +32,15 @@ impl Partition {
             self.answer(txn.reply, txn.id, Outcome::NotTaken(fault));
             return Ok(());
         }
+        if let Err(fault) = self.is_not_too_old(txn.id) {
+            // It may have run in an earlier life of the key, or have been answered then: only the one that ran last
+            // can be told how it ended.
+            let kept = self.kept(&keyed.row())?;
+            let outcome = kept.filter(|kept| kept.txn == txn.id);
+            let outcome = outcome.map_or(Outcome::NotTaken(fault), |kept| kept.outcome);
+            self.answer(txn.reply, txn.id, outcome);
+            return Ok(());
+        }
         if let Some((id, run)) = self.state.ids.with_key(&keyed.key)
             && !bugs::on(Bug::KeyRunsTwice)
         {
@@ -104,16 +113,15 @@ impl Partition {
     }
 
     /// Answers a repeat, which has an id of its own: a copy of it that comes late must not run, so the id is
-    /// remembered as that of any transaction that has ended. One that is too old cannot run anyway.
+    /// remembered as that of any transaction that has ended.
     fn repeat(&mut self, txn: &Txn, outcome: Outcome) {
-        if txn.id.stamp() > self.state.scalars.floor {
-            if let Err(fault) = self.make_room(Settings::ID_COST) {
-                return self.answer(txn.reply, txn.id, Outcome::NotTaken(fault));
-            }
-            self.set_id(txn.id, Some(Known::Ended(outcome.clone())));
-            // The outcome may be more than was counted.
-            let _ = self.make_room(0);
+        let room = self.make_room(Settings::ID_COST);
+        if let Err(fault) = room.and_then(|()| self.is_not_too_old(txn.id)) {
+            return self.answer(txn.reply, txn.id, Outcome::NotTaken(fault));
         }
+        self.set_id(txn.id, Some(Known::Ended(outcome.clone())));
+        // The outcome may be more than was counted.
+        let _ = self.make_room(0);
         self.answer(txn.reply, txn.id, outcome);
     }
 
@@ -266,11 +274,12 @@ impl Partition {
 /// have left something that no step undoes, unless it was refused at once.
 pub(super) fn told_at_home(outcome: &Outcome, txn: Option<&Txn>) -> Outcome {
     let has_left = |txn: &Txn| txn.mode == Mode::Saga && txn.made().len() > 1;
+    let by_logic = |fault: &Fault| {
+        matches!(fault.class, Class::Refusal | Class::Invalid) && fault.code != "schema_changed"
+    };
     match outcome {
         Outcome::Refused(fault)
-            if !matches!(fault.class, Class::Refusal | Class::Invalid)
-                && !txn.is_some_and(has_left)
-                && !bugs::on(Bug::KeyKeepsBound) =>
+            if !by_logic(fault) && !txn.is_some_and(has_left) && !bugs::on(Bug::KeyKeepsBound) =>
         {
             Outcome::NotTaken(fault.clone())
         }
