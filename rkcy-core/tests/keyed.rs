@@ -43,8 +43,7 @@ const KEYED: PartitionId = PartitionId {
     concern: KEYS,
     index: 0,
 };
-/// Somebody who holds a counter.
-const HOLDER: TxnId = TxnId([9; 16]);
+
 const LIFE: u64 = 10_000;
 
 /// The partition of keys and that of counters, and what is on its way between them.
@@ -347,22 +346,27 @@ fn what_only_reads_or_does_nothing_is_remembered_with_a_key() {
     assert_eq!(*world.told(2), Outcome::Committed(Some(Bytes::new())));
 }
 
+/// Somebody who holds a counter.
+fn holder() -> TxnId {
+    TxnId::from_parts(1_000, 99)
+}
+
 /// A transaction that goes on elsewhere, where nobody is, holds the counter 1.
 fn hold(world: &mut World) {
-    let holder = Txn {
+    let held = Txn {
         unplanned: vec![step(0, Key::of(&1_u64), ADD, Bytes::new())],
-        ..Txn::new(HOLDER, 1, 1)
+        ..Txn::new(holder(), 1, 1)
     };
-    let mut holder = planned(holder, &COUNTER);
-    let mut second = holder.visits[0].clone();
+    let mut held = planned(held, &COUNTER);
+    let mut second = held.visits[0].clone();
     second.group.concern = ConcernId(2);
-    holder.visits.push(second);
-    world.ask(holder);
+    held.visits.push(second);
+    world.ask(held);
 }
 
 /// The counter 1 is free again.
 fn release(world: &mut World) {
-    let head = Head::plain(Kind::Release, HOLDER);
+    let head = Head::plain(Kind::Release, holder());
     world.send(PARTITION, Envelope::new(head, &Body::Release(false)));
     world.settle();
 }

@@ -89,15 +89,14 @@ impl Partition {
             self.commit(txn, &group, super::visit::Copies::new(), Vec::new());
             return Ok(());
         }
-        match self.advance(&mut txn) {
-            Ok(body) => {
-                if let Some(here) = self.go_to_next(txn, None, body) {
-                    self.visit(here, false)?;
-                }
-            }
-            Err(fault) => self.abort(&txn, fault),
+        let went = match self.advance(&mut txn) {
+            Ok(body) => self.go_to_next(txn, None, body),
+            Err(fault) => self.refuse(txn, fault),
+        };
+        match went {
+            Some(here) => self.visit(here, false),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// What is kept of a key that has not had its time.

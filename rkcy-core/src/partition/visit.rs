@@ -142,7 +142,8 @@ impl Partition {
             .map_err(|stuck| Fault::new(Class::Invalid, "no_plan", stuck.to_string()))?;
         let limit = self.state.scalars.settings.visits;
         // No bound refuses what undoes: it would be left half undone.
-        if txn.visits.len() > usize::from(limit) && txn.may_be_refused() {
+        let visits = txn.visits.len() - usize::from(txn.has_key());
+        if visits > usize::from(limit) && txn.may_be_refused() {
             let message = format!("a transaction makes at most {limit} visits");
             return Err(Fault::new(Class::Bound, "too_many_visits", message));
         }
