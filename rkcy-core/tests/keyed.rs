@@ -518,17 +518,20 @@ fn memory_for_keys_that_run_is_bounded() {
 #[test]
 fn a_cancelled_transaction_is_the_answer() {
     let mut world = World::new();
+    hold(&mut world);
     let first = add(&world, 1, 7, 1);
     let id = first.id;
-    world.submit(first);
-    world.apply(KEYED);
+    world.ask(first);
+    world.ask(add(&world, 2, 7, 1));
     let cancel = Envelope::request(Kind::Cancel, id, ReplyTo(50), &Body::Cancel);
     world.send(KEYED, cancel);
     world.settle();
-    // It had come too far.
-    assert_eq!(world.told(50), world.told(1));
-    world.ask(add(&world, 2, 7, 1));
-    assert_eq!(world.told(2), world.told(1));
+    release(&mut world);
+    world.ask(add(&world, 3, 7, 1));
+    for nth in [50, 1, 2, 3] {
+        assert_eq!(world.code(nth), "cancelled", "{nth}");
+    }
+    assert_eq!(world.counter(1), 0);
 }
 
 #[cfg(feature = "seeded-bugs")]

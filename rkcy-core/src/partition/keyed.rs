@@ -32,37 +32,7 @@ impl Partition {
             self.answer(txn.reply, txn.id, Outcome::NotTaken(fault));
             return Ok(());
         }
-        if let Err(fault) = self.is_not_too_old(txn.id) {
-            // It may have run in an earlier life of the key, or have been answered then: only the one that ran last
-            // can be told how it ended.
-            let kept = self.kept(&keyed.row())?;
-            let outcome = kept.filter(|kept| kept.txn == txn.id);
-            let outcome = outcome.map_or(Outcome::NotTaken(fault), |kept| kept.outcome);
-            self.answer(txn.reply, txn.id, outcome);
-            return Ok(());
-        }
-        if let Some((id, run)) = self.state.ids.with_key(&keyed.key)
-            && !bugs::on(Bug::KeyRunsTwice)
-        {
-            let run = run.clone();
-            if run.keyed.as_ref().is_some_and(|it| it.body == keyed.body) {
-                let asker = Asker {
-                    reply: txn.reply,
-                    txn: txn.id,
-                };
-                self.ask_for_end(id, run, asker);
-            } else {
-                self.repeat(&txn, Outcome::Refused(reused()));
-            }
-            return Ok(());
-        }
-        if let Some(kept) = self.kept(&keyed.row())? {
-            let is_same = kept.body == keyed.body || bugs::on(Bug::KeyForAnyBody);
-            let outcome = match is_same {
-                true => kept.outcome,
-                false => Outcome::Refused(reused()),
-            };
-            self.repeat(&txn, outcome);
+        if self.is_answered_by_key(&txn, &keyed)? {
             return Ok(());
         }
         let room = Settings::ID_COST + Settings::KEY_COST;
@@ -78,6 +48,44 @@ impl Partition {
         // The visit has been made; what is asked for does not travel.
         txn.visits[0].steps.clear();
         self.go_on_from_key(txn)
+    }
+
+    /// Whether the key itself is the answer: then that is given, or will be when its transaction has ended.
+    fn is_answered_by_key(&mut self, txn: &Txn, keyed: &Keyed) -> Result<bool, Halt> {
+        if let Err(fault) = self.is_not_too_old(txn.id) {
+            // It may have run in an earlier life of the key, or have been answered then: only the one that ran last
+            // can be told how it ended.
+            let kept = self.kept(&keyed.row())?;
+            let outcome = kept.filter(|kept| kept.txn == txn.id);
+            let outcome = outcome.map_or(Outcome::NotTaken(fault), |kept| kept.outcome);
+            self.answer(txn.reply, txn.id, outcome);
+            return Ok(true);
+        }
+        if let Some((id, run)) = self.state.ids.with_key(&keyed.key)
+            && !bugs::on(Bug::KeyRunsTwice)
+        {
+            let run = run.clone();
+            if run.keyed.as_ref().is_some_and(|it| it.body == keyed.body) {
+                let asker = Asker {
+                    reply: txn.reply,
+                    txn: txn.id,
+                };
+                self.ask_for_end(id, run, asker);
+            } else {
+                self.repeat(txn, Outcome::Refused(reused()));
+            }
+            return Ok(true);
+        }
+        let Some(kept) = self.kept(&keyed.row())? else {
+            return Ok(false);
+        };
+        let is_same = kept.body == keyed.body || bugs::on(Bug::KeyForAnyBody);
+        let outcome = match is_same {
+            true => kept.outcome,
+            false => Outcome::Refused(reused()),
+        };
+        self.repeat(txn, outcome);
+        Ok(true)
     }
 
     /// Goes on from the first visit, which was to the key.
@@ -129,11 +137,9 @@ impl Partition {
     pub(super) fn end_with_key(&mut self, id: TxnId, run: &Run, keyed: &Keyed, outcome: &Outcome) {
         if let Outcome::NotTaken(_) = outcome {
             for asker in &run.asked {
-                let own = asker.txn == id;
-                let told = if own {
-                    refused(outcome)
-                } else {
-                    outcome.clone()
+                let told = match asker.txn == id {
+                    true => refused(outcome),
+                    false => outcome.clone(),
                 };
                 self.answer(asker.reply, asker.txn, told);
             }
