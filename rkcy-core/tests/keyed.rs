@@ -46,10 +46,13 @@ const KEYED: PartitionId = PartitionId {
 
 const LIFE: u64 = 10_000;
 
+/// What has arrived and is not applied, with its source and number on the channel.
+type Inbox = VecDeque<(Option<(PartitionId, u64)>, Envelope)>;
+
 /// The partition of keys and that of counters, and what is on its way between them.
 struct World {
     partitions: BTreeMap<PartitionId, Partition>,
-    inboxes: BTreeMap<PartitionId, VecDeque<(Option<(PartitionId, u64)>, Envelope)>>,
+    inboxes: BTreeMap<PartitionId, Inbox>,
     offsets: BTreeMap<PartitionId, u64>,
     stored: BTreeMap<RowKey, StoredRow>,
     settings: Settings,
