@@ -197,6 +197,7 @@ fn sample_envelope() -> Envelope {
         schema: logic.schema(),
         caller: &Bytes::new(),
         logic: &*logic,
+        key: None,
     };
     Envelope::submit(codegen::transaction(&fund, origin).expect("a plan"))
 }

@@ -186,6 +186,7 @@ impl Bench {
             schema: self.logic.schema(),
             caller: &NOBODY,
             logic: &*self.logic,
+            key: None,
         }
     }
 

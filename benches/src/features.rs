@@ -11,7 +11,7 @@ use group::generated::{District, Warehouse};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use refs::generated::{Note, Site, Tenant};
-use rkcy_runtime::codegen::{Concern, Platform, Ref, Transaction};
+use rkcy_runtime::codegen::{Concern, IdempotencyKey, Platform, Ref, Transaction};
 use rkcy_runtime::driver::Client;
 use std::pin::Pin;
 use tokio::runtime::Runtime;
@@ -34,6 +34,7 @@ pub(crate) fn run(figures: &mut Figures) {
     on(&refs::platform(), |client| {
         claims(&runtime, client, figures)
     });
+    on(&group::platform(), |client| keys(&runtime, client, figures));
 }
 
 /// A fresh platform, for as long as `measure` takes.
@@ -92,6 +93,35 @@ fn claims(runtime: &Runtime, client: &Client, figures: &mut Figures) {
     ] {
         figures.add(name, against(runtime, &create, &plain), "ratio");
     }
+}
+
+/// Transactions of one step, each with a key of its own, over the same without.
+fn keys(runtime: &Runtime, client: &Client, figures: &mut Figures) {
+    for code in houses::codes() {
+        create_all(
+            runtime,
+            client,
+            [Warehouse::new(code.clone(), String::new())],
+        );
+        create_all(runtime, client, houses::stocks(&code));
+    }
+    let plain = calls(client, |rng| {
+        let code = houses::any(rng);
+        houses::pick(rng, code, 1)
+    });
+    let with_key = client.clone();
+    let keyed: Calls = std::sync::Arc::new(move |rng| {
+        let code = houses::any(rng);
+        let params = houses::pick(rng, code, 1);
+        // Callers of the next slice draw the same numbers.
+        let key = IdempotencyKey::new(Uuid::new_v4().to_string()).expect("a short key");
+        let client = with_key.with_key(key);
+        Box::pin(async move {
+            client.call(&params).await.expect("a commit");
+        })
+    });
+    let ratio = against(runtime, &keyed, &plain);
+    figures.add("keyed_over_unkeyed", ratio, "ratio");
 }
 
 fn tenant(nth: u32) -> Uuid {

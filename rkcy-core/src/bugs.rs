@@ -129,6 +129,15 @@ pub enum Bug {
     OlderConfigReplacesNewer,
     /// A snapshot does not name the configuration (rule 2).
     ConfigNotInSnapshot,
+    // ---- idempotency keys
+    /// A key has had its time after half of its life (rule 8).
+    KeyForgottenEarly,
+    /// A repeat that comes while the first still runs is run as well (rule 8).
+    KeyRunsTwice,
+    /// Another body with a key is answered with what came of the first (rule 8).
+    KeyForAnyBody,
+    /// What a key remembers may be that the platform did not take it (rule 8).
+    KeyKeepsBound,
 }
 
 impl Bug {
@@ -198,6 +207,11 @@ impl Bug {
         // ---- configuration
         ("older-config-replaces-newer", Bug::OlderConfigReplacesNewer),
         ("config-not-in-snapshot", Bug::ConfigNotInSnapshot),
+        // ---- idempotency keys
+        ("key-forgotten-early", Bug::KeyForgottenEarly),
+        ("key-runs-twice", Bug::KeyRunsTwice),
+        ("key-for-any-body", Bug::KeyForAnyBody),
+        ("key-keeps-bound", Bug::KeyKeepsBound),
     ];
 }
 

@@ -602,7 +602,7 @@ mod tests {
             accept_clock: false,
             settings: Settings::default(),
         };
-        let settings = "e0d40380808020904ee807808010808020a08d0600";
+        let settings = "e0d40380808020904ee807808010808020a08d060080b89929";
         assert_eq!(hex(&open), format!("070901ac0201{settings}"));
         open.accept_clock = true;
         assert_eq!(hex(&open), format!("070901ac0203{settings}"));

@@ -18,6 +18,7 @@
 mod claim;
 mod finish;
 mod journal;
+mod keyed;
 mod saga;
 mod visit;
 
@@ -30,7 +31,7 @@ use crate::key::RowKey;
 use crate::logic::Logic;
 use crate::rows::{Rows, StoredRow};
 use crate::settings::Settings;
-use crate::state::{EntryKey, Known, State};
+use crate::state::{Asker, EntryKey, Known, State};
 use crate::status;
 use crate::txn::{Mode, Outcome, ReplyTo, Txn};
 use crate::wire::Wire;
@@ -221,7 +222,8 @@ impl Partition {
         };
         let done = done
             .and_then(|()| self.expire())
-            .and_then(|()| self.follow_up());
+            .and_then(|()| self.follow_up())
+            .and_then(|()| self.clear_shelf());
         match done {
             Ok(()) => {
                 self.rewound |= self.state.scalars.floor < before.1.floor;
@@ -356,7 +358,7 @@ impl Partition {
             self.answer(txn.reply, txn.id, Outcome::NotTaken(fault));
             return Ok(());
         }
-        if txn.mode == Mode::Read {
+        if txn.mode == Mode::Read && !txn.has_key() {
             return self.visit(txn, false);
         }
         if matches!(txn.mode, Mode::GiveBack(_)) {
@@ -369,11 +371,18 @@ impl Partition {
                 self.answer(txn.reply, txn.id, outcome);
                 return Ok(());
             }
-            Some(Known::Running(asked)) => {
-                self.ask_for_end(txn.id, asked, txn.reply);
+            Some(Known::Running(run)) => {
+                let asker = Asker {
+                    reply: txn.reply,
+                    txn: txn.id,
+                };
+                self.ask_for_end(txn.id, run, asker);
                 return Ok(());
             }
             None => {}
+        }
+        if txn.has_key() {
+            return self.submit_with_key(txn);
         }
         match self.admit(txn.id) {
             Ok(()) => self.visit(txn, false),
@@ -386,8 +395,7 @@ impl Partition {
 
     /// Whether a new id can be remembered for as long as it must be.
     fn admit(&mut self, id: TxnId) -> Result<(), Fault> {
-        let (clock, settings) = (self.state.scalars.clock, &self.state.scalars.settings);
-        let window = settings.window;
+        let settings = &self.state.scalars.settings;
         let running = self.state.ids.running();
         if running as u64 >= u64::from(settings.running) {
             return Err(Fault::new(
@@ -396,25 +404,29 @@ impl Partition {
                 format!("{running} transactions run that began in this partition: try again later"),
             ));
         }
-        if id.stamp() > clock.saturating_add(window) {
-            return Err(Fault::new(
-                Class::Bound,
-                "ahead",
-                format!(
-                    "the stamp is {} ms ahead; at most {window} ms are taken",
-                    id.stamp() - clock
-                ),
-            ));
-        }
+        self.is_not_ahead(id)?;
         self.make_room(Settings::ID_COST)?;
-        if id.stamp() <= self.state.scalars.floor {
-            return Err(Fault::new(
-                Class::Bound,
-                "too_old",
-                "the id is too old to be known here: whether it ran is unknown",
-            ));
+        self.is_not_too_old(id)
+    }
+
+    /// Whether the stamp of an id is not too far ahead of the clock.
+    fn is_not_ahead(&self, id: TxnId) -> Result<(), Fault> {
+        let (clock, window) = (self.state.scalars.clock, self.state.scalars.settings.window);
+        if id.stamp() <= clock.saturating_add(window) {
+            return Ok(());
         }
-        Ok(())
+        let ahead = id.stamp() - clock;
+        let message = format!("the stamp is {ahead} ms ahead; at most {window} ms are taken");
+        Err(Fault::new(Class::Bound, "ahead", message))
+    }
+
+    /// Whether it would be known that an id was taken before.
+    fn is_not_too_old(&self, id: TxnId) -> Result<(), Fault> {
+        if id.stamp() > self.state.scalars.floor {
+            return Ok(());
+        }
+        let message = "the id is too old to be known here: whether it ran is unknown";
+        Err(Fault::new(Class::Bound, "too_old", message))
     }
 
     /// Forgets ended ids, those with the lowest stamps first, until so many more bytes fit beside the rest.
@@ -496,11 +508,12 @@ impl Partition {
         }
     }
 
-    /// When the first of the waiting visits has waited for long enough, in milliseconds of the partition's
-    /// clock. Somebody has to append a [`Kind::Tick`] then, where nothing else comes.
+    /// When the first of the waiting visits has waited for long enough, or the oldest keys have had their time, in
+    /// milliseconds of the partition's clock. Somebody has to append a [`Kind::Tick`] then, where nothing else comes.
     #[must_use]
     pub fn due(&self) -> Option<u64> {
-        self.due.first().map(|due| due.at)
+        let waiting = self.due.first().map(|due| due.at);
+        waiting.into_iter().chain(self.shelf_due()).min()
     }
 
     /// Whether an entry or a row was touched since the last change record.

@@ -52,13 +52,18 @@ pub struct Settings {
     pub running: u32,
     /// Which transactions the audit tells of.
     pub audit: Audit,
+    /// How long an idempotency key is remembered after its transaction has ended, by the clock of its partition.
+    /// Milliseconds.
+    pub key_life: u64,
 }
 
 impl Settings {
     /// What is counted for an id beside its remembered outcome. Bytes.
     pub const ID_COST: u64 = 40;
     /// What is counted for a caller that asks again while its transaction runs. Bytes.
-    pub const REPLY_COST: u64 = 8;
+    pub const REPLY_COST: u64 = 24;
+    /// What is counted for the key of a transaction that runs. Bytes.
+    pub const KEY_COST: u64 = 120;
 }
 
 impl Default for Settings {
@@ -72,6 +77,7 @@ impl Default for Settings {
             txn_bytes: 512 << 10,
             running: 100_000,
             audit: Audit::Off,
+            key_life: 86_400_000,
         }
     }
 }
@@ -86,6 +92,7 @@ impl Wire for Settings {
         self.txn_bytes.put(out);
         self.running.put(out);
         self.audit.put(out);
+        self.key_life.put(out);
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
         Ok(Settings {
@@ -97,6 +104,7 @@ impl Wire for Settings {
             txn_bytes: Wire::take(input)?,
             running: Wire::take(input)?,
             audit: Wire::take(input)?,
+            key_life: Wire::take(input)?,
         })
     }
 }

@@ -1,11 +1,12 @@
 //! The small state of a partition: everything but its rows.
 //!
-//! Owns channels, locks, queues, trails, holds, parked sagas, remembered ids, configuration and the few scalars, each as a typed map; the
-//! entries by which a change record names them; and the memory for ids with its one expiry rule. What
+//! Owns channels, locks, queues, trails, holds, parked sagas, remembered ids, configuration and the few scalars, each as a typed map; and the
+//! entries by which a change record names them. What is remembered of ids is [`ids`]'s. What
 //! changes it is [`crate::partition`]; what carries it over is [`crate::change`].
 
 mod counted;
 mod ended;
+mod ids;
 
 use crate::bugs::{self, Bug};
 use crate::config::Configs;
@@ -13,13 +14,15 @@ use crate::fault::Fault;
 use crate::frame::Open;
 use crate::id::{PartitionId, Position, TxnId};
 use crate::key::RowKey;
+use crate::keyed::Shelf;
 use crate::settings::Settings;
 use crate::txn::{Mode, Outcome, ReplyTo, Txn};
 use crate::wire::{Malformed, Reader, Wire};
 use bytes::Bytes;
 pub use counted::{Counted, Held};
-use ended::Ended;
+pub use ids::{Asker, Ids, Known, Run};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// A lock on an entity group, held between the visits of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,125 +101,6 @@ pub struct Parked {
     pub home: Option<PartitionId>,
 }
 
-/// What the first partition knows of a transaction.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Known {
-    /// It runs; these asked again meanwhile.
-    Running(Vec<ReplyTo>),
-    /// It has ended so.
-    Ended(Outcome),
-}
-
-/// What is known of transactions, by id, and so by stamp.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ids {
-    running: BTreeMap<TxnId, Vec<ReplyTo>>,
-    ended: Ended,
-    bytes: u64,
-}
-
-impl Ids {
-    /// What is known of `id`.
-    #[must_use]
-    pub fn get(&self, id: TxnId) -> Option<Known> {
-        match self.running.get(&id) {
-            Some(asked) => Some(Known::Running(asked.clone())),
-            None => self.ended.get(id).and_then(unpacked),
-        }
-    }
-
-    /// Those who asked for `id` while it runs; `None` where it does not run.
-    #[must_use]
-    pub fn asked(&self, id: TxnId) -> Option<&[ReplyTo]> {
-        self.running.get(&id).map(Vec::as_slice)
-    }
-
-    /// Replaces what is known of `id`; gives back what was.
-    pub fn set(&mut self, id: TxnId, known: Option<Known>) -> Option<Known> {
-        // Few run at a time, so this table is small and looked at first.
-        let before = match self.running.remove(&id) {
-            Some(asked) => {
-                self.bytes -= running_cost(&asked);
-                Some(Known::Running(asked))
-            }
-            None => self.ended.get(id).and_then(unpacked),
-        };
-        if let Some(Known::Ended(_)) = &before {
-            self.forget(id);
-        }
-        match known {
-            Some(Known::Ended(outcome)) => {
-                let packed = outcome.to_wire();
-                self.bytes += ended_cost(&packed);
-                self.ended.insert(id, &packed);
-            }
-            Some(Known::Running(asked)) => {
-                self.bytes += running_cost(&asked);
-                self.running.insert(id, asked);
-            }
-            None => {}
-        }
-        before
-    }
-
-    /// Forgets an ended id.
-    fn forget(&mut self, id: TxnId) {
-        if let Some(packed) = self.ended.get(id) {
-            self.bytes -= ended_cost(packed);
-            self.ended.remove(id);
-        }
-    }
-
-    /// The ended id with the lowest stamp.
-    #[must_use]
-    pub fn oldest_ended(&self) -> Option<TxnId> {
-        self.ended.first().map(|(id, _)| id)
-    }
-
-    /// Bytes counted against [`Settings::id_bytes`].
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// Transactions that run.
-    #[must_use]
-    pub fn running(&self) -> usize {
-        self.running.len()
-    }
-
-    /// The transactions that run, by stamp.
-    pub fn running_ids(&self) -> impl Iterator<Item = TxnId> {
-        self.running.keys().copied()
-    }
-
-    /// Forgets every ended id with a stamp of `floor` or before. What a fold does as well: absences of
-    /// forgotten ids need no entries.
-    pub fn forget_through(&mut self, floor: u64) {
-        while let Some(oldest) = self.oldest_ended().filter(|id| id.stamp() <= floor) {
-            self.forget(oldest);
-        }
-    }
-
-    fn keys(&self) -> impl Iterator<Item = TxnId> {
-        self.running.keys().copied().chain(self.ended.keys())
-    }
-}
-
-fn running_cost(asked: &[ReplyTo]) -> u64 {
-    Settings::ID_COST + Settings::REPLY_COST * asked.len() as u64
-}
-
-fn ended_cost(packed: &[u8]) -> u64 {
-    Settings::ID_COST + packed.len() as u64
-}
-
-/// An outcome as it was packed here; it can be read, then.
-fn unpacked(packed: &[u8]) -> Option<Known> {
-    let outcome = Outcome::from_wire(Bytes::copy_from_slice(packed));
-    outcome.ok().map(Known::Ended)
-}
-
 /// The scalars; they stand whole in every change record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scalars {
@@ -236,6 +120,8 @@ pub struct Scalars {
     pub settings: Settings,
     /// Rolling digest over what was applied and what came of it.
     pub digest: u64,
+    /// Keys whose transactions have ended, where there ever was one.
+    pub shelf: Option<Arc<Shelf>>,
 }
 
 impl Scalars {
@@ -262,6 +148,7 @@ impl Wire for Scalars {
         self.sealed.put(out);
         self.settings.put(out);
         self.digest.put(out);
+        self.shelf.put(out);
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
         Ok(Scalars {
@@ -273,6 +160,7 @@ impl Wire for Scalars {
             sealed: Wire::take(input)?,
             settings: Wire::take(input)?,
             digest: Wire::take(input)?,
+            shelf: Wire::take(input)?,
         })
     }
 }
@@ -394,17 +282,7 @@ impl State {
             EntryKey::Counted(group, txn) => present(self.counted.get(group, *txn), out),
             EntryKey::Giving(txn) => present(self.giving.get(txn), out),
             EntryKey::Config(object) => present(self.configs.get(object), out),
-            EntryKey::Id(txn) => match (self.ids.running.get(txn), self.ids.ended.get(*txn)) {
-                (Some(asked), _) => {
-                    put_running(asked, out);
-                    true
-                }
-                (None, Some(packed)) => {
-                    put_ended(packed, out);
-                    true
-                }
-                (None, None) => false,
-            },
+            EntryKey::Id(txn) => self.ids.put(*txn, out),
             EntryKey::Waiting(group, at, nth) => {
                 let queue = self.queues.get(group);
                 present(
@@ -471,32 +349,6 @@ impl State {
                 Ok(())
             }
         }
-    }
-}
-
-fn put_running(asked: &[ReplyTo], out: &mut Vec<u8>) {
-    out.push(0);
-    (asked.len() as u64).put(out);
-    asked.iter().for_each(|reply| reply.0.put(out));
-}
-
-fn put_ended(packed: &[u8], out: &mut Vec<u8>) {
-    out.push(1);
-    out.extend_from_slice(packed);
-}
-
-impl Wire for Known {
-    fn put(&self, out: &mut Vec<u8>) {
-        match self {
-            Known::Running(asked) => put_running(asked, out),
-            Known::Ended(outcome) => put_ended(&outcome.to_wire(), out),
-        }
-    }
-    fn take(input: &mut Reader) -> Result<Self, Malformed> {
-        Ok(match bool::take(input)? {
-            false => Known::Running(Vec::<u64>::take(input)?.into_iter().map(ReplyTo).collect()),
-            true => Known::Ended(Wire::take(input)?),
-        })
     }
 }
 

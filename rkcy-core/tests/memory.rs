@@ -170,7 +170,7 @@ fn those_who_ask_for_what_runs_are_bounded() {
     let id = TxnId::from_parts(1_000, 1);
     let asked = |world: &World| {
         let ids = &world.worker.partition().state().ids;
-        ids.asked(id).unwrap().len()
+        ids.run(id).unwrap().asked.len()
     };
     assert_eq!(asked(&world), 1);
     for reply in 0..200 {

@@ -246,6 +246,7 @@ impl TestPlatform {
             schema: self.logic.schema(),
             caller,
             logic: &*self.logic,
+            key: None,
         }
     }
 

@@ -141,12 +141,27 @@ fn transactions_and_reads() {
     place.json(&["txn", "fund", &to, amount, "--id", &id]);
     assert_eq!(gold(&one), 101);
 
+    // One key, asked for twice, is one as well: the second hears what the first has heard.
+    let fund = |args: &[&str]| place.run(&[&["txn", "fund", &to], args].concat());
+    fund(&[amount, "--key", "order-1"]).says(0, &["committed"]);
+    fund(&[amount, "--key", "order-1"]).says(0, &["committed"]);
+    assert_eq!(gold(&one), 102);
+    fund(&["amount.gold=2", "--key", "order-1"]).says(1, &["key_reused"]);
+    fund(&["amount.gold=1", "--key", "order-1", "--caller", "bert"]).says(0, &["committed"]);
+    assert_eq!(gold(&one), 103);
+    let long = "k".repeat(257);
+    fund(&[amount, "--key", &long]).says(2, &["wrong_idempotency_key", "at most 256 bytes"]);
+    fund(&[amount, "--key", ""]).says(2, &["wrong_idempotency_key"]);
+    fund(&[amount, "--caller", "bert"]).says(2, &["--key"]);
+    fund(&[amount, "--key-life", "0"]).says(2, &["--key-life"]);
+    assert_eq!(gold(&one), 103);
+
     let said = place.json(&["txn", "Character.rename", &one, "fullname=1234"]);
     assert_eq!(said["outcome"], "committed");
     let stale = place.json(&["get", "Character", &one, "--stale"]);
     assert_eq!(stale, place.json(&["get", "Character", &one]));
     assert_eq!(stale["fullname"], "1234");
-    assert_eq!(place.json(&["query", "Character", &one, "worth"]), 101);
+    assert_eq!(place.json(&["query", "Character", &one, "worth"]), 103);
 }
 
 #[test]

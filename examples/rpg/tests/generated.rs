@@ -28,6 +28,7 @@ fn planned(name: &str, params: Json) -> Result<Txn, Fault> {
         schema: PLATFORM.schema,
         caller: &Bytes::new(),
         logic: &*(rpg::platform().logic)(1),
+        key: None,
     };
     (transaction(name).from_json)(params, origin)
 }

@@ -48,6 +48,19 @@ impl Place {
         }
     }
 
+    /// What the database answers to a question for a number.
+    fn count(&self, sql: &'static str) -> i64 {
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut connection = sqlx::PgConnection::connect(&self.store).await.unwrap();
+            sqlx::query_scalar(sql)
+                .fetch_one(&mut connection)
+                .await
+                .unwrap()
+        })
+    }
+
     fn command(&self, args: &[&str]) -> Command {
         let exe = env!("CARGO_BIN_EXE_rpg");
         let mut command = binary::command(exe, self.dir.path(), args);
@@ -127,8 +140,8 @@ fn three_workers_of_which_one_is_killed() {
     let other = place.run(3, &["platform", "create", "--partitions", "5"]);
     assert_eq!(other["error"]["code"], "foreign_log");
     let shown = place.run(0, &["platform", "show"]);
-    // Of players, of characters, and of the names of players.
-    assert_eq!(shown["partitions"].as_array().unwrap().len(), 12);
+    // Of players, of characters, of the names of players, and of idempotency keys.
+    assert_eq!(shown["partitions"].as_array().unwrap().len(), 16);
 
     let storage = place.role("storage");
     let mut workers: Vec<Process> = (0..3).map(|_| place.role("process")).collect();
@@ -182,4 +195,33 @@ fn what_dies_is_started_again() {
         assert_eq!(said["outcome"], "committed");
     }
     supervisor.stop();
+}
+
+#[test]
+fn a_key_is_known_to_whoever_takes_over() {
+    let place = Place::new();
+    place.run(0, &["platform", "create", "--partitions", "2"]);
+    let storage = place.role("storage");
+    let worker = place.role("process");
+    let sign_up = |code: i32, name: &str| {
+        let name = format!("username={name}");
+        let args = ["txn", "sign_up", &name, "fullname=Anna", "--key", "anna-1"];
+        place.run(code, &args)
+    };
+    let first = sign_up(0, "anna");
+    assert_eq!(first["outcome"], "committed");
+    assert_eq!(sign_up(0, "anna")["result"], first["result"]);
+    // Killed, not stopped.
+    drop(worker);
+    let worker = place.role("process");
+    let again = sign_up(0, "anna");
+    assert_eq!(again["result"], first["result"]);
+    assert_ne!(again["id"], first["id"]);
+    assert_eq!(sign_up(1, "bert")["error"]["code"], "key_reused");
+    let told = place.run(0, &["txn", "show", again["id"].as_str().unwrap()]);
+    assert_eq!(told["facts"][0]["state"], "committed", "{told}");
+    worker.stop();
+    storage.stop();
+    let kept = place.count("SELECT count(*) FROM _rkcy_key");
+    assert_eq!(kept, 1);
 }

@@ -1,12 +1,13 @@
 //! The end of a transaction: releases, outcome, answer; and who asks for it.
 
-use super::{Halt, Partition};
+use super::{Halt, Partition, keyed};
 use crate::bugs::{self, Bug};
 use crate::fault::{Class, Fault};
 use crate::frame::{Body, Finished, Head, Kind};
 use crate::id::{PartitionId, TxnId};
+use crate::keyed::is_of_keys;
 use crate::settings::{Audit, Settings};
-use crate::state::{Giving, Known, Lock, Parked};
+use crate::state::{Asker, Giving, Known, Lock, Parked, Run};
 use crate::txn::{Mode, Outcome, ReplyTo, Txn};
 use bytes::Bytes;
 
@@ -64,7 +65,8 @@ impl Partition {
     /// Releases every lock, tells the first partition and the caller.
     fn finish(&mut self, ending: &Ending<'_>, outcome: Outcome, commit: bool) {
         let here = self.id;
-        let others = ending.passed.iter().filter(|to| **to != here);
+        // The partition of a key has nothing to release: it forgets the trail with the outcome.
+        let others = (ending.passed.iter()).filter(|to| **to != here && !is_of_keys(**to));
         for (nth, to) in others.enumerate() {
             if bugs::on(Bug::ReleaseMissing) && nth == 1 {
                 continue;
@@ -87,7 +89,12 @@ impl Partition {
             let giving = Giving::of(gives, home, ending.reply, outcome);
             return self.give_all(ending.id, gives, giving);
         }
-        self.tell_home(ending.id, home, ending.remembered, &outcome);
+        if home.is_some_and(is_of_keys) {
+            let told = keyed::told_at_home(&outcome, ending.txn);
+            self.tell_home(ending.id, home, ending.remembered, &told);
+        } else {
+            self.tell_home(ending.id, home, ending.remembered, &outcome);
+        }
         self.answer(ending.reply, ending.id, outcome);
     }
 
@@ -103,7 +110,7 @@ impl Partition {
         }
         let mut groups = Vec::new();
         for visit in txn.iter().flat_map(|txn| &txn.visits) {
-            if !groups.contains(&visit.group) {
+            if !groups.contains(&visit.group) && !is_of_keys(visit.at()) {
                 groups.push(visit.group.clone());
             }
         }
@@ -139,14 +146,24 @@ impl Partition {
     /// Remembers how a transaction ended, and tells those who asked meanwhile. One that is parked has not
     /// ended.
     pub(super) fn end(&mut self, id: TxnId, outcome: &Outcome) {
-        let asked = self.state.ids.asked(id).map(<[ReplyTo]>::to_vec);
-        for reply in asked.unwrap_or_default() {
-            self.answer(reply, id, outcome.clone());
+        let run = self.state.ids.run(id).cloned().unwrap_or_default();
+        if let Some(key) = &run.keyed {
+            self.end_with_key(id, &run, key, outcome);
+            if !matches!(outcome, Outcome::Parked(_)) && self.state.trails.contains_key(&id) {
+                self.set_trail(id, None);
+            }
+        } else {
+            for asker in run.asked {
+                self.answer(asker.reply, asker.txn, outcome.clone());
+            }
         }
         let known = match outcome {
-            Outcome::Parked(_) => Some(Known::Running(Vec::new())),
+            Outcome::Parked(_) => Some(Known::Running(Run {
+                asked: Vec::new(),
+                keyed: run.keyed,
+            })),
             _ if bugs::on(Bug::IdForgottenEarly) => None,
-            ended => Some(Known::Ended(ended.abridged())),
+            ended => Some(Known::Ended(keyed::refused(ended).abridged())),
         };
         self.set_id(id, known);
         // What is remembered of the outcome may be more than was counted while it ran; those that still
@@ -155,20 +172,20 @@ impl Partition {
     }
 
     /// Notes who else wants to hear how a running transaction ends.
-    pub(super) fn ask_for_end(&mut self, id: TxnId, mut asked: Vec<ReplyTo>, reply: ReplyTo) {
-        if asked.contains(&reply) {
+    pub(super) fn ask_for_end(&mut self, id: TxnId, mut run: Run, asker: Asker) {
+        if run.asked.contains(&asker) {
             return;
         }
-        if asked.len() >= ASKED {
+        if run.asked.len() >= ASKED {
             let message = format!("{ASKED} callers wait for its end already: ask again later");
             let fault = Fault::new(Class::Bound, "asked_too_often", message);
-            return self.answer(reply, id, Outcome::NotTaken(fault));
+            return self.answer(asker.reply, asker.txn, Outcome::NotTaken(fault));
         }
         if let Err(fault) = self.make_room(Settings::REPLY_COST) {
-            return self.answer(reply, id, Outcome::NotTaken(fault));
+            return self.answer(asker.reply, asker.txn, Outcome::NotTaken(fault));
         }
-        asked.push(reply);
-        self.set_id(id, Some(Known::Running(asked)));
+        run.asked.push(asker);
+        self.set_id(id, Some(Known::Running(run)));
     }
 
     /// Ends the locks and holds of a transaction in this partition; on a commit its pending values become
@@ -221,7 +238,9 @@ impl Partition {
                     self.answer(reply, id, outcome);
                     return Ok(());
                 }
-                Some(Known::Running(asked)) => self.ask_for_end(id, asked, reply),
+                Some(Known::Running(run)) => {
+                    self.ask_for_end(id, run, Asker { reply, txn: id });
+                }
                 None => {
                     let fault =
                         Fault::new(Class::Bound, "unknown_id", "no such transaction began here");

@@ -9,7 +9,7 @@ use crate::id::TxnId;
 use crate::key::RowKey;
 use crate::logic::{Call, Context, Row};
 use crate::plan;
-use crate::state::{Known, Lock, Waiting};
+use crate::state::{Known, Lock, Run, Waiting};
 use crate::txn::{Access, Answer, Args, Mode, Outcome, Step, Txn, Undo};
 use crate::wire::Wire;
 use bytes::Bytes;
@@ -136,13 +136,14 @@ impl Partition {
 
     /// Moves on to the next visit, if it can be made and reached; gives what travels there, where that is in
     /// another partition.
-    fn advance(&mut self, txn: &mut Txn) -> Result<Option<Vec<u8>>, Fault> {
+    pub(super) fn advance(&mut self, txn: &mut Txn) -> Result<Option<Vec<u8>>, Fault> {
         txn.next += 1;
         plan::check(txn)
             .map_err(|stuck| Fault::new(Class::Invalid, "no_plan", stuck.to_string()))?;
         let limit = self.state.scalars.settings.visits;
         // No bound refuses what undoes: it would be left half undone.
-        if txn.visits.len() > usize::from(limit) && txn.may_be_refused() {
+        let visits = txn.visits.len() - usize::from(txn.has_key());
+        if visits > usize::from(limit) && txn.may_be_refused() {
             let message = format!("a transaction makes at most {limit} visits");
             return Err(Fault::new(Class::Bound, "too_many_visits", message));
         }
@@ -247,7 +248,7 @@ impl Partition {
     pub(super) fn remember_running(&mut self, txn: &Txn) {
         let new = txn.next == 0 || txn.home() == Some(self.id);
         if new && txn.is_remembered() && self.state.ids.get(txn.id).is_none() {
-            self.set_id(txn.id, Some(Known::Running(Vec::new())));
+            self.set_id(txn.id, Some(Known::Running(Run::default())));
         }
     }
 
@@ -538,7 +539,13 @@ impl Partition {
     }
 
     /// The commit point: the last visit went through.
-    fn commit(&mut self, txn: Txn, group: &RowKey, copies: Copies, holds: Vec<(RowKey, Referrer)>) {
+    pub(super) fn commit(
+        &mut self,
+        txn: Txn,
+        group: &RowKey,
+        copies: Copies,
+        holds: Vec<(RowKey, Referrer)>,
+    ) {
         let result = match txn.answer {
             Answer::Empty => Ok(Bytes::new()),
             Answer::Step(number) => Ok(txn.result(number).cloned().unwrap_or_default()),

@@ -372,6 +372,18 @@ fn parameters() -> Json {
             "description": "The id of the transaction, a UUID of version 7 with the time of now in it. Asked for twice with one id, it runs once.",
             "schema": schema::txn_id(),
         },
+        "rkcy.Key": {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "description": "Who repeats the same request with it, under whatever id, hears what came of the first.",
+            "schema": { "type": "string", "minLength": 1, "maxLength": 256 },
+        },
+        "rkcy.Caller": {
+            "name": "Rkcy-Caller",
+            "in": "header",
+            "description": "Whose idempotency key it is: others may use it for something else.",
+            "schema": { "type": "string", "maxLength": 256 },
+        },
         "rkcy.Deadline": {
             "name": "Rkcy-Deadline",
             "in": "header",
@@ -385,6 +397,8 @@ fn for_transactions() -> Json {
     json!([
         { "$ref": "#/components/parameters/rkcy.Id" },
         { "$ref": "#/components/parameters/rkcy.Deadline" },
+        { "$ref": "#/components/parameters/rkcy.Key" },
+        { "$ref": "#/components/parameters/rkcy.Caller" },
     ])
 }
 

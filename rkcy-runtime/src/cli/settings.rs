@@ -117,6 +117,10 @@ pub(crate) struct Written {
         help_heading = "Settings"
     )]
     pub(crate) endpoint: Option<String>,
+    /// Seconds for which an idempotency key is remembered after its transaction has ended [default: 86400]
+    #[arg(long, global = true, env = "RKCY_KEY_LIFE", value_name = "SECONDS", help_heading = "Settings",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) key_life: Option<u32>,
     /// More about the Kafka cluster: the table `[kafka]`, and variables `RKCY_KAFKA_…` before it.
     #[arg(skip)]
     #[serde(default)]
@@ -146,6 +150,8 @@ pub struct Settings {
     pub listen: Option<SocketAddr>,
     /// Edge of the platform that commands talk to, where that was said.
     pub endpoint: Option<String>,
+    /// How long an idempotency key is remembered.
+    pub key_life: Duration,
     /// Whether log or database were named, in whatever way, and are not the built-in ones.
     pub places_given: bool,
 }
@@ -169,6 +175,7 @@ impl Settings {
             watchdog: written.watchdog.or(file.watchdog),
             listen: written.listen.or(file.listen),
             endpoint: written.endpoint.or(file.endpoint),
+            key_life: written.key_life.or(file.key_life),
             kafka: file.kafka,
         };
         let places_given = written.log.is_some() || written.store.is_some();
@@ -218,6 +225,11 @@ impl Settings {
             watchdog: (written.watchdog).map_or(Options::default().watchdog, Duration::from_secs),
             listen: written.listen.as_deref().map(listen).transpose()?,
             endpoint: written.endpoint.map(endpoint).transpose()?,
+            key_life: match written.key_life {
+                Some(0) => return Err(invalid("key_life", "at least one second")),
+                Some(seconds) => Duration::from_secs(u64::from(seconds)),
+                None => Duration::from_millis(rkcy_core::settings::Settings::default().key_life),
+            },
             places_given,
         })
     }
@@ -243,6 +255,7 @@ impl Settings {
             cache_bytes: self.cache_bytes,
             settings: rkcy_core::settings::Settings {
                 audit: self.audit,
+                key_life: u64::try_from(self.key_life.as_millis()).unwrap_or(u64::MAX),
                 ..rkcy_core::settings::Settings::default()
             },
             watchdog: self.watchdog,

@@ -6,7 +6,7 @@ use super::inspect::About;
 use super::remote::{self, Remote};
 use super::session::{Session, runtime};
 use super::term::{Format, Ink, Term};
-use crate::codegen::{Bytes, ConcernDesc, OpDesc, op};
+use crate::codegen::{Bytes, ConcernDesc, IdempotencyKey, OpDesc, op};
 use crate::driver::Client;
 use crate::facts::{fault_json, txn_id};
 use rkcy_core::fault::{Class, Fault};
@@ -23,6 +23,7 @@ use std::process::ExitCode;
   {bin} txn fund to=<ID> amount.gold=5
   {bin} txn fund --json '{\"to\":\"<ID>\",\"amount\":{\"gold\":5}}'
   {bin} txn Character.rename <ID> fullname=Bob
+  {bin} txn fund to=<ID> amount.gold=5 --key order-7
   {bin} txn show <ID>
   {bin} txn list --state parked")]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -41,6 +42,13 @@ pub(crate) struct Txn {
     /// Its id, a UUID of version 7: submitted twice, it runs once
     #[arg(long, value_name = "UUID")]
     id: Option<String>,
+    /// An idempotency key, of up to 256 bytes: who repeats the same with it hears what came of the first time, for a
+    /// day after that has ended (`--key-life`)
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// Whose key it is: others may use it for something else
+    #[arg(long, value_name = "NAME", requires = "key")]
+    caller: Option<String>,
     /// Print the id as soon as the transaction is in the log
     #[arg(long)]
     no_wait: bool,
@@ -61,12 +69,16 @@ impl Txn {
         // What is wrong with the input is said before anything is started.
         let logic = (session.platform.logic)(session.platform.desc.partitions);
         let json = &args::object(self.json.as_deref())?;
+        let key = self.idempotency_key()?;
         let call = self.prepare(session, &Client::detached(logic), id, json)?.2;
         if let Some(remote) = session.remote()? {
             return self.submit_to(&remote, session.term, id, &call);
         }
         let running = session.start()?;
-        let (client, runtime) = (running.client(), runtime()?);
+        let (mut client, runtime) = (running.client(), runtime()?);
+        if let Some(key) = key {
+            client = client.with_key(key);
+        }
         let (mut planned, show, _) = self.prepare(session, &client, id, json)?;
         planned.budget = self.deadline.unwrap_or(0);
         let term = session.term;
@@ -90,6 +102,14 @@ impl Txn {
         stopped.map(|()| code)
     }
 
+    fn idempotency_key(&self) -> Result<Option<IdempotencyKey>, Fault> {
+        let Some(key) = &self.key else {
+            return Ok(None);
+        };
+        let caller = self.caller.as_deref().unwrap_or_default();
+        IdempotencyKey::new(key)?.of(caller).map(Some)
+    }
+
     /// Submits it to a platform in another process.
     fn submit_to(
         &self,
@@ -101,6 +121,8 @@ impl Txn {
         let mut headers = vec![remote::named(id)];
         headers.extend((self.deadline).map(|budget| ("rkcy-deadline", budget.to_string())));
         headers.extend((self.no_wait).then(|| ("prefer", "respond-async".to_owned())));
+        headers.extend((self.key.clone()).map(|key| ("idempotency-key", key)));
+        headers.extend((self.caller.clone()).map(|caller| ("rkcy-caller", caller)));
         let answer = remote.ask(call.method, &call.path, &headers, call.body.as_ref())?;
         Ok(match answer.into_result() {
             Ok(_) if self.no_wait => said(term, id, "submitted", None),

@@ -231,7 +231,8 @@ pub fn index_within<C: Concern>(key: &Key) -> Option<RowKey> {
     })
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as a person reads them.
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -5,6 +5,7 @@
 //! same numbers every time; what it could not tell before, it tells now.
 
 use super::claims::{self, Claims, Target};
+use super::keyed::IdempotencyKey;
 use super::later::{After, Later, unite};
 use super::op;
 use super::patch::Patch;
@@ -783,6 +784,8 @@ pub struct Origin<'a> {
     pub caller: &'a Bytes,
     /// The platform as the engine sees it: numbers of partitions, and what an operation claims.
     pub logic: &'a dyn Logic,
+    /// The key that the request is made with. One that only reads a single instance has none: it runs each time.
+    pub key: Option<&'a IdempotencyKey>,
 }
 
 impl std::fmt::Debug for Origin<'_> {
@@ -819,7 +822,13 @@ pub fn transaction<T: Transaction>(params: &T, origin: Origin<'_>) -> Result<Txn
     if txn.late {
         txn.params = encode(params);
     }
-    planned(txn, origin.logic)
+    let txn = planned(txn, origin.logic)?;
+    let Some(key) = origin.key else {
+        return Ok(txn);
+    };
+    let (number, params) = (T::NUMBER.to_be_bytes(), encode(params));
+    let keyed = key.keyed(origin.caller, &[&number, &params]);
+    Ok(txn.with_key(&keyed, origin.logic))
 }
 
 /// A single operation, called alone; one that only reads is not remembered.
@@ -835,6 +844,14 @@ pub fn single(
     args: Bytes,
 ) -> Result<Txn, Fault> {
     let root = group.concern;
+    // In four parts: what a transaction is compared by has two.
+    let keyed = origin.key.filter(|_| access != Access::Shared).map(|key| {
+        let [concern, number] = [row.concern.0.to_be_bytes(), op.to_be_bytes()];
+        key.keyed(
+            origin.caller,
+            &[&concern, row.key.as_bytes(), &number, &args],
+        )
+    });
     let mut txn = Txn {
         caller: origin.caller.clone(),
         answer: Answer::Step(0),
@@ -867,7 +884,11 @@ pub fn single(
         access,
         after: Vec::new(),
     });
-    planned(txn, origin.logic)
+    let txn = planned(txn, origin.logic)?;
+    Ok(match keyed {
+        Some(keyed) => txn.with_key(&keyed, origin.logic),
+        None => txn,
+    })
 }
 
 fn planned(mut txn: Txn, partitions: &dyn Partitions) -> Result<Txn, Fault> {

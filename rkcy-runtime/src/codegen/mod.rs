@@ -13,6 +13,7 @@ mod draft;
 mod field;
 mod json;
 mod key;
+mod keyed;
 mod later;
 mod many;
 mod patch;
@@ -41,6 +42,7 @@ pub use field::{
 };
 pub use json::{Empty, args_from_json, from_json, to_json, transaction_from_json};
 pub use key::{KeyParts, KeyText, decode_key, key_from_text, key_of_text, key_text, key_to_text};
+pub use keyed::{IdempotencyKey, KEYS};
 pub use later::Later;
 #[doc(hidden)]
 pub use later::Union;

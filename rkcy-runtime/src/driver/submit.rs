@@ -5,7 +5,8 @@
 
 use super::answers::{Answers, unknown};
 use crate::codegen::{
-    self, Bytes, Concern, Fault, Origin, Patch, Transaction, TxnId, check, decode, encode,
+    self, Bytes, Concern, Fault, IdempotencyKey, Origin, Patch, Transaction, TxnId, check, decode,
+    encode,
 };
 use crate::log::{Log, LogError, StreamId, wall_clock};
 use crossbeam_channel::{Receiver, Sender};
@@ -47,6 +48,7 @@ pub struct Client {
     submissions: Sender<Option<Submission>>,
     in_flight: Arc<InFlight>,
     partitions: Arc<[PartitionId]>,
+    key: Option<Arc<IdempotencyKey>>,
 }
 
 /// The id of a question that is about no transaction in particular.
@@ -83,6 +85,22 @@ impl Client {
             answers,
             submissions,
             in_flight: Arc::default(),
+            key: None,
+        }
+    }
+
+    /// The same for one request, which is made with a key: however often it is repeated with that, under whatever
+    /// ids, it runs once, and everybody hears what came of it. Something else with the key is refused,
+    /// `key_reused`. A key is remembered for a day after the first has ended, unless told otherwise; one whose
+    /// transaction the platform itself refused, so that nothing was done, is not.
+    ///
+    /// A result of more than 256 bytes is not remembered: who repeats then hears `result_forgotten`. What reads
+    /// a single instance, such as [`Client::get`], takes no key.
+    #[must_use]
+    pub fn with_key(&self, key: IdempotencyKey) -> Client {
+        Client {
+            key: Some(Arc::new(key)),
+            ..self.clone()
         }
     }
 
@@ -205,6 +223,7 @@ impl Client {
             schema: self.logic.schema(),
             caller,
             logic: &*self.logic,
+            key: self.key.as_deref(),
         }
     }
 

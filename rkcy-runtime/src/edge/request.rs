@@ -4,7 +4,7 @@
 
 use crate::codegen::{
     Bytes, ConcernDesc, Fault, Kind, OpDesc, ParamDesc, Times, TransactionDesc, Txn, TxnId,
-    derived_uuid,
+    Uuid,
 };
 use crate::driver::Client;
 use rkcy_core::fault::Class;
@@ -46,11 +46,10 @@ pub(super) fn planned(
     (transaction.from_json)(args, client.origin(id, &Bytes::new()))
 }
 
-/// The key of an instance that is to be created. A key that is one `uuid` may be left out: it comes from the id,
-/// so that the same request creates the same instance.
+/// The key of an instance that is to be created. A key that is one `uuid` may be left out: `derived` is taken then.
 pub(super) fn key_of_new(
     concern: &ConcernDesc,
-    id: TxnId,
+    derived: Uuid,
     fields: &mut Json,
 ) -> Result<Key, Fault> {
     let Some(fields) = fields.as_object_mut() else {
@@ -62,7 +61,7 @@ pub(super) fn key_of_new(
     };
     if let [only] = concern.keys {
         if only.ty == "uuid" && !fields.contains_key(only.name) {
-            let key = derived_uuid(id, 0, 0).to_string();
+            let key = derived.to_string();
             fields.insert(only.name.to_owned(), key.into());
         }
         let given = fields.get(only.name).cloned();

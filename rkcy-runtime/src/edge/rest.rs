@@ -5,7 +5,7 @@
 use super::problem::{Problem, put_id};
 use super::{Gate, pages, request};
 use crate::codegen::{
-    Access, Bytes, Class, ConcernDesc, Fault, OpDesc, Outcome, TransactionDesc, Txn, TxnId, op,
+    Access, Bytes, Class, ConcernDesc, Fault, IdempotencyKey, OpDesc, Outcome, TransactionDesc, Txn, TxnId, Uuid, derived_uuid, op,
 };
 use crate::driver::Client;
 use crate::facts;
@@ -168,7 +168,7 @@ async fn submit(
 ) -> Answer {
     let asked = Asked::read(&headers)?;
     let args = object(gate, &headers, body).await?;
-    let planned = request::planned(&gate.client, asked.id, transaction, args);
+    let planned = request::planned(&asked.client(gate), asked.id, transaction, args);
     if asked.no_wait {
         return asked.enqueue(gate, planned).await;
     }
@@ -179,7 +179,7 @@ async fn submit(
 async fn create(gate: &Gate, (concern, create): Op, headers: HeaderMap, body: Body) -> Answer {
     let asked = Asked::read(&headers)?;
     let mut fields = object(gate, &headers, body).await?;
-    let key = request::key_of_new(concern, asked.id, &mut fields);
+    let key = request::key_of_new(concern, asked.derived_uuid(), &mut fields);
     let key = key.map_err(|fault| asked.refused(fault))?;
     let text = (concern.key_to_text)(&key);
     let place = format!(
@@ -187,7 +187,7 @@ async fn create(gate: &Gate, (concern, create): Op, headers: HeaderMap, body: Bo
         concern.name,
         utf8_percent_encode(&text, SEGMENT)
     );
-    let planned = request::operation(&gate.client, asked.id, concern, create, key, fields);
+    let planned = request::operation(&asked.client(gate), asked.id, concern, create, key, fields);
     if asked.no_wait {
         return asked.enqueue(gate, planned).await;
     }
@@ -212,7 +212,7 @@ async fn operate(
 ) -> Answer {
     let asked = Asked::read(headers)?;
     let key = (concern.key_from_text)(key)?;
-    let planned = request::operation(&gate.client, asked.id, concern, op, key, args);
+    let planned = request::operation(&asked.client(gate), asked.id, concern, op, key, args);
     if asked.no_wait && op.access != Access::Shared {
         return asked.enqueue(gate, planned).await;
     }
@@ -349,11 +349,13 @@ struct Asked {
     budget: u32,
     /// The caller does not wait for how it ends.
     no_wait: bool,
+    key: Option<IdempotencyKey>,
 }
 
 impl Asked {
     /// `Rkcy-Id`: the id, a UUID of version 7; asked for twice, it runs once. `Rkcy-Deadline`: so many milliseconds it
     /// may wait for others. `Prefer: respond-async` (RFC 7240): an answer as soon as the log has it.
+    /// `Idempotency-Key`, of `Rkcy-Caller`: however often it is repeated with that, it runs once.
     fn read(headers: &HeaderMap) -> Result<Asked, Problem> {
         let text = |name: &'static str| {
             let value = headers.get(name).map(HeaderValue::to_str).transpose();
@@ -371,6 +373,9 @@ impl Asked {
                 return Err(wrong_header("rkcy-deadline", expected));
             }
         };
+        let caller = text("rkcy-caller")?.unwrap_or_default();
+        let key = text("idempotency-key")?.map(|key| IdempotencyKey::new(key)?.of(caller));
+        let key = key.transpose()?;
         let wishes = text("prefer")?.unwrap_or_default();
         let no_wait =
             (wishes.split(',')).any(|wish| wish.trim().eq_ignore_ascii_case("respond-async"));
@@ -378,7 +383,24 @@ impl Asked {
             id,
             budget,
             no_wait,
+            key,
         })
+    }
+
+    /// Who submits it.
+    fn client(&self, gate: &Gate) -> Client {
+        match &self.key {
+            Some(key) => gate.client.with_key(key.clone()),
+            None => gate.client.clone(),
+        }
+    }
+
+    /// A key for what is created without one: the same, however often it is asked for.
+    fn derived_uuid(&self) -> Uuid {
+        match &self.key {
+            Some(key) => key.derived_uuid(),
+            None => derived_uuid(self.id, 0, 0),
+        }
     }
 
     /// Submits what was planned and waits for how it ends.

@@ -8,6 +8,7 @@ use super::configs::Operators;
 use super::draw::{Draw, pick};
 use super::faults::Fault;
 use super::inject::Jump;
+use super::keys::Used;
 use super::logs::Logs;
 use super::member::{Ended, Member, Packet, Round};
 use super::observe::{Observer, Violation, created};
@@ -77,6 +78,8 @@ pub(super) struct Cluster<'a> {
     /// Partitions that only an older build can go on with, until it has sealed.
     needed: BTreeMap<PartitionId, u64>,
     keys: BTreeMap<ConcernId, Vec<Key>>,
+    /// Idempotency keys that callers have used.
+    pub(super) used: Vec<Used>,
     /// Submissions that wait for their frame.
     pub(super) unframed: BTreeMap<PartitionId, Vec<Envelope>>,
     pub(super) asked: u64,
@@ -125,6 +128,7 @@ impl<'a> Cluster<'a> {
             build: 1,
             needed: BTreeMap::new(),
             keys: BTreeMap::new(),
+            used: Vec::new(),
             unframed: BTreeMap::new(),
             asked: 0,
             skew: BTreeMap::new(),
@@ -184,16 +188,26 @@ impl<'a> Cluster<'a> {
         if !self.draw.eager {
             self.know(heard);
         }
+        let id = TxnId::from_parts(self.now - early, entropy);
+        let repeated = self.repeat(id);
         let mut request = Request {
-            id: TxnId::from_parts(self.now - early, entropy),
+            id,
             keys: &self.keys,
             logic: &*self.logic,
             rng: &mut self.rng,
         };
-        match self.workload.next(nth, &mut request) {
+        let asked = match repeated {
+            Some(repeated) => Ok(repeated),
+            None => self.workload.next(nth, &mut request),
+        };
+        match asked {
             // Committed without the log.
             Ok(txn) if txn.visits.is_empty() => self.observer.count("nothing to do"),
-            Ok(mut txn) => {
+            Ok(txn) => {
+                let mut txn = match txn.has_key() {
+                    true => txn,
+                    false => self.misuse(txn),
+                };
                 if self.rng.random_bool(self.draw.budget) {
                     txn.budget = self.rng.random_range(1..60);
                 }

@@ -45,6 +45,9 @@ pub(super) struct Draw {
     pub(super) eager: bool,
     /// Chance that a caller gives a bound for waiting.
     pub(super) budget: f64,
+    /// Chance that a caller gives a key; that what was asked for with one is asked for once more.
+    pub(super) keys: f64,
+    pub(super) repeats: f64,
     /// Chance per step that a command log becomes durable up to its end; a changelog. Of an atomic log: that
     /// a few appends become so.
     pub(super) sync: (f64, f64),
@@ -60,6 +63,7 @@ impl Draw {
         let atomic = rng.random_bool(0.3);
         let usual = Settings {
             window: WINDOW,
+            key_life: *pick(rng, &[60, 300, 300, 1_000, Settings::default().key_life]),
             ..Settings::default()
         };
         let variants = *pick(rng, &[1, 1, 1, 3]);
@@ -84,6 +88,8 @@ impl Draw {
             at_a_time: *pick(rng, &[1, 1, 1, 1, 3, 8]),
             envelopes: *pick(rng, &[1, 3, 8]),
             budget: *pick(rng, &[0.0, 0.0, 0.0, 0.3]),
+            keys: *pick(rng, &[0.0, 0.0, 0.2, 0.6]),
+            repeats: *pick(rng, &[0.1, 0.4]),
             sync: (*pick(rng, &[0.02, 0.1, 0.3]), *pick(rng, &[0.05, 0.2, 0.5])),
             frame: *pick(rng, &[0.9, 0.5, 0.1]),
             slowness: *pick(rng, &[0.5, 0.9, 0.99]),
@@ -130,6 +136,10 @@ fn bounds(rng: &mut ChaCha8Rng, usual: Settings) -> Settings {
         },
         7 => Settings {
             window: WINDOW * rng.random_range(2..4),
+            ..usual
+        },
+        10 => Settings {
+            key_life: rng.random_range(20..200),
             ..usual
         },
         9 => Settings {

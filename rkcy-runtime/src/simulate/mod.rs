@@ -19,6 +19,7 @@ mod faults;
 mod generic;
 pub mod history;
 mod inject;
+mod keys;
 mod logs;
 mod member;
 mod observe;

@@ -2,6 +2,7 @@
 
 use super::faults::Fault;
 use super::history::Heard;
+use super::keys::bare;
 use super::rules::{Measures, Rules};
 use super::words::Words;
 use super::workload::{Call, agree};
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use rkcy_core::frame::Reply;
 use rkcy_core::id::{ConcernId, PartitionId, Position, TxnId};
 use rkcy_core::key::Key;
+use rkcy_core::keyed::is_of_keys;
 use rkcy_core::partition::SagaEvent;
 use rkcy_core::state::State;
 use rkcy_core::txn::{Outcome, ReplyTo, Step, Txn};
@@ -56,6 +58,8 @@ struct Submission {
     decided: Option<Outcome>,
     /// Where it was decided: at this position, or at one shortly before it.
     decided_at: Option<(PartitionId, Position)>,
+    /// It did not run: it was answered with what came of another with the same key, or that the key is taken.
+    by_key: bool,
     told: Option<Outcome>,
     /// When it was submitted first, and when its caller heard an outcome that stands, and which: counted.
     asked: u64,
@@ -181,6 +185,7 @@ impl Observer {
                 txn: txn.clone(),
                 decided: None,
                 decided_at: None,
+                by_key: false,
                 told: None,
                 asked: self.moments,
                 heard: None,
@@ -201,7 +206,8 @@ impl Observer {
     /// What callers asked for and heard, in the order of asking; nothing is left of it here.
     pub(super) fn take_calls(&mut self) -> Vec<Call> {
         let mut submissions = std::mem::take(&mut self.submissions);
-        let of = |id| submissions.remove(id);
+        // Who was answered by a key has asked for nothing more than the first.
+        let of = |id| (submissions.remove(id)).filter(|one: &Submission| !one.by_key);
         let call = |submission: Submission| {
             let (heard, result) = match submission.heard {
                 Some((at, Outcome::Committed(result))) => (Heard::Committed { at }, result),
@@ -209,7 +215,7 @@ impl Observer {
                 _ => (Heard::Nothing, None),
             };
             Call {
-                txn: submission.txn,
+                txn: bare(&submission.txn),
                 asked: submission.asked,
                 heard,
                 result,
@@ -284,6 +290,7 @@ impl Observer {
             (Some(Control::Cancel), Outcome::NotTaken(_)) => return Ok(()),
             _ => {}
         }
+        let by_key = self.is_by_key(reply, from.0)?;
         let Some(submission) = self.submissions.get_mut(&reply.txn) else {
             return Err(Violation(format!(
                 "an answer to {}, which nobody submitted",
@@ -316,7 +323,13 @@ impl Observer {
             let at = self.rules.decided_at(before, state);
             submission.decided_at.get_or_insert((partition, at));
         }
+        if by_key && !matches!(reply.outcome, Outcome::NotTaken(_)) {
+            submission.by_key = true;
+            self.count("answered by a key");
+            return Ok(());
+        }
         match &reply.outcome {
+            Outcome::NotTaken(_) if by_key => {}
             Outcome::NotTaken(fault) => {
                 self.rules.justify(&submission.txn, fault, false, from)?;
             }
@@ -333,6 +346,46 @@ impl Observer {
             self.read.insert((reply.txn, reply.to));
         }
         Ok(())
+    }
+
+    /// Whether an answer is given because of what came of another with the same key, for the first time.
+    fn is_by_key(&self, reply: &Reply, from: PartitionId) -> Result<bool, Violation> {
+        let Some(asked) = self.submissions.get(&reply.txn) else {
+            return Ok(false);
+        };
+        let Some(keyed) = asked.txn.keyed().filter(|_| is_of_keys(from)) else {
+            return Ok(false);
+        };
+        if asked.decided.is_some() {
+            return Ok(false);
+        }
+        let others = self.submissions.values().filter(|other| {
+            let of_other = other.txn.keyed();
+            other.txn.id != reply.txn && of_other.is_some_and(|it| it.key == keyed.key)
+        });
+        let same = |other: &&Submission| other.txn.keyed().is_some_and(|it| it.body == keyed.body);
+        let ran = |other: &&Submission| !other.by_key && other.decided.is_some();
+        let found = match &reply.outcome {
+            Outcome::Refused(fault) if fault.code == "key_reused" => {
+                others.clone().any(|other| !same(&other))
+            }
+            outcome => others.clone().filter(same).filter(ran).any(|other| {
+                let known = other.decided.as_ref();
+                match outcome {
+                    // The first was refused by the platform: nothing was done.
+                    Outcome::NotTaken(fault) => known.and_then(Outcome::fault) == Some(fault),
+                    outcome => known.is_some_and(|known| agree(known, outcome)),
+                }
+            }),
+        };
+        match &reply.outcome {
+            _ if found => Ok(true),
+            Outcome::Committed(_) => Err(Violation(format!(
+                "{} was told that it is committed, and nothing like it ever ran with its key",
+                reply.txn
+            ))),
+            _ => Ok(false),
+        }
     }
 
     /// An event gets its place in the serial order: where it was decided.

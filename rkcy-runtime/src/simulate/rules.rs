@@ -209,7 +209,8 @@ impl Rules {
             (Class::Bound, "ids_exhausted") => {
                 // Within the application others may have ended, before or behind.
                 let most = state.ids.bytes().max(before.id_bytes);
-                let full = most + Settings::ID_COST > scalars.settings.id_bytes;
+                let key = u64::from(txn.has_key()) * Settings::KEY_COST;
+                let full = most + Settings::ID_COST + key > scalars.settings.id_bytes;
                 self.least.id_bytes < usual.id_bytes && (!exact || full)
             }
             (Class::Bound, "too_old") => {

@@ -4,6 +4,7 @@ use crate::codegen::PlatformDesc;
 use bytes::Bytes;
 use rkcy_core::id::PartitionId;
 use rkcy_core::key::RowKey;
+use rkcy_core::keyed::is_of_keys;
 use rkcy_core::txn::{Args, Outcome, Step, Txn, Visit};
 
 /// The words of a platform.
@@ -41,6 +42,9 @@ impl Words {
     }
 
     fn visit(self, visit: &Visit) -> String {
+        if is_of_keys(visit.at()) {
+            return format!("with key {:?}", visit.group.key);
+        }
         if visit.steps.is_empty() {
             return format!("lock {}", self.row(&visit.group));
         }
@@ -75,7 +79,7 @@ impl Words {
         if let Some(desc) = self.0.numbered(txn.kind) {
             return (desc.result_to_json)(result).ok();
         }
-        let visit = txn.visits.first()?;
+        let visit = txn.visits.iter().find(|visit| !is_of_keys(visit.at()))?;
         let step = visit.steps.first()?;
         let row = step.row(&visit.group)?;
         (self.0.op(row.concern, step.op)?.result_to_json)(result).ok()

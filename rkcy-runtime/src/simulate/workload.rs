@@ -66,6 +66,7 @@ impl<'a> Request<'a> {
             schema: self.logic.schema(),
             caller: &NOBODY,
             logic: self.logic,
+            key: None,
         }
     }
 

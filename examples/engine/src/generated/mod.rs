@@ -62,7 +62,7 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     doc: "Made for testing the engine: three concerns that differ only in rank, and transactions that visit them in every way that matters.",
     schema: SCHEMA,
     partitions: 3,
-    concerns: &[alpha::DESC, beta::DESC, gamma::DESC],
+    concerns: &[codegen::KEYS, alpha::DESC, beta::DESC, gamma::DESC],
     transactions: txn::ALL,
     messages: &[note::DESC, logs::DESC],
     enums: &[death::DESC],

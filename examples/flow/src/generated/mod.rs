@@ -69,6 +69,7 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     schema: SCHEMA,
     partitions: 3,
     concerns: &[
+        codegen::KEYS,
         customer::REFERRERS,
         customer::DESC,
         order::DESC,

@@ -80,6 +80,7 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     schema: SCHEMA,
     partitions: 4,
     concerns: &[
+        codegen::KEYS,
         item::DESC,
         warehouse::DESC,
         district::DESC,

@@ -66,6 +66,7 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     schema: SCHEMA,
     partitions: 8,
     concerns: &[
+        codegen::KEYS,
         device::UNIQUE_LABEL,
         device::UNIQUE_TENANT_SERIAL,
         tenant::UNIQUE_NAME,

@@ -61,6 +61,7 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     schema: SCHEMA,
     partitions: 8,
     concerns: &[
+        codegen::KEYS,
         player::UNIQUE_USERNAME,
         player::REFERRERS,
         player::DESC,

@@ -20,7 +20,8 @@ const BEGIN: &str = "
     SET LOCAL lock_timeout = '60s';
     SET LOCAL idle_in_transaction_session_timeout = 0;
     SELECT pg_advisory_xact_lock(7823160914530277)";
-/// The tables of the store itself; `concern` and `partition` are numbers of the schema and of the log.
+/// The tables of the store itself; `concern` and `partition` are numbers of the schema and of the log. That of
+/// idempotency keys is a hidden concern that no schema tells of.
 const CREATE: &str = r#"
 CREATE TABLE IF NOT EXISTS "_rkcy_migration" (
     "number" BIGINT NOT NULL PRIMARY KEY,
@@ -36,6 +37,14 @@ CREATE TABLE IF NOT EXISTS "_rkcy_position" (
     "snapshot" BIGINT,
     PRIMARY KEY ("concern", "partition")
 );
+CREATE TABLE IF NOT EXISTS "_rkcy_key" (
+    "key" BYTEA NOT NULL,
+    "value" BYTEA NOT NULL,
+    "_rkcy_generation" BIGINT NOT NULL,
+    "_rkcy_offset" BIGINT NOT NULL,
+    "_rkcy_index" BIGINT NOT NULL,
+    PRIMARY KEY ("key")
+);
 CREATE TABLE IF NOT EXISTS "_rkcy_log" (
     "only" BOOLEAN NOT NULL DEFAULT true CHECK ("only") PRIMARY KEY,
     "id" TEXT NOT NULL
@@ -47,6 +56,7 @@ const INSERT_APPLIED: &str =
     r#"INSERT INTO "_rkcy_migration" ("number", "name", "hash") VALUES ($1, $2, $3)"#;
 const DELETE_APPLIED: &str = r#"DELETE FROM "_rkcy_migration" WHERE "number" = $1"#;
 const DELETE_POSITIONS: &str = r#"DELETE FROM "_rkcy_position""#;
+const DELETE_KEYS: &str = r#"DELETE FROM "_rkcy_key""#;
 const INSERT_LOG: &str = r#"INSERT INTO "_rkcy_log" ("id") VALUES ($1) ON CONFLICT DO NOTHING"#;
 const SELECT_LOG: &str = r#"SELECT "id" FROM "_rkcy_log""#;
 const IS_READ_ONLY: &str =
@@ -133,8 +143,10 @@ impl PostgresStore {
                         delete.execute(&mut *transaction).await.map_err(wrap)?;
                         if *is_last {
                             // The rows are gone: a position that says they are there would be a lie.
-                            let delete = sqlx::query(DELETE_POSITIONS);
-                            delete.execute(&mut *transaction).await.map_err(wrap)?;
+                            for sql in [DELETE_POSITIONS, DELETE_KEYS] {
+                                let delete = sqlx::query(sql).execute(&mut *transaction);
+                                delete.await.map_err(wrap)?;
+                            }
                         }
                         Some(migration.number)
                     }

@@ -3,7 +3,7 @@
 //! Owns the table of applied migrations. Each is applied, or taken back, in one transaction with its
 //! entry there, so that a crash leaves it done or not begun.
 
-use super::{CREATE_POSITION, SqliteStore};
+use super::{CREATE_KEYS, CREATE_POSITION, SqliteStore};
 use crate::store::migrate::{self, Applied};
 use crate::store::{ColumnType, Migration, MigrationStatus, StoreError, schema};
 use sqlx::{Row, SqliteConnection};
@@ -21,6 +21,7 @@ const INSERT_APPLIED: &str =
     r#"INSERT INTO "_rkcy_migration" ("number", "name", "hash") VALUES (?, ?, ?)"#;
 const DELETE_APPLIED: &str = r#"DELETE FROM "_rkcy_migration" WHERE "number" = ?"#;
 const DELETE_POSITIONS: &str = r#"DELETE FROM "_rkcy_position""#;
+const DELETE_KEYS: &str = r#"DELETE FROM "_rkcy_key""#;
 
 const SELECT_COLUMNS: &str = r#"SELECT t."name", c."name", c."type"
 FROM "sqlite_schema" AS t JOIN pragma_table_xinfo(t."name") AS c WHERE t."type" = 'table'"#;
@@ -54,7 +55,7 @@ impl SqliteStore {
                 .begin_with("BEGIN IMMEDIATE")
                 .await
                 .map_err(wrap)?;
-            for sql in [CREATE_MIGRATION, CREATE_POSITION] {
+            for sql in [CREATE_MIGRATION, CREATE_POSITION, CREATE_KEYS] {
                 sqlx::query(sql)
                     .execute(&mut *transaction)
                     .await
@@ -121,10 +122,12 @@ impl SqliteStore {
                 .map_err(wrap)?;
             if applied.len() == 1 {
                 // The rows are gone: a position that says they are there would be a lie.
-                sqlx::query(DELETE_POSITIONS)
-                    .execute(&mut *transaction)
-                    .await
-                    .map_err(wrap)?;
+                for sql in [DELETE_POSITIONS, CREATE_KEYS, DELETE_KEYS] {
+                    sqlx::query(sql)
+                        .execute(&mut *transaction)
+                        .await
+                        .map_err(wrap)?;
+                }
             }
             transaction.commit().await.map_err(wrap)?;
             done.push(last.number);

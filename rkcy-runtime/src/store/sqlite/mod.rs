@@ -50,6 +50,15 @@ const CREATE_POSITION: &str = r#"CREATE TABLE IF NOT EXISTS "_rkcy_position" (
     "snapshot" INTEGER,
     PRIMARY KEY ("concern", "partition")
 ) STRICT, WITHOUT ROWID"#;
+/// The table of idempotency keys: the one hidden concern that no schema tells of.
+const CREATE_KEYS: &str = r#"CREATE TABLE IF NOT EXISTS "_rkcy_key" (
+    "key" BLOB NOT NULL,
+    "value" BLOB NOT NULL,
+    "_rkcy_generation" INTEGER NOT NULL,
+    "_rkcy_offset" INTEGER NOT NULL,
+    "_rkcy_index" INTEGER NOT NULL,
+    PRIMARY KEY ("key")
+) STRICT, WITHOUT ROWID"#;
 const CREATE_LOG: &str =
     r#"CREATE TABLE IF NOT EXISTS "_rkcy_log" ("id" TEXT NOT NULL PRIMARY KEY) STRICT"#;
 const SELECT_POSITION: &str = r#"SELECT "next", "index", "changelog", "snapshot"
