@@ -129,6 +129,15 @@ pub enum Bug {
     OlderConfigReplacesNewer,
     /// A snapshot does not name the configuration (rule 2).
     ConfigNotInSnapshot,
+    // ---- related views
+    /// A push for a view that is not in memory begins an empty one (rule 4).
+    ViewLostAfterEviction,
+    /// A push is taken whatever its number and its version, also again after newer ones (rules 1 and 11).
+    RelatedViewGoesBack,
+    /// Views hear of what is pending, not of what is committed (rule 11).
+    RelatedBeforeCommit,
+    /// A member that refers to another target, or is deleted, stays in the view of the old one.
+    MemberNotUnrelated,
 }
 
 impl Bug {
@@ -198,6 +207,11 @@ impl Bug {
         // ---- configuration
         ("older-config-replaces-newer", Bug::OlderConfigReplacesNewer),
         ("config-not-in-snapshot", Bug::ConfigNotInSnapshot),
+        // ---- related views
+        ("view-lost-after-eviction", Bug::ViewLostAfterEviction),
+        ("related-view-goes-back", Bug::RelatedViewGoesBack),
+        ("related-before-commit", Bug::RelatedBeforeCommit),
+        ("member-not-unrelated", Bug::MemberNotUnrelated),
     ];
 }
 
