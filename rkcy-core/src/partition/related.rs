@@ -58,18 +58,11 @@ impl Partition {
     }
 
     fn relations(&self, row: &RowKey, value: Option<&Bytes>) -> Result<Vec<Relation>, Fault> {
-        value.map_or_else(
-            || Ok(Vec::new()),
-            |value| self.logic.relations(row, value),
-        )
+        value.map_or_else(|| Ok(Vec::new()), |value| self.logic.relations(row, value))
     }
 
     fn note(&mut self, relation: Relation, row: &RowKey, value: Option<&Bytes>) {
-        let name = (
-            relation.target.clone(),
-            relation.referrer,
-            row.key.clone(),
-        );
+        let name = (relation.target.clone(), relation.referrer, row.key.clone());
         let push = Push {
             relation,
             member: row.key.clone(),

@@ -200,10 +200,7 @@ pub struct Query {
 }
 
 /// What the documents leave out.
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde asks by reference"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
 fn is_false(flag: &bool) -> bool {
     !flag
 }

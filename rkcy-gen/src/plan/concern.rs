@@ -87,7 +87,13 @@ impl Cx<'_> {
         let mut imports = Imports::new();
         let mut functions = Claims::default();
         // Functions of the file itself.
-        for taken in ["run", "key_columns", "to_columns", "from_columns"] {
+        for taken in [
+            "run",
+            "key_columns",
+            "to_columns",
+            "from_columns",
+            "sides_read",
+        ] {
             functions.claim(taken.to_owned());
         }
         let name = naming::camel(&concern.name);

@@ -85,7 +85,10 @@ impl Cx<'_> {
         concern.viewed().next()?;
         let name = naming::camel(&concern.name);
         Some(Hidden {
-            doc: format!("Who refers to each `{}`, as they were told last.", concern.name),
+            doc: format!(
+                "Who refers to each `{}`, as they were told last.",
+                concern.name
+            ),
             constant: "RELATED".to_owned(),
             number: self.lock.view(&concern.name),
             name: format!("related to {}", concern.name),
@@ -99,10 +102,15 @@ impl Cx<'_> {
     /// What the hash of a schema has to cover of them.
     pub(super) fn related_facts(&self, concern: &Concern) -> Vec<String> {
         let fields = self.viewed_fields(concern).into_iter();
-        let mut facts: Vec<String> = fields.map(|field| format!("in a view by {field}")).collect();
+        let mut facts: Vec<String> = fields
+            .map(|field| format!("in a view by {field}"))
+            .collect();
         for (side, most) in concern.viewed() {
             let number = self.lock.view(&concern.name);
-            facts.push(format!("views {number} {} {most}", self.side_signature(side)));
+            facts.push(format!(
+                "views {number} {} {most}",
+                self.side_signature(side)
+            ));
         }
         facts
     }

@@ -30,8 +30,8 @@ pub const CONTRACT: u32 = 6;
 pub use crate::__later as later;
 pub use blob::Blob;
 pub use claims::{
-    Claims, Target, claims_of, claims_of_new, claims_to_json, half_of_unique, hidden_from_columns, hidden_key,
-    hidden_to_columns, index_root, index_within,
+    Claims, Target, claims_of, claims_of_new, claims_to_json, half_of_unique, hidden_from_columns,
+    hidden_key, hidden_to_columns, index_root, index_within,
 };
 pub use config::{Config, ConfigDesc, ConfigRef};
 pub use constraint::Pattern;
@@ -51,9 +51,7 @@ pub use platform::{
     Concern, ConcernDesc, OpDesc, Platform, PlatformDesc, Transaction, TransactionDesc, schema,
     unknown_concern, unknown_transaction,
 };
-pub use related::{
-    Related, RelatedContext, members, relations_of, side, view_root, view_to_json,
-};
+pub use related::{Related, RelatedContext, members, relations_of, side, view_root, view_to_json};
 pub use run::{
     command, command_without_payload, create, delete, ensure, find, get, query,
     query_without_payload, unknown_op, update,

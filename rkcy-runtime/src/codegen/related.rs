@@ -9,7 +9,6 @@ use super::value::decode;
 use bytes::Bytes;
 use rkcy_core::claim::{Claim, Referrer};
 use rkcy_core::fault::Fault;
-use rkcy_core::id::ConcernId;
 use rkcy_core::key::{Key, KeyPart, RowKey};
 use rkcy_core::logic::Context;
 use rkcy_core::related::{Member, Members, Relation, Side, Views};
@@ -119,7 +118,10 @@ pub fn view_root<C: Concern>(key: &Key) -> Option<RowKey> {
 /// Where it is neither.
 pub fn view_to_json(bytes: &Bytes) -> Result<Json, Fault> {
     if let Ok(members) = Members::from_wire(bytes.clone()) {
-        let keys = members.0.iter().map(|key| Json::String(hex(key.as_bytes())));
+        let keys = members
+            .0
+            .iter()
+            .map(|key| Json::String(hex(key.as_bytes())));
         return Ok(Json::Array(keys.collect()));
     }
     let member = Member::from_wire(bytes.clone())?;

@@ -24,6 +24,7 @@ mod member;
 mod observe;
 mod operate;
 mod parts;
+mod related;
 mod rules;
 mod schedule;
 mod seeds;
