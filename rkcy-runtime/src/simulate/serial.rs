@@ -66,13 +66,13 @@ pub(super) struct Beside {
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     steps: BTreeMap<Ran, Vec<Beside>>,
-    /// Of the application in progress.
-    running: BTreeMap<Ran, Beside>,
+    /// Of the application in progress: two copies of a read may have waited for the same.
+    running: BTreeMap<Ran, Vec<Beside>>,
 }
 
 impl Seen {
     pub(super) fn note(&mut self, ran: Ran, beside: Beside) {
-        self.running.insert(ran, beside);
+        self.running.entry(ran).or_default().push(beside);
     }
 
     pub(super) fn forget_application(&mut self) {
@@ -81,7 +81,7 @@ impl Seen {
 
     pub(super) fn keep_application(&mut self) {
         for (ran, beside) in std::mem::take(&mut self.running) {
-            self.steps.entry(ran).or_default().push(beside);
+            self.steps.entry(ran).or_default().extend(beside);
         }
     }
 
