@@ -11,6 +11,7 @@ mod figures;
 mod houses;
 mod kafka_log;
 mod kafka_platform;
+mod related;
 mod round_trips;
 mod storage;
 
@@ -28,6 +29,7 @@ const ALL: &[Benchmark] = &[
     ("engine", engine::run),
     ("embedded", embedded::run),
     ("embedded-features", features::run),
+    ("related", related::run),
     ("kafka-platform", kafka_platform::run),
     ("kafka-log", kafka_log::run),
     ("storage", storage::run),

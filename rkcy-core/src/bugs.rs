@@ -138,6 +138,15 @@ pub enum Bug {
     KeyForAnyBody,
     /// What a key remembers may be that the platform did not take it (rule 8).
     KeyKeepsBound,
+    // ---- related views
+    /// A push for a view that is not in memory begins an empty one (rule 4).
+    ViewLostAfterEviction,
+    /// A push is taken whatever its number and its version, also again after newer ones (rules 1 and 11).
+    RelatedViewGoesBack,
+    /// Views hear of what is pending, not of what is committed (rule 11).
+    RelatedBeforeCommit,
+    /// A member that refers to another target, or is deleted, stays in the view of the old one.
+    MemberNotUnrelated,
 }
 
 impl Bug {
@@ -212,6 +221,11 @@ impl Bug {
         ("key-runs-twice", Bug::KeyRunsTwice),
         ("key-for-any-body", Bug::KeyForAnyBody),
         ("key-keeps-bound", Bug::KeyKeepsBound),
+        // ---- related views
+        ("view-lost-after-eviction", Bug::ViewLostAfterEviction),
+        ("related-view-goes-back", Bug::RelatedViewGoesBack),
+        ("related-before-commit", Bug::RelatedBeforeCommit),
+        ("member-not-unrelated", Bug::MemberNotUnrelated),
     ];
 }
 

@@ -21,6 +21,7 @@ use crate::config::{Edit, News};
 use crate::fault::Fault;
 use crate::id::{PartitionId, Position, TxnId};
 use crate::key::RowKey;
+use crate::related::Push;
 use crate::settings::Settings;
 use crate::status::Ask;
 use crate::txn::{Mode, Outcome, ReplyTo, Txn};
@@ -74,10 +75,12 @@ pub enum Kind {
     Config = 16,
     /// An operator's edit of an object of configuration: in the config topic, and in an audit.
     Edit = 17,
+    /// What became of a member of a related view.
+    Related = 18,
 }
 
 impl Kind {
-    const ALL: [Kind; 17] = [
+    const ALL: [Kind; 18] = [
         Kind::Submit,
         Kind::Visit,
         Kind::Release,
@@ -95,6 +98,7 @@ impl Kind {
         Kind::GivenBack,
         Kind::Config,
         Kind::Edit,
+        Kind::Related,
     ];
 
     /// Whether an envelope of this kind may run handlers: of its transaction, or of those that it lets go
@@ -119,7 +123,8 @@ impl Kind {
             | Kind::Park
             | Kind::GivenBack
             | Kind::Config
-            | Kind::Edit => false,
+            | Kind::Edit
+            | Kind::Related => false,
         }
     }
 }
@@ -281,6 +286,8 @@ pub enum Body {
     Config(News),
     /// What an operator has changed.
     Edit(Edit),
+    /// What became of a member.
+    Related(Push),
 }
 
 /// How a transaction ended, as the audit tells it. The head has its id.
@@ -335,6 +342,7 @@ impl Body {
             Body::Trying(position) | Body::Park(position) => position.to_wire(),
             Body::Config(news) => news.to_wire(),
             Body::Edit(edit) => edit.to_wire(),
+            Body::Related(push) => push.to_wire(),
         }
     }
 
@@ -360,6 +368,7 @@ impl Body {
             Kind::GivenBack => Body::GivenBack,
             Kind::Config => Body::Config(Wire::from_wire(bytes)?),
             Kind::Edit => Body::Edit(Wire::from_wire(bytes)?),
+            Kind::Related => Body::Related(Wire::from_wire(bytes)?),
         })
     }
 }

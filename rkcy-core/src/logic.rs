@@ -12,6 +12,7 @@ use crate::fault::{Class, Fault};
 use crate::id::{ConcernId, TxnId};
 use crate::key::RowKey;
 use crate::plan::Partitions;
+use crate::related::{Relation, Side, Views};
 use crate::txn::{Rest, Txn};
 use bytes::Bytes;
 use rand_chacha::ChaCha8Rng;
@@ -26,6 +27,7 @@ pub struct Context<'a> {
     step: u16,
     draws: Cell<u64>,
     configs: &'a Configs,
+    views: Views,
     /// Why an object of configuration could not be read.
     unreadable: RefCell<Option<Fault>>,
 }
@@ -42,6 +44,7 @@ impl<'a> Context<'a> {
             step,
             draws: Cell::new(0),
             configs: &NO_CONFIGS,
+            views: Views::default(),
             unreadable: RefCell::default(),
         }
     }
@@ -50,6 +53,19 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn with_configs(self, configs: &'a Configs) -> Context<'a> {
         Context { configs, ..self }
+    }
+
+    /// The same, with those that refer to the instance, as far as the operation reads them.
+    #[must_use]
+    pub fn with_views(self, views: Views) -> Context<'a> {
+        Context { views, ..self }
+    }
+
+    /// Those that refer to the instance, as the partition knows them where the handler runs: what has been committed
+    /// and has come here, and nothing that the transaction itself has changed. Generated code gives them their types.
+    #[must_use]
+    pub fn views(&self) -> &Views {
+        &self.views
     }
 
     /// The object of configuration with this key, as the partition knows it where the handler runs: the same whenever
@@ -222,6 +238,29 @@ pub trait Logic: Partitions + Send + Sync {
     /// The hidden concern that counts who refers to rows of `concern`; `None` where nothing can.
     fn counted_in(&self, _concern: ConcernId) -> Option<ConcernId> {
         None
+    }
+
+    /// Whether rows of `concern` are in views of others.
+    fn is_related(&self, _concern: ConcernId) -> bool {
+        false
+    }
+
+    /// The views that an instance is in.
+    ///
+    /// # Errors
+    /// Where the value cannot be read.
+    fn relations(&self, _row: &RowKey, _value: &Bytes) -> Result<Vec<Relation>, Fault> {
+        Ok(Vec::new())
+    }
+
+    /// The hidden concern that keeps the views of rows of `concern`; `None` where there are none.
+    fn viewed_in(&self, _concern: ConcernId) -> Option<ConcernId> {
+        None
+    }
+
+    /// The sides that an operation reads.
+    fn sides_read(&self, _concern: ConcernId, _op: u16) -> &'static [Side] {
+        &[]
     }
 
     /// Name of a concern, for messages; of an index, with the fields: `Device(tenant, serial)`.

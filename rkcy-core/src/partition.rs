@@ -19,6 +19,7 @@ mod claim;
 mod finish;
 mod journal;
 mod keyed;
+mod related;
 mod saga;
 mod visit;
 
@@ -134,6 +135,8 @@ pub struct Partition {
     released: VecDeque<RowKey>,
     /// What is given back within this partition.
     gifts: VecDeque<claim::Gift>,
+    /// What views are to hear.
+    pushes: related::Pushes,
     /// Why the application can have no effect, where that is found out in the middle of one.
     halt: Option<Halt>,
     queued: u32,
@@ -164,6 +167,7 @@ impl Partition {
             effects: Vec::new(),
             released: VecDeque::new(),
             gifts: VecDeque::new(),
+            pushes: related::Pushes::new(),
             halt: None,
             queued: 0,
             parked: false,
@@ -215,7 +219,7 @@ impl Partition {
         let window = (scalars.settings.window >> half) + 1;
         scalars.floor = scalars.floor.max(scalars.clock.saturating_sub(window));
 
-        let done = if self.is_next(input.number) {
+        let done = if self.is_next(input.number, input.envelope.head.kind) {
             self.dispatch(input)
         } else {
             Ok(())
@@ -245,7 +249,16 @@ impl Partition {
             self.take_gifts()?;
             self.serve_released()?;
         }
-        self.halt.take().map_or(Ok(()), Err)
+        self.halt.take().map_or(Ok(()), Err)?;
+        self.push_related()
+    }
+
+    /// The application has no effect, and runs again when these are in memory.
+    fn must_load(&mut self, mut rows: Vec<RowKey>) {
+        if let Some(Halt::Cold(more)) = self.halt.take() {
+            rows.extend(more);
+        }
+        self.halt = Some(Halt::Cold(rows));
     }
 
     /// Skips an envelope whose frame is dropped: only the position moves.
@@ -254,11 +267,14 @@ impl Partition {
     }
 
     /// Rule 1: exactly the next number of the channel is applied.
-    fn is_next(&mut self, number: Option<(PartitionId, u64)>) -> bool {
+    fn is_next(&mut self, number: Option<(PartitionId, u64)>, kind: Kind) -> bool {
         let Some((from, number)) = number else {
             return true;
         };
         let last = self.state.inbound.get(&from).copied().unwrap_or(0);
+        if number <= last && kind == Kind::Related && bugs::on(Bug::RelatedViewGoesBack) {
+            return true;
+        }
         let next = number == last + 1 || (number > last && bugs::on(Bug::AcceptGaps));
         if next {
             self.set_inbound(from, number);
@@ -305,6 +321,11 @@ impl Partition {
                 self.given_back(head.txn);
                 Ok(())
             }
+            (Kind::Related, Ok(Body::Related(push))) => match input.number {
+                Some(_) => self.take_push(&push),
+                // Only partitions tell.
+                None => Ok(()),
+            },
             (Kind::Config, Ok(Body::Config(news))) => {
                 if news.is_newer(self.state.configs.get(&news.object)) {
                     self.set_config(news);

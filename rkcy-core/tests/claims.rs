@@ -1,4 +1,4 @@
-//! Unique values and references (rule 10): directed scenarios, and random ones of few rows and slow channels.
+//! Unique values, references (rule 10) and related views (rule 11): directed scenarios, and random ones of few rows and slow channels.
 //!
 //! Each asserts that the engine does right and, in a build with the feature `seeded-bugs`, that what breaks a
 //! rule on purpose is seen.
@@ -8,12 +8,14 @@
 mod net;
 
 use net::{
-    ADD, CREATE, DELETE, GET, MEMBER, MOST, NAME, Net, PURSE, Steps, TAKE, TARGET, TOUCH, row,
+    ADD, CREATE, DELETE, GET, LOOK, MEMBER, MOST, NAME, Net, PURSE, SHOWN, Steps, TAKE, TARGET,
+    TOUCH, row,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use rkcy_core::frame::Kind;
 use rkcy_core::id::PartitionId;
-use rkcy_core::key::partition_of;
+use rkcy_core::key::{Key, partition_of};
 use rkcy_core::txn::Mode::{Saga, Transaction};
 use rkcy_core::wire::Wire;
 use std::collections::BTreeMap;
@@ -213,6 +215,155 @@ fn ten_thousand_want_one_name() {
     assert_eq!((net.owner(7).unwrap().claims, net.count(2)), (1, 1));
 }
 
+// ---- related views
+
+fn members(members: &[u64]) -> Vec<Key> {
+    members.iter().map(Key::of).collect()
+}
+
+fn look(net: &mut Net, target: u64) -> Vec<Key> {
+    let nth = net.submit(Transaction, steps().on(TARGET, target, LOOK, vec![]));
+    net.settle();
+    net.seen(nth)
+}
+
+#[test]
+fn a_target_knows_its_members_as_they_are_committed() {
+    let mut net = world();
+    assert_eq!(look(&mut net, 1), members(&[1, 2]));
+    assert_eq!(run(&mut net, steps().rename(1, 7)), "committed");
+    assert_eq!(net.view(1), [(Key::of(&1_u64), 7), (Key::of(&2_u64), 2)]);
+    // It hears of nothing that is refused.
+    assert_eq!(run(&mut net, steps().rename(2, 7)), "taken");
+    let broke = steps().rename(2, 9).on(PURSE, 1, TAKE, 5_u64.to_wire());
+    assert_eq!(run(&mut net, broke), "broke");
+    assert_eq!(net.view(1), [(Key::of(&1_u64), 7), (Key::of(&2_u64), 2)]);
+    // One moves, the other is deleted: nothing stays behind, not even an empty list.
+    assert_eq!(run(&mut net, steps().moved(1, 2)), "committed");
+    let delete = steps().on(MEMBER, 2, DELETE, vec![]);
+    assert_eq!(run(&mut net, delete), "committed");
+    assert_eq!(
+        (look(&mut net, 1), look(&mut net, 2)),
+        (vec![], members(&[1]))
+    );
+    assert!(net.is_view_gone(1));
+}
+
+#[test]
+fn a_view_is_carried_over_and_loaded_again() {
+    let mut net = world();
+    for snapshot in [false, true] {
+        net.take_over(at(TARGET, 1), snapshot);
+        assert_eq!(look(&mut net, 1), members(&[1, 2]));
+    }
+    // What is told of one member leaves the other as it was, though neither is in memory.
+    net.take_over(at(TARGET, 1), false);
+    assert_eq!(run(&mut net, steps().rename(1, 7)), "committed");
+    assert_eq!(net.view(1), [(Key::of(&1_u64), 7), (Key::of(&2_u64), 2)]);
+    // Nor is the member, when its pending value is committed.
+    let slow = steps().rename(2, 9).on(PURSE, 1, ADD, 5_u64.to_wire());
+    net.submit(Transaction, slow);
+    while net.is_locked(MEMBER, 2).is_none() {
+        let channel = *net.channels.keys().next().unwrap();
+        net.deliver(channel);
+    }
+    net.take_over(at(MEMBER, 2), false);
+    net.settle();
+    assert_eq!(net.view(1), [(Key::of(&1_u64), 7), (Key::of(&2_u64), 9)]);
+}
+
+/// All arrives but what views are told.
+fn settle_but_views(net: &mut Net) {
+    let is_other = |net: &Net, channel: &(PartitionId, PartitionId)| {
+        let first = net.channels[channel].front();
+        first.is_some_and(|(_, envelope)| envelope.head.kind != Kind::Related)
+    };
+    while let Some(channel) = (net.channels.keys().copied()).find(|it| is_other(net, it)) {
+        net.deliver(channel);
+    }
+}
+
+#[test]
+fn a_target_that_is_gone_hears_of_members_in_vain() {
+    let mut net = world();
+    net.submit(Transaction, steps().create(3, 3, 2));
+    settle_but_views(&mut net);
+    // Decided by the purse, which gives the reference back before the member's partition has told anybody.
+    let leaves = steps().on(MEMBER, 3, DELETE, vec![]);
+    net.submit(Transaction, leaves.on(PURSE, 1, ADD, 5_u64.to_wire()));
+    settle_but_views(&mut net);
+    let gone = net.submit(Transaction, steps().on(TARGET, 2, DELETE, vec![]));
+    settle_but_views(&mut net);
+    assert_eq!(net.code(gone).as_deref(), Some("committed"));
+    assert!(!net.channels.is_empty());
+    let (from, to) = (at(MEMBER, 3), at(TARGET, 2));
+    net.deliver((from, to));
+    assert_eq!(net.view(2).len(), 1);
+    net.settle();
+    assert!(net.is_view_gone(2));
+}
+
+/// A member is told of twice, and the first of it comes once more behind the second. Gives its name as the target
+/// knows it.
+fn told_again() -> u64 {
+    let mut net = world();
+    net.submit(Transaction, steps().create(3, 3, 2));
+    settle_but_views(&mut net);
+    let (from, to) = (at(MEMBER, 3), at(TARGET, 2));
+    let (number, first) = net.channels[&(from, to)].front().unwrap().clone();
+    assert_eq!(first.head.kind, Kind::Related);
+    net.settle();
+    assert_eq!(run(&mut net, steps().rename(3, 7)), "committed");
+    net.apply(to, Some((from, number)), &first);
+    net.view(2)[0].1
+}
+
+#[test]
+fn a_view_never_goes_back() {
+    assert_eq!(told_again(), 7);
+}
+
+#[test]
+fn two_thousand_want_to_be_among_a_hundred() {
+    let mut net = world();
+    let (target, place) = (2, at(TARGET, 2));
+    let wants =
+        |net: &mut Net, member| net.submit(Transaction, steps().create_of(member, target, SHOWN));
+    let first = net.submitted + 1;
+    for member in 10_000..12_000 {
+        wants(&mut net, member);
+    }
+    net.settle();
+    assert_eq!(net.left_over(), None);
+    let told = (first..=net.submitted).map(|nth| net.code(nth).unwrap());
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    told.for_each(|code| *counts.entry(code).or_default() += 1);
+    let expected = [("committed".to_owned(), 100), ("full".to_owned(), 1_900)];
+    assert_eq!(counts, expected.into());
+    assert_eq!((net.view(target).len(), net.count(target)), (100, 100));
+    assert_eq!(look(&mut net, target).len(), 100);
+    // Those who were refused have left nothing: there is the target, the list, and a hundred members.
+    net.take_over(place, true);
+    look(&mut net, target);
+    assert_eq!(net.rows_in_memory(place), 102);
+    // One leaves and another comes, and the view hears of the new one first: it shows a hundred, those it has shown.
+    let shown = look(&mut net, target);
+    let last = shown.last().unwrap().clone();
+    let leaves = (10_000..12_000).find(|key| Key::of(key) == last).unwrap();
+    net.submit(Transaction, steps().on(MEMBER, leaves, DELETE, vec![]));
+    settle_but_views(&mut net);
+    let elsewhere = |key: &u64| at(MEMBER, *key) != at(MEMBER, leaves);
+    let comes = (20_000..).find(elsewhere).unwrap();
+    wants(&mut net, comes);
+    settle_but_views(&mut net);
+    net.deliver((at(MEMBER, comes), place));
+    assert_eq!(net.view(target).len(), 101);
+    let nth = net.submit(Transaction, steps().on(TARGET, target, LOOK, vec![]));
+    assert_eq!(net.seen(nth), shown);
+    net.settle();
+    assert!(look(&mut net, target).contains(&Key::of(&comes)));
+}
+
 // ---- random
 
 struct Dice(ChaCha8Rng);
@@ -338,7 +489,15 @@ fn verify(net: &mut Net, (members, names, targets): (u64, u64, u64)) -> Result<(
         }
     }
     for target in 0..targets {
-        let of = all.iter().filter(|(_, it)| it.1 == target).count() as i64;
+        let known: Vec<(Key, u64)> = (all.iter())
+            .filter(|(_, it)| it.1 == target)
+            .map(|(key, it)| (Key::of(key), it.0))
+            .collect();
+        let view = net.view(target);
+        if view != known {
+            return Err(format!("{target} knows of {view:?}, there are {known:?}"));
+        }
+        let of = known.len() as i64;
         let (count, there) = (net.count(target), net.is_there(TARGET, target));
         if of != count || (of > 0 && !there) || of > i64::from(MOST) {
             return Err(format!(
@@ -380,7 +539,7 @@ mod broken {
     }
 
     #[test]
-    fn what_breaks_claims_is_seen_by_seeds() {
+    fn what_breaks_claims_and_views_is_seen_by_seeds() {
         for bug in [
             Bug::ReleaseWithoutToken,
             Bug::CountBeforeCommit,
@@ -388,9 +547,17 @@ mod broken {
             Bug::CountInPending,
             Bug::GiveBackIgnoresLock,
             Bug::HoldLostAtTakeOver,
+            Bug::ViewLostAfterEviction,
+            Bug::RelatedBeforeCommit,
+            Bug::MemberNotUnrelated,
         ] {
             assert!(is_seen(bug), "{bug:?}");
         }
+    }
+
+    #[test]
+    fn a_push_that_is_taken_whenever_it_comes_takes_the_view_back() {
+        assert_eq!(with(Bug::RelatedViewGoesBack, told_again), 3);
     }
 
     #[test]

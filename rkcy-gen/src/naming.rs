@@ -260,6 +260,8 @@ pub struct TypeNames {
     patches: Vec<(String, String)>,
     /// Handler traits, by concern.
     handlers: Vec<(String, String)>,
+    /// What is related to an instance, by concern.
+    related: Vec<(String, String)>,
     /// Parameters of transactions.
     transactions: Vec<(String, String)>,
     /// Names of std.
@@ -286,7 +288,7 @@ impl TypeNames {
             claims.claim(camel(&declared.name));
         }
         let (mut payloads, mut refusals, mut handlers) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut keys, mut patches) = (Vec::new(), Vec::new());
+        let (mut keys, mut patches, mut related) = (Vec::new(), Vec::new(), Vec::new());
         for concern in model.concerns() {
             let base = plain_camel(&concern.name);
             if concern.single_key().is_none() {
@@ -306,6 +308,10 @@ impl TypeNames {
                 if !operation.refusals.named().is_empty() {
                     refusals.push((key, claims.claim(format!("{base}Refusal"))));
                 }
+            }
+            if concern.viewed().next().is_some() {
+                let name = claims.claim(format!("{base}Related"));
+                related.push((concern.name.clone(), name));
             }
             let name = format!("{}Handlers", plain_camel(&concern.name));
             handlers.push((concern.name.clone(), claims.claim(name)));
@@ -331,6 +337,7 @@ impl TypeNames {
             keys,
             patches,
             handlers,
+            related,
             transactions,
             std,
             all_handlers,
@@ -362,6 +369,11 @@ impl TypeNames {
     /// The handler trait of a concern.
     pub fn handlers(&self, concern: &str) -> &str {
         find_one(&self.handlers, concern)
+    }
+
+    /// The struct of what is related to an instance; empty where nothing reads that.
+    pub fn related(&self, concern: &str) -> &str {
+        find_one(&self.related, concern)
     }
 
     /// The struct of a transaction's parameters.

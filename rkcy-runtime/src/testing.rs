@@ -195,6 +195,29 @@ impl TestPlatform {
             .map(drop)
     }
 
+    /// Runs one command or query, by its name in the schema. A payload of named parameters is the struct that is
+    /// made for them; without one it is `codegen::Empty {}`.
+    ///
+    /// # Errors
+    /// `not_found`, its refusal, or a broken constraint.
+    ///
+    /// # Panics
+    /// Where the concern has no such operation.
+    pub fn run<C: Concern, O: Value>(
+        &mut self,
+        key: &C::Key,
+        operation: &str,
+        payload: &impl Value,
+    ) -> Result<O, Fault> {
+        let concern = self.platform.desc.concern(C::NAME);
+        let op = concern.and_then(|concern| concern.ops.iter().find(|op| op.name == operation));
+        let Some(op) = op else {
+            panic!("{} has no operation `{operation}`", C::NAME);
+        };
+        check(payload)?;
+        decode(&self.operate::<C>(key, op.number, op.access, encode(payload))?)
+    }
+
     /// Sets an object of configuration; every handler sees it from here on.
     ///
     /// # Errors

@@ -70,7 +70,7 @@ async fn furnish(client: &Client) -> Result<(), Fault> {
     }
     let CustomerKey { district, id } = customer();
     client
-        .create(&Customer::new(district, id, "Carl".to_owned()))
+        .create(&Customer::new(district, id, "Carl".to_owned(), None))
         .await?;
     Ok(())
 }

@@ -51,12 +51,7 @@ impl Partition {
                 self.set_row(hidden, counts.value());
                 return;
             }
-            (Err(Stopped::Cold(mut rows)), _) => {
-                if let Some(Halt::Cold(more)) = self.halt.take() {
-                    rows.extend(more);
-                }
-                Halt::Cold(rows)
-            }
+            (Err(Stopped::Cold(rows)), _) => return self.must_load(rows),
             (Err(Stopped::Refused(fault)), _) => Halt::Unreadable(fault),
             // A build that does not count here cannot have been asked to.
             (Ok(_), None) => return,

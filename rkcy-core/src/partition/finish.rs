@@ -213,7 +213,7 @@ impl Partition {
                     self.set_lock(&group, None);
                     if commit || bugs::on(Bug::AbortKeepsPending) {
                         for (row, value) in pending {
-                            self.set_row(row, value);
+                            self.commit_row(row, value);
                         }
                     }
                 }

@@ -156,6 +156,7 @@ impl Partition {
         self.scratch.clear();
         self.released.clear();
         self.gifts.clear();
+        self.pushes.clear();
         self.halt = None;
         while let Some(undo) = self.undo.pop() {
             match undo {

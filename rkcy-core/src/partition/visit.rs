@@ -9,6 +9,7 @@ use crate::id::TxnId;
 use crate::key::RowKey;
 use crate::logic::{Call, Context, Row};
 use crate::plan;
+use crate::related::Views;
 use crate::state::{Known, Lock, Run, Waiting};
 use crate::txn::{Access, Answer, Args, Mode, Outcome, Step, Txn, Undo};
 use crate::wire::Wire;
@@ -284,13 +285,16 @@ impl Partition {
                 _ => return Err(incomplete(&step).into()),
             };
             let Some(copy) = self.copy(&mut done.copies, txn.id, group, row) else {
-                return Err(Stopped::Cold(self.cold_rows(txn.id, group, row, &steps)));
+                let mut cold = self.cold_rows(txn.id, group, row, &steps);
+                cold.extend(self.cold_lists(row, step.op));
+                return Err(Stopped::Cold(cold));
             };
             let result = if step.op == claim::op::HOLD {
                 self.hold(&step, group, row, &mut done)?;
                 Bytes::new()
             } else {
-                let result = self.run_step(txn, &step, row, copy)?;
+                let views = self.views(row, step.op)?;
+                let result = self.run_step(txn, &step, row, copy, views)?;
                 let gives = copy.take_gives();
                 if txn.mode == Mode::Saga {
                     done.steps.push(step.number);
@@ -463,6 +467,7 @@ impl Partition {
         step: &Step,
         row: &RowKey,
         copy: &mut Row,
+        views: Views,
     ) -> Result<Bytes, Fault> {
         let Args::Ready(args) = &step.args else {
             return Err(incomplete(step));
@@ -472,7 +477,7 @@ impl Partition {
             return done;
         }
         let context = Context::new(txn.id, step.number, &txn.caller);
-        let context = context.with_configs(&self.state.configs);
+        let context = context.with_configs(&self.state.configs).with_views(views);
         let call = Call {
             row,
             op: step.op,
@@ -511,6 +516,9 @@ impl Partition {
             return;
         }
         let counts = self.pending_counts(copies.keys().cloned().collect());
+        for (row, copy) in copies.iter().filter(|(_, copy)| copy.is_changed()) {
+            self.tell_too_early(row, copy.value());
+        }
         let lock = match (self.state.locks.get(group).cloned(), access) {
             (Some(Lock::Shared(mut txns)), _) => {
                 if let Err(place) = txns.binary_search(&txn.id) {
@@ -589,7 +597,7 @@ impl Partition {
     pub(super) fn write_rows(&mut self, copies: Copies) {
         for (key, copy) in copies {
             if copy.is_changed() {
-                self.set_row(key, copy.into_value());
+                self.commit_row(key, copy.into_value());
             }
         }
     }

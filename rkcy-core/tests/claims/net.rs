@@ -1,6 +1,7 @@
 //! A few partitions with channels between them, and a platform of names, targets and members.
 //!
-//! A member has a name, which is unique, and refers to a target, to which at most [`MOST`] may refer.
+//! A member has a name, which is unique, and refers to a target, to which at most [`MOST`] may refer. A target can
+//! be asked for its members.
 
 use bytes::Bytes;
 use rkcy_core::change::{Change, Cursor, Fold};
@@ -12,7 +13,9 @@ use rkcy_core::key::{Key, RowKey, partition_of};
 use rkcy_core::logic::{Call, Logic, Row};
 use rkcy_core::partition::{Effect, Halt, Input, Partition};
 use rkcy_core::plan::{self, Partitions};
+use rkcy_core::related::{Member, Members, Place as ViewPlace, Relation, Side};
 use rkcy_core::rows::StoredRow;
+use rkcy_core::state::Lock;
 use rkcy_core::txn::{
     Access, Answer, Args, Mode, Outcome, Place, ReplyTo, Rest, Step, Txn, Unplanned,
 };
@@ -25,6 +28,7 @@ pub(crate) const TARGET: ConcernId = ConcernId(2);
 pub(crate) const COUNT: ConcernId = ConcernId(3);
 pub(crate) const MEMBER: ConcernId = ConcernId(4);
 pub(crate) const PURSE: ConcernId = ConcernId(5);
+pub(crate) const VIEW: ConcernId = ConcernId(6);
 
 pub(crate) const CREATE: u16 = 21;
 pub(crate) const GET: u16 = 22;
@@ -34,6 +38,8 @@ pub(crate) const MOVE: u16 = 25;
 pub(crate) const ADD: u16 = 26;
 pub(crate) const TAKE: u16 = 27;
 pub(crate) const TOUCH: u16 = 28;
+/// Gives the members of a target, with their names.
+pub(crate) const LOOK: u16 = 29;
 
 /// So many members may refer to a target.
 pub(crate) const MOST: u32 = 2;
@@ -41,6 +47,13 @@ pub(crate) const BY_MEMBER: Referrer = Referrer {
     concern: MEMBER,
     field: 2,
 };
+
+/// So many members are shown.
+pub(crate) const SHOWN: u32 = 100;
+static SIDES: &[Side] = &[Side {
+    referrer: BY_MEMBER,
+    most: SHOWN,
+}];
 
 pub(crate) fn row(concern: ConcernId, key: u64) -> RowKey {
     RowKey {
@@ -71,6 +84,11 @@ impl Logic for Toy {
         let refuse = |code: &'static str| Err(Fault::refusal(code, "the toy says no"));
         match (call.op, there) {
             (GET, there) => return Ok(there.unwrap_or_default()),
+            (LOOK, Some(_)) => {
+                let seen = call.context.views().of(BY_MEMBER).iter();
+                let members = seen.map(|seen| (seen.key.clone(), seen.member.value.clone()));
+                return Ok(members.collect::<Vec<_>>().to_wire().into());
+            }
             (CREATE, Some(_)) => return refuse("already_exists"),
             (CREATE, None) => row.set(Some(call.args.clone())),
             (_, None) => return refuse("not_found"),
@@ -117,6 +135,30 @@ impl Logic for Toy {
         (concern == TARGET).then_some(COUNT)
     }
 
+    fn is_related(&self, concern: ConcernId) -> bool {
+        concern == MEMBER
+    }
+
+    fn relations(&self, _: &RowKey, value: &Bytes) -> Result<Vec<Relation>, Fault> {
+        let (_, target) = <(u64, u64)>::from_wire(value.clone())?;
+        Ok(vec![Relation {
+            target: row(TARGET, target),
+            referrer: BY_MEMBER,
+            group: row(TARGET, target),
+        }])
+    }
+
+    fn viewed_in(&self, concern: ConcernId) -> Option<ConcernId> {
+        (concern == TARGET).then_some(VIEW)
+    }
+
+    fn sides_read(&self, concern: ConcernId, op: u16) -> &'static [Side] {
+        match (concern, op) {
+            (TARGET, LOOK) => SIDES,
+            _ => &[],
+        }
+    }
+
     fn concern_name(&self, concern: ConcernId) -> &str {
         match concern {
             NAME => "Member.name",
@@ -150,7 +192,7 @@ pub(crate) struct Steps(Vec<Unplanned>);
 impl Steps {
     pub(crate) fn on(self, concern: ConcernId, key: u64, op: u16, args: Vec<u8>) -> Self {
         let access = match op {
-            GET => Access::Shared,
+            GET | LOOK => Access::Shared,
             DELETE => Access::Delete,
             op::HOLD => Access::Hold,
             _ => Access::Exclusive,
@@ -178,7 +220,7 @@ impl Steps {
                 place: Place::Root,
                 op,
                 args: Args::Ready(args.into()),
-                keep: op == GET,
+                keep: matches!(op, GET | LOOK),
                 sure: true,
                 undo,
                 claims_for,
@@ -207,9 +249,13 @@ impl Steps {
 
     /// The next step claims a reference.
     pub(crate) fn hold(self, target: u64) -> Self {
+        self.hold_of(target, MOST)
+    }
+
+    fn hold_of(self, target: u64, most: u32) -> Self {
         let hold = Hold {
             referrer: BY_MEMBER,
-            most: Some(MOST),
+            most: Some(most),
         };
         let step = u16::try_from(self.0.len()).unwrap() + 1;
         self.step(
@@ -229,6 +275,14 @@ impl Steps {
             CREATE,
             (name, target).to_wire(),
         )
+    }
+
+    /// The same where so many may refer to the target; the name is that of nobody else.
+    pub(crate) fn create_of(self, member: u64, target: u64, most: u32) -> Self {
+        let value = (1_000 + member, target).to_wire();
+        self.reserve(1_000 + member, member, 1)
+            .hold_of(target, most)
+            .on(MEMBER, member, CREATE, value)
     }
 
     pub(crate) fn rename(self, member: u64, name: u64) -> Self {
@@ -276,11 +330,12 @@ impl Net {
     pub(crate) fn submit(&mut self, mode: Mode, steps: Steps) -> u64 {
         self.submitted += 1;
         let nth = self.submitted;
+        let kept = (steps.0.iter()).rfind(|step| step.step.op == LOOK);
         let mut txn = Txn {
             mode,
             reply: ReplyTo(nth),
+            answer: kept.map_or(Answer::Empty, |step| Answer::Step(step.step.number)),
             unplanned: steps.0,
-            answer: Answer::Empty,
             ..Txn::new(TxnId::from_parts(1_000, u128::from(nth)), 1, 1)
         };
         plan::extend(&mut txn, &Toy);
@@ -289,7 +344,12 @@ impl Net {
         nth
     }
 
-    fn apply(&mut self, at: PartitionId, number: Option<(PartitionId, u64)>, envelope: &Envelope) {
+    pub(crate) fn apply(
+        &mut self,
+        at: PartitionId,
+        number: Option<(PartitionId, u64)>,
+        envelope: &Envelope,
+    ) {
         let mut effects = Vec::new();
         let place = self.place(at);
         let input = Input {
@@ -377,12 +437,12 @@ impl Net {
 
     fn value(&mut self, row: &RowKey) -> Option<Bytes> {
         let at = partition_of(
-            if row.concern == COUNT {
-                TARGET
-            } else {
-                row.concern
+            match row.concern {
+                COUNT | VIEW => TARGET,
+                own => own,
             },
-            &row.key,
+            // That of a view begins with its target's.
+            &Key::from_canonical(&row.key.as_bytes()[..8]),
             2,
         );
         let place = self.place(at);
@@ -408,6 +468,50 @@ impl Net {
     pub(crate) fn count(&mut self, target: u64) -> i64 {
         let value = self.value(&row(COUNT, target));
         Counts::read(value.as_ref()).unwrap().of(BY_MEMBER)
+    }
+
+    /// The members that a target knows of, with names: out of its hidden rows.
+    pub(crate) fn view(&mut self, target: u64) -> Vec<(Key, u64)> {
+        let place = ViewPlace::new(VIEW, &Key::of(&target), BY_MEMBER);
+        let list = self.value(&place.list());
+        let members = Members::read(list.as_ref()).unwrap().0.into_iter();
+        let mut view: Vec<(Key, u64)> = members
+            .map(|key| {
+                let member = Member::from_wire(self.value(&place.member(&key)).unwrap()).unwrap();
+                let (name, of) = <(u64, u64)>::from_wire(member.value).unwrap();
+                assert_eq!(of, target, "{key:?} is in a view that is not its own");
+                (key, name)
+            })
+            .collect();
+        view.sort();
+        view
+    }
+
+    /// Whether nothing is kept of who refers to a target.
+    pub(crate) fn is_view_gone(&mut self, target: u64) -> bool {
+        let place = ViewPlace::new(VIEW, &Key::of(&target), BY_MEMBER);
+        self.value(&place.list()).is_none()
+    }
+
+    /// Who has a row's group locked.
+    pub(crate) fn is_locked(&mut self, concern: ConcernId, key: u64) -> Option<&Lock> {
+        let group = row(concern, key);
+        let at = partition_of(concern, &group.key, 2);
+        self.place(at).partition.state().locks.get(&group)
+    }
+
+    /// What a target has answered that was asked for its members.
+    pub(crate) fn seen(&self, nth: u64) -> Vec<Key> {
+        let Some(Outcome::Committed(Some(told))) = self.answers.get(&nth) else {
+            panic!("{nth} was told {:?}", self.answers.get(&nth));
+        };
+        let seen = Vec::<(Key, Bytes)>::from_wire(told.clone()).unwrap();
+        seen.into_iter().map(|(key, _)| key).collect()
+    }
+
+    /// Rows of a partition in memory.
+    pub(crate) fn rows_in_memory(&mut self, at: PartitionId) -> usize {
+        self.place(at).partition.rows().len()
     }
 
     /// What is left that must not be, when all has arrived.

@@ -17,6 +17,8 @@ pub(super) enum On {
     Result,
     EnumValue,
     Concern,
+    /// A command or a query.
+    Operation,
     /// A message, enum or transaction.
     Declaration,
 }
@@ -34,6 +36,7 @@ pub(super) struct Attributes<'a> {
     pub(super) index: Option<Span>,
     pub(super) unique: Option<Span>,
     pub(super) hot: bool,
+    pub(super) related: Option<Span>,
     pub(super) json: Option<String>,
     pub(super) deprecated: Option<String>,
     /// The attributes that limit values, for messages about them.
@@ -42,7 +45,7 @@ pub(super) struct Attributes<'a> {
 }
 
 /// Those that can be built.
-const SUPPORTED: [&str; 12] = [
+const SUPPORTED: [&str; 13] = [
     "min",
     "max",
     "range",
@@ -55,6 +58,7 @@ const SUPPORTED: [&str; 12] = [
     "index",
     "hot",
     "unique",
+    "related",
 ];
 /// Those that the language has besides.
 const UNSUPPORTED: [&str; 4] = ["auto", "was", "table", "allow"];
@@ -159,6 +163,9 @@ impl Checker {
             ("index", []) if attribute.arguments.is_none() => read.index = Some(attribute.span),
             ("unique", []) if attribute.arguments.is_none() => read.unique = Some(attribute.span),
             ("hot", []) if attribute.arguments.is_none() => read.hot = true,
+            ("related", []) if attribute.arguments.is_none() => {
+                read.related = Some(attribute.span);
+            }
             (
                 "json",
                 [
@@ -243,6 +250,8 @@ fn is_number(literal: &Literal) -> bool {
 fn may_stand(name: &str, on: On) -> bool {
     match name {
         _ if on == On::FunctionParameter => false,
+        "related" => on == On::Operation,
+        _ if on == On::Operation => false,
         "min" | "max" | "range" | "length" | "pattern" => {
             !matches!(on, On::EnumValue | On::Declaration | On::Concern)
         }
@@ -259,6 +268,7 @@ fn places(name: &str) -> &'static str {
         "tag" | "json" => "fields, keys, parameters and values of enums",
         "immutable" | "index" | "unique" => "fields of concerns",
         "hot" => "concerns",
+        "related" => "commands and queries",
         _ => "declarations, fields, parameters and values of enums",
     }
 }
@@ -273,6 +283,7 @@ fn describe(on: On) -> &'static str {
         On::Result => "a result",
         On::EnumValue => "a value of an enum",
         On::Concern => "a concern",
+        On::Operation => "a command or a query",
         On::Declaration => "a declaration",
     }
 }
@@ -291,6 +302,7 @@ fn usage(name: &str) -> &'static str {
             "`@unique`, without arguments; over several fields, `unique (a, b)` in the concern"
         }
         "hot" => "`@hot`, without arguments",
+        "related" => "`@related`, without arguments",
         "json" => "`@json(\"name\")`",
         _ => "`@deprecated(\"what to use instead\")`",
     }

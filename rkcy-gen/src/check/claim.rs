@@ -188,8 +188,9 @@ impl Checker {
     /// The other sides of references, when all concerns are known.
     pub(super) fn sides(&mut self) {
         for (id, written) in std::mem::take(&mut self.schema.written_sides) {
-            if let Some(side) = self.side(id, &written) {
-                self.schema.concerns[id.index()].sides.push(side);
+            match self.side(id, &written) {
+                Some(side) => self.schema.concerns[id.index()].sides.push(side),
+                None => self.schema.lost_sides.push(id),
             }
         }
     }

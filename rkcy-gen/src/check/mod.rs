@@ -36,6 +36,7 @@ mod path;
 mod pattern;
 mod platform;
 mod record;
+mod related;
 mod schema;
 mod shape;
 mod statement;
@@ -78,6 +79,7 @@ pub fn check(unit: Unit) -> Checked {
         platform = checker.platform(&files);
         checker.members(&files);
         checker.sides();
+        checker.related_operations();
         checker.shapes();
         checker.transactions(&files);
         checker.unused_imports(&files, &imports);

@@ -4,6 +4,7 @@ use super::Checker;
 use super::attribute::On;
 use super::field::WireNames;
 use super::naming::Namespace;
+use super::related::is_of_operation;
 use super::types::Place;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{
@@ -18,8 +19,9 @@ impl Checker {
         let result = operation
             .result
             .as_ref()
-            .map(|result| self.answer(result, Place::CommandResult(concern)));
+            .map(|result| self.answer(&own_result(result), Place::CommandResult(concern)));
         let refusals = self.refusals(operation.refusals.as_ref());
+        let related = self.reads_related(operation, concern);
         let id = CommandId::new(self.schema.concern(concern).commands.len());
         Some(Command {
             id,
@@ -34,6 +36,7 @@ impl Checker {
             // Told once all commands are known.
             undo: None,
             refusals,
+            related,
             span: operation.name.span,
         })
     }
@@ -41,13 +44,14 @@ impl Checker {
     pub(super) fn query(&mut self, operation: &Operation, concern: ConcernId) -> Option<Query> {
         let payload = self.payload(&operation.params);
         let result = match &operation.result {
-            Some(result) => self.answer(result, Place::QueryResult),
+            Some(result) => self.answer(&own_result(result), Place::QueryResult),
             None => {
                 self.query_without_result(operation);
                 None
             }
         };
         let refusals = self.refusals(operation.refusals.as_ref());
+        let related = self.reads_related(operation, concern);
         let id = QueryId::new(self.schema.concern(concern).queries.len());
         Some(Query {
             id,
@@ -56,6 +60,7 @@ impl Checker {
             payload: payload?,
             result: result?,
             refusals,
+            related,
             span: operation.name.span,
         })
     }
@@ -172,4 +177,12 @@ impl Checker {
         }
         Refusals::Named(list)
     }
+}
+
+/// A result without what stands behind it and is said of the operation.
+fn own_result(result: &ResultType) -> ResultType {
+    let mut own = result.clone();
+    own.attributes
+        .retain(|attribute| !is_of_operation(attribute));
+    own
 }

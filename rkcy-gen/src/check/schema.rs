@@ -30,6 +30,10 @@ pub(super) struct Schema {
     pub(super) lost_members: HashSet<(Owner, String)>,
     /// The other sides of references, as they are written.
     pub(super) written_sides: Vec<(ConcernId, ast::Field)>,
+    /// Concerns with a side that is written wrong.
+    pub(super) lost_sides: Vec<ConcernId>,
+    /// Where operations say that they read what is related.
+    pub(super) related: Vec<(ConcernId, Span)>,
     /// Concerns whose key is not known, because something about it is wrong.
     pub(super) lost_keys: HashSet<ConcernId>,
     /// Where the unknown types are reported, so that each is reported once.

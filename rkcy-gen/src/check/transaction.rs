@@ -72,6 +72,7 @@ impl Checker {
         self.keys_come_in_order(&transaction);
         self.stays_in_bounds(&transaction);
         self.can_be_undone(&transaction);
+        self.reads_no_views(&transaction);
         self.schema.transactions.push(transaction);
     }
 

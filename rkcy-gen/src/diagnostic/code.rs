@@ -181,6 +181,9 @@ codes! {
     WrongConfigKey      "0131" Error   "a config has one key, of one part"
     ConfigAsConcern     "0132" Error   "configuration is no concern"
     ConfigInTransaction "0133" Error   "transactions neither read nor change configuration"
+    // What is related.
+    NothingRelated      "0135" Error   "an operation that reads what is related has something to read"
+    RelatedInTransaction "0136" Warning "what is related may lag behind what a transaction sees"
     // Sagas.
     WrongUndo           "0106" Error   "a command that cannot undo another"
     MissingUndo         "0107" Error   "what a refusal can come after has an undo"

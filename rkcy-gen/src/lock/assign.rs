@@ -65,6 +65,12 @@ impl Lock {
             "",
             counted.map(|concern| untagged(&concern.name)).collect(),
         );
+        let viewed = concerns().filter(|concern| concern.viewed().next().is_some());
+        want(
+            Kind::View,
+            "",
+            viewed.map(|concern| untagged(&concern.name)).collect(),
+        );
         want(
             Kind::Transaction,
             "",

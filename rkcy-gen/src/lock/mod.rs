@@ -25,6 +25,9 @@ pub const FIRST_RANK: u32 = 1024;
 /// The first number of a hidden concern that counts; those of unique values are before.
 pub const FIRST_COUNT: u32 = 512;
 
+/// The first number of a hidden concern that keeps related views; those that count are before.
+pub const FIRST_VIEW: u32 = 768;
+
 /// The first rank of a `@hot` concern: half of all there are.
 pub const FIRST_HOT_RANK: u32 = 16_384;
 /// The first number of an operation of the schema, as the contract with the runtime has it.
@@ -39,6 +42,8 @@ pub enum Kind {
     Index,
     /// The number of the hidden concern that counts who refers to a concern.
     Count,
+    /// The number of the hidden concern that keeps what is related to a concern.
+    View,
     /// The protobuf number of a field: of a concern or a message.
     Field,
     /// The number of a command or a query.
@@ -54,10 +59,11 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 9] = [
+    const ALL: [Kind; 10] = [
         Kind::Concern,
         Kind::Index,
         Kind::Count,
+        Kind::View,
         Kind::Field,
         Kind::Op,
         Kind::Param,
@@ -72,6 +78,7 @@ impl Kind {
             Kind::Concern => "concern",
             Kind::Index => "index",
             Kind::Count => "count",
+            Kind::View => "view",
             Kind::Field => "field",
             Kind::Op => "op",
             Kind::Param => "param",
@@ -86,6 +93,7 @@ impl Kind {
         match self {
             Kind::Concern => FIRST_RANK,
             Kind::Count => FIRST_COUNT,
+            Kind::View => FIRST_VIEW,
             Kind::Op => FIRST_OP,
             Kind::Index
             | Kind::Field
@@ -102,7 +110,8 @@ impl Kind {
             // The upper half of the numbers tells audits from command logs.
             Kind::Concern => 32_767,
             Kind::Index => FIRST_COUNT - 1,
-            Kind::Count => FIRST_RANK - 1,
+            Kind::Count => FIRST_VIEW - 1,
+            Kind::View => FIRST_RANK - 1,
             Kind::Op | Kind::Config => u32::from(u16::MAX),
             Kind::Field | Kind::Param => 536_870_911,
             Kind::Transaction => u32::MAX,
@@ -172,6 +181,11 @@ impl Lock {
     /// The number of the hidden concern that counts who refers to a concern.
     pub fn count(&self, concern: &str) -> u32 {
         self.number(Kind::Count, "", concern)
+    }
+
+    /// The number of the hidden concern that keeps what is related to a concern.
+    pub fn view(&self, concern: &str) -> u32 {
+        self.number(Kind::View, "", concern)
     }
 
     /// The protobuf number of a field.

@@ -106,7 +106,12 @@ impl Lock {
         if owner.is_empty()
             != matches!(
                 kind,
-                Kind::Concern | Kind::Index | Kind::Count | Kind::Transaction | Kind::Config
+                Kind::Concern
+                    | Kind::Index
+                    | Kind::Count
+                    | Kind::View
+                    | Kind::Transaction
+                    | Kind::Config
             )
         {
             return Err(unknown());

@@ -40,7 +40,25 @@ pub struct Side {
     pub span: Span,
 }
 
+/// A view has so many members at most: all of them are in memory while an operation reads it.
+pub const MOST_RELATED: u32 = 1_000;
+
+impl Side {
+    /// How many members a view of it has at most, where it is one that operations read: one with a bound.
+    pub fn readable(&self) -> Option<u32> {
+        self.most.filter(|most| *most <= MOST_RELATED)
+    }
+}
+
 impl Concern {
+    /// The sides of which views are kept: where operations read what is related, all that are bounded.
+    pub fn viewed(&self) -> impl Iterator<Item = (&Side, u32)> {
+        let reads = self.commands.iter().any(|command| command.related)
+            || self.queries.iter().any(|query| query.related);
+        let sides = self.sides.iter().filter(move |_| reads);
+        sides.filter_map(|side| Some((side, side.readable()?)))
+    }
+
     /// The fields that hold what they refer to, with their positions among `Concern::fields`, and the targets.
     pub fn references(&self) -> impl Iterator<Item = (usize, &Field, ConcernId)> {
         let target = |(index, field): (usize, &'_ Field)| match (field.ty.value, field.ty.many) {

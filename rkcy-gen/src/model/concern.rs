@@ -167,6 +167,9 @@ pub struct Command {
     pub undo: Option<CommandId>,
     /// How it may refuse.
     pub refusals: Refusals,
+    /// Whether it reads those that refer to its instance.
+    #[serde(skip_serializing_if = "is_false")]
+    pub related: bool,
     /// Where its name stands.
     #[serde(skip)]
     pub span: Span,
@@ -188,9 +191,18 @@ pub struct Query {
     pub result: Answer,
     /// How it may refuse.
     pub refusals: Refusals,
+    /// Whether it reads those that refer to its instance.
+    #[serde(skip_serializing_if = "is_false")]
+    pub related: bool,
     /// Where its name stands.
     #[serde(skip)]
     pub span: Span,
+}
+
+/// What the documents leave out.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// What a command or a query is given.

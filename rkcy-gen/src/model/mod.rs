@@ -27,7 +27,7 @@ mod text;
 pub(crate) mod transaction;
 mod types;
 
-pub use claim::{Side, Unique};
+pub use claim::{MOST_RELATED, Side, Unique};
 pub use concern::{Answer, Builtin, Builtins, Command, Concern, Payload, Query, Refusal, Refusals};
 pub use enumeration::{Enum, EnumValue};
 pub use expr::{CompareOp, Expr, ExprKind, FieldRef, Path, Root};

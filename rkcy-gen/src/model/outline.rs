@@ -74,11 +74,11 @@ pub fn outline(model: &Model) -> String {
             let undo = command.undo.map_or(String::new(), |id| {
                 format!(" undo {}", concern.command(id).name)
             });
-            let refusals = &command.refusals;
+            let (refusals, related) = (&command.refusals, reads_related(command.related));
             line(
                 1,
                 format!(
-                    "command {}({}){result}{undo}{refusals}",
+                    "command {}({}){result}{undo}{refusals}{related}",
                     command.name,
                     show_payload(model, &command.payload)
                 ),
@@ -91,7 +91,12 @@ pub fn outline(model: &Model) -> String {
             );
             line(
                 1,
-                format!("query {}({payload}){result}{}", query.name, query.refusals),
+                format!(
+                    "query {}({payload}){result}{}{}",
+                    query.name,
+                    query.refusals,
+                    reads_related(query.related)
+                ),
             );
         }
     }
@@ -131,6 +136,10 @@ pub fn outline(model: &Model) -> String {
         block(&text, &transaction.body, 1, "return", &mut line);
     }
     out
+}
+
+fn reads_related(related: bool) -> &'static str {
+    if related { " @related" } else { "" }
 }
 
 /// The statements of a block, and what it gives behind the word for that.

@@ -32,6 +32,8 @@ pub(super) struct Hidden {
     /// The rank of the root of its group, and what tells the group by a key.
     pub(super) group: String,
     pub(super) root: String,
+    /// What shows its rows as JSON.
+    pub(super) shows: &'static str,
     pub(super) table: String,
 }
 
@@ -218,9 +220,11 @@ impl Cx<'_> {
                 name: format!("referrers of {}", concern.name),
                 group: format!("<{name} as codegen::Concern>::ROOT"),
                 root: format!("codegen::root_of::<{name}>"),
+                shows: "codegen::claims_to_json",
                 table: naming::sql_hidden(&["referrers", &concern.name]),
             });
         }
+        hidden.extend(self.view_of(concern));
         hidden.sort_by_key(|hidden| hidden.number);
         hidden
     }
@@ -249,6 +253,7 @@ impl Cx<'_> {
             name: concern.unique_name(unique),
             group,
             root,
+            shows: "codegen::claims_to_json",
             table: naming::sql_hidden(&table),
         }
     }

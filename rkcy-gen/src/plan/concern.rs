@@ -7,6 +7,7 @@ use super::field::StructField;
 use super::key::KeyStruct;
 use super::operation::{DescParam, OperationPlan, operations};
 use super::patch::PatchStruct;
+use super::related::RelatedPlan;
 use super::sql::Table;
 use super::types::Imports;
 use super::value::{Shape, ValueStruct};
@@ -49,6 +50,9 @@ pub(super) struct ConcernFile {
     create_params: Vec<DescParam>,
     update_params: Vec<DescParam>,
     claims: ClaimsPlan,
+    /// Numbers of the fields that lead into views of others.
+    viewed: Vec<u32>,
+    related: Option<RelatedPlan>,
     hidden: Vec<Hidden>,
     table: Table,
 }
@@ -83,7 +87,13 @@ impl Cx<'_> {
         let mut imports = Imports::new();
         let mut functions = Claims::default();
         // Functions of the file itself.
-        for taken in ["run", "key_columns", "to_columns", "from_columns"] {
+        for taken in [
+            "run",
+            "key_columns",
+            "to_columns",
+            "from_columns",
+            "sides_read",
+        ] {
             functions.claim(taken.to_owned());
         }
         let name = naming::camel(&concern.name);
@@ -137,6 +147,7 @@ impl Cx<'_> {
             patch.key_type.clone_from(&key_type);
             patch.claims.clone_from(&claims.of_patch);
         }
+        let related = self.related(concern, &mut imports);
         let root = self.root(concern, &mut imports);
         imports.remove(&name);
         for own in [
@@ -175,6 +186,8 @@ impl Cx<'_> {
             create_params: self.desc_params(concern.all_fields()),
             update_params: self.desc_params(concern.changeable()),
             claims,
+            viewed: self.viewed_fields(concern),
+            related,
             hidden: self.hidden(concern),
             table,
             imports,

@@ -23,6 +23,7 @@ mod operation;
 mod patch;
 mod platform;
 mod proto;
+mod related;
 mod signature;
 mod sql;
 mod transaction;
@@ -348,6 +349,7 @@ impl Cx<'_> {
             let number = self.lock.count(&concern.name);
             facts.push(format!("counted {number}"));
         }
+        facts.extend(self.related_facts(concern));
         let removed = Builtin::ALL
             .into_iter()
             .filter(|it| !concern.builtins.has(*it));

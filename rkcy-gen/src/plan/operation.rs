@@ -25,6 +25,8 @@ pub struct Operation<'a> {
     pub undo: Option<&'a String>,
     /// How it may refuse.
     pub refusals: &'a Refusals,
+    /// Whether it reads those that refer to its instance.
+    pub related: bool,
     /// Whether it only reads.
     pub is_query: bool,
 }
@@ -38,6 +40,7 @@ pub fn operations(concern: &Concern) -> Vec<Operation<'_>> {
         result: command.result.as_ref(),
         undo: command.undo.map(|undo| &concern.command(undo).name),
         refusals: &command.refusals,
+        related: command.related,
         is_query: false,
     });
     let queries = concern.queries.iter().map(|query| Operation {
@@ -47,6 +50,7 @@ pub fn operations(concern: &Concern) -> Vec<Operation<'_>> {
         result: Some(&query.result),
         undo: None,
         refusals: &query.refusals,
+        related: query.related,
         is_query: true,
     });
     commands.chain(queries).collect()
@@ -68,6 +72,8 @@ pub(super) struct OperationPlan {
     pub(super) params: String,
     /// Its result, with the arrow; empty for none.
     pub(super) returns: String,
+    /// The type of what it reads that is related; empty where it reads nothing.
+    pub(super) related: String,
     /// The call that runs it: `command::<Character, Currency, _>`.
     pub(super) runner: String,
     /// What is called within it.
@@ -153,6 +159,10 @@ impl Cx<'_> {
         };
         let function = naming::method(operation.name);
         let (result_checks, pattern) = self.result_checks(concern, operation);
+        let related = match operation.related {
+            true => self.names.related(&concern.name).to_owned(),
+            false => String::new(),
+        };
         let number = self.lock.op(&concern.name, operation.name);
         let mut doc_lines = docs::lines(operation.docs, &signature);
         if can_refuse {
@@ -172,6 +182,7 @@ impl Cx<'_> {
                 &owner,
                 operation.is_query,
                 payload_name.as_deref(),
+                &related,
             ),
             returns,
 
@@ -179,11 +190,13 @@ impl Cx<'_> {
             call: handler_call(
                 &function,
                 payload_name.is_some(),
+                &related,
                 can_refuse,
                 &result_checks,
                 operation.result.is_some(),
             ),
             function,
+            related,
             is_query: operation.is_query,
             args: payload_name.unwrap_or_else(|| "codegen::Empty".to_owned()),
             output,
@@ -343,11 +356,21 @@ pub(super) fn instance_name(concern: &str) -> String {
     }
 }
 
-fn handler_params(concern: &str, owner: &str, is_query: bool, payload: Option<&str>) -> String {
+fn handler_params(
+    concern: &str,
+    owner: &str,
+    is_query: bool,
+    payload: Option<&str>,
+    related: &str,
+) -> String {
     let instance = instance_name(concern);
     let reference = if is_query { "&" } else { "&mut " };
     let payload = payload.map_or_else(String::new, |payload| format!("payload: &{payload}, "));
-    format!("{instance}: {reference}{owner}, {payload}cx: &codegen::Context<'_>")
+    let context = match related {
+        "" => "codegen::Context<'_>".to_owned(),
+        related => format!("codegen::RelatedContext<'_, {related}>"),
+    };
+    format!("{instance}: {reference}{owner}, {payload}cx: &{context}")
 }
 
 fn runner(owner: &str, is_query: bool, payload: Option<&str>) -> String {
@@ -362,6 +385,7 @@ fn runner(owner: &str, is_query: bool, payload: Option<&str>) -> String {
 fn handler_call(
     function: &str,
     payload: bool,
+    related: &str,
     can_refuse: bool,
     checks: &[String],
     has_result: bool,
@@ -371,7 +395,13 @@ fn handler_call(
     } else {
         "instance, cx"
     };
-    let call = format!("H::{function}({params})");
+    let call = match related {
+        "" => format!("H::{function}({params})"),
+        _ => format!(
+            "H::{function}({})",
+            params.replace("cx", "&codegen::RelatedContext::of(cx)?")
+        ),
+    };
     let body = match (checks.is_empty(), can_refuse) {
         (true, true) => format!("{call}.map_err(codegen::Fault::from)"),
         (true, false) if has_result => format!("Ok({call})"),

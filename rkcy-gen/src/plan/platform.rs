@@ -32,6 +32,10 @@ pub(super) struct RootFile {
     claiming: Vec<(String, String)>,
     /// Modules of concerns that are referred to, with the numbers of the hidden ones that count.
     counted: Vec<(String, u32)>,
+    /// Modules and types of concerns that are in views of others.
+    viewed: Vec<(String, String)>,
+    /// Modules of concerns that have views, with the numbers of the hidden ones that keep them.
+    views: Vec<(String, u32)>,
     has_transactions: bool,
     /// Modules of messages, and of enums.
     messages: Vec<String>,
@@ -148,6 +152,7 @@ impl Cx<'_> {
         concerns.sort_by_key(|concern| concern.rank);
         let mut descriptions: Vec<(u32, String)> = Vec::new();
         let (mut claiming, mut counted) = (Vec::new(), Vec::new());
+        let (mut viewed, mut views) = (Vec::new(), Vec::new());
         for concern in model.concerns() {
             let module = naming::module(&concern.name);
             descriptions.push((self.lock.rank(&concern.name), format!("{module}::DESC")));
@@ -160,6 +165,12 @@ impl Cx<'_> {
                     patch => format!("claims_of::<{name}, {patch}>(row, op, args)"),
                 };
                 claiming.push((module.clone(), tells));
+            }
+            if !self.viewed_fields(concern).is_empty() {
+                viewed.push((module.clone(), naming::camel(&concern.name)));
+            }
+            if concern.viewed().next().is_some() {
+                views.push((module.clone(), self.lock.view(&concern.name)));
             }
             if model.is_referred_to(concern.id) {
                 counted.push((module, self.lock.count(&concern.name)));
@@ -187,6 +198,8 @@ impl Cx<'_> {
             descriptions: descriptions.into_iter().map(|(_, it)| it).collect(),
             claiming,
             counted,
+            viewed,
+            views,
             has_transactions: !model.transactions().is_empty(),
             messages: (model.messages().iter())
                 .filter(|message| !message.config)
@@ -216,6 +229,7 @@ impl Cx<'_> {
             naming::camel(&concern.name),
             self.names.key(&concern.name).to_owned(),
             self.names.patch(&concern.name).to_owned(),
+            self.names.related(&concern.name).to_owned(),
         ];
         let operations = operations(concern);
         if !operations.is_empty() {
@@ -329,6 +343,7 @@ impl Cx<'_> {
                 imports.insert(plan.args.clone());
             }
             imports.extend(plan.refusal.as_ref().map(|refusal| refusal.name.clone()));
+            imports.extend((!plan.related.is_empty()).then(|| plan.related.clone()));
             plans.push(plan);
         }
         plans

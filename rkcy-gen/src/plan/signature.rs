@@ -80,6 +80,9 @@ impl Cx<'_> {
             text.push_str(&format!(" undo {undo}"));
         }
         text.push_str(&operation.refusals.to_string());
+        if operation.related {
+            text.push_str(" @related");
+        }
         text
     }
 

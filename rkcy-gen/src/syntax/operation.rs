@@ -24,6 +24,8 @@ pub struct Operation {
     pub undo: Option<(Ident, Span)>,
     /// Its refusals.
     pub refusals: Option<Refusals>,
+    /// The attributes of a command or a query; what stands behind a result is the result's.
+    pub attributes: Vec<Attribute>,
     /// All of it.
     pub span: Span,
 }
@@ -103,8 +105,12 @@ impl Lower<'_> {
         let span = self.span(&pair);
         let docs = self.docs(&pair);
         let mut signature = Signature::new(span);
+        let mut attributes = Vec::new();
         for part in pair.into_inner() {
-            self.signature_part(part, &mut signature);
+            match part.as_rule() {
+                Rule::attributes => attributes = self.attributes(part),
+                _ => self.signature_part(part, &mut signature),
+            }
         }
         let Signature {
             name,
@@ -120,6 +126,7 @@ impl Lower<'_> {
             result,
             undo,
             refusals,
+            attributes,
             span,
         }
     }

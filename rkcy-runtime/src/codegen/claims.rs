@@ -179,13 +179,14 @@ pub fn claims_of_new<C: Concern>(op: u16, args: &Bytes) -> Result<Vec<Asked>, Fa
 // ---- hidden concerns
 
 impl ConcernDesc {
-    /// A hidden concern, in which the engine keeps claims.
+    /// A hidden concern, in which the engine keeps claims or views.
     #[must_use]
     pub const fn hidden(
         id: ConcernId,
         name: &'static str,
         group: ConcernId,
         root: fn(&Key) -> Option<RowKey>,
+        to_json: fn(&Bytes) -> Result<Json, Fault>,
         table: &'static TableDesc,
     ) -> ConcernDesc {
         ConcernDesc {
@@ -201,7 +202,7 @@ impl ConcernDesc {
             key_to_json: |key| Ok(Json::String(hex(key.as_bytes()))),
             group,
             root,
-            to_json: shown,
+            to_json,
             table,
         }
     }
@@ -237,7 +238,10 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 /// A reservation or counts, as JSON.
-fn shown(bytes: &Bytes) -> Result<Json, Fault> {
+///
+/// # Errors
+/// Where it is neither.
+pub fn claims_to_json(bytes: &Bytes) -> Result<Json, Fault> {
     if let Ok(known) = Reservation::from_wire(bytes.clone()) {
         let owner = hex(known.owner.key.as_bytes());
         return Ok(json!({ "owner": owner, "claims": known.claims }));

@@ -54,7 +54,7 @@ impl IdempotencyKey {
     #[must_use]
     pub fn derived_uuid(&self) -> Uuid {
         let name = digest(&[self.caller.as_bytes(), self.key.as_bytes()]);
-        Uuid::new_v5(&Uuid::NAMESPACE_OID, &name)
+        Uuid::new_v5(&Uuid::NAMESPACE_OID, &name.0)
     }
 
     /// As the engine compares it: used by `verified`, the encoded `caller` message or empty, to ask for `body`.
@@ -92,24 +92,22 @@ fn digest(parts: &[&[u8]]) -> Digest {
 }
 
 /// The hidden concern of the keys. Its table is one of the store's own.
-pub const KEYS: ConcernDesc = ConcernDesc {
-    to_json: shown,
-    ..ConcernDesc::hidden(
-        rkcy_core::keyed::KEYS,
-        "idempotency key",
-        rkcy_core::keyed::KEYS,
-        index_root::<{ rkcy_core::keyed::KEYS.0 }>,
-        &TableDesc {
-            concern: rkcy_core::keyed::KEYS,
-            name: "_rkcy_key",
-            key_columns: &[ColumnType::Bytes.column("key")],
-            value_columns: &[ColumnType::Bytes.column("value")],
-            key: hidden_key,
-            to_columns: hidden_to_columns,
-            from_columns: hidden_from_columns,
-        },
-    )
-};
+pub const KEYS: ConcernDesc = ConcernDesc::hidden(
+    rkcy_core::keyed::KEYS,
+    "idempotency key",
+    rkcy_core::keyed::KEYS,
+    index_root::<{ rkcy_core::keyed::KEYS.0 }>,
+    shown,
+    &TableDesc {
+        concern: rkcy_core::keyed::KEYS,
+        name: "_rkcy_key",
+        key_columns: &[ColumnType::Bytes.column("key")],
+        value_columns: &[ColumnType::Bytes.column("value")],
+        key: hidden_key,
+        to_columns: hidden_to_columns,
+        from_columns: hidden_from_columns,
+    },
+);
 
 /// What is kept of a key, or a page of keys, as JSON.
 fn shown(bytes: &Bytes) -> Result<Json, Fault> {

@@ -18,6 +18,7 @@ mod later;
 mod many;
 mod patch;
 mod platform;
+mod related;
 mod run;
 mod shape;
 mod sql;
@@ -30,8 +31,8 @@ pub const CONTRACT: u32 = 6;
 pub use crate::__later as later;
 pub use blob::Blob;
 pub use claims::{
-    Claims, Target, claims_of, claims_of_new, half_of_unique, hidden_from_columns, hidden_key,
-    hidden_to_columns, index_root, index_within,
+    Claims, Target, claims_of, claims_of_new, claims_to_json, half_of_unique, hidden_from_columns,
+    hidden_key, hidden_to_columns, index_root, index_within,
 };
 pub use config::{Config, ConfigDesc, ConfigRef};
 pub use constraint::Pattern;
@@ -52,6 +53,7 @@ pub use platform::{
     Concern, ConcernDesc, OpDesc, Platform, PlatformDesc, Transaction, TransactionDesc, schema,
     unknown_concern, unknown_transaction,
 };
+pub use related::{Related, RelatedContext, members, relations_of, side, view_root, view_to_json};
 pub use run::{
     command, command_without_payload, create, delete, ensure, find, get, query,
     query_without_payload, unknown_op, update,
@@ -76,6 +78,7 @@ pub use rkcy_core::id::{ConcernId, TxnId};
 pub use rkcy_core::key::{Key, KeyPart, RowKey};
 pub use rkcy_core::logic::{Call, Context, Logic, Row};
 pub use rkcy_core::plan::Partitions;
+pub use rkcy_core::related::{Relation, Side, Views};
 pub use rkcy_core::txn::{Access, Args, Mode, Outcome, Rest, Step, Txn};
 pub use serde;
 pub use serde_json;

@@ -49,6 +49,8 @@ pub trait Concern: Value + Clone {
     const CLAIMS: u16 = 0;
     /// The concerns that it refers to.
     const TARGETS: &'static [ConcernId] = &[];
+    /// Numbers of the fields by which an instance is in views of others.
+    const VIEWED: &'static [u32] = &[];
 
     /// What an instance claims.
     fn claims(&self, _claims: &mut Claims) {}

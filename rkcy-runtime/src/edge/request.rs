@@ -3,8 +3,7 @@
 //! Owns how the key of a new instance is found, and how an argument in a query string is read.
 
 use crate::codegen::{
-    Bytes, ConcernDesc, Fault, Kind, OpDesc, ParamDesc, Times, TransactionDesc, Txn, TxnId,
-    Uuid,
+    Bytes, ConcernDesc, Fault, Kind, OpDesc, ParamDesc, Times, TransactionDesc, Txn, TxnId, Uuid,
 };
 use crate::driver::Client;
 use rkcy_core::fault::Class;

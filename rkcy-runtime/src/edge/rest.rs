@@ -5,7 +5,8 @@
 use super::problem::{Problem, put_id};
 use super::{Gate, pages, request};
 use crate::codegen::{
-    Access, Bytes, Class, ConcernDesc, Fault, IdempotencyKey, OpDesc, Outcome, TransactionDesc, Txn, TxnId, Uuid, derived_uuid, op,
+    Access, Bytes, Class, ConcernDesc, Fault, IdempotencyKey, OpDesc, Outcome, TransactionDesc,
+    Txn, TxnId, Uuid, derived_uuid, op,
 };
 use crate::driver::Client;
 use crate::facts;

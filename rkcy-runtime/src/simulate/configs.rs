@@ -8,7 +8,7 @@ use super::cluster::Cluster;
 use super::faults::Fault;
 use super::member::Member;
 use super::observe::Violation;
-use super::serial::Seen;
+use super::serial::{Beside, Seen};
 use super::values::{Values, at_random};
 use crate::codegen::{self, Asked, Bytes, Call, ConcernId, Logic, Partitions, Row, RowKey, TxnId};
 use crate::log::StreamId;
@@ -16,6 +16,7 @@ use rand::RngExt;
 use rkcy_core::config::{Configs, Edit, Entry, Topic};
 use rkcy_core::frame::{Body, Envelope, Kind};
 use rkcy_core::id::PartitionId;
+use rkcy_core::related::{Relation, Side};
 use rkcy_core::txn::{Rest, Txn};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -254,10 +255,15 @@ impl Logic for Noting {
     }
 
     fn run(&self, call: &Call<'_>, row: &mut Row) -> Result<Bytes, codegen::Fault> {
-        if self.notes {
+        let views = call.context.views();
+        if self.notes || !views.is_empty() {
             let step: (TxnId, u16, u16) = (call.context.txn_id(), call.context.step(), call.op);
             let (known, seen) = &mut *self.noted();
-            seen.note(step, known);
+            let beside = Beside {
+                configs: Arc::clone(known),
+                views: views.clone(),
+            };
+            seen.note(step, beside);
         }
         self.logic.run(call, row)
     }
@@ -272,6 +278,22 @@ impl Logic for Noting {
 
     fn counted_in(&self, concern: ConcernId) -> Option<ConcernId> {
         self.logic.counted_in(concern)
+    }
+
+    fn is_related(&self, concern: ConcernId) -> bool {
+        self.logic.is_related(concern)
+    }
+
+    fn relations(&self, row: &RowKey, value: &Bytes) -> Result<Vec<Relation>, codegen::Fault> {
+        self.logic.relations(row, value)
+    }
+
+    fn viewed_in(&self, concern: ConcernId) -> Option<ConcernId> {
+        self.logic.viewed_in(concern)
+    }
+
+    fn sides_read(&self, concern: ConcernId, op: u16) -> &'static [Side] {
+        self.logic.sides_read(concern, op)
     }
 
     fn concern_name(&self, concern: ConcernId) -> &str {

@@ -25,6 +25,7 @@ mod member;
 mod observe;
 mod operate;
 mod parts;
+mod related;
 mod rules;
 mod schedule;
 mod seeds;

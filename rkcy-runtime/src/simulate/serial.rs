@@ -8,6 +8,7 @@ use rkcy_core::config::Configs;
 use rkcy_core::key::RowKey;
 use rkcy_core::logic::{Call, Context, Logic, Row};
 use rkcy_core::plan;
+use rkcy_core::related::Views;
 use rkcy_core::txn::{Answer, Args, Step, Txn};
 use rkcy_core::wire::Wire;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,17 +54,25 @@ struct Saga {
 /// A step of a transaction, and which of its operations: that, or its undo.
 type Ran = (TxnId, u16, u16);
 
-/// The configuration that each step has seen, as often as it was run; what had no effect is not counted.
+/// What a step has seen beside its instance.
+#[derive(Clone, Debug)]
+pub(super) struct Beside {
+    pub(super) configs: Arc<Configs>,
+    pub(super) views: Views,
+}
+
+/// What each step has seen of configuration and of views, as often as it was run; what had no effect is not
+/// counted.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    steps: BTreeMap<Ran, Vec<Arc<Configs>>>,
-    /// Of the application in progress.
-    running: BTreeMap<Ran, Arc<Configs>>,
+    steps: BTreeMap<Ran, Vec<Beside>>,
+    /// Of the application in progress: two copies of a read may have waited for the same.
+    running: BTreeMap<Ran, Vec<Beside>>,
 }
 
 impl Seen {
-    pub(super) fn note(&mut self, ran: Ran, configs: &Arc<Configs>) {
-        self.running.insert(ran, Arc::clone(configs));
+    pub(super) fn note(&mut self, ran: Ran, beside: Beside) {
+        self.running.entry(ran).or_default().push(beside);
     }
 
     pub(super) fn forget_application(&mut self) {
@@ -71,8 +80,8 @@ impl Seen {
     }
 
     pub(super) fn keep_application(&mut self) {
-        for (ran, configs) in std::mem::take(&mut self.running) {
-            self.steps.entry(ran).or_default().push(configs);
+        for (ran, beside) in std::mem::take(&mut self.running) {
+            self.steps.entry(ran).or_default().extend(beside);
         }
     }
 
@@ -81,13 +90,12 @@ impl Seen {
     }
 
     /// What the step has seen when it was run for the `nth` time, or the last time.
-    fn at(&self, ran: Ran, nth: Option<usize>) -> Option<&Configs> {
+    fn at(&self, ran: Ran, nth: Option<usize>) -> Option<&Beside> {
         let all = self.steps.get(&ran)?;
-        let one = match nth {
+        match nth {
             Some(nth) => all.get(nth),
             None => all.last(),
-        };
-        one.map(|configs| &**configs)
+        }
     }
 }
 
@@ -129,11 +137,13 @@ impl<'a> Serial<'a> {
         }
     }
 
-    /// What a handler may know in a step: of the configuration, what the log says where it was run.
+    /// What a handler may know in a step: of configuration and views, what the log says where it was run.
     fn context<'c>(&'c self, txn: &'c Txn, step: u16, op: u16, nth: Option<usize>) -> Context<'c> {
         let context = Context::new(txn.id, step, &txn.caller);
         match self.seen.at((txn.id, step, op), nth) {
-            Some(configs) => context.with_configs(configs),
+            Some(beside) => context
+                .with_configs(&beside.configs)
+                .with_views(beside.views.clone()),
             None => context,
         }
     }

@@ -4,6 +4,7 @@ use super::cluster::Cluster;
 use super::configs;
 use super::keys::{self, Judge};
 use super::observe::{Event, Observer, Violation};
+use super::related::{self, Watched};
 use super::serial::{Seen, Serial};
 use super::workload::World;
 use crate::codegen::{Fault, op};
@@ -29,9 +30,11 @@ pub(super) fn verify(cluster: &mut Cluster<'_>) -> Result<(), Violation> {
     configs::check_known(cluster)?;
     let logic = cluster.logic().clone();
     let mut seen = Seen::default();
+    let mut views = Watched::new(cluster.desc, &*logic);
     for id in cluster.partitions().to_vec() {
-        seen.extend(check_replay(cluster, id)?);
+        seen.extend(check_replay(cluster, id, &mut views)?);
     }
+    views.check()?;
     let (mut world, serial) = serial_world(&mut cluster.observer, &*logic, seen)?;
     let parked = cluster.parked();
     for id in cluster.partitions().to_vec() {
@@ -42,6 +45,7 @@ pub(super) fn verify(cluster: &mut Cluster<'_>) -> Result<(), Violation> {
         }
         cluster.observer.checks += 4;
     }
+    related::check_at_the_end(cluster, &world)?;
     // A saga that is parked still has what it claims for rows that are not there.
     if parked.is_empty() {
         check_claims(&world, &*logic)?;
@@ -338,7 +342,11 @@ fn check_holds(
 
 /// Applies the whole log again, in one go and with every row in memory; gives what its steps have seen of the
 /// configuration.
-fn check_replay(cluster: &Cluster<'_>, id: PartitionId) -> Result<Seen, Violation> {
+fn check_replay(
+    cluster: &Cluster<'_>,
+    id: PartitionId,
+    views: &mut Watched,
+) -> Result<Seen, Violation> {
     let noting = configs::Noting::new(cluster.logic().clone(), cluster.operators.is_some());
     let mut watched = configs::Watched::new(id);
     let mut golden = Partition::new(id, 0, noting.clone(), State::default());
@@ -384,6 +392,8 @@ fn check_replay(cluster: &Cluster<'_>, id: PartitionId) -> Result<Seen, Violatio
                 }
             }
             noting.applied();
+            let changed = golden.rows_mut().take_dirty();
+            views.applied((id, at), changed, &**cluster.logic())?;
             watched.check(&golden.state().configs)?;
             if let Some(judge) = judge.as_mut().filter(|_| counts) {
                 judge.take(envelope, &effects[first..], golden.state())?;
@@ -448,9 +458,12 @@ fn difference(one: &State, other: &State) -> &'static str {
 /// The database must hold exactly the serial outcome.
 fn check_database(cluster: &Cluster<'_>, id: PartitionId, world: &World) -> Result<(), Violation> {
     let database = cluster.databases.get(&id);
+    let views = related::keepers(cluster.desc, &**cluster.logic());
     let stored: BTreeMap<&RowKey, &Bytes> = database
         .into_iter()
         .flat_map(|database| database.rows())
+        // Views are no part of the serial execution.
+        .filter(|(key, _)| !views.contains(&key.concern))
         .filter_map(|(key, row)| row.value.as_ref().map(|value| (key, value)))
         .collect();
     let serial: BTreeMap<&RowKey, &Bytes> = (world.rows.iter())

@@ -475,6 +475,7 @@ pub(super) const REFERRERS: codegen::ConcernDesc = codegen::ConcernDesc::hidden(
     "referrers of Customer",
     <Customer as codegen::Concern>::ROOT,
     codegen::root_of::<Customer>,
+    codegen::claims_to_json,
     &codegen::TableDesc {
         concern: codegen::ConcernId(512),
         name: "_rkcy_referrers_customer",

@@ -7,3 +7,5 @@ DROP TABLE "customer";
 DROP TABLE "district";
 DROP TABLE "warehouse";
 DROP TABLE "item";
+DROP TABLE "_rkcy_related_district";
+DROP TABLE "_rkcy_referrers_district";

@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const RANK: u16 = 1027;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x1b8d_a5df_e9e0_e614;
+pub(super) const SCHEMA: u64 = 0x3caa_3f08_c736_97fe;
 
 /// The key of a `Customer`.
 #[derive(
@@ -117,6 +117,8 @@ pub struct Customer {
     /// `tags: [string] @length(..=4)`
     #[serde(default)]
     pub tags: Vec<String>,
+    /// `favourite: ref District?`
+    pub(super) favourite: Option<codegen::Ref<District>>,
 }
 
 impl codegen::Value for Customer {
@@ -130,6 +132,7 @@ impl codegen::Value for Customer {
             nickname: self.nickname.clone(),
             balance: self.balance,
             tags: self.tags.clone(),
+            favourite: codegen::put_optional(self.favourite.as_ref()),
         }
     }
 
@@ -141,6 +144,7 @@ impl codegen::Value for Customer {
             nickname: proto.nickname,
             balance: proto.balance,
             tags: proto.tags,
+            favourite: codegen::take_optional("favourite", proto.favourite)?,
         })
     }
 
@@ -154,13 +158,21 @@ impl codegen::Value for Customer {
         codegen::constraint::each("tags", &self.tags, |value| {
             codegen::constraint::text("", value, ..)
         })?;
+        if let Some(value) = &self.favourite {
+            codegen::constraint::nested("favourite", value.key())?;
+        }
         Ok(())
     }
 }
 
 impl Customer {
     /// An instance with these fields, and in the others what the schema says.
-    pub fn new(district: codegen::Ref<District>, id: codegen::Uuid, name: String) -> Self {
+    pub fn new(
+        district: codegen::Ref<District>,
+        id: codegen::Uuid,
+        name: String,
+        favourite: Option<codegen::Ref<District>>,
+    ) -> Self {
         Customer {
             district,
             id,
@@ -168,6 +180,7 @@ impl Customer {
             nickname: None,
             balance: 0,
             tags: Vec::new(),
+            favourite,
         }
     }
 
@@ -180,6 +193,11 @@ impl Customer {
     pub fn id(&self) -> codegen::Uuid {
         self.id
     }
+
+    /// `favourite: ref District?`
+    pub fn favourite(&self) -> Option<&codegen::Ref<District>> {
+        self.favourite.as_ref()
+    }
 }
 
 impl codegen::Concern for Customer {
@@ -188,6 +206,13 @@ impl codegen::Concern for Customer {
     const ID: codegen::ConcernId = codegen::ConcernId(RANK);
     const ROOT: codegen::ConcernId = codegen::ConcernId(super::warehouse::RANK);
     const NAME: &'static str = "Customer";
+    const CLAIMS: u16 = 1;
+    const TARGETS: &'static [codegen::ConcernId] = &[<District as codegen::Concern>::ID];
+    const VIEWED: &'static [u32] = &[7];
+
+    fn claims(&self, claims: &mut codegen::Claims) {
+        claims.reference::<Customer, District>(7, Some(6), &self.favourite);
+    }
 
     fn root_key(key: &CustomerKey) -> String {
         key.district.key().warehouse.key().clone()
@@ -231,6 +256,12 @@ pub struct CustomerPatch {
         skip_serializing_if = "Option::is_none"
     )]
     pub tags: Option<Vec<String>>,
+    /// `favourite: ref District?`
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub favourite: Option<Option<codegen::Ref<District>>>,
 }
 
 impl codegen::Value for CustomerPatch {
@@ -242,9 +273,11 @@ impl codegen::Value for CustomerPatch {
             nickname: codegen::put_change(self.nickname.as_ref()),
             balance: codegen::put_optional(self.balance.as_ref()),
             tags: codegen::put_list(self.tags.as_deref().unwrap_or_default()),
+            favourite: codegen::put_change(self.favourite.as_ref()),
             cleared: codegen::cleared(&[
                 (4, matches!(self.nickname, Some(None))),
                 (6, self.tags.as_ref().is_some_and(|list| list.is_empty())),
+                (7, matches!(self.favourite, Some(None))),
             ]),
         }
     }
@@ -255,6 +288,11 @@ impl codegen::Value for CustomerPatch {
             nickname: codegen::take_change("nickname", proto.nickname, proto.cleared.contains(&4))?,
             balance: codegen::take_optional("balance", proto.balance)?,
             tags: codegen::take_list_change("tags", proto.tags, proto.cleared.contains(&6))?,
+            favourite: codegen::take_change(
+                "favourite",
+                proto.favourite,
+                proto.cleared.contains(&7),
+            )?,
         })
     }
 
@@ -270,6 +308,9 @@ impl codegen::Value for CustomerPatch {
             codegen::constraint::each("tags", value, |value| {
                 codegen::constraint::text("", value, ..)
             })?;
+        }
+        if let Some(Some(value)) = &self.favourite {
+            codegen::constraint::nested("favourite", value.key())?;
         }
         Ok(())
     }
@@ -289,6 +330,16 @@ impl codegen::Patch<Customer> for CustomerPatch {
         if let Some(value) = self.tags {
             instance.tags = value;
         }
+        if let Some(value) = self.favourite {
+            instance.favourite = value;
+        }
+    }
+
+    fn claims(&self, _: &CustomerKey, claims: &mut codegen::Claims) -> Result<(), codegen::Fault> {
+        if let Some(value) = &self.favourite {
+            claims.reference::<Customer, District>(7, Some(6), value);
+        }
+        Ok(())
     }
 }
 
@@ -382,6 +433,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             codegen::ParamDesc::new("nickname", "string?").length(0, Some(20)),
             codegen::ParamDesc::new("balance", "i64"),
             codegen::ParamDesc::new("tags", "[string]").length(0, Some(4)),
+            codegen::ParamDesc::new("favourite", "ref District?"),
         ]),
         codegen::OpDesc::get::<Customer>(),
         codegen::OpDesc::update::<Customer, CustomerPatch>(&[
@@ -389,6 +441,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             codegen::ParamDesc::new("nickname", "string?").length(0, Some(20)),
             codegen::ParamDesc::new("balance", "i64"),
             codegen::ParamDesc::new("tags", "[string]").length(0, Some(4)),
+            codegen::ParamDesc::new("favourite", "ref District?"),
         ]),
         codegen::OpDesc::delete(),
         codegen::OpDesc {
@@ -425,6 +478,8 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::Text.column("nickname"),
         codegen::ColumnType::I64.column("balance"),
         codegen::ColumnType::Json.column("tags"),
+        codegen::ColumnType::Text.column("favourite_warehouse"),
+        codegen::ColumnType::U32.column("favourite_number"),
     ],
     key: key_columns,
     to_columns,
@@ -447,6 +502,13 @@ fn to_columns(bytes: &[u8]) -> Result<Vec<codegen::SqlValue>, codegen::Fault> {
         codegen::sql(&instance.nickname),
         codegen::sql(&instance.balance),
         codegen::sql_json(&instance.tags)?,
+        codegen::sql_optional(
+            instance
+                .favourite
+                .as_ref()
+                .map(|inner| &inner.key().warehouse),
+        ),
+        codegen::sql_optional(instance.favourite.as_ref().map(|inner| &inner.key().number)),
     ])
 }
 
@@ -462,6 +524,14 @@ fn from_columns(columns: &[codegen::SqlValue]) -> Result<Vec<u8>, codegen::Fault
         nickname: columns.take("nickname")?,
         balance: columns.take("balance")?,
         tags: columns.json("tags")?,
+        favourite: if columns.absent("favourite", 2)? {
+            None
+        } else {
+            Some(codegen::Ref::new(DistrictKey {
+                warehouse: columns.take("favourite_warehouse")?,
+                number: columns.take("favourite_number")?,
+            }))
+        },
     };
     Ok(codegen::encode(&instance).into())
 }

@@ -2,14 +2,14 @@
 
 //! The concern `District`: its instances, what its handlers are asked for, how it is stored.
 
-use super::{Warehouse, proto};
+use super::{Customer, Warehouse, proto};
 use rkcy_runtime::codegen;
 
 /// Its rank: the place of its instances in the order of locks.
 pub(super) const RANK: u16 = 1026;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xbf5d_1729_f222_d8d2;
+pub(super) const SCHEMA: u64 = 0x8682_a107_5c03_208d;
 
 /// The key of a `District`.
 #[derive(
@@ -273,6 +273,32 @@ impl codegen::Value for DistrictEarn {
     }
 }
 
+/// Who refers to a `District`, as far as that is known where it is: `cx.related()`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DistrictRelated {
+    /// Customers, of this district or of others, who like it best.
+    pub fans: Vec<Customer>,
+}
+
+impl codegen::Related for DistrictRelated {
+    fn read(views: &codegen::Views) -> Result<Self, codegen::Fault> {
+        Ok(DistrictRelated {
+            fans: codegen::members::<Customer>(views, 7)?,
+        })
+    }
+}
+
+/// What it is read from.
+static SIDES: &[codegen::Side] = &[codegen::side::<Customer>(7, 6)];
+
+/// The sides that an operation reads.
+pub(super) fn sides_read(op: u16) -> &'static [codegen::Side] {
+    match op {
+        op::BALANCE_OF_FANS => SIDES,
+        _ => &[],
+    }
+}
+
 /// What may be done to a `District`.
 ///
 /// Handlers are deterministic: no I/O, no clock, no randomness but that of the context. What one
@@ -290,6 +316,12 @@ pub trait DistrictHandlers {
         payload: &DistrictEarn,
         cx: &codegen::Context<'_>,
     ) -> Result<(), codegen::Text>;
+
+    /// What its fans owe or have.
+    fn balance_of_fans(
+        district: &District,
+        cx: &codegen::RelatedContext<'_, DistrictRelated>,
+    ) -> i64;
 }
 
 /// Numbers of the operations.
@@ -298,6 +330,8 @@ pub(super) mod op {
     pub(in super::super) const TAKE_NUMBER: u16 = 16;
     /// `earn`
     pub(in super::super) const EARN: u16 = 17;
+    /// `balance_of_fans`
+    pub(in super::super) const BALANCE_OF_FANS: u16 = 18;
 }
 
 /// Runs one operation on one row.
@@ -320,6 +354,14 @@ pub(super) fn run<H: DistrictHandlers>(
         op::EARN => {
             codegen::command::<District, DistrictEarn, _>(call, row, |instance, payload, cx| {
                 H::earn(instance, payload, cx).map_err(codegen::Fault::from)
+            })
+        }
+        op::BALANCE_OF_FANS => {
+            codegen::query_without_payload::<District, _>(call, row, |instance, cx| {
+                Ok(H::balance_of_fans(
+                    instance,
+                    &codegen::RelatedContext::of(cx)?,
+                ))
             })
         }
         unknown => Err(codegen::unknown_op("District", unknown)),
@@ -367,6 +409,15 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             refusals: &[],
             ..codegen::OpDesc::of::<DistrictEarn, ()>()
         },
+        codegen::OpDesc {
+            number: op::BALANCE_OF_FANS,
+            name: "balance_of_fans",
+            doc: "What its fans owe or have.",
+            access: codegen::Access::Shared,
+            params: &[],
+            refusals: &[],
+            ..codegen::OpDesc::of::<codegen::Empty, i64>()
+        },
     ],
     key_from_text: codegen::key_from_text::<District>,
     key_to_text: codegen::key_to_text::<District>,
@@ -377,6 +428,42 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     to_json: codegen::to_json::<District>,
     table: &TABLE,
 };
+
+/// How many refer to each `District`.
+pub(super) const REFERRERS: codegen::ConcernDesc = codegen::ConcernDesc::hidden(
+    codegen::ConcernId(512),
+    "referrers of District",
+    <District as codegen::Concern>::ROOT,
+    codegen::root_of::<District>,
+    codegen::claims_to_json,
+    &codegen::TableDesc {
+        concern: codegen::ConcernId(512),
+        name: "_rkcy_referrers_district",
+        key_columns: &[codegen::ColumnType::Bytes.column("key")],
+        value_columns: &[codegen::ColumnType::Bytes.column("value")],
+        key: codegen::hidden_key,
+        to_columns: codegen::hidden_to_columns,
+        from_columns: codegen::hidden_from_columns,
+    },
+);
+
+/// Who refers to each `District`, as they were told last.
+pub(super) const RELATED: codegen::ConcernDesc = codegen::ConcernDesc::hidden(
+    codegen::ConcernId(768),
+    "related to District",
+    <District as codegen::Concern>::ROOT,
+    codegen::view_root::<District>,
+    codegen::view_to_json,
+    &codegen::TableDesc {
+        concern: codegen::ConcernId(768),
+        name: "_rkcy_related_district",
+        key_columns: &[codegen::ColumnType::Bytes.column("key")],
+        value_columns: &[codegen::ColumnType::Bytes.column("value")],
+        key: codegen::hidden_key,
+        to_columns: codegen::hidden_to_columns,
+        from_columns: codegen::hidden_from_columns,
+    },
+);
 
 /// How it is stored.
 static TABLE: codegen::TableDesc = codegen::TableDesc {

@@ -16,7 +16,9 @@ pub mod txn;
 mod warehouse;
 
 pub use customer::{Customer, CustomerHandlers, CustomerKey, CustomerPatch, CustomerPay};
-pub use district::{District, DistrictEarn, DistrictHandlers, DistrictKey, DistrictPatch};
+pub use district::{
+    District, DistrictEarn, DistrictHandlers, DistrictKey, DistrictPatch, DistrictRelated,
+};
 pub use item::{Item, ItemPatch};
 pub use line::Line;
 pub use order::{Order, OrderDeliver, OrderDeliverRefusal, OrderHandlers, OrderKey, OrderPatch};
@@ -81,6 +83,8 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     partitions: 4,
     concerns: &[
         codegen::KEYS,
+        district::REFERRERS,
+        district::RELATED,
         item::DESC,
         warehouse::DESC,
         district::DESC,
@@ -154,6 +158,54 @@ impl<H: Handlers> codegen::Logic for Logic<H> {
 
     fn resume(&self, txn: &codegen::Txn) -> Result<codegen::Rest, codegen::Fault> {
         txn::resume(txn)
+    }
+
+    fn claims_of(
+        &self,
+        row: &codegen::RowKey,
+        op: u16,
+        args: &codegen::Bytes,
+    ) -> Result<Vec<codegen::Asked>, codegen::Fault> {
+        match row.concern.0 {
+            customer::RANK => codegen::claims_of::<Customer, CustomerPatch>(row, op, args),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn counted_in(&self, concern: codegen::ConcernId) -> Option<codegen::ConcernId> {
+        match concern.0 {
+            district::RANK => Some(codegen::ConcernId(512)),
+            _ => None,
+        }
+    }
+
+    fn is_related(&self, concern: codegen::ConcernId) -> bool {
+        matches!(concern.0, customer::RANK)
+    }
+
+    fn relations(
+        &self,
+        row: &codegen::RowKey,
+        value: &codegen::Bytes,
+    ) -> Result<Vec<codegen::Relation>, codegen::Fault> {
+        match row.concern.0 {
+            customer::RANK => codegen::relations_of::<Customer>(value),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn viewed_in(&self, concern: codegen::ConcernId) -> Option<codegen::ConcernId> {
+        match concern.0 {
+            district::RANK => Some(codegen::ConcernId(768)),
+            _ => None,
+        }
+    }
+
+    fn sides_read(&self, concern: codegen::ConcernId, op: u16) -> &'static [codegen::Side] {
+        match concern.0 {
+            district::RANK => district::sides_read(op),
+            _ => &[],
+        }
     }
 
     fn concern_name(&self, concern: codegen::ConcernId) -> &str {

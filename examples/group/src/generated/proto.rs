@@ -107,6 +107,8 @@ pub struct Customer {
     pub tags: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<
         ::rkcy_runtime::codegen::prost::alloc::string::String,
     >,
+    #[prost(message, optional, tag = "7")]
+    pub favourite: ::core::option::Option<DistrictKey>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
@@ -129,6 +131,8 @@ pub struct CustomerPatch {
     pub tags: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<
         ::rkcy_runtime::codegen::prost::alloc::string::String,
     >,
+    #[prost(message, optional, tag = "7")]
+    pub favourite: ::core::option::Option<DistrictKey>,
     #[prost(uint32, repeated, tag = "536870911")]
     pub cleared: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<u32>,
 }

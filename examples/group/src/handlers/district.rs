@@ -1,6 +1,6 @@
 //! What happens to a `District`.
 
-use crate::generated::{District, DistrictEarn, DistrictHandlers};
+use crate::generated::{District, DistrictEarn, DistrictHandlers, DistrictRelated};
 use rkcy_runtime::codegen;
 
 impl DistrictHandlers for super::Handlers {
@@ -17,6 +17,11 @@ impl DistrictHandlers for super::Handlers {
     ) -> Result<(), codegen::Text> {
         district.earnings = add(district.earnings, payload.amount)?;
         Ok(())
+    }
+
+    fn balance_of_fans(_: &District, cx: &codegen::RelatedContext<'_, DistrictRelated>) -> i64 {
+        let balances = cx.related().fans.iter().map(|fan| fan.balance);
+        balances.fold(0, i64::saturating_add)
     }
 }
 

@@ -6,6 +6,8 @@ DROP TABLE "shelf";
 DROP TABLE "site";
 DROP TABLE "tenant";
 DROP TABLE "device";
+DROP TABLE "_rkcy_related_tenant";
+DROP TABLE "_rkcy_related_device";
 DROP TABLE "_rkcy_referrers_tenant";
 DROP TABLE "_rkcy_referrers_device";
 DROP TABLE "_rkcy_unique_shelf_site_name";

@@ -60,6 +60,26 @@ CREATE TABLE "_rkcy_referrers_tenant" (
 );
 COMMENT ON TABLE "_rkcy_referrers_tenant" IS 'How many refer to each `Tenant`.';
 
+CREATE TABLE "_rkcy_related_device" (
+    "key" BYTEA NOT NULL,
+    "value" BYTEA NOT NULL,
+    "_rkcy_generation" BIGINT NOT NULL,
+    "_rkcy_offset" BIGINT NOT NULL,
+    "_rkcy_index" BIGINT NOT NULL,
+    PRIMARY KEY ("key")
+);
+COMMENT ON TABLE "_rkcy_related_device" IS 'Who refers to each `Device`, as they were told last.';
+
+CREATE TABLE "_rkcy_related_tenant" (
+    "key" BYTEA NOT NULL,
+    "value" BYTEA NOT NULL,
+    "_rkcy_generation" BIGINT NOT NULL,
+    "_rkcy_offset" BIGINT NOT NULL,
+    "_rkcy_index" BIGINT NOT NULL,
+    PRIMARY KEY ("key")
+);
+COMMENT ON TABLE "_rkcy_related_tenant" IS 'Who refers to each `Tenant`, as they were told last.';
+
 CREATE TABLE "device" (
     "id" UUID NOT NULL,
     "tenant" UUID NOT NULL,
@@ -80,6 +100,7 @@ COMMENT ON COLUMN "device"."label" IS 'Absent ones never collide.';
 CREATE TABLE "tenant" (
     "id" UUID NOT NULL,
     "name" TEXT NOT NULL CHECK (char_length("name") BETWEEN 1 AND 12),
+    "tallied" NUMERIC(20) NOT NULL CHECK ("tallied" BETWEEN 0 AND 18446744073709551615),
     "_rkcy_generation" BIGINT NOT NULL,
     "_rkcy_offset" BIGINT NOT NULL,
     "_rkcy_index" BIGINT NOT NULL,

@@ -60,6 +60,26 @@ CREATE TABLE "_rkcy_referrers_tenant" (
     PRIMARY KEY ("key")
 ) STRICT, WITHOUT ROWID;
 
+-- Who refers to each `Device`, as they were told last.
+CREATE TABLE "_rkcy_related_device" (
+    "key" BLOB NOT NULL,
+    "value" BLOB NOT NULL,
+    "_rkcy_generation" INTEGER NOT NULL,
+    "_rkcy_offset" INTEGER NOT NULL,
+    "_rkcy_index" INTEGER NOT NULL,
+    PRIMARY KEY ("key")
+) STRICT, WITHOUT ROWID;
+
+-- Who refers to each `Tenant`, as they were told last.
+CREATE TABLE "_rkcy_related_tenant" (
+    "key" BLOB NOT NULL,
+    "value" BLOB NOT NULL,
+    "_rkcy_generation" INTEGER NOT NULL,
+    "_rkcy_offset" INTEGER NOT NULL,
+    "_rkcy_index" INTEGER NOT NULL,
+    PRIMARY KEY ("key")
+) STRICT, WITHOUT ROWID;
+
 -- A thing that a tenant has.
 CREATE TABLE "device" (
     "id" BLOB NOT NULL CHECK (length("id") = 16),
@@ -79,6 +99,7 @@ CREATE TABLE "device" (
 CREATE TABLE "tenant" (
     "id" BLOB NOT NULL CHECK (length("id") = 16),
     "name" TEXT NOT NULL CHECK (length("name") BETWEEN 1 AND 12),
+    "tallied" BLOB NOT NULL CHECK (length("tallied") = 8),
     "_rkcy_generation" INTEGER NOT NULL,
     "_rkcy_offset" INTEGER NOT NULL,
     "_rkcy_index" INTEGER NOT NULL,

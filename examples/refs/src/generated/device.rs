@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const RANK: u16 = 1024;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x24b5_26f4_7ef9_c291;
+pub(super) const SCHEMA: u64 = 0xada7_f68b_f2ef_658b;
 
 /// A thing that a tenant has.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -124,6 +124,7 @@ impl codegen::Concern for Device {
         <Tenant as codegen::Concern>::ID,
         <Device as codegen::Concern>::ID,
     ];
+    const VIEWED: &'static [u32] = &[2, 5];
 
     fn claims(&self, claims: &mut codegen::Claims) {
         if let Some(label) = &self.label {
@@ -331,6 +332,32 @@ impl From<DeviceHearRefusal> for codegen::Fault {
     }
 }
 
+/// Who refers to a `Device`, as far as that is known where it is: `cx.related()`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeviceRelated {
+    /// `partners: [Device] by partner @length(..=3)`
+    pub partners: Vec<Device>,
+}
+
+impl codegen::Related for DeviceRelated {
+    fn read(views: &codegen::Views) -> Result<Self, codegen::Fault> {
+        Ok(DeviceRelated {
+            partners: codegen::members::<Device>(views, 5)?,
+        })
+    }
+}
+
+/// What it is read from.
+static SIDES: &[codegen::Side] = &[codegen::side::<Device>(5, 3)];
+
+/// The sides that an operation reads.
+pub(super) fn sides_read(op: u16) -> &'static [codegen::Side] {
+    match op {
+        op::PARTNERS_HEARD => SIDES,
+        _ => &[],
+    }
+}
+
 /// What may be done to a `Device`.
 ///
 /// Handlers are deterministic: no I/O, no clock, no randomness but that of the context. What one
@@ -345,12 +372,17 @@ pub trait DeviceHandlers {
         payload: &DeviceHear,
         cx: &codegen::Context<'_>,
     ) -> Result<u32, DeviceHearRefusal>;
+
+    /// How often those have heard whose partner it is, as far as that is known here.
+    fn partners_heard(device: &Device, cx: &codegen::RelatedContext<'_, DeviceRelated>) -> u64;
 }
 
 /// Numbers of the operations.
 pub(super) mod op {
     /// `hear`
     pub(in super::super) const HEAR: u16 = 16;
+    /// `partners_heard`
+    pub(in super::super) const PARTNERS_HEARD: u16 = 17;
 }
 
 /// Runs one operation on one row.
@@ -368,6 +400,14 @@ pub(super) fn run<H: DeviceHandlers>(
         op::HEAR => {
             codegen::command::<Device, DeviceHear, _>(call, row, |instance, payload, cx| {
                 H::hear(instance, payload, cx).map_err(codegen::Fault::from)
+            })
+        }
+        op::PARTNERS_HEARD => {
+            codegen::query_without_payload::<Device, _>(call, row, |instance, cx| {
+                Ok(H::partners_heard(
+                    instance,
+                    &codegen::RelatedContext::of(cx)?,
+                ))
             })
         }
         unknown => Err(codegen::unknown_op("Device", unknown)),
@@ -414,6 +454,15 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             refusals: &["muted"],
             ..codegen::OpDesc::of::<DeviceHear, u32>()
         },
+        codegen::OpDesc {
+            number: op::PARTNERS_HEARD,
+            name: "partners_heard",
+            doc: "How often those have heard whose partner it is, as far as that is known here.",
+            access: codegen::Access::Shared,
+            params: &[],
+            refusals: &[],
+            ..codegen::OpDesc::of::<codegen::Empty, u64>()
+        },
     ],
     key_from_text: codegen::key_from_text::<Device>,
     key_to_text: codegen::key_to_text::<Device>,
@@ -431,6 +480,7 @@ pub(super) const UNIQUE_LABEL: codegen::ConcernDesc = codegen::ConcernDesc::hidd
     "Device.label",
     codegen::ConcernId(1),
     codegen::index_root::<1>,
+    codegen::claims_to_json,
     &codegen::TableDesc {
         concern: codegen::ConcernId(1),
         name: "_rkcy_unique_device_label",
@@ -448,6 +498,7 @@ pub(super) const UNIQUE_TENANT_SERIAL: codegen::ConcernDesc = codegen::ConcernDe
     "Device(tenant, serial)",
     codegen::ConcernId(2),
     codegen::index_root::<2>,
+    codegen::claims_to_json,
     &codegen::TableDesc {
         concern: codegen::ConcernId(2),
         name: "_rkcy_unique_device_tenant_serial",
@@ -465,9 +516,28 @@ pub(super) const REFERRERS: codegen::ConcernDesc = codegen::ConcernDesc::hidden(
     "referrers of Device",
     <Device as codegen::Concern>::ROOT,
     codegen::root_of::<Device>,
+    codegen::claims_to_json,
     &codegen::TableDesc {
         concern: codegen::ConcernId(512),
         name: "_rkcy_referrers_device",
+        key_columns: &[codegen::ColumnType::Bytes.column("key")],
+        value_columns: &[codegen::ColumnType::Bytes.column("value")],
+        key: codegen::hidden_key,
+        to_columns: codegen::hidden_to_columns,
+        from_columns: codegen::hidden_from_columns,
+    },
+);
+
+/// Who refers to each `Device`, as they were told last.
+pub(super) const RELATED: codegen::ConcernDesc = codegen::ConcernDesc::hidden(
+    codegen::ConcernId(768),
+    "related to Device",
+    <Device as codegen::Concern>::ROOT,
+    codegen::view_root::<Device>,
+    codegen::view_to_json,
+    &codegen::TableDesc {
+        concern: codegen::ConcernId(768),
+        name: "_rkcy_related_device",
         key_columns: &[codegen::ColumnType::Bytes.column("key")],
         value_columns: &[codegen::ColumnType::Bytes.column("value")],
         key: codegen::hidden_key,

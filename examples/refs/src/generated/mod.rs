@@ -16,14 +16,16 @@ mod tenant;
 pub mod txn;
 
 pub use budget::{Budget, BudgetAdd, BudgetHandlers, BudgetPatch, BudgetPutBack, BudgetTake};
-pub use device::{Device, DeviceHandlers, DeviceHear, DeviceHearRefusal, DevicePatch};
+pub use device::{
+    Device, DeviceHandlers, DeviceHear, DeviceHearRefusal, DevicePatch, DeviceRelated,
+};
 pub use mood::Mood;
 pub use note::{Note, NotePatch};
 pub use policy::Policy;
 pub use shelf::{Shelf, ShelfKey, ShelfPatch};
 pub use site::{Site, SitePatch};
 pub use sound::Sound;
-pub use tenant::{Tenant, TenantPatch};
+pub use tenant::{Tenant, TenantHandlers, TenantPatch, TenantRelated, TenantTallyRefusal};
 
 use rkcy_runtime::codegen;
 
@@ -47,9 +49,9 @@ const SCHEMA: u64 = codegen::schema(&[
 ]);
 
 /// The handlers of all concerns.
-pub trait Handlers: DeviceHandlers + BudgetHandlers + 'static {}
+pub trait Handlers: DeviceHandlers + TenantHandlers + BudgetHandlers + 'static {}
 
-impl<H: DeviceHandlers + BudgetHandlers + 'static> Handlers for H {}
+impl<H: DeviceHandlers + TenantHandlers + BudgetHandlers + 'static> Handlers for H {}
 
 /// The platform `refs`, run by the handlers of `H`.
 pub fn platform<H: Handlers>() -> codegen::Platform {
@@ -73,6 +75,8 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
         shelf::UNIQUE_SITE_NAME,
         device::REFERRERS,
         tenant::REFERRERS,
+        device::RELATED,
+        tenant::RELATED,
         device::DESC,
         tenant::DESC,
         site::DESC,
@@ -133,7 +137,7 @@ impl<H: Handlers> codegen::Logic for Logic<H> {
     ) -> Result<codegen::Bytes, codegen::Fault> {
         match call.row.concern.0 {
             device::RANK => device::run::<H>(call, row),
-            tenant::RANK => tenant::run(call, row),
+            tenant::RANK => tenant::run::<H>(call, row),
             site::RANK => site::run(call, row),
             shelf::RANK => shelf::run(call, row),
             note::RANK => note::run(call, row),
@@ -166,6 +170,37 @@ impl<H: Handlers> codegen::Logic for Logic<H> {
             device::RANK => Some(codegen::ConcernId(512)),
             tenant::RANK => Some(codegen::ConcernId(513)),
             _ => None,
+        }
+    }
+
+    fn is_related(&self, concern: codegen::ConcernId) -> bool {
+        matches!(concern.0, device::RANK)
+    }
+
+    fn relations(
+        &self,
+        row: &codegen::RowKey,
+        value: &codegen::Bytes,
+    ) -> Result<Vec<codegen::Relation>, codegen::Fault> {
+        match row.concern.0 {
+            device::RANK => codegen::relations_of::<Device>(value),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn viewed_in(&self, concern: codegen::ConcernId) -> Option<codegen::ConcernId> {
+        match concern.0 {
+            device::RANK => Some(codegen::ConcernId(768)),
+            tenant::RANK => Some(codegen::ConcernId(769)),
+            _ => None,
+        }
+    }
+
+    fn sides_read(&self, concern: codegen::ConcernId, op: u16) -> &'static [codegen::Side] {
+        match concern.0 {
+            device::RANK => device::sides_read(op),
+            tenant::RANK => tenant::sides_read(op),
+            _ => &[],
         }
     }
 

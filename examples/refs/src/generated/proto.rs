@@ -79,12 +79,16 @@ pub struct Tenant {
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(string, tag = "2")]
     pub name: ::rkcy_runtime::codegen::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub tallied: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct TenantPatch {
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
+    #[prost(uint64, optional, tag = "3")]
+    pub tallied: ::core::option::Option<u64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
@@ -218,6 +222,16 @@ pub struct EnrollSlowly {
     #[prost(bytes = "bytes", tag = "4")]
     pub budget: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(int64, tag = "5")]
+    pub price: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct TallySlowly {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub tenant: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub budget: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+    #[prost(int64, tag = "3")]
     pub price: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]

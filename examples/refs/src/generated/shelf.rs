@@ -300,6 +300,7 @@ pub(super) const UNIQUE_SITE_NAME: codegen::ConcernDesc = codegen::ConcernDesc::
     "Shelf(site, name)",
     <Shelf as codegen::Concern>::ROOT,
     codegen::index_within::<Shelf>,
+    codegen::claims_to_json,
     &codegen::TableDesc {
         concern: codegen::ConcernId(4),
         name: "_rkcy_unique_shelf_site_name",

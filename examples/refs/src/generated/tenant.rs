@@ -2,14 +2,14 @@
 
 //! The concern `Tenant`: its instances, what its handlers are asked for, how it is stored.
 
-use super::proto;
+use super::{Device, proto};
 use rkcy_runtime::codegen;
 
 /// Its rank: the place of its instances in the order of locks.
 pub(super) const RANK: u16 = 1025;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x53d2_f7d9_98b6_9876;
+pub(super) const SCHEMA: u64 = 0x6bb6_5fb3_e578_1a7b;
 
 /// Who has devices.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -19,6 +19,9 @@ pub struct Tenant {
     pub(super) id: codegen::Uuid,
     /// `name: string @length(1..=12) @unique`
     pub(super) name: String,
+    /// `tallied: u64`
+    #[serde(default)]
+    pub tallied: u64,
 }
 
 impl codegen::Value for Tenant {
@@ -28,6 +31,7 @@ impl codegen::Value for Tenant {
         proto::Tenant {
             id: codegen::put(&self.id),
             name: self.name.clone(),
+            tallied: self.tallied,
         }
     }
 
@@ -35,6 +39,7 @@ impl codegen::Value for Tenant {
         Ok(Tenant {
             id: codegen::take("id", proto.id)?,
             name: proto.name,
+            tallied: proto.tallied,
         })
     }
 
@@ -47,7 +52,11 @@ impl codegen::Value for Tenant {
 impl Tenant {
     /// An instance with these fields, and in the others what the schema says.
     pub fn new(id: codegen::Uuid, name: String) -> Self {
-        Tenant { id, name }
+        Tenant {
+            id,
+            name,
+            tallied: 0,
+        }
     }
 
     /// `key id: uuid`
@@ -97,6 +106,12 @@ pub struct TenantPatch {
         skip_serializing_if = "Option::is_none"
     )]
     pub name: Option<String>,
+    /// `tallied: u64`
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub tallied: Option<u64>,
 }
 
 impl codegen::Value for TenantPatch {
@@ -105,12 +120,14 @@ impl codegen::Value for TenantPatch {
     fn to_proto(&self) -> proto::TenantPatch {
         proto::TenantPatch {
             name: codegen::put_optional(self.name.as_ref()),
+            tallied: codegen::put_optional(self.tallied.as_ref()),
         }
     }
 
     fn from_proto(proto: proto::TenantPatch) -> Result<Self, codegen::Fault> {
         Ok(TenantPatch {
             name: codegen::take_optional("name", proto.name)?,
+            tallied: codegen::take_optional("tallied", proto.tallied)?,
         })
     }
 
@@ -127,6 +144,9 @@ impl codegen::Patch<Tenant> for TenantPatch {
         if let Some(value) = self.name {
             instance.name = value;
         }
+        if let Some(value) = self.tallied {
+            instance.tallied = value;
+        }
     }
 
     fn claims(
@@ -141,8 +161,87 @@ impl codegen::Patch<Tenant> for TenantPatch {
     }
 }
 
+/// Refusals of `Tenant.tally`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TenantTallyRefusal {
+    /// `silent`
+    Silent,
+}
+
+impl From<TenantTallyRefusal> for codegen::Fault {
+    fn from(refusal: TenantTallyRefusal) -> codegen::Fault {
+        let name = match refusal {
+            TenantTallyRefusal::Silent => "silent",
+        };
+        codegen::Fault::refusal(name, "Tenant.tally")
+    }
+}
+
+/// Who refers to a `Tenant`, as far as that is known where it is: `cx.related()`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TenantRelated {
+    /// `devices: [Device] by tenant @length(..=5)`
+    pub devices: Vec<Device>,
+}
+
+impl codegen::Related for TenantRelated {
+    fn read(views: &codegen::Views) -> Result<Self, codegen::Fault> {
+        Ok(TenantRelated {
+            devices: codegen::members::<Device>(views, 2)?,
+        })
+    }
+}
+
+/// What it is read from.
+static SIDES: &[codegen::Side] = &[codegen::side::<Device>(2, 5)];
+
+/// The sides that an operation reads.
+pub(super) fn sides_read(op: u16) -> &'static [codegen::Side] {
+    match op {
+        op::TALLY | op::SERIALS => SIDES,
+        _ => &[],
+    }
+}
+
+/// What may be done to a `Tenant`.
+///
+/// Handlers are deterministic: no I/O, no clock, no randomness but that of the context. What one
+/// changes is kept only if it does not refuse.
+pub trait TenantHandlers {
+    /// Notes how often the devices have heard, as far as that is known here, and answers it.
+    ///
+    /// # Errors
+    /// With one of its refusals.
+    fn tally(
+        tenant: &mut Tenant,
+        cx: &codegen::RelatedContext<'_, TenantRelated>,
+    ) -> Result<u64, TenantTallyRefusal>;
+
+    /// `command forget() refuses nothing`
+    fn forget(tenant: &mut Tenant, cx: &codegen::Context<'_>);
+
+    /// The serials of the devices.
+    ///
+    /// # Errors
+    /// With a text of its own.
+    fn serials(
+        tenant: &Tenant,
+        cx: &codegen::RelatedContext<'_, TenantRelated>,
+    ) -> Result<Vec<u32>, codegen::Text>;
+}
+
+/// Numbers of the operations.
+pub(super) mod op {
+    /// `tally`
+    pub(in super::super) const TALLY: u16 = 16;
+    /// `forget`
+    pub(in super::super) const FORGET: u16 = 17;
+    /// `serials`
+    pub(in super::super) const SERIALS: u16 = 18;
+}
+
 /// Runs one operation on one row.
-pub(super) fn run(
+pub(super) fn run<H: TenantHandlers>(
     call: &codegen::Call<'_>,
     row: &mut codegen::Row,
 ) -> Result<codegen::Bytes, codegen::Fault> {
@@ -153,6 +252,19 @@ pub(super) fn run(
         codegen::op::FIND => codegen::find::<Tenant>(call, row),
         codegen::op::UPDATE => codegen::update::<Tenant, TenantPatch>(call, row),
         codegen::op::DELETE => codegen::delete::<Tenant>(call, row),
+        op::TALLY => codegen::command_without_payload::<Tenant, _>(call, row, |instance, cx| {
+            H::tally(instance, &codegen::RelatedContext::of(cx)?).map_err(codegen::Fault::from)
+        }),
+        op::FORGET => codegen::command_without_payload::<Tenant, _>(call, row, |instance, cx| {
+            H::forget(instance, cx);
+            Ok(())
+        }),
+        op::SERIALS => codegen::query_without_payload::<Tenant, _>(call, row, |instance, cx| {
+            let result = H::serials(instance, &codegen::RelatedContext::of(cx)?)
+                .map_err(codegen::Fault::from)?;
+            codegen::constraint::length("result", result.len(), ..=5)?;
+            Ok(result)
+        }),
         unknown => Err(codegen::unknown_op("Tenant", unknown)),
     }
 }
@@ -168,13 +280,41 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
         codegen::OpDesc::create::<Tenant>(&[
             codegen::ParamDesc::new("id", "uuid"),
             codegen::ParamDesc::new("name", "string").length(1, Some(12)),
+            codegen::ParamDesc::new("tallied", "u64"),
         ]),
         codegen::OpDesc::get::<Tenant>(),
-        codegen::OpDesc::update::<Tenant, TenantPatch>(&[codegen::ParamDesc::new(
-            "name", "string",
-        )
-        .length(1, Some(12))]),
+        codegen::OpDesc::update::<Tenant, TenantPatch>(&[
+            codegen::ParamDesc::new("name", "string").length(1, Some(12)),
+            codegen::ParamDesc::new("tallied", "u64"),
+        ]),
         codegen::OpDesc::delete(),
+        codegen::OpDesc {
+            number: op::TALLY,
+            name: "tally",
+            doc: "Notes how often the devices have heard, as far as that is known here, and answers it.",
+            access: codegen::Access::Exclusive,
+            params: &[],
+            refusals: &["silent"],
+            ..codegen::OpDesc::of::<codegen::Empty, u64>()
+        },
+        codegen::OpDesc {
+            number: op::FORGET,
+            name: "forget",
+            doc: "",
+            access: codegen::Access::Exclusive,
+            params: &[],
+            refusals: &[],
+            ..codegen::OpDesc::of::<codegen::Empty, ()>()
+        },
+        codegen::OpDesc {
+            number: op::SERIALS,
+            name: "serials",
+            doc: "The serials of the devices.",
+            access: codegen::Access::Shared,
+            params: &[],
+            refusals: &[],
+            ..codegen::OpDesc::of::<codegen::Empty, Vec<u32>>()
+        },
     ],
     key_from_text: codegen::key_from_text::<Tenant>,
     key_to_text: codegen::key_to_text::<Tenant>,
@@ -192,6 +332,7 @@ pub(super) const UNIQUE_NAME: codegen::ConcernDesc = codegen::ConcernDesc::hidde
     "Tenant.name",
     codegen::ConcernId(3),
     codegen::index_root::<3>,
+    codegen::claims_to_json,
     &codegen::TableDesc {
         concern: codegen::ConcernId(3),
         name: "_rkcy_unique_tenant_name",
@@ -209,9 +350,28 @@ pub(super) const REFERRERS: codegen::ConcernDesc = codegen::ConcernDesc::hidden(
     "referrers of Tenant",
     <Tenant as codegen::Concern>::ROOT,
     codegen::root_of::<Tenant>,
+    codegen::claims_to_json,
     &codegen::TableDesc {
         concern: codegen::ConcernId(513),
         name: "_rkcy_referrers_tenant",
+        key_columns: &[codegen::ColumnType::Bytes.column("key")],
+        value_columns: &[codegen::ColumnType::Bytes.column("value")],
+        key: codegen::hidden_key,
+        to_columns: codegen::hidden_to_columns,
+        from_columns: codegen::hidden_from_columns,
+    },
+);
+
+/// Who refers to each `Tenant`, as they were told last.
+pub(super) const RELATED: codegen::ConcernDesc = codegen::ConcernDesc::hidden(
+    codegen::ConcernId(769),
+    "related to Tenant",
+    <Tenant as codegen::Concern>::ROOT,
+    codegen::view_root::<Tenant>,
+    codegen::view_to_json,
+    &codegen::TableDesc {
+        concern: codegen::ConcernId(769),
+        name: "_rkcy_related_tenant",
         key_columns: &[codegen::ColumnType::Bytes.column("key")],
         value_columns: &[codegen::ColumnType::Bytes.column("value")],
         key: codegen::hidden_key,
@@ -225,7 +385,10 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
     concern: codegen::ConcernId(RANK),
     name: "tenant",
     key_columns: &[codegen::ColumnType::Uuid.column("id")],
-    value_columns: &[codegen::ColumnType::Text.column("name")],
+    value_columns: &[
+        codegen::ColumnType::Text.column("name"),
+        codegen::ColumnType::U64.column("tallied"),
+    ],
     key: key_columns,
     to_columns,
     from_columns,
@@ -238,7 +401,10 @@ fn key_columns(bytes: &[u8]) -> Result<Vec<codegen::SqlValue>, codegen::Fault> {
 
 fn to_columns(bytes: &[u8]) -> Result<Vec<codegen::SqlValue>, codegen::Fault> {
     let instance: Tenant = codegen::decode_slice(bytes)?;
-    Ok(vec![codegen::sql(&instance.name)])
+    Ok(vec![
+        codegen::sql(&instance.name),
+        codegen::sql(&instance.tallied),
+    ])
 }
 
 fn from_columns(columns: &[codegen::SqlValue]) -> Result<Vec<u8>, codegen::Fault> {
@@ -246,6 +412,7 @@ fn from_columns(columns: &[codegen::SqlValue]) -> Result<Vec<u8>, codegen::Fault
     let instance = Tenant {
         id: columns.take("id")?,
         name: columns.take("name")?,
+        tallied: columns.take("tallied")?,
     };
     Ok(codegen::encode(&instance).into())
 }

@@ -1,6 +1,6 @@
 //! What happens to a `Device`.
 
-use crate::generated::{Device, DeviceHandlers, DeviceHear, DeviceHearRefusal};
+use crate::generated::{Device, DeviceHandlers, DeviceHear, DeviceHearRefusal, DeviceRelated};
 use rkcy_runtime::codegen;
 
 impl DeviceHandlers for super::Handlers {
@@ -18,5 +18,10 @@ impl DeviceHandlers for super::Handlers {
         // A policy may have become narrower since.
         device.heard = heard.max(device.heard);
         Ok(device.heard)
+    }
+
+    fn partners_heard(_: &Device, cx: &codegen::RelatedContext<'_, DeviceRelated>) -> u64 {
+        let partners = cx.related().partners.iter();
+        partners.map(|partner| u64::from(partner.heard)).sum()
     }
 }

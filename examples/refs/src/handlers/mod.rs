@@ -2,6 +2,7 @@
 
 mod budget;
 mod device;
+mod tenant;
 
 /// The handlers of this platform.
 #[derive(Debug)]

@@ -301,6 +301,7 @@ pub(super) const UNIQUE_USERNAME: codegen::ConcernDesc = codegen::ConcernDesc::h
     "Player.username",
     codegen::ConcernId(1),
     codegen::index_root::<1>,
+    codegen::claims_to_json,
     &codegen::TableDesc {
         concern: codegen::ConcernId(1),
         name: "_rkcy_unique_player_username",
@@ -318,6 +319,7 @@ pub(super) const REFERRERS: codegen::ConcernDesc = codegen::ConcernDesc::hidden(
     "referrers of Player",
     <Player as codegen::Concern>::ROOT,
     codegen::root_of::<Player>,
+    codegen::claims_to_json,
     &codegen::TableDesc {
         concern: codegen::ConcernId(512),
         name: "_rkcy_referrers_player",

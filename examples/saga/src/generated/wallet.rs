@@ -302,6 +302,7 @@ pub(super) const REFERRERS: codegen::ConcernDesc = codegen::ConcernDesc::hidden(
     "referrers of Wallet",
     <Wallet as codegen::Concern>::ROOT,
     codegen::root_of::<Wallet>,
+    codegen::claims_to_json,
     &codegen::TableDesc {
         concern: codegen::ConcernId(512),
         name: "_rkcy_referrers_wallet",

@@ -134,5 +134,6 @@ fn name(kind: Kind) -> &'static str {
         Kind::GivenBack => "given_back",
         Kind::Config => "config",
         Kind::Edit => "edit",
+        Kind::Related => "related",
     }
 }

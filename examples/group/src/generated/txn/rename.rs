@@ -56,11 +56,14 @@ impl codegen::Transaction for Rename {
         let renamed: codegen::Later<Customer> = t.kept(
             codegen::Spec::<Customer>::update()
                 .on(self.customer.key())
-                .with(&CustomerPatch {
-                    name: Some(self.name.clone()),
-                    tags: Some(Vec::new()),
-                    ..Default::default()
-                }),
+                .changing(
+                    self.customer.key(),
+                    &CustomerPatch {
+                        name: Some(self.name.clone()),
+                        tags: Some(Vec::new()),
+                        ..Default::default()
+                    },
+                ),
         )?;
         // return renamed
         Ok(renamed)

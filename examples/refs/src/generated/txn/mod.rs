@@ -15,6 +15,7 @@ mod pair;
 mod pass_by;
 mod rename;
 mod shelf_named;
+mod tally_slowly;
 mod tell;
 
 pub use close::Close;
@@ -30,6 +31,7 @@ pub use pair::Pair;
 pub use pass_by::PassBy;
 pub use rename::Rename;
 pub use shelf_named::ShelfNamed;
+pub use tally_slowly::TallySlowly;
 pub use tell::Tell;
 
 use rkcy_runtime::codegen;
@@ -49,6 +51,7 @@ pub(super) const SCHEMA: u64 = codegen::schema(&[
     pass_by::SCHEMA,
     rename::SCHEMA,
     shelf_named::SCHEMA,
+    tally_slowly::SCHEMA,
     tell::SCHEMA,
 ]);
 
@@ -68,6 +71,7 @@ pub(super) const ALL: &[codegen::TransactionDesc] = &[
     tell::DESC,
     give_policy::DESC,
     make_sound::DESC,
+    tally_slowly::DESC,
 ];
 
 /// What is left of a transaction, as its body tells with the results so far.
@@ -86,6 +90,7 @@ pub(super) fn resume(txn: &codegen::Txn) -> Result<codegen::Rest, codegen::Fault
         pass_by::NUMBER => codegen::resume::<PassBy>(txn),
         rename::NUMBER => codegen::resume::<Rename>(txn),
         shelf_named::NUMBER => codegen::resume::<ShelfNamed>(txn),
+        tally_slowly::NUMBER => codegen::resume::<TallySlowly>(txn),
         tell::NUMBER => codegen::resume::<Tell>(txn),
         unknown => Err(codegen::unknown_transaction(unknown)),
     }

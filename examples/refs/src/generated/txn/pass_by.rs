@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 7;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xba3d_e408_694d_17c6;
+pub(super) const SCHEMA: u64 = 0x0e66_3570_7d1d_58aa;
 
 /// A tenant who comes and goes with a device.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -60,6 +60,7 @@ impl codegen::Transaction for PassBy {
                 .creating(&Tenant {
                     id: tenant_key,
                     name: self.name.clone(),
+                    tallied: 0,
                 }),
         )?;
         // let device = create Device { tenant: tenant.id, serial }
