@@ -93,6 +93,7 @@ pub(crate) static DESC: PlatformDesc = PlatformDesc {
     enums: &[],
     configs: &[],
     caller: None,
+    openapi: "{}",
     sqlite: &[Migration {
         number: 1,
         name: "init",
