@@ -48,8 +48,6 @@ pub(super) struct Draw {
     /// Chance that a caller gives a key; that what was asked for with one is asked for once more.
     pub(super) keys: f64,
     pub(super) repeats: f64,
-    /// So many keys are used at most; where they are few, each is repeated all through the run.
-    pub(super) most_keys: usize,
     /// Chance per step that a command log becomes durable up to its end; a changelog. Of an atomic log: that
     /// a few appends become so.
     pub(super) sync: (f64, f64),
@@ -65,7 +63,7 @@ impl Draw {
         let atomic = rng.random_bool(0.3);
         let usual = Settings {
             window: WINDOW,
-            key_life: *pick(rng, &[100, 600, 1_200, 1_200, Settings::default().key_life]),
+            key_life: *pick(rng, &[60, 300, 300, 1_000, Settings::default().key_life]),
             ..Settings::default()
         };
         let variants = *pick(rng, &[1, 1, 1, 3]);
@@ -91,8 +89,7 @@ impl Draw {
             envelopes: *pick(rng, &[1, 3, 8]),
             budget: *pick(rng, &[0.0, 0.0, 0.0, 0.3]),
             keys: *pick(rng, &[0.0, 0.0, 0.2, 0.6]),
-            repeats: *pick(rng, &[0.2, 0.5]),
-            most_keys: *pick(rng, &[3, 10, usize::MAX]),
+            repeats: *pick(rng, &[0.1, 0.4]),
             sync: (*pick(rng, &[0.02, 0.1, 0.3]), *pick(rng, &[0.05, 0.2, 0.5])),
             frame: *pick(rng, &[0.9, 0.5, 0.1]),
             slowness: *pick(rng, &[0.5, 0.9, 0.99]),

@@ -41,8 +41,7 @@ pub(super) fn bare(txn: &Txn) -> Txn {
 impl Cluster<'_> {
     /// Gives what a caller asks for a key, in some runs.
     pub(super) fn may_use_key(&mut self, txn: Txn) -> Txn {
-        let enough = self.used.len() >= self.draw.most_keys;
-        if self.draw.keys == 0.0 || enough || !self.rng.random_bool(self.draw.keys) {
+        if self.draw.keys == 0.0 || !self.rng.random_bool(self.draw.keys) {
             return txn;
         }
         let keyed = Keyed::new(digest(&mut self.rng), digest(&mut self.rng));
