@@ -12,6 +12,7 @@
 pub mod check;
 pub mod diagnostic;
 pub mod diagram;
+pub mod evolve;
 pub mod layout;
 pub mod lock;
 pub mod model;

@@ -2,6 +2,7 @@
 
 use super::Checker;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::model::FormerName;
 use crate::syntax::Span;
 use crate::syntax::field::{Argument, Attribute, Literal, LiteralKind};
 
@@ -36,13 +37,15 @@ pub(super) struct Attributes<'a> {
     pub(super) hot: bool,
     pub(super) json: Option<String>,
     pub(super) deprecated: Option<String>,
+    /// What it was called before.
+    pub(super) was: Vec<FormerName>,
     /// The attributes that limit values, for messages about them.
     pub(super) number_span: Option<Span>,
     pub(super) length_span: Option<Span>,
 }
 
 /// Those that can be built.
-const SUPPORTED: [&str; 12] = [
+const SUPPORTED: [&str; 14] = [
     "min",
     "max",
     "range",
@@ -55,13 +58,24 @@ const SUPPORTED: [&str; 12] = [
     "index",
     "hot",
     "unique",
+    "was",
+    "allow",
 ];
 /// Those that the language has besides.
-const UNSUPPORTED: [&str; 4] = ["auto", "was", "table", "allow"];
+const UNSUPPORTED: [&str; 2] = ["auto", "table"];
 
 impl Checker {
-    pub(super) fn attributes<'a>(&mut self, list: &'a [Attribute], on: On) -> Attributes<'a> {
+    /// Reads the attributes of an element, which is all of the span.
+    pub(super) fn attributes<'a>(
+        &mut self,
+        list: &'a [Attribute],
+        on: On,
+        element: Span,
+    ) -> Attributes<'a> {
         let mut read = Attributes::default();
+        if on != On::Result {
+            self.allowed.element(element);
+        }
         let mut seen: Vec<&Attribute> = Vec::new();
         for attribute in list {
             let name = attribute.name.text.as_str();
@@ -80,7 +94,8 @@ impl Checker {
                 self.report(finding.did_you_mean(attribute.name.span, name, known));
                 continue;
             }
-            if let Some(first) = seen.iter().find(|earlier| earlier.name.text == name) {
+            let earlier = seen.iter().find(|earlier| earlier.name.text == name);
+            if let Some(first) = earlier.filter(|_| name != "allow") {
                 self.report(
                     Diagnostic::new(
                         Code::AttributeTwice,
@@ -105,7 +120,10 @@ impl Checker {
                 );
                 continue;
             }
-            self.read_attribute(attribute, &mut read);
+            match name {
+                "allow" => self.allow(attribute, element),
+                _ => self.read_attribute(attribute, &mut read),
+            }
         }
         self.one_limit_each(&seen);
         read
@@ -159,6 +177,9 @@ impl Checker {
             ("index", []) if attribute.arguments.is_none() => read.index = Some(attribute.span),
             ("unique", []) if attribute.arguments.is_none() => read.unique = Some(attribute.span),
             ("hot", []) if attribute.arguments.is_none() => read.hot = true,
+            ("was", [_, ..]) if names(arguments).count() == arguments.len() => {
+                read.was = names(arguments).collect();
+            }
             (
                 "json",
                 [
@@ -184,15 +205,20 @@ impl Checker {
             ) => {
                 read.deprecated = Some(text.clone());
             }
-            _ => self.report(
-                Diagnostic::new(
-                    Code::AttributeArguments,
-                    attribute.span,
-                    format!("`@{name}` does not take these arguments"),
-                )
-                .help(format!("write {}", usage(name))),
-            ),
+            _ => self.wrong_arguments(attribute),
         }
+    }
+
+    pub(super) fn wrong_arguments(&mut self, attribute: &Attribute) {
+        let name = attribute.name.text.as_str();
+        self.report(
+            Diagnostic::new(
+                Code::AttributeArguments,
+                attribute.span,
+                format!("`@{name}` does not take these arguments"),
+            )
+            .help(format!("write {}", usage(name))),
+        );
     }
 
     /// `@min` beside a range with a lower end, and the like.
@@ -236,6 +262,20 @@ impl Checker {
     }
 }
 
+/// The names among arguments.
+fn names(arguments: &[Argument]) -> impl Iterator<Item = FormerName> + '_ {
+    arguments.iter().filter_map(|argument| match argument {
+        Argument::Literal(Literal {
+            kind: LiteralKind::Name(text),
+            span,
+        }) => Some(FormerName {
+            text: text.clone(),
+            span: *span,
+        }),
+        _ => None,
+    })
+}
+
 fn is_number(literal: &Literal) -> bool {
     matches!(literal.kind, LiteralKind::Number(_))
 }
@@ -259,6 +299,7 @@ fn places(name: &str) -> &'static str {
         "tag" | "json" => "fields, keys, parameters and values of enums",
         "immutable" | "index" | "unique" => "fields of concerns",
         "hot" => "concerns",
+        "was" => "fields, keys, parameters, values of enums, and declarations",
         _ => "declarations, fields, parameters and values of enums",
     }
 }
@@ -292,6 +333,8 @@ fn usage(name: &str) -> &'static str {
         }
         "hot" => "`@hot`, without arguments",
         "json" => "`@json(\"name\")`",
+        "was" => "`@was(old_name)`, or all that it was called before: `@was(older, oldest)`",
+        "allow" => "`@allow(RKCY0077, \"why\")`",
         _ => "`@deprecated(\"what to use instead\")`",
     }
 }

@@ -188,6 +188,13 @@ codes! {
     // What a concern does without.
     WrongNarrowing      "0110" Error   "`only` and `without` narrow what every concern has"
     RemovedOperation    "0111" Error   "an operation that its concern does without"
+    // How a schema came about.
+    WrongWas            "0150" Error   "one thing had a former name, and has it no more"
+    WrongAllow          "0151" Error   "an `@allow` names what can be silenced, and says why"
+    UnusedAllow         "0152" Warning "an `@allow` that silences nothing"
+    DamagedLock         "0153" Error   "only the generator writes the lock"
+    NumberMoved         "0154" Error   "a number never moves"
+    UnknownWas          "0155" Error   "a former name that the lock does not know"
 }
 
 impl Code {
@@ -204,11 +211,21 @@ impl Code {
             .find(|code| code.name() == format!("RKCY{number:04}"))
     }
 
+    /// Whether it is found by holding a schema against an older one: by `migrate` and `breaking`.
+    pub fn is_about_change(self) -> bool {
+        // The numbers of those two begin there.
+        self.name() >= "RKCY0200"
+    }
+
     /// Whether the input is unreadable rather than wrong, which is another exit code.
     pub fn is_unreadable(self) -> bool {
         matches!(
             self,
-            Code::NotText | Code::RefusedCharacter | Code::TooDeep | Code::NotASchema
+            Code::NotText
+                | Code::RefusedCharacter
+                | Code::TooDeep
+                | Code::NotASchema
+                | Code::DamagedLock
         )
     }
 }
