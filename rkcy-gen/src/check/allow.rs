@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::Checker;
-use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::diagnostic::{Code, Diagnostic, Severity, unused_allow};
 use crate::model::Allow;
 use crate::syntax::Span;
 use crate::syntax::field::{Argument, Attribute, Literal, LiteralKind};
@@ -52,19 +52,11 @@ impl Allowed {
             if allow.code.is_about_change() {
                 others.push(allow);
             } else if !used && !failed {
-                left.push(unused(&allow));
+                left.push(unused_allow(&allow));
             }
         }
         (left, others)
     }
-}
-
-/// An `@allow` of something that is not there.
-pub(crate) fn unused(allow: &Allow) -> Diagnostic {
-    let message = format!("nothing here is found by {}", allow.code);
-    Diagnostic::new(Code::UnusedAllow, allow.span, message)
-        .help("remove it: it would hide what comes later")
-        .edit(allow.span, "")
 }
 
 impl Checker {

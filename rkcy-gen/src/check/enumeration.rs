@@ -20,7 +20,10 @@ impl Checker {
             if let Err(wrong) = names.add(&value.name, "value") {
                 self.report(wrong);
             }
-            let end = value.attributes.last().map_or(value.name.span, |it| it.span);
+            let end = value
+                .attributes
+                .last()
+                .map_or(value.name.span, |it| it.span);
             let element = value.name.span.to_end(end);
             let attributes = self.attributes(&value.attributes, On::EnumValue, element);
             let tag = attributes.tag.zip(attributes.tag_span);

@@ -99,9 +99,17 @@ pub fn check(unit: Unit) -> Checked {
         transactions,
         ..
     } = checker.schema;
-    let model = platform
-        .filter(|_| !failed)
-        .map(|platform| Model::new(platform, enums, messages, concerns, functions, transactions, allows));
+    let model = platform.filter(|_| !failed).map(|platform| {
+        Model::new(
+            platform,
+            enums,
+            messages,
+            concerns,
+            functions,
+            transactions,
+            allows,
+        )
+    });
     Checked { model, diagnostics }
 }
 

@@ -7,6 +7,8 @@ mod check;
 mod explain;
 mod fmt;
 mod input;
+mod lock;
+mod migrate;
 mod new;
 mod output;
 mod show;
@@ -38,6 +40,7 @@ enum Command {
     Check(check::Args),
     Explain(explain::Args),
     Fmt(fmt::Args),
+    Migrate(migrate::Args),
     New(new::Args),
     Show(show::Args),
 }
@@ -82,6 +85,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Check(args) => check::run(&args, cli.color),
         Command::Explain(args) => explain::run(&args),
         Command::Fmt(args) => fmt::run(&args, cli.color),
+        Command::Migrate(args) => migrate::run(&args, cli.color),
         Command::New(args) => new::run(&args, cli.color),
         Command::Show(args) => show::run(&args, cli.color),
     };

@@ -195,6 +195,25 @@ codes! {
     DamagedLock         "0153" Error   "only the generator writes the lock"
     NumberMoved         "0154" Error   "a number never moves"
     UnknownWas          "0155" Error   "a former name that the lock does not know"
+    MigrationTampered   "0156" Error   "a migration is never edited, moved or removed"
+    MigrationsBehind    "0157" Warning "the migrations do not reach the schema yet"
+    // Migrations: what has none.
+    KeyMoved            "0200" Error   "a key never changes, nor the group that an instance is in"
+    NoConversion        "0201" Error   "values of one type that cannot become those of another"
+    // Migrations: what loses data.
+    DropsTable          "0210" Warning "a migration that removes rows"
+    DropsColumn         "0211" Warning "a migration that removes values"
+    RoundsColumn        "0212" Warning "a migration that rounds values"
+    // Migrations: what can fail on rows that are there.
+    NeedsValue          "0220" Warning "a new field that no row has a value for"
+    BecameRequired      "0221" Warning "a field that may not be absent any more"
+    NarrowsColumn       "0222" Warning "a field that takes fewer values than before"
+    RemovesValue        "0223" Warning "an enum value that rows may have"
+    NotUniqueYet        "0224" Warning "a unique value that rows may share"
+    // Migrations: what locks for long.
+    RewritesTable       "0230" Warning "a migration that locks a table while it writes it anew"
+    RewritesRows        "0231" Warning "a migration that writes rows anew"
+    FillsFromRows       "0232" Warning "a migration that counts what is there"
 }
 
 impl Code {
@@ -215,6 +234,11 @@ impl Code {
     pub fn is_about_change(self) -> bool {
         // The numbers of those two begin there.
         self.name() >= "RKCY0200"
+    }
+
+    /// Whether it is found by `migrate`.
+    pub fn is_about_migration(self) -> bool {
+        ("RKCY0200".."RKCY0300").contains(&self.name())
     }
 
     /// Whether the input is unreadable rather than wrong, which is another exit code.

@@ -73,14 +73,22 @@ fn comments(table: &Table) -> String {
         sql.push_str(&comment_on(&table.name, &table.comment));
     }
     for column in table.columns.iter().filter(|it| !it.comment.is_empty()) {
-        sql.push_str(&comment_on_column(&table.name, &column.name, &column.comment));
+        sql.push_str(&comment_on_column(
+            &table.name,
+            &column.name,
+            &column.comment,
+        ));
     }
     sql
 }
 
 /// Says what a table is; nothing, where that is empty.
 pub(crate) fn comment_on(table: &str, comment: &str) -> String {
-    format!("COMMENT ON TABLE {} IS {};\n", ident(table), or_null(comment))
+    format!(
+        "COMMENT ON TABLE {} IS {};\n",
+        ident(table),
+        or_null(comment)
+    )
 }
 
 /// The same of a column.

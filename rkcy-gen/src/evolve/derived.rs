@@ -1,5 +1,8 @@
 //! Owns what the engine's own tables are made of: rows of other tables.
 
+use super::change::Pair;
+use super::table::Column;
+
 /// How the rows of a hidden table follow from those of the schema's tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Derived {
@@ -20,6 +23,52 @@ pub enum Derived {
 }
 
 impl Derived {
+    /// Whether its rows can be others after a change of tables: `kept` are those that were there before.
+    pub(crate) fn is_touched(&self, old: Option<&Derived>, kept: &[Pair<'_>]) -> bool {
+        // Who was not there refers to nothing yet.
+        let was_there = |concern: u32, field: &[u32]| {
+            let mut pairs = kept.iter().filter(|pair| pair.new.number == concern);
+            pairs.any(|pair| {
+                let starts = |column: &&Column| column.id.starts_with(field);
+                let mut columns = pair.new.columns.iter().filter(starts);
+                columns.any(|it| pair.old.column(&it.id).is_some() || it.fill.is_some())
+            })
+        };
+        let converted = |concern: u32, field: &[u32]| {
+            let mut pairs = kept.iter().filter(|pair| pair.new.number == concern);
+            pairs.any(|pair| {
+                let mut columns = pair
+                    .new
+                    .columns
+                    .iter()
+                    .filter(|it| it.id.starts_with(field));
+                columns.any(|column| match pair.old.column(&column.id) {
+                    Some(before) => before.ty != column.ty || before.optional && !column.optional,
+                    None => false,
+                })
+            })
+        };
+        match (self, old) {
+            (Derived::Unique { owner, fields }, None) => {
+                fields.iter().all(|field| was_there(*owner, field))
+            }
+            (Derived::Unique { owner, fields }, Some(old)) => {
+                self != old || fields.iter().any(|field| converted(*owner, field))
+            }
+            (Derived::Counts { by, .. }, old) => {
+                let before = match old {
+                    Some(Derived::Counts { by, .. }) => by.as_slice(),
+                    _ => &[],
+                };
+                let gone = before.iter().any(|it| !by.contains(it));
+                let new = by.iter().filter(|it| !before.contains(it));
+                gone || new
+                    .into_iter()
+                    .any(|(concern, field)| was_there(*concern, &[*field]))
+            }
+        }
+    }
+
     /// As the lock has it.
     pub(crate) fn print(&self) -> String {
         match self {

@@ -134,7 +134,8 @@ impl Reader {
             "indexed" => {
                 let name = words.piece().to_owned();
                 let columns = words.piece().split(',').map(str::to_owned).collect();
-                self.parts.push((path, Part::Index(Index { name, columns })));
+                self.parts
+                    .push((path, Part::Index(Index { name, columns })));
             }
             "column" => {
                 let (table, name) = path.split_once('.')?;

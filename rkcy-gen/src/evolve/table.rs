@@ -252,7 +252,9 @@ impl Column {
         let column = ident(&self.name);
         let mut found: Vec<(&'static str, String)> = Vec::new();
         match (self.ty, dialect) {
-            (ColumnType::Bool, Dialect::Sqlite) => found.push(("type", format!("{column} IN (0, 1)"))),
+            (ColumnType::Bool, Dialect::Sqlite) => {
+                found.push(("type", format!("{column} IN (0, 1)")))
+            }
             (ColumnType::Uuid, Dialect::Sqlite) => {
                 found.push(("type", format!("length({column}) = 16")));
             }
@@ -312,13 +314,7 @@ impl Column {
         }
     }
 
-    fn length(
-        &self,
-        column: &str,
-        min: u32,
-        max: Option<u32>,
-        dialect: Dialect,
-    ) -> Option<String> {
+    fn length(&self, column: &str, min: u32, max: Option<u32>, dialect: Dialect) -> Option<String> {
         let function = match (self.ty, dialect) {
             (ColumnType::Json, Dialect::Sqlite) => "json_array_length",
             (ColumnType::Json, Dialect::Postgres) => "jsonb_array_length",
@@ -349,16 +345,6 @@ impl Column {
             });
         }
         definition
-    }
-
-    /// Whether rows are the same under both: other than in their documentation and what is filled in.
-    pub(crate) fn is_like(&self, other: &Column) -> bool {
-        let bare = |column: &Column| Column {
-            fill: None,
-            comment: String::new(),
-            ..column.clone()
-        };
-        bare(self) == bare(other)
     }
 }
 

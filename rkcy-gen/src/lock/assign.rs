@@ -36,7 +36,7 @@ impl Lock {
     /// # Errors
     /// A number that would move (`RKCY0154`), or a former name that is not known (`RKCY0155`).
     pub fn assign(&self, model: &Model) -> Result<Lock, Box<Diagnostic>> {
-        let types = Types::new(model, self);
+        let types = Types::new(model, self)?;
         let mut next = self.under_new_names(model, &types);
         let wanted = wanted(model);
         let mut renames = types.facts.clone();
@@ -64,6 +64,9 @@ impl Lock {
         let mut next = self.clone();
         let old_scopes = std::mem::take(&mut next.scopes);
         for ((kind, owner), mut scope) in old_scopes {
+            if types.is_replaced(&owner) {
+                continue;
+            }
             let owner = match kind {
                 Kind::Op | Kind::Field | Kind::Param | Kind::Value => types.new_path(&owner),
                 _ => owner,
@@ -185,7 +188,7 @@ struct Types {
 
 impl Types {
     /// What `@was` says and the lock has not heard before.
-    fn new(model: &Model, lock: &Lock) -> Self {
+    fn new(model: &Model, lock: &Lock) -> Result<Self, Box<Diagnostic>> {
         let mut types = Types {
             new: BTreeMap::new(),
             old: BTreeMap::new(),
@@ -198,7 +201,17 @@ impl Types {
                 is_owner || is_name && scope.live.contains_key(name)
             })
         };
+        let mut unknown = None;
         let mut declared = |word: &str, name: &String, was: &[FormerName]| {
+            let any = |it: &FormerName| {
+                is_known(&it.text) || lock.renames.contains(&format!("{word} {name} {}", it.text))
+            };
+            // Of concerns and transactions, their own scope tells.
+            let tells = matches!(word, "message" | "enum") && !lock.scopes.is_empty();
+            if let (true, false, [first, ..]) = (tells, is_known(name) || was.iter().any(any), was)
+            {
+                unknown.get_or_insert_with(|| first.clone());
+            }
             for former in was {
                 let fact = format!("{word} {name} {}", former.text);
                 let is_new = !lock.renames.contains(&fact);
@@ -222,7 +235,20 @@ impl Types {
         for it in model.transactions() {
             declared("transaction", &it.name, &it.was);
         }
-        types
+        match unknown {
+            None => Ok(types),
+            Some(former) => {
+                let owners = lock.scopes.keys().map(|(_, owner)| owner.as_str());
+                let owners = owners.filter(|owner| !owner.contains('.'));
+                Err(unknown_name(&former.text, former.span, owners))
+            }
+        }
+    }
+
+    /// Whether something else has come to this name, and what had it is gone.
+    fn is_replaced(&self, old: &str) -> bool {
+        let owner = old.split('.').next().unwrap_or_default();
+        self.old.contains_key(owner) && !self.new.contains_key(owner)
     }
 
     fn new_name(&self, old: &str) -> String {
@@ -270,6 +296,21 @@ impl Types {
     }
 }
 
+fn unknown_name<'a>(
+    old: &str,
+    span: Span,
+    known: impl Iterator<Item = &'a str>,
+) -> Box<Diagnostic> {
+    let message = format!("nothing was called `{old}` when the lock was written");
+    let finding = Diagnostic::new(Code::UnknownWas, span, message);
+    Box::new(match closest(old, known) {
+        Some(name) => finding.help(format!("did you mean `@was({name})`?")),
+        None => finding.help(
+            "name what it was called at the last build; an older name may stand behind that one",
+        ),
+    })
+}
+
 impl Scope {
     /// Lets what is called otherwise keep its number.
     fn rename(
@@ -300,7 +341,10 @@ impl Scope {
                 .collect();
             match live.as_slice() {
                 [] if new.is_empty() || is_fresh || self.live.contains_key(&want.name) => {}
-                [] => return Err(self.unknown(want, new[0])),
+                [] => {
+                    let known = self.live.keys().map(String::as_str);
+                    return Err(unknown_name(new[0], want.span, known));
+                }
                 [old] => {
                     sources.insert(&want.name, old);
                 }
@@ -334,17 +378,6 @@ impl Scope {
         Ok(())
     }
 
-    fn unknown(&self, want: &Want, old: &str) -> Box<Diagnostic> {
-        let message = format!("nothing was called `{old}` when the lock was written");
-        let finding = Diagnostic::new(Code::UnknownWas, want.span, message);
-        Box::new(match closest(old, self.live.keys().map(String::as_str)) {
-            Some(name) => finding.help(format!("did you mean `@was({name})`?")),
-            None => finding.help(
-                "name what it was called at the last build; an older name may stand behind that one",
-            ),
-        })
-    }
-
     fn retire(&mut self, stays: impl Fn(&str) -> bool) {
         let (live, gone): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut self.live)
             .into_iter()
@@ -370,8 +403,13 @@ impl Scope {
                 if *known == tag {
                     continue;
                 }
-                let message = format!("its number is {known} and never moves, but `@tag` says {tag}");
-                return Err(moved(want, message, format!("write `@tag({known})`, or nothing")));
+                let message =
+                    format!("its number is {known} and never moves, but `@tag` says {tag}");
+                return Err(moved(
+                    want,
+                    message,
+                    format!("write `@tag({known})`, or nothing"),
+                ));
             }
             if let Some(other) = self.owner_of(tag) {
                 let message = format!("`@tag({tag})` is the number of `{other}`, or was");
@@ -389,8 +427,7 @@ impl Scope {
                         true => "would make it the last",
                         false => "is what made it one of the last",
                     };
-                    let message =
-                        format!("its rank is {known} and never moves, but `@hot` {what}");
+                    let message = format!("its rank is {known} and never moves, but `@hot` {what}");
                     let help = "leave `@hot` as it was; another order of locks is that of another \
                                 concern";
                     return Err(moved(want, message, help.to_owned()));

@@ -35,7 +35,7 @@ pub(super) struct Hidden {
     pub(super) root: String,
     pub(super) table: String,
     /// How its rows follow from those of the concerns.
-    pub(super) derived: Derived,
+    pub(super) derived: Option<Derived>,
 }
 
 impl Cx<'_> {
@@ -222,7 +222,7 @@ impl Cx<'_> {
                 group: format!("<{name} as codegen::Concern>::ROOT"),
                 root: format!("codegen::root_of::<{name}>"),
                 table: naming::sql_hidden(&["referrers", &concern.name]),
-                derived: self.counts_of(concern),
+                derived: Some(self.counts_of(concern)),
             });
         }
         hidden.sort_by_key(|hidden| hidden.number);
@@ -254,12 +254,12 @@ impl Cx<'_> {
             group,
             root,
             table: naming::sql_hidden(&table),
-            derived: Derived::Unique {
+            derived: Some(Derived::Unique {
                 owner: self.lock.rank(&concern.name),
                 fields: (fields.iter())
                     .map(|field| vec![self.lock.field(&concern.name, &field.name)])
                     .collect(),
-            },
+            }),
         }
     }
 
@@ -295,7 +295,7 @@ impl Cx<'_> {
             keys: vec![column(1, "key", Some(1))],
             columns: vec![column(2, "value", None)],
             indexes: Vec::new(),
-            derived: Some(hidden.derived),
+            derived: hidden.derived,
             from_columns: Vec::new(),
         };
         all.into_iter().map(table).collect()

@@ -1,5 +1,5 @@
-//! Owns tables: which columns an instance has, their types and checks in both databases, and how the
-//! values get there and back.
+//! Owns tables: which columns an instance has, what they hold and are held against, and how the values get
+//! there and back. How a database writes that is in `evolve`.
 
 use super::check::limits;
 use super::types::Imports;
@@ -375,7 +375,10 @@ impl Cx<'_> {
         if min.or(max).is_some() {
             checks.push(Check::Range(min, max));
         }
-        if let Some(length) = constraints.length.filter(|it| it.min > 0 || it.max.is_some()) {
+        if let Some(length) = constraints
+            .length
+            .filter(|it| it.min > 0 || it.max.is_some())
+        {
             checks.push(Check::Length(length.min, length.max));
         }
         if let Some(pattern) = &constraints.pattern {
@@ -408,11 +411,6 @@ impl Cx<'_> {
             (None, _) => None,
         }
     }
-}
-
-/// Text, quoted.
-pub(super) fn text(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }
 
 impl Table {

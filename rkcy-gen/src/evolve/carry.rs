@@ -1,0 +1,218 @@
+//! Owns where the values of a column come from when a table changes.
+
+use super::change::Pair;
+use super::convert::{Way, convert, from_json, json_object, members, to_json, way};
+use super::table::{Check, Column, ColumnType, Dialect, Fill, ident, number, text};
+use crate::model::Number;
+
+/// Where the values of a column come from.
+#[derive(Debug, Clone)]
+pub(crate) enum Source<'a> {
+    /// From this one, as they are or converted.
+    Column(&'a Column),
+    /// From this value.
+    Fill(Fill),
+    /// It may be absent, and is.
+    Absent,
+    /// From nowhere: where there are rows, the migration stops.
+    Missing,
+    /// From columns of its own, as JSON.
+    Fold(Vec<&'a Column>),
+    /// From a member of this one of JSON.
+    Unfold(&'a Column),
+}
+
+/// Which way a migration goes. On the way back, what is gone is gone, and something has to stand there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Up,
+    Down,
+}
+
+impl<'a> Source<'a> {
+    /// Where the values of a column come from.
+    pub(crate) fn of(pair: Pair<'a>, column: &Column, direction: Direction) -> Source<'a> {
+        if let Some(before) = pair.old.column(&column.id) {
+            return Source::Column(before);
+        }
+        let folded = pair.old.folded(column);
+        if !folded.is_empty() {
+            return Source::Fold(folded);
+        }
+        let outer = (pair.old.columns.iter())
+            .find(|it| it.shape.is_some() && column.id.starts_with(&it.id));
+        if let Some(json) = outer.filter(|_| column.id.len() > 1) {
+            return Source::Unfold(json);
+        }
+        // A message that could not be absent was always there.
+        let is_presence = column.id.len() > 1 && column.id.ends_with(&[0]);
+        let was_there = |it: &&Column| it.id.len() > 1 && it.id[0] == column.id[0];
+        if is_presence && pair.old.columns.iter().any(|it| was_there(&it)) {
+            return Source::Fill(Fill::Bool(true));
+        }
+        let placeholder = || match direction {
+            Direction::Up => None,
+            Direction::Down => placeholder(column),
+        };
+        match column.fill.clone() {
+            Some(fill) => Source::Fill(fill),
+            None if column.optional => Source::Absent,
+            None => placeholder().map_or(Source::Missing, Source::Fill),
+        }
+    }
+
+    /// The expression of those values, in a query of the old table.
+    pub(crate) fn sql(&self, column: &Column, dialect: Dialect) -> String {
+        match self {
+            Source::Column(before) => {
+                let value = convert(before, column, &ident(&before.name), dialect);
+                match (before.optional && !column.optional, &column.fill) {
+                    (true, Some(fill)) => {
+                        format!("coalesce({value}, {})", literal(fill, column.ty, dialect))
+                    }
+                    _ => value,
+                }
+            }
+            Source::Fill(fill) => literal(fill, column.ty, dialect),
+            Source::Absent | Source::Missing => "NULL".to_owned(),
+            Source::Fold(columns) => fold(columns, column, dialect).unwrap_or_default(),
+            Source::Unfold(json) => unfold(json, column, dialect).unwrap_or_default(),
+        }
+    }
+
+    /// Whether the values cannot be brought over at all.
+    pub(crate) fn is_impossible(&self, column: &Column) -> bool {
+        let fails = |dialect| match self {
+            Source::Column(before) => way(before, column) == Some(Way::None),
+            Source::Fold(columns) => fold(columns, column, dialect).is_none(),
+            Source::Unfold(json) => unfold(json, column, dialect).is_none(),
+            _ => false,
+        };
+        Dialect::ALL.into_iter().any(fails)
+    }
+}
+
+/// A value as SQL writes it.
+pub(crate) fn literal(fill: &Fill, ty: ColumnType, dialect: Dialect) -> String {
+    match (fill, dialect) {
+        (Fill::Bool(value), Dialect::Postgres) => value.to_string(),
+        (Fill::Bool(value), Dialect::Sqlite) => u8::from(*value).to_string(),
+        (Fill::Number(Number::Int(value)), Dialect::Sqlite) if ty == ColumnType::U64 => {
+            format!("x'{value:016X}'")
+        }
+        (Fill::Number(Number::Int(value)), _)
+            if matches!(ty, ColumnType::F32 | ColumnType::F64) =>
+        {
+            format!("{value}.0")
+        }
+        (Fill::Number(value), _) => number(*value),
+        (Fill::Text(value), _) => text(value),
+        (Fill::Json(value), _) => text(value),
+    }
+}
+
+/// Something that a column takes, where nothing is known; `None` where that cannot be told.
+fn placeholder(column: &Column) -> Option<Fill> {
+    let length = column.checks.iter().find_map(|check| match check {
+        Check::Length(min, _) => Some(*min as usize),
+        _ => None,
+    });
+    let length = length.unwrap_or_default();
+    let has_pattern = |check: &Check| matches!(check, Check::Pattern(_));
+    if let Some(values) = super::change::values(column) {
+        return values.first().map(|(_, name)| Fill::Text(name.clone()));
+    }
+    match column.ty {
+        ColumnType::Text if column.checks.iter().any(has_pattern) => None,
+        ColumnType::Text => Some(Fill::Text("?".repeat(length))),
+        ColumnType::Bool => Some(Fill::Bool(false)),
+        ColumnType::I32
+        | ColumnType::I64
+        | ColumnType::U32
+        | ColumnType::U64
+        | ColumnType::F32
+        | ColumnType::F64
+        | ColumnType::Duration => {
+            let range = column.checks.iter().find_map(|check| match check {
+                Check::Range(min, max) => Some((*min, *max)),
+                _ => None,
+            });
+            let (min, max) = range.unwrap_or_default();
+            let is_over = |limit: Number| match limit {
+                Number::Int(value) => value > 0,
+                Number::Float(value) => value > 0.0,
+            };
+            let is_under = |limit: Number| match limit {
+                Number::Int(value) => value < 0,
+                Number::Float(value) => value < 0.0,
+            };
+            let number = min
+                .filter(|it| is_over(*it))
+                .or(max.filter(|it| is_under(*it)));
+            Some(Fill::Number(number.unwrap_or(Number::Int(0))))
+        }
+        ColumnType::Json if length == 0 => match &column.shape {
+            Some(super::Shape::List(_)) => Some(Fill::Json("[]".to_owned())),
+            Some(super::Shape::Optional(_)) => Some(Fill::Json("null".to_owned())),
+            _ => None,
+        },
+        ColumnType::Json | ColumnType::Bytes | ColumnType::Uuid | ColumnType::Timestamp => None,
+    }
+}
+
+/// The JSON of a message out of its columns.
+fn fold(columns: &[&Column], json: &Column, dialect: Dialect) -> Option<String> {
+    let shape = json.shape.as_ref()?;
+    let (inner, optional) = members(shape)?;
+    let mut parts = Vec::new();
+    for member in inner {
+        let id = [json.id.as_slice(), &[member.number]].concat();
+        let value = match columns.iter().find(|column| column.id == id) {
+            Some(column) => to_json(column, member, &ident(&column.name), dialect)?,
+            // A key of several parts, or a member that is new.
+            None if columns.iter().any(|column| column.id.starts_with(&id)) => return None,
+            None => match (dialect, member.fill.as_ref()?) {
+                (Dialect::Postgres, fill) => format!("{}::jsonb", text(fill)),
+                (Dialect::Sqlite, fill) => format!("json({})", text(fill)),
+            },
+        };
+        parts.push(format!("{}, {value}", text(&member.name)));
+    }
+    let object = json_object(parts, dialect);
+    let presence = columns.iter().find(|column| column.id.ends_with(&[0]));
+    Some(match (presence, optional) {
+        (Some(presence), true) => {
+            let null = match dialect {
+                Dialect::Postgres => "'null'::jsonb",
+                Dialect::Sqlite => "'null'",
+            };
+            format!(
+                "CASE WHEN {} THEN {object} ELSE {null} END",
+                ident(&presence.name)
+            )
+        }
+        _ => object,
+    })
+}
+
+/// A column of a message out of its JSON.
+fn unfold(json: &Column, column: &Column, dialect: Dialect) -> Option<String> {
+    let (inner, _) = members(json.shape.as_ref()?)?;
+    let value = ident(&json.name);
+    let [number] = column.id.strip_prefix(json.id.as_slice())? else {
+        return None;
+    };
+    if *number == 0 {
+        return Some(match dialect {
+            Dialect::Postgres => format!("({value} <> 'null'::jsonb)"),
+            Dialect::Sqlite => format!("({value} <> 'null')"),
+        });
+    }
+    match inner.iter().find(|member| member.number == *number) {
+        Some(member) => from_json(column, member, &value, dialect),
+        None => match &column.fill {
+            Some(fill) => Some(literal(fill, column.ty, dialect)),
+            None => column.optional.then(|| "NULL".to_owned()),
+        },
+    }
+}
