@@ -16,6 +16,8 @@ const HERE: Dialect = Dialect::Postgres;
 /// What the runtime is told of the statements behind it.
 const NEXT: &str = "-- rkcy: next transaction\n";
 const OUTSIDE: &str = "-- rkcy: outside a transaction\n";
+/// Whoever waits for a lock lets others wait behind it. So each transaction gives up soon, and is tried again.
+const PATIENCE: &str = "SET LOCAL lock_timeout = '1s';\n";
 
 /// Statements by when they are made.
 #[derive(Default)]
@@ -44,10 +46,13 @@ pub(crate) fn script(found: &Difference<'_>, direction: Direction) -> String {
         .first
         .extend(found.added.iter().map(|table| create(table, HERE)));
     parts.first.push_str(&refills(found, HERE));
-    let mut sql = parts.first;
+    let mut sql = match parts.first.is_empty() {
+        true => String::new(),
+        false => format!("{PATIENCE}{}", parts.first),
+    };
     for part in [parts.checks, parts.last] {
         if !part.is_empty() {
-            sql.push_str(&format!("\n{NEXT}{part}"));
+            sql.push_str(&format!("\n{NEXT}{PATIENCE}{part}"));
         }
     }
     for part in parts.outside {
