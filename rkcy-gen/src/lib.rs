@@ -9,6 +9,7 @@
 //!
 //! Each arrow is a function from value to value. Only `write` and the binary touch the file system.
 
+pub mod breaking;
 pub mod check;
 pub mod diagnostic;
 pub mod diagram;

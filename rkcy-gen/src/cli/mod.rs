@@ -2,6 +2,7 @@
 //!
 //! A new command is a file here with an `Args` and a `run`, and a line in `Command`.
 
+mod breaking;
 mod build;
 mod check;
 mod explain;
@@ -36,6 +37,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Breaking(breaking::Args),
     Build(build::Args),
     Check(check::Args),
     Explain(explain::Args),
@@ -81,6 +83,7 @@ pub(crate) enum Outcome {
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
+        Command::Breaking(args) => breaking::run(&args, cli.color),
         Command::Build(args) => build::run(&args, cli.color),
         Command::Check(args) => check::run(&args, cli.color),
         Command::Explain(args) => explain::run(&args),

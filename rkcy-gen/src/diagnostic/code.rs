@@ -214,6 +214,33 @@ codes! {
     RewritesTable       "0230" Warning "a migration that locks a table while it writes it anew"
     RewritesRows        "0231" Warning "a migration that writes rows anew"
     FillsFromRows       "0232" Warning "a migration that counts what is there"
+    // What breaks on the wire: records in flight, and clients that speak protobuf.
+    WireType            "0300" Error   "a field keeps its form on the wire"
+    Cardinality         "0301" Error   "one value does not become a list"
+    NumberFree          "0302" Error   "the number of a field that is gone stays reserved"
+    ValueGone           "0303" Error   "a value of an enum stays"
+    ReservedGone        "0304" Error   "a number that was reserved stays reserved"
+    // What breaks in JSON.
+    FieldNameInJson     "0310" Error   "a field keeps its name in JSON"
+    ValueNameInJson     "0311" Error   "a value of an enum keeps its name in JSON"
+    JsonType            "0312" Error   "a field keeps its form in JSON"
+    FieldGone           "0313" Error   "a field stays"
+    // What breaks callers.
+    RequestNeedsMore    "0320" Error   "a request needs no more than before"
+    RequestOutside      "0321" Error   "what was taken is taken"
+    TransactionGone     "0322" Error   "a transaction stays"
+    ConcernGone         "0323" Error   "a concern stays"
+    OperationGone       "0324" Error   "an operation stays"
+    ResultChanged       "0325" Error   "a result keeps its type"
+    // What breaks transactions in flight.
+    StepsChanged        "0330" Error   "a transaction keeps its steps"
+    UndoChanged         "0331" Error   "a command keeps its undo"
+    // What breaks rows.
+    KeyChanged          "0340" Error   "a concern keeps its key"
+    GroupChanged        "0341" Error   "a concern keeps its group"
+    RowNeedsValue       "0342" Error   "rows that are there can be read"
+    RowsOutside         "0343" Error   "rows that are there keep to the constraints"
+    ClaimsChanged       "0344" Error   "what rows claim is claimed"
 }
 
 impl Code {
@@ -239,6 +266,11 @@ impl Code {
     /// Whether it is found by `migrate`.
     pub fn is_about_migration(self) -> bool {
         ("RKCY0200".."RKCY0300").contains(&self.name())
+    }
+
+    /// Whether it is found by `breaking`.
+    pub fn is_about_breaking(self) -> bool {
+        ("RKCY0300".."RKCY0400").contains(&self.name())
     }
 
     /// Whether the input is unreadable rather than wrong, which is another exit code.
