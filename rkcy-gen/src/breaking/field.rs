@@ -301,7 +301,14 @@ fn narrows(old: &Field, new: &Field) -> bool {
         let high = natural.map(|(_, high)| Number::Int(high));
         (min.or(low), max.or(high))
     };
-    let ((low, high), (min, max)) = (limits(old), limits(new));
+    let is_number = |field: &Field| match field.ty.value {
+        ValueType::Scalar(scalar) => scalar.is_number(),
+        _ => false,
+    };
+    let ((low, high), (min, max)) = match is_number(old) && is_number(new) {
+        true => (limits(old), limits(new)),
+        false => Default::default(),
+    };
     let above = min.is_some_and(|min| low.is_none_or(|low| float(low) < float(min)));
     let below = max.is_some_and(|max| high.is_none_or(|high| float(high) > float(max)));
     let lengths = |field: &Field| {

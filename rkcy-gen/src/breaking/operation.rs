@@ -20,10 +20,16 @@ impl<'a> Comparison<'a> {
                 self.report(Code::ConcernGone, self.nowhere(), message, help);
                 continue;
             };
-            self.group(old, new);
+            let is_same = self.group(old, new);
+            // What is wrong with the parts of another key has been said.
+            let keys = |concern: &Concern| if is_same { 0 } else { concern.keys.len() };
             self.fields(
-                (Kind::Field, &old.name, &mut old.all_fields()),
-                (&new.name, &mut new.all_fields(), new.span),
+                (
+                    Kind::Field,
+                    &old.name,
+                    &mut old.all_fields().skip(keys(old)),
+                ),
+                (&new.name, &mut new.all_fields().skip(keys(new)), new.span),
                 Owner::Concern,
             );
             self.claims(old, new);
@@ -31,8 +37,8 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// The key, and the group that instances are in.
-    fn group(&mut self, old: &Concern, new: &Concern) {
+    /// The key, and the group that instances are in. Whether they are the same.
+    fn group(&mut self, old: &Concern, new: &Concern) -> bool {
         let name = &new.name;
         let parent = |concern: &Concern, model: &'a Model, lock: &Lock| {
             concern.parent.map(|it| lock.rank(&model.concern(it).name))
@@ -45,7 +51,7 @@ impl<'a> Comparison<'a> {
                 format!("instances of `{name}` are in another group: they have other keys, partitions and locks"),
                 "declare a concern beside this one, and let a transaction create its instances out of those",
             );
-            return;
+            return false;
         }
         let key = |concern: &Concern, lock: &Lock, is_old: bool| -> Vec<(u32, String)> {
             let keys = concern.keys.iter();
@@ -55,7 +61,8 @@ impl<'a> Comparison<'a> {
             };
             keys.map(part).collect()
         };
-        if key(old, self.old.lock, true) != key(new, self.new.lock, false) {
+        let is_same = key(old, self.old.lock, true) == key(new, self.new.lock, false);
+        if !is_same {
             self.report(
                 Code::KeyChanged,
                 new.span,
@@ -63,6 +70,7 @@ impl<'a> Comparison<'a> {
                 "declare a concern beside this one, and let a transaction create its instances out of those",
             );
         }
+        is_same
     }
 
     /// What instances claim.

@@ -227,6 +227,10 @@ fn of_column<'a>(pair: Pair<'a>, old: &'a Column, new: &'a Column, changes: &mut
             true => changes.push(Change::JsonChanged(pair, old, new, way)),
             false => changes.push(Change::TypeChanged(pair, old, new, way)),
         }
+        // What else is different does not matter then.
+        if way == Way::None {
+            return;
+        }
     }
     match (old.optional, new.optional) {
         (false, true) => changes.push(Change::BecameOptional(pair, new)),
