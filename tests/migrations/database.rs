@@ -38,16 +38,27 @@ impl Database {
         match dialect {
             Dialect::Sqlite => {
                 let place = TempDir::new().unwrap();
-                let store = SqliteStore::open(&place.path().join("db"), []).await.unwrap();
+                let store = SqliteStore::open(&place.path().join("db"), [])
+                    .await
+                    .unwrap();
                 Database::Sqlite(store, place)
             }
             Dialect::Postgres => {
                 let server = server();
-                let random = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos();
+                let random = std::time::SystemTime::UNIX_EPOCH
+                    .elapsed()
+                    .unwrap()
+                    .as_nanos();
                 let name = format!("rkcy_evolve_{}_{random}", std::process::id());
-                on_server(&format!("{server}/postgres"), &format!("CREATE DATABASE {name}")).await;
+                on_server(
+                    &format!("{server}/postgres"),
+                    &format!("CREATE DATABASE {name}"),
+                )
+                .await;
                 let url = format!("{server}/{name}");
-                let store = PostgresStore::open(&Settings::new(&url).unwrap(), []).await.unwrap();
+                let store = PostgresStore::open(&Settings::new(&url).unwrap(), [])
+                    .await
+                    .unwrap();
                 Database::Postgres(store, url, name)
             }
         }
@@ -89,7 +100,10 @@ impl Database {
     }
 
     pub(crate) async fn down(&self, versions: &[Version], keep: u32) -> Result<(), String> {
-        let done = self.store().migrate_down(self.migrations(versions), keep).await;
+        let done = self
+            .store()
+            .migrate_down(self.migrations(versions), keep)
+            .await;
         done.map(drop).map_err(|it| shown(&it))
     }
 
@@ -97,7 +111,10 @@ impl Database {
         match self {
             Database::Sqlite(_, place) => {
                 let mut connection = sqlite(place.path()).await;
-                sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+                sqlx::raw_sql(AssertSqlSafe(sql))
+                    .execute(&mut connection)
+                    .await
+                    .unwrap();
                 connection.close().await.unwrap();
             }
             Database::Postgres(_, url, _) => on_server(url, sql).await,
@@ -131,8 +148,12 @@ impl Database {
         let mut lines = match self {
             Database::Postgres(..) => self.texts(COLUMNS).await,
             Database::Sqlite(..) => {
-                let all = self.texts("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").await;
-                let tables = all.iter().filter(|sql| !sql.contains("\"_rkcy_migration\""));
+                let all = self
+                    .texts("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")
+                    .await;
+                let tables = all
+                    .iter()
+                    .filter(|sql| !sql.contains("\"_rkcy_migration\""));
                 let tables = tables.filter(|sql| !sql.contains("\"_rkcy_position\""));
                 let mut lines = Vec::new();
                 for sql in tables {
@@ -157,10 +178,16 @@ impl Database {
             names.push("_rkcy_offset".to_owned());
             let shown = names.iter().map(|name| match self {
                 Database::Sqlite(..) => format!("'{name}=' || quote(\"{name}\")"),
-                Database::Postgres(..) => format!("'{name}=' || coalesce(\"{name}\"::text, 'NULL')"),
+                Database::Postgres(..) => {
+                    format!("'{name}=' || coalesce(\"{name}\"::text, 'NULL')")
+                }
             });
             let shown: Vec<String> = shown.collect();
-            let sql = format!("SELECT {} FROM \"{}\" ORDER BY 1", shown.join(" || ' ' || "), table.name);
+            let sql = format!(
+                "SELECT {} FROM \"{}\" ORDER BY 1",
+                shown.join(" || ' ' || "),
+                table.name
+            );
             let rows = self.texts(&sql).await;
             all.extend(rows.into_iter().map(|row| format!("{}: {row}", table.name)));
         }
@@ -195,7 +222,9 @@ async fn sqlite(place: &Path) -> sqlx::SqliteConnection {
 
 async fn on_server(url: &str, sql: &str) {
     let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
-    let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await;
+    let done = sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(&mut connection)
+        .await;
     done.unwrap_or_else(|it| panic!("{it}\n{sql}"));
     connection.close().await.unwrap();
 }
@@ -218,7 +247,10 @@ fn started() -> String {
             .stderr(Stdio::inherit())
             .output()
             .unwrap();
-        assert!(output.status.success(), "this test needs `scripts/services`");
+        assert!(
+            output.status.success(),
+            "this test needs `scripts/services`"
+        );
         String::from_utf8(output.stdout).unwrap()
     };
     services(&["start", "postgres"]);

@@ -89,9 +89,18 @@ impl World {
                 plain(Ty::Text(20)),
                 plain(Ty::Enum(kind_id)),
                 plain(Ty::Message(message_id)),
-                Field { list: true, ..plain(Ty::Message(message_id)) },
-                Field { optional: true, ..plain(Ty::Message(message_id)) },
-                Field { optional: true, ..plain(Ty::Number(3)) },
+                Field {
+                    list: true,
+                    ..plain(Ty::Message(message_id))
+                },
+                Field {
+                    optional: true,
+                    ..plain(Ty::Message(message_id))
+                },
+                Field {
+                    optional: true,
+                    ..plain(Ty::Number(3))
+                },
                 plain(Ty::Uuid),
                 plain(Ty::Timestamp),
             ];
@@ -118,7 +127,10 @@ impl World {
     /// One edit. Whether it gives a value to what had none.
     pub(crate) fn edit(&mut self) -> bool {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        self.seed = self
+            .seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         let concern = rng.random_range(0..self.concerns.len());
         let count = self.concerns[concern].it.len();
         let field = rng.random_range(0..count.max(1));
@@ -181,7 +193,8 @@ impl World {
             }
             20 if self.concerns.len() > 2 => {
                 let id = self.concerns[concern].id;
-                let refers = |it: &Named<Field>| matches!(it.it.ty, Ty::Ref(to) | Ty::IdOf(to) if to == id);
+                let refers =
+                    |it: &Named<Field>| matches!(it.it.ty, Ty::Ref(to) | Ty::IdOf(to) if to == id);
                 if !self.concerns.iter().any(|it| it.it.iter().any(refers)) {
                     self.concerns.remove(concern);
                 }
@@ -204,12 +217,24 @@ impl World {
             1 => {
                 let ty = [Ty::Number(2), Ty::Bool, Ty::Text(9)][rng.random_range(0..3)].clone();
                 let optional = matches!(ty, Ty::Text(_));
-                let new = self.named("m", Field { optional, ..plain(ty) });
+                let new = self.named(
+                    "m",
+                    Field {
+                        optional,
+                        ..plain(ty)
+                    },
+                );
                 self.messages[which].it.push(new);
             }
             // A list in it: it has no columns of its own any more.
             2 => {
-                let new = self.named("m", Field { list: true, ..plain(Ty::Text(9)) });
+                let new = self.named(
+                    "m",
+                    Field {
+                        list: true,
+                        ..plain(Ty::Text(9))
+                    },
+                );
                 self.messages[which].it.push(new);
             }
             3 if count > 2 => drop(self.messages[which].it.remove(member)),
@@ -240,12 +265,30 @@ impl World {
         let field = match rng.random_range(0..10) {
             0..=2 => plain(Ty::Number(rng.random_range(0..NUMBERS.len()))),
             3 => plain(Ty::Bool),
-            4 => Field { optional: true, ..plain(Ty::Text(12)) },
-            5 => Field { list: true, ..plain(Ty::Text(12)) },
-            6 => Field { optional: true, ..plain(Ty::Message(message)) },
-            7 => Field { list: true, ..plain(Ty::Message(message)) },
-            8 => Field { optional: true, ..plain(Ty::Ref(target)) },
-            _ => Field { optional: true, ..plain(Ty::IdOf(target)) },
+            4 => Field {
+                optional: true,
+                ..plain(Ty::Text(12))
+            },
+            5 => Field {
+                list: true,
+                ..plain(Ty::Text(12))
+            },
+            6 => Field {
+                optional: true,
+                ..plain(Ty::Message(message))
+            },
+            7 => Field {
+                list: true,
+                ..plain(Ty::Message(message))
+            },
+            8 => Field {
+                optional: true,
+                ..plain(Ty::Ref(target))
+            },
+            _ => Field {
+                optional: true,
+                ..plain(Ty::IdOf(target))
+            },
         };
         self.named("f", field)
     }
@@ -257,11 +300,19 @@ impl World {
             let old = before.and_then(|it| it.enums.iter().find(|it| it.id == declared.id));
             let values = declared.it.iter().map(|value| {
                 let was = old.and_then(|it| it.it.iter().find(|it| it.id == value.id));
-                format!("{}{}", value.name, was_named(&value.name, was.map(|it| &it.name)))
+                format!(
+                    "{}{}",
+                    value.name,
+                    was_named(&value.name, was.map(|it| &it.name))
+                )
             });
             let was = was_named(&declared.name, old.map(|it| &it.name));
             let values: Vec<String> = values.collect();
-            text.push_str(&format!("enum {}{was} {{ {} }}\n", declared.name, values.join("  ")));
+            text.push_str(&format!(
+                "enum {}{was} {{ {} }}\n",
+                declared.name,
+                values.join("  ")
+            ));
         }
         for (word, all, old) in [
             ("message", &self.messages, before.map(|it| &it.messages)),
@@ -330,7 +381,9 @@ impl World {
                 _ => {}
             }
         }
-        let docs = it.docs.map(|number| format!("    /// It's number {number}.\n"));
+        let docs = it
+            .docs
+            .map(|number| format!("    /// It's number {number}.\n"));
         format!("{}{text}\n", docs.unwrap_or_default())
     }
 }

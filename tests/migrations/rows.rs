@@ -31,13 +31,21 @@ pub(crate) fn insert(tables: &[Table], dialect: Dialect) -> String {
                 values.push(match (is_presence, absent(column)) {
                     (true, absent) => value(column, usize::from(!absent), dialect),
                     (false, true) => "NULL".to_owned(),
-                    _ if column.optional && row % 3 == 2 && column.id.len() == 1 && column.shape.is_none() => {
+                    _ if column.optional
+                        && row % 3 == 2
+                        && column.id.len() == 1
+                        && column.shape.is_none() =>
+                    {
                         "NULL".to_owned()
                     }
                     _ => value(column, row, dialect),
                 });
             }
-            for (name, number) in [("_rkcy_generation", 1), ("_rkcy_offset", row), ("_rkcy_index", 0)] {
+            for (name, number) in [
+                ("_rkcy_generation", 1),
+                ("_rkcy_offset", row),
+                ("_rkcy_index", 0),
+            ] {
                 names.push(format!("\"{name}\""));
                 values.push(number.to_string());
             }
@@ -93,7 +101,9 @@ fn of_shape(shape: &Shape, row: usize) -> Value {
         Shape::List(inner) => (0..row % 3).map(|at| of_shape(inner, row + at)).collect(),
         Shape::Object(members) => {
             let members = members.iter();
-            members.map(|it| (it.name.clone(), of_shape(&it.shape, row))).collect()
+            members
+                .map(|it| (it.name.clone(), of_shape(&it.shape, row)))
+                .collect()
         }
         Shape::Outer(_) => Value::Null,
     }
@@ -107,17 +117,24 @@ fn fits(value: &Value, shape: &Shape) -> bool {
         Shape::Scalar(_) => value.is_number(),
         Shape::Enum(values) => values.iter().any(|it| value == it.1.as_str()),
         Shape::Optional(inner) => value.is_null() || fits(value, inner),
-        Shape::List(inner) => value.as_array().is_some_and(|it| it.iter().all(|it| fits(it, inner))),
+        Shape::List(inner) => value
+            .as_array()
+            .is_some_and(|it| it.iter().all(|it| fits(it, inner))),
         Shape::Object(members) => value.as_object().is_some_and(|object| {
             object.len() == members.len()
-                && members.iter().all(|it| object.get(&it.name).is_some_and(|value| fits(value, &it.shape)))
+                && members.iter().all(|it| {
+                    object
+                        .get(&it.name)
+                        .is_some_and(|value| fits(value, &it.shape))
+                })
         }),
         Shape::Outer(_) => true,
     }
 }
 
 fn unhex(text: &str) -> Bytes {
-    let bytes = (0..text.len() / 2).map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap());
+    let bytes =
+        (0..text.len() / 2).map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap());
     bytes.collect::<Vec<u8>>().into()
 }
 
@@ -131,15 +148,24 @@ pub(crate) async fn are_readable(name: &str, tables: &[Table], database: &Databa
             for text in database.texts(&sql).await {
                 let value: Value = serde_json::from_str(&text).unwrap();
                 let shape = column.shape.as_ref().unwrap();
-                assert!(fits(&value, shape), "{name}: {}.{}: {text} is no {shape:?}", table.name, column.name);
+                assert!(
+                    fits(&value, shape),
+                    "{name}: {}.{}: {text} is no {shape:?}",
+                    table.name,
+                    column.name
+                );
             }
         }
-        let Some(derived) = &table.derived else { continue };
+        let Some(derived) = &table.derived else {
+            continue;
+        };
         let pair = match postgres {
             true => "encode(\"key\", 'hex') || ' ' || encode(\"value\", 'hex')",
             false => "hex(\"key\") || ' ' || hex(\"value\")",
         };
-        let rows = database.texts(&format!("SELECT {pair} FROM \"{}\"", table.name)).await;
+        let rows = database
+            .texts(&format!("SELECT {pair} FROM \"{}\"", table.name))
+            .await;
         let rows: BTreeMap<Bytes, Bytes> = (rows.iter())
             .map(|row| row.split_once(' ').unwrap())
             .map(|(key, value)| (unhex(key), unhex(value)))
@@ -147,7 +173,9 @@ pub(crate) async fn are_readable(name: &str, tables: &[Table], database: &Databa
         let columns_of = |number: u32, field: &[u32]| {
             let table = tables.iter().find(|it| it.number == number).unwrap();
             let columns = table.columns.iter().filter(|it| it.id.starts_with(field));
-            let present: Vec<String> = columns.map(|it| format!("\"{}\" IS NOT NULL", it.name)).collect();
+            let present: Vec<String> = columns
+                .map(|it| format!("\"{}\" IS NOT NULL", it.name))
+                .collect();
             (table.name.clone(), present.join(" AND "))
         };
         let count = async |table: &str, present: &str| -> usize {
@@ -156,7 +184,8 @@ pub(crate) async fn are_readable(name: &str, tables: &[Table], database: &Databa
         };
         match derived {
             Derived::Unique { owner, fields } => {
-                let all: Vec<(String, String)> = fields.iter().map(|it| columns_of(*owner, it)).collect();
+                let all: Vec<(String, String)> =
+                    fields.iter().map(|it| columns_of(*owner, it)).collect();
                 let present: Vec<String> = all.iter().map(|it| it.1.clone()).collect();
                 let wanted = count(&all[0].0, &present.join(" AND ")).await;
                 assert_eq!(rows.len(), wanted, "{name}: {}", table.name);

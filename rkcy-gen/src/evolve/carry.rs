@@ -2,6 +2,7 @@
 
 use super::change::Pair;
 use super::convert::{Way, convert, from_json, json_object, members, to_json, way};
+use super::shape::Shape;
 use super::table::{Check, Column, ColumnType, Dialect, Fill, ident, number, text};
 use crate::model::Number;
 
@@ -12,6 +13,8 @@ pub(crate) enum Source<'a> {
     Column(&'a Column),
     /// From this value.
     Fill(Fill),
+    /// From zeroes, so many where it is bytes: on the way back, where nothing is known.
+    Zero(u32),
     /// It may be absent, and is.
     Absent,
     /// From nowhere: where there are rows, the migration stops.
@@ -51,13 +54,13 @@ impl<'a> Source<'a> {
             return Source::Fill(Fill::Bool(true));
         }
         let placeholder = || match direction {
-            Direction::Up => None,
+            Direction::Up => Source::Missing,
             Direction::Down => placeholder(column),
         };
         match column.fill.clone() {
             Some(fill) => Source::Fill(fill),
             None if column.optional => Source::Absent,
-            None => placeholder().map_or(Source::Missing, Source::Fill),
+            None => placeholder(),
         }
     }
 
@@ -74,6 +77,7 @@ impl<'a> Source<'a> {
                 }
             }
             Source::Fill(fill) => literal(fill, column.ty, dialect),
+            Source::Zero(length) => zero(column.ty, *length, dialect),
             Source::Absent | Source::Missing => "NULL".to_owned(),
             Source::Fold(columns) => fold(columns, column, dialect).unwrap_or_default(),
             Source::Unfold(json) => unfold(json, column, dialect).unwrap_or_default(),
@@ -111,53 +115,106 @@ pub(crate) fn literal(fill: &Fill, ty: ColumnType, dialect: Dialect) -> String {
     }
 }
 
-/// Something that a column takes, where nothing is known; `None` where that cannot be told.
-fn placeholder(column: &Column) -> Option<Fill> {
+/// Zeroes of a type that has no literals.
+fn zero(ty: ColumnType, length: u32, dialect: Dialect) -> String {
+    let digits = "00".repeat(length as usize);
+    match (ty, dialect) {
+        (ColumnType::Uuid, Dialect::Postgres) => {
+            "'00000000-0000-0000-0000-000000000000'".to_owned()
+        }
+        (ColumnType::Timestamp, Dialect::Postgres) => "'epoch'".to_owned(),
+        (ColumnType::Timestamp, Dialect::Sqlite) => "0".to_owned(),
+        (_, Dialect::Postgres) => format!("'\\x{digits}'"),
+        (_, Dialect::Sqlite) => format!("x'{digits}'"),
+    }
+}
+
+/// Something that a column takes, where nothing is known. An expression that all of a text matches cannot be
+/// told.
+fn placeholder<'a>(column: &Column) -> Source<'a> {
     let length = column.checks.iter().find_map(|check| match check {
-        Check::Length(min, _) => Some(*min as usize),
+        Check::Length(min, _) => Some(*min),
         _ => None,
     });
     let length = length.unwrap_or_default();
     let has_pattern = |check: &Check| matches!(check, Check::Pattern(_));
     if let Some(values) = super::change::values(column) {
-        return values.first().map(|(_, name)| Fill::Text(name.clone()));
+        let first = values.first().map(|(_, name)| Fill::Text(name.clone()));
+        return first.map_or(Source::Missing, Source::Fill);
     }
     match column.ty {
-        ColumnType::Text if column.checks.iter().any(has_pattern) => None,
-        ColumnType::Text => Some(Fill::Text("?".repeat(length))),
-        ColumnType::Bool => Some(Fill::Bool(false)),
+        ColumnType::Text if column.checks.iter().any(has_pattern) => Source::Missing,
+        ColumnType::Text => Source::Fill(Fill::Text("?".repeat(length as usize))),
+        ColumnType::Bool => Source::Fill(Fill::Bool(false)),
         ColumnType::I32
         | ColumnType::I64
         | ColumnType::U32
         | ColumnType::U64
         | ColumnType::F32
         | ColumnType::F64
-        | ColumnType::Duration => {
-            let range = column.checks.iter().find_map(|check| match check {
-                Check::Range(min, max) => Some((*min, *max)),
-                _ => None,
-            });
-            let (min, max) = range.unwrap_or_default();
-            let is_over = |limit: Number| match limit {
-                Number::Int(value) => value > 0,
-                Number::Float(value) => value > 0.0,
-            };
-            let is_under = |limit: Number| match limit {
-                Number::Int(value) => value < 0,
-                Number::Float(value) => value < 0.0,
-            };
-            let number = min
-                .filter(|it| is_over(*it))
-                .or(max.filter(|it| is_under(*it)));
-            Some(Fill::Number(number.unwrap_or(Number::Int(0))))
-        }
-        ColumnType::Json if length == 0 => match &column.shape {
-            Some(super::Shape::List(_)) => Some(Fill::Json("[]".to_owned())),
-            Some(super::Shape::Optional(_)) => Some(Fill::Json("null".to_owned())),
-            _ => None,
+        | ColumnType::Duration => Source::Fill(Fill::Number(nearest_to_zero(column))),
+        ColumnType::Json => match &column.shape {
+            Some(shape) => {
+                let json = zero_json(shape, length as usize);
+                json.map_or(Source::Missing, |json| Source::Fill(Fill::Json(json)))
+            }
+            None => Source::Missing,
         },
-        ColumnType::Json | ColumnType::Bytes | ColumnType::Uuid | ColumnType::Timestamp => None,
+        ColumnType::Uuid => Source::Zero(16),
+        ColumnType::Bytes => Source::Zero(length),
+        ColumnType::Timestamp => Source::Zero(0),
     }
+}
+
+fn nearest_to_zero(column: &Column) -> Number {
+    let range = column.checks.iter().find_map(|check| match check {
+        Check::Range(min, max) => Some((*min, *max)),
+        _ => None,
+    });
+    let (min, max) = range.unwrap_or_default();
+    let is_over = |limit: Number| match limit {
+        Number::Int(value) => value > 0,
+        Number::Float(value) => value > 0.0,
+    };
+    let is_under = |limit: Number| match limit {
+        Number::Int(value) => value < 0,
+        Number::Float(value) => value < 0.0,
+    };
+    let number = min.filter(|it| is_over(*it));
+    number
+        .or(max.filter(|it| is_under(*it)))
+        .unwrap_or(Number::Int(0))
+}
+
+/// JSON of a shape, as empty as it can be; a list has so many elements.
+fn zero_json(shape: &Shape, length: usize) -> Option<String> {
+    Some(match shape {
+        Shape::Scalar(ColumnType::Bool) => "false".to_owned(),
+        Shape::Scalar(ColumnType::Text | ColumnType::Bytes) => "\"\"".to_owned(),
+        Shape::Scalar(ColumnType::Uuid) => "\"00000000-0000-0000-0000-000000000000\"".to_owned(),
+        Shape::Scalar(ColumnType::Timestamp) => "\"1970-01-01T00:00:00Z\"".to_owned(),
+        Shape::Scalar(ColumnType::Duration) => "\"0s\"".to_owned(),
+        Shape::Scalar(_) => "0".to_owned(),
+        Shape::Enum(values) => serde_json::Value::from(values.first()?.1.as_str()).to_string(),
+        Shape::Optional(_) => "null".to_owned(),
+        Shape::List(inner) => {
+            let element = zero_json(inner, 0)?;
+            format!("[{}]", vec![element; length].join(","))
+        }
+        Shape::Object(members) => {
+            let members = members.iter().map(|member| {
+                let json = match &member.fill {
+                    Some(fill) => fill.clone(),
+                    None => zero_json(&member.shape, 0)?,
+                };
+                let name = serde_json::Value::from(member.name.as_str());
+                Some(format!("{name}:{json}"))
+            });
+            let members: Option<Vec<String>> = members.collect();
+            format!("{{{}}}", members?.join(","))
+        }
+        Shape::Outer(_) => return None,
+    })
 }
 
 /// The JSON of a message out of its columns.

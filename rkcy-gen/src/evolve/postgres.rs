@@ -148,10 +148,11 @@ fn of_table(pair: Pair<'_>, direction: Direction, parts: &mut Parts) {
     let drop_column = |column: &&Column| alter(&format!("DROP COLUMN {}", ident(&column.name)));
     parts.first.extend(now.iter().map(drop_column));
     parts.first.push_str(&rename_columns(pair, &later, &alter));
-    for (from, to) in stays.iter().filter(|(from, to)| from != to) {
-        let rename = format!("RENAME CONSTRAINT {} TO {}", ident(from), ident(to));
-        parts.first.push_str(&alter(&rename));
-    }
+    stays.retain(|(from, to)| from != to);
+    parts.first.push_str(&renames(&stays, |from, to| {
+        let (from, to) = (ident(from), ident(to));
+        alter(&format!("RENAME CONSTRAINT {from} TO {to}"))
+    }));
     for (column, source) in &made {
         add_column(column, source, &alter, parts);
     }
@@ -247,8 +248,8 @@ fn add_column(
     let not_null = if column.optional { "" } else { " NOT NULL" };
     match source {
         // A constant is written nowhere: the server remembers it.
-        Source::Fill(fill) => {
-            let value = literal(fill, column.ty, HERE);
+        Source::Fill(_) | Source::Zero(_) => {
+            let value = source.sql(column, HERE);
             parts.first.push_str(&alter(&format!(
                 "ADD COLUMN {name} {ty}{not_null} DEFAULT {value}"
             )));

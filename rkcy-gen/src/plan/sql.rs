@@ -333,7 +333,8 @@ impl Cx<'_> {
             key: None,
             checks: self.column_checks(field),
             shape: is_json.then(|| self.shape(field.ty)),
-            fill: self.fill(field).filter(|_| !optional),
+            // What is absent in JSON is written there as well.
+            fill: self.fill(field).filter(|_| !optional || is_json),
             comment: docs::first_paragraph(&field.docs),
         }
     }
