@@ -203,7 +203,7 @@ fn a_lock_that_was_edited_names_its_line() {
     let output = place.run(&["build", "shop.rkcy"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(
-        stderr(&output).contains(&format!("line {number}")),
+        stderr(&output).contains(&format!("shop.lock:{number}:")),
         "{}",
         stderr(&output)
     );
@@ -291,10 +291,236 @@ fn a_new_concern_has_to_be_declared_by_the_user() {
     );
     let said = stderr(&place.build());
     assert!(place.path("shop/src/handlers/shelf.rs").exists());
+    assert!(said.contains("`mod shelf;` is missing"), "{said}");
+}
+
+/// The sums and the files of migrations are there, and the next one is what `migrate` writes.
+#[test]
+fn a_migration_is_written_once_and_the_next_by_migrate() {
+    let place = Place::with(SCHEMA);
+    place.build();
+    let first = place.read("shop/migrations/postgres/0001_init.up.sql");
+    place.write(
+        "shop.rkcy",
+        &SCHEMA.replace("price: i64", "price: i64\n    weight: i64"),
+    );
+    let said = stderr(&place.build());
+    assert!(said.contains("RKCY0157"), "{said}");
+    assert_eq!(
+        place.read("shop/migrations/postgres/0001_init.up.sql"),
+        first
+    );
+    let behind = place.run(&["build", "--check", "shop.rkcy"]);
+    assert_eq!(behind.status.code(), Some(1), "{}", stderr(&behind));
+    let missing = place.run(&["migrate", "--check", "shop.rkcy"]);
+    assert_eq!(missing.status.code(), Some(1));
     assert!(
-        said.contains("`mod shelf;` is missing") && said.contains("a migration was written anew"),
+        stdout(&missing).contains("+ALTER TABLE \"item\" ADD COLUMN \"weight\""),
+        "{}",
+        stdout(&missing)
+    );
+    assert!(
+        !place
+            .path("shop/migrations/postgres/0002_add_item_weight.up.sql")
+            .exists()
+    );
+    let written = place.run(&["migrate", "shop.rkcy"]);
+    assert_eq!(written.status.code(), Some(0), "{}", stderr(&written));
+    let root = place.read("shop/src/generated/mod.rs");
+    assert!(root.contains("0001_init.up.sql") && root.contains("0002_add_item_weight.up.sql"));
+    for command in [
+        ["build", "--check", "shop.rkcy"],
+        ["migrate", "--check", "shop.rkcy"],
+    ] {
+        let output = place.run(&command);
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{command:?}: {}",
+            stderr(&output)
+        );
+    }
+    let odd = place.run(&["migrate", "--name", "Ä", "shop.rkcy"]);
+    assert_eq!(odd.status.code(), Some(0), "there is nothing to name");
+    let before = place.tree();
+    place.build();
+    assert_eq!(place.tree(), before);
+}
+
+#[test]
+fn what_has_no_migration_writes_nothing() {
+    let place = Place::with(SCHEMA);
+    place.build();
+    place.write("shop.rkcy", &SCHEMA.replace("key id: uuid", "key id: u64"));
+    place.build();
+    let before = place.tree();
+    let output = place.run(&["migrate", "shop.rkcy"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("RKCY0200"), "{}", stderr(&output));
+    assert_eq!(place.tree(), before);
+}
+
+#[test]
+fn what_is_allowed_is_not_said() {
+    let place = Place::with(SCHEMA);
+    place.build();
+    let changed = SCHEMA.replace(
+        "price: i64",
+        "price: i64 @min(0) @allow(RKCY0222, \"none is below\")",
+    );
+    place.write(
+        "shop.rkcy",
+        &changed.replace("kind: Kind", "kind: Kind @allow(RKCY0211, \"nothing\")"),
+    );
+    place.build();
+    let said = stdout(&place.run(&["migrate", "--format", "json", "shop.rkcy"]));
+    let lines = said
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let codes: Vec<String> = lines
+        .filter_map(|it| it["code"].as_str().map(str::to_owned))
+        .collect();
+    assert_eq!(codes, ["RKCY0152"], "{said}");
+}
+
+#[test]
+fn a_migration_that_was_edited_moved_or_lost_is_found() {
+    let place = Place::with(SCHEMA);
+    place.build();
+    place.write(
+        "shop.rkcy",
+        &SCHEMA.replace("price: i64", "price: i64\n    weight: i64"),
+    );
+    place.run(&["migrate", "shop.rkcy"]);
+    let up = "shop/migrations/sqlite/0001_init.up.sql";
+    let good = place.read(up);
+    let sum = place.read("shop/migrations/rkcy.sum");
+    let lines: Vec<&str> = sum.lines().collect();
+    let moved = [&lines[..1], &lines[5..], &lines[1..5]].concat().join("\n");
+    let check = |what: &str| {
+        for command in ["build", "migrate"] {
+            let output = place.run(&[command, "shop.rkcy"]);
+            assert_eq!(output.status.code(), Some(1), "{what}: {}", stderr(&output));
+            let said = stderr(&output);
+            assert!(
+                said.contains("RKCY0156") && said.contains(what),
+                "{what}: {said}"
+            );
+        }
+    };
+    place.write(up, &good.replace("STRICT", "STRICT "));
+    check("was edited");
+    std::fs::remove_file(place.path(up)).unwrap();
+    check("is missing");
+    place.write(up, &good);
+    place.write("shop/migrations/sqlite/0003_mine.up.sql", "SELECT 1;\n");
+    check("is no migration that rkcy-gen wrote");
+    std::fs::remove_file(place.path("shop/migrations/sqlite/0003_mine.up.sql")).unwrap();
+    place.write("shop/migrations/rkcy.sum", &moved);
+    check("has moved");
+    std::fs::remove_file(place.path("shop/migrations/rkcy.sum")).unwrap();
+    check("is missing");
+    place.write("shop/migrations/rkcy.sum", &sum.replace('\n', "\r\n"));
+    assert_eq!(
+        place.run(&["build", "shop.rkcy"]).status.code(),
+        Some(0),
+        "line ends are no edit"
+    );
+}
+
+#[test]
+fn a_platform_without_a_database_to_keep_begins_anew() {
+    let place = Place::with(SCHEMA);
+    place.build();
+    std::fs::remove_dir_all(place.path("shop/migrations")).unwrap();
+    place.write(
+        "shop.rkcy",
+        &SCHEMA.replace("price: i64", "price: i64\n    weight: i64"),
+    );
+    place.build();
+    assert!(
+        place
+            .read("shop/migrations/sqlite/0001_init.up.sql")
+            .contains("weight")
+    );
+    assert_eq!(
+        place.run(&["build", "--check", "shop.rkcy"]).status.code(),
+        Some(0)
+    );
+}
+
+#[test]
+fn a_former_name_keeps_the_number() {
+    let place = Place::with(SCHEMA);
+    place.build();
+    place.write(
+        "shop.rkcy",
+        &SCHEMA.replace("price: i64", "cost: i64 @was(prcie)"),
+    );
+    let output = place.run(&["build", "shop.rkcy"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = stderr(&output);
+    assert!(
+        said.contains("RKCY0155") && said.contains("did you mean `@was(price)`?"),
         "{said}"
     );
+    place.write(
+        "shop.rkcy",
+        &SCHEMA.replace("price: i64", "cost: i64 @was(price)"),
+    );
+    place.build();
+    assert!(place.lock().contains(&"field Item.cost 4".to_owned()));
+    place.write("shop.rkcy", &SCHEMA.replace("price: i64", "cost: i64"));
+    place.build();
+    assert!(place.lock().contains(&"field Item.cost 4".to_owned()));
+}
+
+#[test]
+fn breaking_compares_with_a_file_and_with_a_commit() {
+    let place = Place::with(SCHEMA);
+    place.build();
+    let git = |args: &[&str]| {
+        let mut git = Command::new("git");
+        git.current_dir(place.0.path())
+            .args(["-c", "user.name=t", "-c", "user.email=t@t"]);
+        assert!(
+            git.args(args).output().unwrap().status.success(),
+            "git {args:?}"
+        );
+    };
+    git(&["init", "-q"]);
+    git(&["add", "shop.rkcy", "shop.lock"]);
+    git(&["commit", "-qm", "first"]);
+    std::fs::copy(place.path("shop.rkcy"), place.path("old.rkcy")).unwrap();
+    for old in ["git:HEAD", "old.rkcy"] {
+        let output = place.run(&["breaking", "--against", old, "shop.rkcy"]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
+    place.write(
+        "shop.rkcy",
+        &SCHEMA.replace("price: i64", "cost: i64 @was(price)"),
+    );
+    for old in ["git:HEAD", "old.rkcy"] {
+        let output = place.run(&[
+            "breaking",
+            "--format",
+            "json",
+            "--against",
+            old,
+            "shop.rkcy",
+        ]);
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        let line: serde_json::Value = serde_json::from_str(stdout(&output).trim()).unwrap();
+        assert_eq!(line["code"], "RKCY0310");
+    }
+    let allowed = "cost: i64 @was(price) @allow(RKCY0310, \"no client reads it\")";
+    place.write("shop.rkcy", &SCHEMA.replace("price: i64", allowed));
+    let output = place.run(&["breaking", "--against", "git:HEAD", "shop.rkcy"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    for old in ["git:nowhere", "nowhere.rkcy", "git:--help"] {
+        let output = place.run(&["breaking", "--against", old, "shop.rkcy"]);
+        assert_eq!(output.status.code(), Some(2), "{old}: {}", stderr(&output));
+    }
 }
 
 #[test]
@@ -316,7 +542,7 @@ fn a_new_field_touches_only_the_files_of_its_concern() {
         .map(|(path, _)| path.file_name().unwrap().to_str().unwrap())
         .collect();
     names.sort_unstable();
-    let migrations = ["0001_init.up.sql", "0001_init.up.sql"];
+    // The next migration is written by `migrate`.
     let expected = [
         "item.rs",
         "proto.rs",
@@ -324,5 +550,5 @@ fn a_new_field_touches_only_the_files_of_its_concern() {
         "shop.proto",
         "shop.rkcy",
     ];
-    assert_eq!(names, [migrations.as_slice(), &expected].concat());
+    assert_eq!(names, expected);
 }

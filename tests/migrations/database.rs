@@ -13,20 +13,21 @@ use tempfile::TempDir;
 
 use super::Version;
 
+/// The schema of a database; `{schema}` is the namespace in PostgreSQL.
 const COLUMNS: &str = "
 SELECT format('%s.%s %s null=%s default=%s comment=%s', c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
     NOT a.attnotnull, a.atthasdef, col_description(c.oid, a.attnum))
 FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
-WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relnamespace = '{schema}'::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
 AND c.relname NOT IN ('_rkcy_migration', '_rkcy_migration_part', '_rkcy_position', '_rkcy_log')
 UNION ALL SELECT format('%s constraint %s %s valid=%s', conrelid::regclass,
     CASE contype WHEN 'p' THEN 'key' ELSE conname::text END, pg_get_constraintdef(oid), convalidated)
-FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype IN ('c', 'p')
+FROM pg_constraint WHERE connamespace = '{schema}'::regnamespace AND contype IN ('c', 'p')
 AND conrelid::regclass::text NOT IN ('_rkcy_migration', '_rkcy_migration_part', '_rkcy_position', '_rkcy_log')
-UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND indexname LIKE '\\_rkcy\\_%\\_\\_%'
+UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = '{schema}' AND indexname LIKE '\\_rkcy\\_%\\_\\_%'
 AND indexname NOT LIKE '%pkey%'
 UNION ALL SELECT format('%s comment=%s', relname, obj_description(oid)) FROM pg_class
-WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'";
+WHERE relnamespace = '{schema}'::regnamespace AND relkind = 'r'";
 
 pub(crate) enum Database {
     Sqlite(SqliteStore, TempDir),
@@ -44,18 +45,14 @@ impl Database {
                 Database::Sqlite(store, place)
             }
             Dialect::Postgres => {
-                let server = server();
+                // A namespace is made faster than a database.
                 let random = std::time::SystemTime::UNIX_EPOCH
                     .elapsed()
                     .unwrap()
                     .as_nanos();
-                let name = format!("rkcy_evolve_{}_{random}", std::process::id());
-                on_server(
-                    &format!("{server}/postgres"),
-                    &format!("CREATE DATABASE {name}"),
-                )
-                .await;
-                let url = format!("{server}/{name}");
+                let name = format!("evolve_{}_{random}", std::process::id());
+                on_server(&server(), &format!("CREATE SCHEMA {name}")).await;
+                let url = format!("{}?options=-c%20search_path%3D{name}", server());
                 let store = PostgresStore::open(&Settings::new(&url).unwrap(), [])
                     .await
                     .unwrap();
@@ -146,7 +143,13 @@ impl Database {
     /// The schema, in an order that does not depend on how it came about.
     pub(crate) async fn schema(&self) -> Vec<String> {
         let mut lines = match self {
-            Database::Postgres(..) => self.texts(COLUMNS).await,
+            Database::Postgres(_, _, name) => {
+                let lines = self.texts(&COLUMNS.replace("{schema}", name)).await;
+                let lines = lines.into_iter();
+                lines
+                    .map(|line| line.replace(&format!("{name}."), ""))
+                    .collect()
+            }
             Database::Sqlite(..) => {
                 let all = self
                     .texts("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")
@@ -198,9 +201,7 @@ impl Database {
     pub(crate) async fn close(self) {
         self.store().close().await;
         if let Database::Postgres(_, url, name) = self {
-            let (server, _) = url.rsplit_once('/').unwrap();
-            let sql = format!("DROP DATABASE {name} WITH (FORCE)");
-            on_server(&format!("{server}/postgres"), &sql).await;
+            on_server(&url, &format!("DROP SCHEMA {name} CASCADE")).await;
         }
     }
 }
@@ -229,13 +230,11 @@ async fn on_server(url: &str, sql: &str) {
     connection.close().await.unwrap();
 }
 
-/// `postgres://USER@HOST:PORT` of the server of `scripts/services`, without database.
+/// The database of `scripts/services`.
 fn server() -> String {
     static SERVER: OnceLock<String> = OnceLock::new();
-    let server = SERVER.get_or_init(|| {
-        let url = std::env::var("RKCY_TEST_STORE").unwrap_or_else(|_| started());
-        url.rsplit_once('/').unwrap().0.to_owned()
-    });
+    let server =
+        SERVER.get_or_init(|| std::env::var("RKCY_TEST_STORE").unwrap_or_else(|_| started()));
     server.clone()
 }
 

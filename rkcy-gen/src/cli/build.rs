@@ -224,7 +224,7 @@ fn show_human(args: &Args, built: &Built) -> Outcome {
     message(&summary);
     if built.changes.iter().any(rewrites_migration) {
         message(
-            "note: a migration was written anew; a database that has the old one must be created anew\n",
+            "note: the first migration was written anew; a database that has the old one must be created anew\n",
         );
     }
     for module in undeclared_modules(&built.crate_dir, &built.rendered).unwrap_or_default() {
