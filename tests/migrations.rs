@@ -339,3 +339,25 @@ async fn ten_versions_hold_on_sqlite() {
 async fn ten_versions_hold_on_postgres() {
     holds("ten versions", &ten_versions(), Dialect::Postgres).await;
 }
+
+/// What one database does not have is no migration there, and no failure.
+fn one_sided() -> History {
+    let schema = |pattern: &str| {
+        format!(
+            "platform test {{ crate \"out\" }}\nconcern Item {{ key id: uuid  name: string @length(..=9){pattern} }}\n"
+        )
+    };
+    let steps = vec![schema(""), schema(" @pattern(\".*\")"), schema("")];
+    History {
+        at_once: schema(""),
+        steps,
+        fills: false,
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_one_database_holds_on_both() {
+    for dialect in Dialect::ALL {
+        holds("one-sided", &one_sided(), dialect).await;
+    }
+}

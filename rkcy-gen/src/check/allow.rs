@@ -1,62 +1,26 @@
 //! Owns `@allow(CODE, "why")`: which findings at which elements are silenced, and which of them are not
 //! there.
 //!
-//! A finding belongs to the innermost element around it. Codes that need an older schema to be found are
-//! left to those who have one: they come with the model.
-
-use std::collections::BTreeSet;
+//! Codes that need an older schema to be found are left to those who have one: they come with the model.
 
 use super::Checker;
-use crate::diagnostic::{Code, Diagnostic, Severity, unused_allow};
+use crate::diagnostic::{Code, Diagnostic, Severity, silence};
 use crate::model::Allow;
 use crate::syntax::Span;
 use crate::syntax::field::{Argument, Attribute, Literal, LiteralKind};
 
-/// What is silenced, and where.
-#[derive(Default)]
-pub(super) struct Allowed {
-    /// All that could have an `@allow`.
-    elements: BTreeSet<Span>,
-    allows: Vec<Allow>,
-}
-
-impl Allowed {
-    /// Notes something that may have attributes.
-    pub(super) fn element(&mut self, span: Span) {
-        self.elements.insert(span);
+/// Takes away the findings that are allowed. What is left, and the allowances that others ask for.
+pub(super) fn apply(allows: Vec<Allow>, found: Vec<Diagnostic>) -> (Vec<Diagnostic>, Vec<Allow>) {
+    if allows.is_empty() {
+        return (found, allows);
     }
-
-    /// The innermost element around a place.
-    fn innermost(&self, place: Span) -> Option<Span> {
-        let around = self.elements.iter().filter(|it| it.contains(place));
-        around.min_by_key(|it| it.end - it.start).copied()
-    }
-
-    /// Takes away the findings that are allowed. What is left, and the allowances that others ask for.
-    pub(super) fn apply(self, found: Vec<Diagnostic>) -> (Vec<Diagnostic>, Vec<Allow>) {
-        let failed = found.iter().any(Diagnostic::is_error);
-        let mut used = vec![false; self.allows.len()];
-        let mut left = Vec::new();
-        for finding in found {
-            let element = finding.span().and_then(|place| self.innermost(place));
-            let allow = self.allows.iter().position(|allow| {
-                allow.code == finding.code && Some(allow.element) == element && !finding.is_error()
-            });
-            match allow {
-                Some(allow) => used[allow] = true,
-                None => left.push(finding),
-            }
-        }
-        let mut others = Vec::new();
-        for (allow, used) in self.allows.into_iter().zip(used) {
-            if allow.code.is_about_change() {
-                others.push(allow);
-            } else if !used && !failed {
-                left.push(unused_allow(&allow));
-            }
-        }
-        (left, others)
-    }
+    // Where something could not be checked to its end, nobody knows what is not there.
+    let failed = found.iter().any(Diagnostic::is_error);
+    let left = silence(found, &allows, |code| !code.is_about_change());
+    let left = left.into_iter();
+    let left = left.filter(|it| !(failed && it.code == Code::UnusedAllow));
+    let others = allows.iter().filter(|it| it.code.is_about_change());
+    (left.collect(), others.cloned().collect())
 }
 
 impl Checker {
@@ -103,11 +67,11 @@ impl Checker {
             element,
             span: attribute.span,
         };
-        let first = (self.allowed.allows.iter())
+        let first = (self.allows.iter())
             .find(|it| it.code == known && it.element == element)
             .map(|it| it.span);
         match first {
-            None => self.allowed.allows.push(allow),
+            None => self.allows.push(allow),
             Some(first) => self.report(
                 Diagnostic::new(
                     Code::AttributeTwice,

@@ -73,9 +73,6 @@ impl Checker {
         element: Span,
     ) -> Attributes<'a> {
         let mut read = Attributes::default();
-        if on != On::Result {
-            self.allowed.element(element);
-        }
         let mut seen: Vec<&Attribute> = Vec::new();
         for attribute in list {
             let name = attribute.name.text.as_str();

@@ -49,10 +49,9 @@ mod types;
 mod undo;
 
 use crate::diagnostic::{Code, Diagnostic, sort};
-use crate::model::Model;
+use crate::model::{Allow, Model};
 use crate::syntax::{Span, Unit};
 
-use allow::Allowed;
 use schema::Schema;
 
 /// What checking gives.
@@ -75,7 +74,7 @@ pub fn check(unit: Unit) -> Checked {
     let mut checker = Checker {
         schema: Schema::default(),
         diagnostics,
-        allowed: Allowed::default(),
+        allows: Vec::new(),
     };
     let mut platform = None;
     if !opaque {
@@ -88,7 +87,7 @@ pub fn check(unit: Unit) -> Checked {
         checker.former_names();
         checker.unused_imports(&files, &imports);
     }
-    let (mut diagnostics, allows) = checker.allowed.apply(checker.diagnostics);
+    let (mut diagnostics, allows) = allow::apply(checker.allows, checker.diagnostics);
     sort(&mut diagnostics);
     let failed = diagnostics.iter().any(Diagnostic::is_error);
     let Schema {
@@ -117,7 +116,8 @@ pub fn check(unit: Unit) -> Checked {
 struct Checker {
     schema: Schema,
     diagnostics: Vec<Diagnostic>,
-    allowed: Allowed,
+    /// What is silenced, and where.
+    allows: Vec<Allow>,
 }
 
 impl Checker {

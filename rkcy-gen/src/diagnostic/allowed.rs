@@ -1,4 +1,4 @@
-//! Owns silencing findings about changes, by `@allow`.
+//! Owns silencing findings, by `@allow`: those at its element, and within it.
 
 use super::{Code, Diagnostic};
 use crate::model::Allow;
@@ -31,7 +31,7 @@ pub fn silence(
 }
 
 /// An `@allow` of something that is not there.
-pub(crate) fn unused_allow(allow: &Allow) -> Diagnostic {
+fn unused_allow(allow: &Allow) -> Diagnostic {
     let message = format!("nothing here is found by {}", allow.code);
     Diagnostic::new(Code::UnusedAllow, allow.span, message)
         .help("remove it: it would hide what comes later")

@@ -12,7 +12,6 @@ mod sarif;
 mod similar;
 
 pub use allowed::silence;
-pub(crate) use allowed::unused_allow;
 pub use code::{Code, Severity};
 pub use explain::page;
 pub use human::{human, one_line};
@@ -131,9 +130,9 @@ impl Diagnostic {
         self.code.severity()
     }
 
-    /// Whether an `@allow` can silence it: what has no migration stays without one.
+    /// Whether an `@allow` can silence it: what is wrong stays so, and what has no migration stays without one.
     fn can_be_allowed(&self) -> bool {
-        !matches!(self.code, Code::KeyMoved | Code::NoConversion)
+        !self.is_error() || self.code.is_about_breaking()
     }
 
     /// Whether it is an error, so that there is no model.

@@ -318,6 +318,20 @@ mod tests {
     }
 
     #[test]
+    fn the_first_layout_keeps_its_numbers() {
+        let text: String = [
+            line("column player.name string? @length(1..=8) @unique"),
+            line("concern Player 1030"),
+            line("layout 1"),
+            line("migrated 1"),
+        ]
+        .concat();
+        let lock = Lock::parse(&text).unwrap();
+        assert_eq!((lock.rank("Player"), lock.migrated()), (1030, 0));
+        assert!(lock.print().contains("layout 2 "));
+    }
+
+    #[test]
     fn damage_names_its_line() {
         for (wrong, at, part) in [
             (

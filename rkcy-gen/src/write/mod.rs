@@ -102,9 +102,9 @@ pub fn change(path: PathBuf, text: &str) -> io::Result<Option<Change>> {
 /// Where the file is there and cannot be read.
 pub fn removal(path: PathBuf) -> io::Result<Option<Change>> {
     let old = read(&path)?;
-    Ok(old.is_some().then(|| Change {
+    Ok(old.map(|old| Change {
         path,
-        old,
+        old: Some(old),
         new: None,
     }))
 }
