@@ -124,7 +124,7 @@ impl World {
         self.named(prefix, ()).name
     }
 
-    /// One edit. Whether it gives a value to what had none.
+    /// One edit. Whether it tells what is written where nothing was said: then two ways give two values.
     pub(crate) fn edit(&mut self) -> bool {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         self.seed = self
@@ -157,7 +157,7 @@ impl World {
                 let it = &mut self.concerns[concern].it[field].it;
                 if !it.list && !it.unique {
                     it.optional = !it.optional;
-                    return !it.optional;
+                    return true;
                 }
             }
             11 if count > 0 => {
@@ -181,7 +181,7 @@ impl World {
                     self.enums[which].it.push(new);
                 }
             }
-            15..=17 => self.edit_message(&mut rng),
+            15..=17 => return self.edit_message(&mut rng),
             18 => {
                 let name = self.fresh("C");
                 self.concerns[concern].name = name;
@@ -205,11 +205,12 @@ impl World {
         false
     }
 
-    fn edit_message(&mut self, rng: &mut ChaCha8Rng) {
+    /// An edit of a message, likewise.
+    fn edit_message(&mut self, rng: &mut ChaCha8Rng) -> bool {
         let which = rng.random_range(0..self.messages.len());
         let count = self.messages[which].it.len();
         let member = rng.random_range(0..count);
-        match rng.random_range(0..5) {
+        match rng.random_range(0..6) {
             0 => {
                 let name = self.fresh("m");
                 self.messages[which].it[member].name = name;
@@ -242,8 +243,16 @@ impl World {
                 let name = self.fresh("M");
                 self.messages[which].name = name;
             }
+            5 => {
+                let it = &mut self.messages[which].it[member].it;
+                if !it.list && matches!(it.ty, Ty::Text(_) | Ty::Number(_)) {
+                    it.optional = !it.optional;
+                    return true;
+                }
+            }
             _ => {}
         }
+        false
     }
 
     fn change_type(&mut self, concern: usize, field: usize) {

@@ -1,9 +1,9 @@
 //! Owns silencing findings, by `@allow`: those at its element, and within it.
 
-use super::{Code, Diagnostic};
+use super::{Code, Diagnostic, sort};
 use crate::model::Allow;
 
-/// Takes away the findings that are allowed where they are, and reports what was allowed and is not found. Only
+/// Takes away the findings that are allowed where they are, and reports what was allowed and is not found; by place. Only
 /// those codes that `is_asked` are looked at.
 pub fn silence(
     found: Vec<Diagnostic>,
@@ -27,6 +27,7 @@ pub fn silence(
     }
     let unused = allows.iter().zip(used).filter(|(_, used)| !used);
     left.extend(unused.map(|(allow, _)| unused_allow(allow)));
+    sort(&mut left);
     left
 }
 

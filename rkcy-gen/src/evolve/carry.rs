@@ -15,6 +15,9 @@ pub(crate) enum Source<'a> {
     Fill(Fill),
     /// From zeroes, so many where it is bytes: on the way back, where nothing is known.
     Zero(u32),
+    /// From this value where the message around it is there, by this column; where there is no value, the
+    /// migration stops at such a row.
+    Within(&'a Column, Option<Fill>),
     /// It may be absent, and is.
     Absent,
     /// From nowhere: where there are rows, the migration stops.
@@ -53,10 +56,28 @@ impl<'a> Source<'a> {
         if is_presence && pair.old.columns.iter().any(|it| was_there(&it)) {
             return Source::Fill(Fill::Bool(true));
         }
+        let placeholder_of = placeholder;
         let placeholder = || match direction {
             Direction::Up => Source::Missing,
-            Direction::Down => placeholder(column),
+            Direction::Down => placeholder_of(column),
         };
+        if column.within {
+            let presence = [&column.id[..1], &[0]].concat();
+            let fill = column.fill.clone();
+            return match (pair.old.column(&presence), fill) {
+                (Some(presence), None) if direction == Direction::Down => {
+                    match placeholder_of(column) {
+                        Source::Fill(fill) => Source::Within(presence, Some(fill)),
+                        other => other,
+                    }
+                }
+                (Some(presence), fill) => Source::Within(presence, fill),
+                (None, fill) => match pair.old.columns.iter().any(|it| was_there(&it)) {
+                    true => fill.map_or_else(placeholder, Source::Fill),
+                    false => Source::Absent,
+                },
+            };
+        }
         match column.fill.clone() {
             Some(fill) => Source::Fill(fill),
             None if column.optional => Source::Absent,
@@ -65,10 +86,17 @@ impl<'a> Source<'a> {
     }
 
     /// The expression of those values, in a query of the old table.
-    pub(crate) fn sql(&self, column: &Column, dialect: Dialect) -> String {
+    pub(crate) fn sql(&self, pair: Pair<'_>, column: &Column, dialect: Dialect) -> String {
         match self {
             Source::Column(before) => {
                 let value = convert(before, column, &ident(&before.name), dialect);
+                if column.within && before.optional && !before.within {
+                    let presence = pair.old.column(&[&column.id[..1], &[0]].concat());
+                    return match presence {
+                        Some(presence) => within(presence, &value, column, dialect),
+                        None => value,
+                    };
+                }
                 match (before.optional && !column.optional, &column.fill) {
                     (true, Some(fill)) => {
                         format!("coalesce({value}, {})", literal(fill, column.ty, dialect))
@@ -78,6 +106,14 @@ impl<'a> Source<'a> {
             }
             Source::Fill(fill) => literal(fill, column.ty, dialect),
             Source::Zero(length) => zero(column.ty, *length, dialect),
+            Source::Within(presence, fill) => {
+                let present = ident(&presence.name);
+                let value = match fill {
+                    Some(fill) => literal(fill, column.ty, dialect),
+                    None => missing(presence, column.ty, dialect),
+                };
+                format!("CASE WHEN {present} THEN {value} END")
+            }
             Source::Absent | Source::Missing => "NULL".to_owned(),
             Source::Fold(columns) => fold(columns, column, dialect).unwrap_or_default(),
             Source::Unfold(json) => unfold(json, column, dialect).unwrap_or_default(),
@@ -112,6 +148,25 @@ pub(crate) fn literal(fill: &Fill, ty: ColumnType, dialect: Dialect) -> String {
         (Fill::Number(value), _) => number(*value),
         (Fill::Text(value), _) => text(value),
         (Fill::Json(value), _) => text(value),
+    }
+}
+
+/// A value of a column that may be absent no more where the message around it is there.
+fn within(presence: &Column, value: &str, column: &Column, dialect: Dialect) -> String {
+    let filled = match &column.fill {
+        Some(fill) => literal(fill, column.ty, dialect),
+        None => missing(presence, column.ty, dialect),
+    };
+    let present = ident(&presence.name);
+    format!("CASE WHEN {present} AND {value} IS NULL THEN {filled} ELSE {value} END")
+}
+
+/// What stops a migration at a row that has no value.
+fn missing(presence: &Column, ty: ColumnType, dialect: Dialect) -> String {
+    let stop = super::convert::stop("a value is missing", &ident(&presence.name), dialect);
+    match dialect {
+        Dialect::Postgres => format!("({stop})::text::{}", ty.sql(dialect)),
+        Dialect::Sqlite => stop,
     }
 }
 
@@ -268,7 +323,16 @@ fn unfold(json: &Column, column: &Column, dialect: Dialect) -> Option<String> {
     match inner.iter().find(|member| member.number == *number) {
         Some(member) => from_json(column, member, &value, dialect),
         None => match &column.fill {
+            Some(fill) if column.within => {
+                let null = match dialect {
+                    Dialect::Postgres => "'null'::jsonb",
+                    Dialect::Sqlite => "'null'",
+                };
+                let fill = literal(fill, column.ty, dialect);
+                Some(format!("CASE WHEN {value} <> {null} THEN {fill} END"))
+            }
             Some(fill) => Some(literal(fill, column.ty, dialect)),
+            None if column.within => None,
             None => column.optional.then(|| "NULL".to_owned()),
         },
     }

@@ -235,6 +235,10 @@ fn of_column<'a>(pair: Pair<'a>, old: &'a Column, new: &'a Column, changes: &mut
     match (old.optional, new.optional) {
         (false, true) => changes.push(Change::BecameOptional(pair, new)),
         (true, false) => changes.push(Change::BecameRequired(pair, new)),
+        // Where the message around it is there.
+        (true, true) if new.within && !old.within => {
+            changes.push(Change::BecameRequired(pair, new));
+        }
         _ => {}
     }
     of_checks(pair, old, new, changes);

@@ -78,7 +78,7 @@ fn shape_way(old: &Shape, new: &Shape) -> Way {
             }
             for member in new {
                 way = match old.iter().find(|it| it.number == member.number) {
-                    Some(before) => worse(way, shape_way(&before.shape, &member.shape)),
+                    Some(before) => worse(way, shape_way(before.filled(member), &member.shape)),
                     None if member.fill.is_some() => way,
                     None => worse(way, Way::Narrower),
                 };
@@ -90,6 +90,17 @@ fn shape_way(old: &Shape, new: &Shape) -> Way {
             }
         }
         _ => Way::None,
+    }
+}
+
+impl Member {
+    /// Its shape where what is missing is filled in.
+    fn filled(&self, new: &Member) -> &Shape {
+        match (&self.shape, &new.shape) {
+            (Shape::Optional(_), Shape::Optional(_)) => &self.shape,
+            (Shape::Optional(inner), _) if new.fill.is_some() => inner,
+            _ => &self.shape,
+        }
     }
 }
 
@@ -237,7 +248,17 @@ fn rewrite_object(value: &str, old: &[Member], new: &[Member], dialect: Dialect)
         let inner = match before {
             Some(before) => {
                 let was = member_of(value, &before.name, dialect);
-                rewrite(&was, &before.shape, &member.shape, dialect).unwrap_or(was)
+                let filled = before.filled(member);
+                let value = rewrite(&was, filled, &member.shape, dialect);
+                let value = value.unwrap_or_else(|| was.clone());
+                match (&member.fill, *filled == before.shape) {
+                    (Some(fill), false) => format!(
+                        "CASE WHEN {} THEN {} ELSE {value} END",
+                        is_null(&was, dialect),
+                        literal(fill, dialect)
+                    ),
+                    _ => value,
+                }
             }
             None => match &member.fill {
                 Some(json) => literal(json, dialect),
@@ -296,7 +317,7 @@ fn literal(json: &str, dialect: Dialect) -> String {
 
 /// What stops a migration where it comes to it, and names the value. It is no constant: those are looked at
 /// before it is known that nobody comes to them.
-fn stop(why: &str, value: &str, dialect: Dialect) -> String {
+pub(crate) fn stop(why: &str, value: &str, dialect: Dialect) -> String {
     let why = text(&format!("{why}: "));
     match dialect {
         Dialect::Postgres => format!("({why} || {value}::text)::jsonb"),

@@ -131,9 +131,23 @@ fn of_table(pair: Pair<'_>, direction: Direction, parts: &mut Parts) {
         |column: &&Column| !matches!(Source::of(pair, column, direction), Source::Column(_));
     let unfolded = new.columns.iter().filter(folds);
     let made: Vec<(&Column, Source<'_>)> = unfolded
-        .map(|column| (column, Source::of(pair, column, direction)))
+        .map(|column| {
+            // By then the column that tells whether the message is there has its new name.
+            let source = match Source::of(pair, column, direction) {
+                Source::Within(presence, fill) => {
+                    Source::Within(new.column(&presence.id).unwrap_or(presence), fill)
+                }
+                other => other,
+            };
+            (column, source)
+        })
         .collect();
-    let takes_values = |source: &Source<'_>| matches!(source, Source::Fold(_) | Source::Unfold(_));
+    let takes_values = |source: &Source<'_>| {
+        matches!(
+            source,
+            Source::Fold(_) | Source::Unfold(_) | Source::Within(..)
+        )
+    };
     let mut gone: Vec<&Column> = (old.columns.iter())
         .filter(|it| new.column(&it.id).is_none())
         .collect();
@@ -154,12 +168,18 @@ fn of_table(pair: Pair<'_>, direction: Direction, parts: &mut Parts) {
         alter(&format!("RENAME CONSTRAINT {from} TO {to}"))
     }));
     for (column, source) in &made {
-        add_column(column, source, &alter, parts);
+        add_column(pair, column, source, &alter, parts);
     }
     let sets: Vec<String> = made
         .iter()
         .filter(|(_, source)| takes_values(source))
-        .map(|(column, source)| format!("{} = {}", ident(&column.name), source.sql(column, HERE)))
+        .map(|(column, source)| {
+            format!(
+                "{} = {}",
+                ident(&column.name),
+                source.sql(pair, column, HERE)
+            )
+        })
         .collect();
     if !sets.is_empty() {
         let update = format!("UPDATE {table} SET {};\n", sets.join(", "));
@@ -175,6 +195,21 @@ fn of_table(pair: Pair<'_>, direction: Direction, parts: &mut Parts) {
     for column in &new.columns {
         if let Some(before) = old.column(&column.id) {
             change_column(before, column, &table, &alter, parts);
+            if column.within && before.optional && !before.within {
+                // The columns have their new names by now.
+                let renamed = Pair { old: new, new };
+                let named = Column {
+                    name: column.name.clone(),
+                    ty: column.ty,
+                    checks: column.checks.clone(),
+                    ..before.clone()
+                };
+                let value = Source::Column(&named).sql(renamed, column, HERE);
+                let name = ident(&column.name);
+                parts
+                    .first
+                    .push_str(&format!("UPDATE {table} SET {name} = {value};\n"));
+            }
         }
     }
     for (_, Constraint { name, sql }) in added {
@@ -239,6 +274,7 @@ fn rename_columns(pair: Pair<'_>, later: &[&Column], alter: &dyn Fn(&str) -> Str
 }
 
 fn add_column(
+    pair: Pair<'_>,
     column: &Column,
     source: &Source<'_>,
     alter: &dyn Fn(&str) -> String,
@@ -249,7 +285,7 @@ fn add_column(
     match source {
         // A constant is written nowhere: the server remembers it.
         Source::Fill(_) | Source::Zero(_) => {
-            let value = source.sql(column, HERE);
+            let value = source.sql(pair, column, HERE);
             parts.first.push_str(&alter(&format!(
                 "ADD COLUMN {name} {ty}{not_null} DEFAULT {value}"
             )));
@@ -257,7 +293,7 @@ fn add_column(
                 .first
                 .push_str(&alter(&format!("ALTER COLUMN {name} DROP DEFAULT")));
         }
-        Source::Fold(_) | Source::Unfold(_) => {
+        Source::Fold(_) | Source::Unfold(_) | Source::Within(..) => {
             parts
                 .first
                 .push_str(&alter(&format!("ADD COLUMN {name} {ty}")));

@@ -43,8 +43,10 @@ fn comment(path: &str, text: &str) -> Option<String> {
 
 fn print_column(column: &Column) -> String {
     let mut text = format!("{} {}", id(&column.id), column.ty.word());
-    if column.optional {
-        text.push('?');
+    match (column.optional, column.within) {
+        (true, true) => text.push('*'),
+        (true, false) => text.push('?'),
+        (false, _) => {}
     }
     if let Some(place) = column.key {
         text.push_str(&format!(" key{place}"));
@@ -188,11 +190,17 @@ impl Reader {
 }
 
 fn read_column(name: &str, words: &mut Words<'_>) -> Option<Column> {
+    let (id, ty) = (
+        read_id(words.piece())?,
+        ColumnType::from_word(words.word())?,
+    );
+    let within = words.take("*");
     let mut column = Column {
-        id: read_id(words.piece())?,
+        id,
         name: name.to_owned(),
-        ty: ColumnType::from_word(words.word())?,
-        optional: words.take("?"),
+        ty,
+        optional: within || words.take("?"),
+        within,
         key: None,
         checks: Vec::new(),
         shape: None,

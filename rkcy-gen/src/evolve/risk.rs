@@ -146,7 +146,7 @@ fn of_change(change: &Change<'_>, places: &Places<'_>) -> Vec<Diagnostic> {
             "the way back cannot bring them back; where it was only renamed, say so with `@was`",
         ),
         Change::ColumnAdded(pair, column) => match Source::of(*pair, column, Direction::Up) {
-            Source::Missing => finding(
+            Source::Missing | Source::Within(_, None) => finding(
                 Code::NeedsValue,
                 at(pair, column),
                 format!(

@@ -91,7 +91,7 @@ fn is_rebuilt(Pair { old, new }: Pair<'_>) -> bool {
         let before = old.column(&column.id);
         before.is_some_and(|before| {
             let name = ident(&before.name);
-            Source::Column(before).sql(column, HERE) != name
+            Source::Column(before).sql(Pair { old, new }, column, HERE) != name
         })
     });
     definitions(old) != definitions(new) || rewritten
@@ -101,7 +101,7 @@ fn copy(pair: Pair<'_>, direction: Direction) -> String {
     let (mut names, mut values) = (Vec::new(), Vec::new());
     for column in &pair.new.columns {
         names.push(column.name.as_str());
-        values.push(Source::of(pair, column, direction).sql(column, HERE));
+        values.push(Source::of(pair, column, direction).sql(pair, column, HERE));
     }
     names.extend(VERSION);
     values.extend(VERSION.map(ident));

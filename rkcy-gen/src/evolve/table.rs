@@ -160,6 +160,8 @@ pub struct Column {
     pub ty: ColumnType,
     /// Whether it may be absent.
     pub optional: bool,
+    /// Whether it is absent only where the message around it is.
+    pub within: bool,
     /// Its place in the primary key, from 1.
     pub key: Option<u32>,
     /// What its values are held against.
@@ -238,6 +240,7 @@ impl Column {
             name: name.to_owned(),
             ty: ColumnType::Bytes,
             optional: false,
+            within: false,
             key,
             checks: Vec::new(),
             shape: None,

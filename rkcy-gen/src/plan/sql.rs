@@ -262,6 +262,7 @@ impl Cx<'_> {
                 name: presence.clone(),
                 ty: ColumnType::Bool,
                 optional: false,
+                within: false,
                 key: None,
                 checks: Vec::new(),
                 shape: None,
@@ -330,11 +331,12 @@ impl Cx<'_> {
                 false => self.column_type(field.ty.value),
             },
             optional,
+            within: inside_optional && !field.ty.is_optional(),
             key: None,
             checks: self.column_checks(field),
             shape: is_json.then(|| self.shape(field.ty)),
             // What is absent in JSON is written there as well.
-            fill: self.fill(field).filter(|_| !optional || is_json),
+            fill: (self.fill(field)).filter(|_| !field.ty.is_optional() || is_json),
             comment: docs::first_paragraph(&field.docs),
         }
     }
