@@ -2,8 +2,7 @@
 
 use super::change::Pair;
 use super::convert::{Way, convert, from_json, json_object, members, to_json, way};
-use super::shape::Shape;
-use super::table::{Check, Column, ColumnType, Dialect, Fill, ident, number, text};
+use super::table::{Column, ColumnType, Dialect, Fill, ident, number, text};
 use crate::model::Number;
 
 /// Where the values of a column come from.
@@ -13,8 +12,6 @@ pub(crate) enum Source<'a> {
     Column(&'a Column),
     /// From this value.
     Fill(Fill),
-    /// From zeroes, so many where it is bytes: on the way back, where nothing is known.
-    Zero(u32),
     /// From this value where the message around it is there, by this column; where there is no value, the
     /// migration stops at such a row.
     Within(&'a Column, Option<Fill>),
@@ -28,16 +25,9 @@ pub(crate) enum Source<'a> {
     Unfold(&'a Column),
 }
 
-/// Which way a migration goes. On the way back, what is gone is gone, and something has to stand there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Direction {
-    Up,
-    Down,
-}
-
 impl<'a> Source<'a> {
     /// Where the values of a column come from.
-    pub(crate) fn of(pair: Pair<'a>, column: &Column, direction: Direction) -> Source<'a> {
+    pub(crate) fn of(pair: Pair<'a>, column: &Column) -> Source<'a> {
         if let Some(before) = pair.old.column(&column.id) {
             return Source::Column(before);
         }
@@ -56,32 +46,19 @@ impl<'a> Source<'a> {
         if is_presence && pair.old.columns.iter().any(|it| was_there(&it)) {
             return Source::Fill(Fill::Bool(true));
         }
-        let placeholder_of = placeholder;
-        let placeholder = || match direction {
-            Direction::Up => Source::Missing,
-            Direction::Down => placeholder_of(column),
-        };
+        let fill = column.fill.clone();
+        let given = |fill: Option<Fill>| fill.map_or(Source::Missing, Source::Fill);
         if column.within {
             let presence = [&column.id[..1], &[0]].concat();
-            let fill = column.fill.clone();
-            return match (pair.old.column(&presence), fill) {
-                (Some(presence), None) if direction == Direction::Down => {
-                    match placeholder_of(column) {
-                        Source::Fill(fill) => Source::Within(presence, Some(fill)),
-                        other => other,
-                    }
-                }
-                (Some(presence), fill) => Source::Within(presence, fill),
-                (None, fill) => match pair.old.columns.iter().any(|it| was_there(&it)) {
-                    true => fill.map_or_else(placeholder, Source::Fill),
-                    false => Source::Absent,
-                },
+            return match pair.old.column(&presence) {
+                Some(presence) => Source::Within(presence, fill),
+                None if pair.old.columns.iter().any(|it| was_there(&it)) => given(fill),
+                None => Source::Absent,
             };
         }
-        match column.fill.clone() {
-            Some(fill) => Source::Fill(fill),
+        match fill {
             None if column.optional => Source::Absent,
-            None => placeholder(),
+            fill => given(fill),
         }
     }
 
@@ -105,7 +82,6 @@ impl<'a> Source<'a> {
                 }
             }
             Source::Fill(fill) => literal(fill, column.ty, dialect),
-            Source::Zero(length) => zero(column.ty, *length, dialect),
             Source::Within(presence, fill) => {
                 let present = ident(&presence.name);
                 let value = match fill {
@@ -148,6 +124,8 @@ pub(crate) fn literal(fill: &Fill, ty: ColumnType, dialect: Dialect) -> String {
         (Fill::Number(value), _) => number(*value),
         (Fill::Text(value), _) => text(value),
         (Fill::Json(value), _) => text(value),
+        (Fill::Zero(length), _) => zero(ty, *length, dialect),
+        (Fill::Placeholder(fill), _) => literal(fill, ty, dialect),
     }
 }
 
@@ -182,94 +160,6 @@ fn zero(ty: ColumnType, length: u32, dialect: Dialect) -> String {
         (_, Dialect::Postgres) => format!("'\\x{digits}'"),
         (_, Dialect::Sqlite) => format!("x'{digits}'"),
     }
-}
-
-/// Something that a column takes, where nothing is known. An expression that all of a text matches cannot be
-/// told.
-fn placeholder<'a>(column: &Column) -> Source<'a> {
-    let length = column.checks.iter().find_map(|check| match check {
-        Check::Length(min, _) => Some(*min),
-        _ => None,
-    });
-    let length = length.unwrap_or_default();
-    let has_pattern = |check: &Check| matches!(check, Check::Pattern(_));
-    if let Some(values) = super::change::values(column) {
-        let first = values.first().map(|(_, name)| Fill::Text(name.clone()));
-        return first.map_or(Source::Missing, Source::Fill);
-    }
-    match column.ty {
-        ColumnType::Text if column.checks.iter().any(has_pattern) => Source::Missing,
-        ColumnType::Text => Source::Fill(Fill::Text("?".repeat(length as usize))),
-        ColumnType::Bool => Source::Fill(Fill::Bool(false)),
-        ColumnType::I32
-        | ColumnType::I64
-        | ColumnType::U32
-        | ColumnType::U64
-        | ColumnType::F32
-        | ColumnType::F64
-        | ColumnType::Duration => Source::Fill(Fill::Number(nearest_to_zero(column))),
-        ColumnType::Json => match &column.shape {
-            Some(shape) => {
-                let json = zero_json(shape, length as usize);
-                json.map_or(Source::Missing, |json| Source::Fill(Fill::Json(json)))
-            }
-            None => Source::Missing,
-        },
-        ColumnType::Uuid => Source::Zero(16),
-        ColumnType::Bytes => Source::Zero(length),
-        ColumnType::Timestamp => Source::Zero(0),
-    }
-}
-
-fn nearest_to_zero(column: &Column) -> Number {
-    let range = column.checks.iter().find_map(|check| match check {
-        Check::Range(min, max) => Some((*min, *max)),
-        _ => None,
-    });
-    let (min, max) = range.unwrap_or_default();
-    let is_over = |limit: Number| match limit {
-        Number::Int(value) => value > 0,
-        Number::Float(value) => value > 0.0,
-    };
-    let is_under = |limit: Number| match limit {
-        Number::Int(value) => value < 0,
-        Number::Float(value) => value < 0.0,
-    };
-    let number = min.filter(|it| is_over(*it));
-    number
-        .or(max.filter(|it| is_under(*it)))
-        .unwrap_or(Number::Int(0))
-}
-
-/// JSON of a shape, as empty as it can be; a list has so many elements.
-fn zero_json(shape: &Shape, length: usize) -> Option<String> {
-    Some(match shape {
-        Shape::Scalar(ColumnType::Bool) => "false".to_owned(),
-        Shape::Scalar(ColumnType::Text | ColumnType::Bytes) => "\"\"".to_owned(),
-        Shape::Scalar(ColumnType::Uuid) => "\"00000000-0000-0000-0000-000000000000\"".to_owned(),
-        Shape::Scalar(ColumnType::Timestamp) => "\"1970-01-01T00:00:00Z\"".to_owned(),
-        Shape::Scalar(ColumnType::Duration) => "\"0s\"".to_owned(),
-        Shape::Scalar(_) => "0".to_owned(),
-        Shape::Enum(values) => serde_json::Value::from(values.first()?.1.as_str()).to_string(),
-        Shape::Optional(_) => "null".to_owned(),
-        Shape::List(inner) => {
-            let element = zero_json(inner, 0)?;
-            format!("[{}]", vec![element; length].join(","))
-        }
-        Shape::Object(members) => {
-            let members = members.iter().map(|member| {
-                let json = match &member.fill {
-                    Some(fill) => fill.clone(),
-                    None => zero_json(&member.shape, 0)?,
-                };
-                let name = serde_json::Value::from(member.name.as_str());
-                Some(format!("{name}:{json}"))
-            });
-            let members: Option<Vec<String>> = members.collect();
-            format!("{{{}}}", members?.join(","))
-        }
-        Shape::Outer(_) => return None,
-    })
 }
 
 /// The JSON of a message out of its columns.

@@ -1,7 +1,7 @@
 //! Owns what the engine's own tables are made of: rows of other tables.
 
 use super::change::Pair;
-use super::table::Column;
+use super::table::{Column, Fill};
 
 /// How the rows of a hidden table follow from those of the schema's tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,13 +25,17 @@ pub enum Derived {
 impl Derived {
     /// Whether its rows can be others after a change of tables: `kept` are those that were there before.
     pub(crate) fn is_touched(&self, old: Option<&Derived>, kept: &[Pair<'_>]) -> bool {
+        let is_given = |column: &Column| {
+            let made = matches!(column.fill, Some(Fill::Placeholder(_)));
+            column.fill.is_some() && !made
+        };
         // Who was not there refers to nothing yet.
         let was_there = |concern: u32, field: &[u32]| {
             let mut pairs = kept.iter().filter(|pair| pair.new.number == concern);
             pairs.any(|pair| {
                 let starts = |column: &&Column| column.id.starts_with(field);
                 let mut columns = pair.new.columns.iter().filter(starts);
-                columns.any(|it| pair.old.column(&it.id).is_some() || it.fill.is_some())
+                columns.any(|it| pair.old.column(&it.id).is_some() || is_given(it))
             })
         };
         let converted = |concern: u32, field: &[u32]| {

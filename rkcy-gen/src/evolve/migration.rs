@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::carry::Direction;
 use super::change::{Difference, difference};
 use super::create::{Script, initial};
+use super::placeholder::with_placeholders;
 use super::table::{Dialect, Table};
 use super::{postgres, sqlite};
 use crate::lock::Lock;
@@ -44,15 +44,16 @@ impl Migration {
 
     /// The next: from the tables that are there to those that are to be.
     pub fn next(number: u32, name: &str, old: &[Table], new: &[Table]) -> Self {
-        let (there, back) = (difference(old, new), difference(new, old));
+        let before = with_placeholders(old);
+        let (there, back) = (difference(old, new), difference(new, &before));
         let script = |dialect| {
-            let sql = |found: &Difference<'_>, direction| match dialect {
-                Dialect::Sqlite => sqlite::script(found, direction),
-                Dialect::Postgres => postgres::script(found, direction),
+            let sql = |found: &Difference<'_>| match dialect {
+                Dialect::Sqlite => sqlite::script(found),
+                Dialect::Postgres => postgres::script(found),
             };
             let script = Script {
-                up: sql(&there, Direction::Up),
-                down: sql(&back, Direction::Down),
+                up: sql(&there),
+                down: sql(&back),
             };
             (dialect, script)
         };

@@ -13,6 +13,7 @@ mod create;
 mod derived;
 mod describe;
 mod migration;
+mod placeholder;
 mod postgres;
 mod reached;
 mod refill;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::carry::{Direction, Source, literal};
+use super::carry::{Source, literal};
 use super::change::{Difference, Pair, has_index};
 use super::convert::{convert, way};
 use super::create::{comment_on, comment_on_column, create, drop};
@@ -33,14 +33,14 @@ struct Parts {
 }
 
 /// The statements of a migration.
-pub(crate) fn script(found: &Difference<'_>, direction: Direction) -> String {
+pub(crate) fn script(found: &Difference<'_>) -> String {
     let mut parts = Parts::default();
     parts
         .first
         .extend(found.removed.iter().map(|table| drop(table)));
     parts.first.push_str(&rename_tables(found));
     for pair in &found.kept {
-        of_table(*pair, direction, &mut parts);
+        of_table(*pair, &mut parts);
     }
     parts
         .first
@@ -89,7 +89,7 @@ fn renames(renamed: &[(String, String)], rename: impl Fn(&str, &str) -> String) 
     first + &last
 }
 
-fn of_table(pair: Pair<'_>, direction: Direction, parts: &mut Parts) {
+fn of_table(pair: Pair<'_>, parts: &mut Parts) {
     let Pair { old, new } = pair;
     let table = ident(&new.name);
     let alter = |what: &str| format!("ALTER TABLE {table} {what};\n");
@@ -127,13 +127,12 @@ fn of_table(pair: Pair<'_>, direction: Direction, parts: &mut Parts) {
             .first
             .push_str(&format!("DROP INDEX {};\n", ident(&index.name)));
     }
-    let folds =
-        |column: &&Column| !matches!(Source::of(pair, column, direction), Source::Column(_));
+    let folds = |column: &&Column| !matches!(Source::of(pair, column), Source::Column(_));
     let unfolded = new.columns.iter().filter(folds);
     let made: Vec<(&Column, Source<'_>)> = unfolded
         .map(|column| {
             // By then the column that tells whether the message is there has its new name.
-            let source = match Source::of(pair, column, direction) {
+            let source = match Source::of(pair, column) {
                 Source::Within(presence, fill) => {
                     Source::Within(new.column(&presence.id).unwrap_or(presence), fill)
                 }
@@ -284,7 +283,7 @@ fn add_column(
     let not_null = if column.optional { "" } else { " NOT NULL" };
     match source {
         // A constant is written nowhere: the server remembers it.
-        Source::Fill(_) | Source::Zero(_) => {
+        Source::Fill(_) => {
             let value = source.sql(pair, column, HERE);
             parts.first.push_str(&alter(&format!(
                 "ADD COLUMN {name} {ty}{not_null} DEFAULT {value}"

@@ -1,7 +1,7 @@
 //! Owns what a migration does to rows, and to those who want to read and write them meanwhile: findings by
 //! code, each at the element of the schema that it comes from.
 
-use super::carry::{Direction, Source};
+use super::carry::Source;
 use super::change::{Change, Difference, Pair};
 use super::convert::Way;
 use super::derived::Derived;
@@ -53,7 +53,7 @@ pub fn findings(found: &Difference<'_>, model: &Model, lock: &Lock) -> Vec<Diagn
         .collect();
     for pair in &found.kept {
         for column in &pair.new.columns {
-            let source = Source::of(*pair, column, Direction::Up);
+            let source = Source::of(*pair, column);
             if matches!(source, Source::Fold(_) | Source::Unfold(_)) && source.is_impossible(column)
             {
                 all.push(no_way(*pair, column, &places));
@@ -145,7 +145,7 @@ fn of_change(change: &Change<'_>, places: &Places<'_>) -> Vec<Diagnostic> {
             format!("`{}` is removed with its values", path(*pair, column)),
             "the way back cannot bring them back; where it was only renamed, say so with `@was`",
         ),
-        Change::ColumnAdded(pair, column) => match Source::of(*pair, column, Direction::Up) {
+        Change::ColumnAdded(pair, column) => match Source::of(*pair, column) {
             Source::Missing | Source::Within(_, None) => finding(
                 Code::NeedsValue,
                 at(pair, column),

@@ -2,7 +2,7 @@
 //! the old one, filled from it, and takes its name: all in the transaction that the runtime makes around a
 //! migration.
 
-use super::carry::{Direction, Source};
+use super::carry::Source;
 use super::change::{Change, Difference, Pair, has_index};
 use super::create::{create, create_bare, drop, indexes};
 use super::refill::refill;
@@ -11,7 +11,7 @@ use super::table::{Dialect, Index, Table, VERSION, ident, list};
 const HERE: Dialect = Dialect::Sqlite;
 
 /// The statements of a migration.
-pub(crate) fn script(found: &Difference<'_>, direction: Direction) -> String {
+pub(crate) fn script(found: &Difference<'_>) -> String {
     let mut sql = String::new();
     let rebuilt: Vec<Pair<'_>> = found
         .kept
@@ -22,7 +22,7 @@ pub(crate) fn script(found: &Difference<'_>, direction: Direction) -> String {
     for pair in &rebuilt {
         sql.push_str(&format!("-- {} is made anew.\n", pair.new.name));
         sql.push_str(&create_bare(pair.new, &beside(pair.new), HERE));
-        sql.push_str(&copy(*pair, direction));
+        sql.push_str(&copy(*pair));
     }
     for pair in found.kept.iter().filter(|it| !is_rebuilt(**it)) {
         for index in pair
@@ -97,11 +97,11 @@ fn is_rebuilt(Pair { old, new }: Pair<'_>) -> bool {
     definitions(old) != definitions(new) || rewritten
 }
 
-fn copy(pair: Pair<'_>, direction: Direction) -> String {
+fn copy(pair: Pair<'_>) -> String {
     let (mut names, mut values) = (Vec::new(), Vec::new());
     for column in &pair.new.columns {
         names.push(column.name.as_str());
-        values.push(Source::of(pair, column, direction).sql(pair, column, HERE));
+        values.push(Source::of(pair, column).sql(pair, column, HERE));
     }
     names.extend(VERSION);
     values.extend(VERSION.map(ident));

@@ -147,6 +147,10 @@ pub enum Fill {
     Text(String),
     /// JSON.
     Json(String),
+    /// Zeroes of a type without literals; so many bytes of those that are bytes.
+    Zero(u32),
+    /// Something that stands where nothing is known.
+    Placeholder(Box<Fill>),
 }
 
 /// A column.
