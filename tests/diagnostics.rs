@@ -103,9 +103,22 @@ fn every_code_has_a_fixture() {
         .iter()
         .map(|path| code_of(path))
         .collect();
+    // Those of the lock and of migrations are found by `build` (`build.rs`), those about changes by holding two
+    // schemas against each other (`evolution.rs`).
+    let is_elsewhere = |code: &Code| {
+        let of_build = matches!(
+            code,
+            Code::DamagedLock
+                | Code::NumberMoved
+                | Code::UnknownWas
+                | Code::MigrationTampered
+                | Code::MigrationsBehind
+        );
+        of_build || code.is_about_change()
+    };
     let missing: Vec<&Code> = Code::ALL
         .iter()
-        .filter(|code| !covered.contains(code))
+        .filter(|code| !covered.contains(code) && !is_elsewhere(code))
         .collect();
     assert!(
         missing.is_empty(),

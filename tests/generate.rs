@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rkcy_gen::check::check;
+use rkcy_gen::evolve::{self, Migration, SUM};
 use rkcy_gen::lock::Lock;
 use rkcy_gen::model::Model;
-use rkcy_gen::plan::{plan, visits};
-use rkcy_gen::render::{Rendered, render};
+use rkcy_gen::plan::{plan, tables, visits};
+use rkcy_gen::render::{Rendered, Texts, render};
 use rkcy_gen::syntax::{Sources, load};
 use rkcy_gen::write::format;
 
@@ -35,13 +36,24 @@ fn model(path: &str) -> Model {
         .unwrap_or_else(|| panic!("{path} has errors: {found:?}"))
 }
 
-/// What is generated for a schema, with the numbers of a lock.
+/// What is generated for a schema, with the numbers of a lock; the first migration, where there is none.
 fn generated(path: &str, lock: &Lock) -> Rendered {
     let model = model(path);
-    let lock = lock.assign(&model).unwrap();
+    let (lock, migration) = migrated(&model, lock, name_of(path).0);
     let mut rendered = render(&plan(&model, &lock, name_of(path).0)).unwrap();
+    rendered.generated.extend(migration);
     format(&mut rendered, Path::new(ROOT)).unwrap();
     rendered
+}
+
+fn migrated(model: &Model, lock: &Lock, schema: &str) -> (Lock, Texts) {
+    let lock = lock.assign(model).unwrap();
+    if lock.migrated() > 0 {
+        return (lock, Texts::new());
+    }
+    let tables = tables(model, &lock);
+    let first = Migration::first(&tables);
+    (lock.reaching(1, "init", tables), first.files(schema))
 }
 
 /// The names of a file, with its ending and without.
@@ -83,7 +95,7 @@ fn snapshots(path: &str) -> Vec<(String, String)> {
         })
         .collect();
     let model = model(path);
-    let lock = Lock::default().assign(&model).unwrap();
+    let (lock, _) = migrated(&model, &Lock::default(), "");
     snapshots.push((
         format!("generate__{stem}__plan.txt"),
         visits(&model, &lock).to_text(),
@@ -149,6 +161,14 @@ fn the_examples_are_what_their_schemas_say() {
                 "{path} is not what {schema} says: run `rkcy-gen build {schema}`"
             );
         }
+        let lock = Lock::parse(&lock).unwrap();
+        let (files, sum) =
+            rkcy_gen::write::migrations(&root(&format!("examples/{example}"))).unwrap();
+        evolve::verify(&lock, sum.as_deref(), &files)
+            .unwrap_or_else(|wrong| panic!("{SUM}: {wrong:?}"));
+        let asked = tables(&model(&schema), &lock);
+        let behind = evolve::difference(lock.reached(), &asked);
+        assert!(behind.is_only_said(), "{schema}: run `rkcy-gen migrate`");
         let stubs =
             rkcy_gen::write::missing_handlers(&root(&format!("examples/{example}")), &rendered)
                 .unwrap();

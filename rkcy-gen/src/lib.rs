@@ -9,9 +9,11 @@
 //!
 //! Each arrow is a function from value to value. Only `write` and the binary touch the file system.
 
+pub mod breaking;
 pub mod check;
 pub mod diagnostic;
 pub mod diagram;
+pub mod evolve;
 pub mod layout;
 pub mod lock;
 pub mod model;

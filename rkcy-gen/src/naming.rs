@@ -139,6 +139,11 @@ pub fn sql_index(table: &str, field: &str) -> String {
     ))
 }
 
+/// A constraint of a column, among those of its table.
+pub fn sql_constraint(table: &str, column: &str, word: &str) -> String {
+    cut(format!("{table}_{column}_{word}"))
+}
+
 /// The table of a hidden concern.
 pub fn sql_hidden(parts: &[&str]) -> String {
     let parts: Vec<String> = parts.iter().map(|part| plain_snake(part)).collect();

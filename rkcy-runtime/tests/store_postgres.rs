@@ -7,7 +7,7 @@ mod support;
 use rkcy_core::rows::StoredRow;
 use rkcy_core::storage::StoredPosition;
 use rkcy_runtime::store::postgres::{PostgresStore, Settings};
-use rkcy_runtime::store::{Dialect, Store, StoreError};
+use rkcy_runtime::store::{Dialect, Migration, Store, StoreError};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -483,4 +483,48 @@ async fn tls_is_spoken_as_the_address_says() {
             "{said}"
         );
     }
+}
+
+/// Of several parts: a check that looks at rows, and an index that is made outside of a transaction.
+const IN_PARTS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "init",
+        up: "CREATE TABLE \"thing\" (\"x\" INTEGER NOT NULL);",
+        down: "DROP TABLE \"thing\";",
+    },
+    Migration {
+        number: 2,
+        name: "parts",
+        up: "ALTER TABLE \"thing\" ADD CONSTRAINT \"c\" CHECK (\"x\" > 0) NOT VALID;\n\
+             -- rkcy: next transaction\n\
+             ALTER TABLE \"thing\" VALIDATE CONSTRAINT \"c\";\n\
+             -- rkcy: outside a transaction\n\
+             DROP INDEX CONCURRENTLY IF EXISTS \"i\";\n\
+             -- rkcy: outside a transaction\n\
+             CREATE INDEX CONCURRENTLY \"i\" ON \"thing\" (\"x\");\n",
+        down: "DROP INDEX \"i\";\nALTER TABLE \"thing\" DROP CONSTRAINT \"c\";\n",
+    },
+];
+
+#[tokio::test]
+async fn a_migration_of_several_parts_goes_on_where_it_stopped() {
+    let database = Database::new().await;
+    let store = PostgresStore::open(&database.settings(), []).await.unwrap();
+    store.migrate_up(&IN_PARTS[..1]).await.unwrap();
+    database.execute("INSERT INTO \"thing\" VALUES (-1)").await;
+    let error = store.migrate_up(IN_PARTS).await.unwrap_err();
+    assert!(
+        matches!(error, StoreError::Migration { number: 2, .. }),
+        "{error:?}"
+    );
+    // The first part is done, so rows are held against the check; nothing is taken back meanwhile.
+    let error = store.migrate_down(IN_PARTS, 0).await.unwrap_err();
+    assert!(error.to_string().contains("half applied"), "{error}");
+    database.execute("UPDATE \"thing\" SET \"x\" = 1").await;
+    assert_eq!(store.migrate_up(IN_PARTS).await.unwrap(), [2]);
+    assert!(store.migrate_up(IN_PARTS).await.unwrap().is_empty());
+    let check = "DO $$ BEGIN ASSERT (SELECT indisvalid FROM pg_index WHERE indexrelid = '\"i\"'::regclass); END $$";
+    database.execute(check).await;
+    assert_eq!(store.migrate_down(IN_PARTS, 0).await.unwrap(), [2, 1]);
 }

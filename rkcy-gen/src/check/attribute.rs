@@ -2,6 +2,7 @@
 
 use super::Checker;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::model::FormerName;
 use crate::syntax::Span;
 use crate::syntax::field::{Argument, Attribute, Literal, LiteralKind};
 
@@ -39,13 +40,15 @@ pub(super) struct Attributes<'a> {
     pub(super) related: Option<Span>,
     pub(super) json: Option<String>,
     pub(super) deprecated: Option<String>,
+    /// What it was called before.
+    pub(super) was: Vec<FormerName>,
     /// The attributes that limit values, for messages about them.
     pub(super) number_span: Option<Span>,
     pub(super) length_span: Option<Span>,
 }
 
 /// Those that can be built.
-const SUPPORTED: [&str; 13] = [
+const SUPPORTED: [&str; 15] = [
     "min",
     "max",
     "range",
@@ -59,12 +62,20 @@ const SUPPORTED: [&str; 13] = [
     "hot",
     "unique",
     "related",
+    "was",
+    "allow",
 ];
 /// Those that the language has besides.
-const UNSUPPORTED: [&str; 4] = ["auto", "was", "table", "allow"];
+const UNSUPPORTED: [&str; 2] = ["auto", "table"];
 
 impl Checker {
-    pub(super) fn attributes<'a>(&mut self, list: &'a [Attribute], on: On) -> Attributes<'a> {
+    /// Reads the attributes of an element, which is all of the span.
+    pub(super) fn attributes<'a>(
+        &mut self,
+        list: &'a [Attribute],
+        on: On,
+        element: Span,
+    ) -> Attributes<'a> {
         let mut read = Attributes::default();
         let mut seen: Vec<&Attribute> = Vec::new();
         for attribute in list {
@@ -84,7 +95,8 @@ impl Checker {
                 self.report(finding.did_you_mean(attribute.name.span, name, known));
                 continue;
             }
-            if let Some(first) = seen.iter().find(|earlier| earlier.name.text == name) {
+            let earlier = seen.iter().find(|earlier| earlier.name.text == name);
+            if let Some(first) = earlier.filter(|_| name != "allow") {
                 self.report(
                     Diagnostic::new(
                         Code::AttributeTwice,
@@ -109,7 +121,10 @@ impl Checker {
                 );
                 continue;
             }
-            self.read_attribute(attribute, &mut read);
+            match name {
+                "allow" => self.allow(attribute, element),
+                _ => self.read_attribute(attribute, &mut read),
+            }
         }
         self.one_limit_each(&seen);
         read
@@ -166,6 +181,9 @@ impl Checker {
             ("related", []) if attribute.arguments.is_none() => {
                 read.related = Some(attribute.span);
             }
+            ("was", [_, ..]) if names(arguments).count() == arguments.len() => {
+                read.was = names(arguments).collect();
+            }
             (
                 "json",
                 [
@@ -191,15 +209,20 @@ impl Checker {
             ) => {
                 read.deprecated = Some(text.clone());
             }
-            _ => self.report(
-                Diagnostic::new(
-                    Code::AttributeArguments,
-                    attribute.span,
-                    format!("`@{name}` does not take these arguments"),
-                )
-                .help(format!("write {}", usage(name))),
-            ),
+            _ => self.wrong_arguments(attribute),
         }
+    }
+
+    pub(super) fn wrong_arguments(&mut self, attribute: &Attribute) {
+        let name = attribute.name.text.as_str();
+        self.report(
+            Diagnostic::new(
+                Code::AttributeArguments,
+                attribute.span,
+                format!("`@{name}` does not take these arguments"),
+            )
+            .help(format!("write {}", usage(name))),
+        );
     }
 
     /// `@min` beside a range with a lower end, and the like.
@@ -243,6 +266,20 @@ impl Checker {
     }
 }
 
+/// The names among arguments.
+fn names(arguments: &[Argument]) -> impl Iterator<Item = FormerName> + '_ {
+    arguments.iter().filter_map(|argument| match argument {
+        Argument::Literal(Literal {
+            kind: LiteralKind::Name(text),
+            span,
+        }) => Some(FormerName {
+            text: text.clone(),
+            span: *span,
+        }),
+        _ => None,
+    })
+}
+
 fn is_number(literal: &Literal) -> bool {
     matches!(literal.kind, LiteralKind::Number(_))
 }
@@ -269,6 +306,7 @@ fn places(name: &str) -> &'static str {
         "immutable" | "index" | "unique" => "fields of concerns",
         "hot" => "concerns",
         "related" => "commands and queries",
+        "was" => "fields, keys, parameters, values of enums, and declarations",
         _ => "declarations, fields, parameters and values of enums",
     }
 }
@@ -304,6 +342,8 @@ fn usage(name: &str) -> &'static str {
         "hot" => "`@hot`, without arguments",
         "related" => "`@related`, without arguments",
         "json" => "`@json(\"name\")`",
+        "was" => "`@was(old_name)`, or all that it was called before: `@was(older, oldest)`",
+        "allow" => "`@allow(RKCY0077, \"why\")`",
         _ => "`@deprecated(\"what to use instead\")`",
     }
 }

@@ -198,7 +198,7 @@ impl Checker {
     fn side(&mut self, id: ConcernId, written: &ast::Field) -> Option<Side> {
         let by = written.by.as_ref()?;
         let ty = self.resolve_type(&written.ty, Place::Side)?;
-        let attributes = self.attributes(&written.attributes, On::ConcernField);
+        let attributes = self.attributes(&written.attributes, On::ConcernField, written.span);
         let limits_value =
             attributes.immutable || attributes.index.is_some() || attributes.unique.is_some();
         let constraints = self.constraints(&attributes, ty);

@@ -68,12 +68,13 @@ impl Checker {
         }
         self.uniques(id, &uniques);
         self.undos(declared, id);
-        let attributes = self.attributes(&declared.attributes, On::Concern);
-        let (deprecated, hot) = (attributes.deprecated, attributes.hot);
+        let attributes = self.attributes(&declared.attributes, On::Concern, declared.span);
+        let (deprecated, hot, was) = (attributes.deprecated, attributes.hot, attributes.was);
         let target = &mut self.schema.concerns[id.index()];
         target.docs.clone_from(&declared.docs);
         target.deprecated = deprecated;
         target.hot = hot;
+        target.was = was;
     }
 
     fn add_member(&mut self, names: &mut Namespace, name: &Ident, what: &str) {
@@ -265,6 +266,7 @@ impl Checker {
             index: false,
             json: None,
             deprecated: None,
+            was: Vec::new(),
             span,
         };
         Some((id, field))

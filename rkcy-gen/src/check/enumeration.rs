@@ -20,7 +20,12 @@ impl Checker {
             if let Err(wrong) = names.add(&value.name, "value") {
                 self.report(wrong);
             }
-            let attributes = self.attributes(&value.attributes, On::EnumValue);
+            let end = value
+                .attributes
+                .last()
+                .map_or(value.name.span, |it| it.span);
+            let element = value.name.span.to_end(end);
+            let attributes = self.attributes(&value.attributes, On::EnumValue, element);
             let tag = attributes.tag.zip(attributes.tag_span);
             self.wire_names(
                 &value.name.text,
@@ -35,6 +40,7 @@ impl Checker {
                 tag: attributes.tag,
                 json: attributes.json,
                 deprecated: attributes.deprecated,
+                was: attributes.was,
                 span: value.name.span,
             });
         }
@@ -51,12 +57,12 @@ impl Checker {
                 .help("name at least one value between the braces"),
             );
         }
-        let deprecated = self
-            .attributes(&declared.attributes, On::Declaration)
-            .deprecated;
+        let attributes = self.attributes(&declared.attributes, On::Declaration, declared.span);
+        let (deprecated, was) = (attributes.deprecated, attributes.was);
         let target = &mut self.schema.enums[id.index()];
         target.docs.clone_from(&declared.docs);
         target.values = values;
         target.deprecated = deprecated;
+        target.was = was;
     }
 }

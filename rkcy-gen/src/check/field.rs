@@ -30,7 +30,7 @@ impl Checker {
     ) -> Option<Field> {
         self.member_naming(&field.name);
         let ty = self.resolve_type(&field.ty, Place::Stored);
-        let attributes = self.attributes(&field.attributes, on);
+        let attributes = self.attributes(&field.attributes, on, field.span);
         self.wire_names(
             &field.name.text,
             field.name.span,
@@ -68,6 +68,7 @@ impl Checker {
             index,
             json: attributes.json,
             deprecated: attributes.deprecated,
+            was: attributes.was,
             span: field.name.span,
         })
     }
@@ -78,7 +79,11 @@ impl Checker {
         attributes: &[ast::Attribute],
         ty: crate::model::Type,
     ) -> Constraints {
-        let attributes = self.attributes(attributes, On::Result);
+        let span = attributes.first().map(|it| it.span);
+        let Some(span) = span else {
+            return Constraints::default();
+        };
+        let attributes = self.attributes(attributes, On::Result, span);
         self.constraints(&attributes, ty)
     }
 

@@ -79,12 +79,12 @@ impl Checker {
         for name in declared.broken.iter().flat_map(|broken| &broken.names) {
             self.schema.lose(owner, name);
         }
-        let deprecated = self
-            .attributes(&declared.attributes, On::Declaration)
-            .deprecated;
+        let attributes = self.attributes(&declared.attributes, On::Declaration, declared.span);
+        let (deprecated, was) = (attributes.deprecated, attributes.was);
         let target = &mut self.schema.messages[id.index()];
         target.docs.clone_from(&declared.docs);
         target.fields = fields;
         target.deprecated = deprecated;
+        target.was = was;
     }
 }

@@ -6,11 +6,13 @@
 //! 3 members       fields, keys, operations: types, attributes, constraints, defaults
 //! 4 shapes        what only all of it together tells: recursion, circles, what may be left out
 //! 5 transactions  statements, expressions, the order of locks, bounds, undo
+//! 6 allowances    what is silenced by `@allow`
 //! ```
 //!
 //! Every pass goes on after an error. What is not known because of one is marked as such (see
 //! `Schema`), so that it is not reported again by each of its users.
 
+mod allow;
 mod attribute;
 mod block;
 mod body;
@@ -25,6 +27,7 @@ mod default;
 mod enumeration;
 mod expr;
 mod field;
+mod former;
 mod function;
 mod message;
 mod names;
@@ -47,7 +50,7 @@ mod types;
 mod undo;
 
 use crate::diagnostic::{Code, Diagnostic, sort};
-use crate::model::Model;
+use crate::model::{Allow, Model};
 use crate::syntax::{Span, Unit};
 
 use schema::Schema;
@@ -72,6 +75,7 @@ pub fn check(unit: Unit) -> Checked {
     let mut checker = Checker {
         schema: Schema::default(),
         diagnostics,
+        allows: Vec::new(),
     };
     let mut platform = None;
     if !opaque {
@@ -82,9 +86,10 @@ pub fn check(unit: Unit) -> Checked {
         checker.related_operations();
         checker.shapes();
         checker.transactions(&files);
+        checker.former_names();
         checker.unused_imports(&files, &imports);
     }
-    let mut diagnostics = checker.diagnostics;
+    let (mut diagnostics, allows) = allow::apply(checker.allows, checker.diagnostics);
     sort(&mut diagnostics);
     let failed = diagnostics.iter().any(Diagnostic::is_error);
     let Schema {
@@ -95,9 +100,17 @@ pub fn check(unit: Unit) -> Checked {
         transactions,
         ..
     } = checker.schema;
-    let model = platform
-        .filter(|_| !failed)
-        .map(|platform| Model::new(platform, enums, messages, concerns, functions, transactions));
+    let model = platform.filter(|_| !failed).map(|platform| {
+        Model::new(
+            platform,
+            enums,
+            messages,
+            concerns,
+            functions,
+            transactions,
+            allows,
+        )
+    });
     Checked { model, diagnostics }
 }
 
@@ -105,6 +118,8 @@ pub fn check(unit: Unit) -> Checked {
 struct Checker {
     schema: Schema,
     diagnostics: Vec<Diagnostic>,
+    /// What is silenced, and where.
+    allows: Vec<Allow>,
 }
 
 impl Checker {

@@ -148,6 +148,7 @@ fn empty_concern(id: ConcernId, name: &Ident) -> Concern {
         index: false,
         json: None,
         deprecated: None,
+        was: Vec::new(),
         span: name.span,
     };
     Concern {
@@ -164,6 +165,7 @@ fn empty_concern(id: ConcernId, name: &Ident) -> Concern {
         builtins: Builtins::default(),
         hot: false,
         deprecated: None,
+        was: Vec::new(),
         span: name.span,
     }
 }
@@ -178,6 +180,7 @@ fn empty_message(id: MessageId, name: &Ident) -> Message {
         omissible: false,
         config: false,
         deprecated: None,
+        was: Vec::new(),
         span,
     }
 }
@@ -190,6 +193,7 @@ fn empty_enum(id: EnumId, name: &Ident) -> Enum {
         docs: String::new(),
         values: Vec::new(),
         deprecated: None,
+        was: Vec::new(),
         span,
     }
 }

@@ -13,7 +13,7 @@ impl Checker {
         let of_result = operation.result.iter().flat_map(|it| &it.attributes);
         let own = of_result.filter(|attribute| is_of_operation(attribute));
         let all: Vec<Attribute> = own.chain(&operation.attributes).cloned().collect();
-        let related = self.attributes(&all, On::Operation).related;
+        let related = self.attributes(&all, On::Operation, operation.span).related;
         self.schema
             .related
             .extend(related.map(|span| (concern, span)));

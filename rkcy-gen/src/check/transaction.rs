@@ -31,9 +31,8 @@ impl Checker {
             .as_ref()
             .map(|result| self.answer(result, Place::TransactionResult));
         let refusals = self.refusals(declared.refusals.as_ref());
-        let deprecated = self
-            .attributes(&declared.attributes, On::Declaration)
-            .deprecated;
+        let attributes = self.attributes(&declared.attributes, On::Declaration, declared.span);
+        let (deprecated, was) = (attributes.deprecated, attributes.was);
         let mode = if declared.is_saga {
             Mode::Saga
         } else {
@@ -67,6 +66,7 @@ impl Checker {
             locals,
             body: Block { statements, value },
             deprecated,
+            was,
             span: declared.name.span,
         };
         self.keys_come_in_order(&transaction);

@@ -6,17 +6,20 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use rkcy_gen::diagnostic::{Code, Diagnostic};
+use rkcy_gen::evolve::{self, Migration, SUM, difference};
 use rkcy_gen::lock::Lock;
 use rkcy_gen::model::Model;
-use rkcy_gen::plan::plan;
+use rkcy_gen::plan::{plan, tables};
 use rkcy_gen::render::{Rendered, Texts, render};
 use rkcy_gen::syntax::Sources;
 use rkcy_gen::write::{
-    Change, apply, change, changes, format, missing_handlers, undeclared_modules,
+    Change, apply, change, changes, format, missing_handlers, removal, undeclared_modules,
 };
 use serde_json::json;
 
 use super::input::{CheckedInput, checked};
+use super::lock::{self, Stop, Written, failed};
 use super::output::{message, print, report};
 use super::{Color, Format, Outcome};
 
@@ -41,7 +44,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, color: Color) -> Outcome {
-    let CheckedInput { sources, checked } = match checked(&args.file) {
+    let CheckedInput {
+        mut sources,
+        checked,
+    } = match checked(&args.file) {
         Ok(input) => input,
         Err(why) => {
             message(&why);
@@ -52,12 +58,12 @@ pub(super) fn run(args: &Args, color: Color) -> Outcome {
     let Some(model) = checked.model else {
         return outcome;
     };
-    match build(args, &model, &sources) {
-        Ok(built) => outcome.max(show(args, &built)),
-        Err((why, failed)) => {
-            message(&format!("error: {why}\n"));
-            failed
+    match build(args, &model, &mut sources) {
+        Ok(built) => {
+            let behind = report(&built.behind, &sources, args.format, color);
+            outcome.max(behind).max(show(args, &built))
         }
+        Err(stop) => stop.end(&sources, args.format, color),
     }
 }
 
@@ -66,80 +72,92 @@ struct Built {
     rendered: Rendered,
     crate_dir: PathBuf,
     changes: Vec<Change>,
+    /// That the migrations do not reach the schema.
+    behind: Vec<Diagnostic>,
 }
 
-/// What is wrong, and how the command ends.
-pub(super) type Failure = (String, Outcome);
-
-fn build(args: &Args, model: &Model, sources: &Sources) -> Result<Built, Failure> {
-    let crate_dir = args
-        .out
-        .clone()
-        .unwrap_or_else(|| crate_dir(model, sources));
-    let lock_path = Path::new(&args.file).with_extension("lock");
-    let lock = numbers(model, &lock_path)?;
-    let (lock, rendered, mut changes) = rendered(
-        model,
-        lock,
-        &file_name(&args.file),
-        &crate_dir,
-        Texts::new(),
-    )?;
-    let failed = |error: io::Error| cannot_write(&crate_dir, &error);
-    changes.extend(change(lock_path, &lock.print()).map_err(failed)?);
+fn build(args: &Args, model: &Model, sources: &mut Sources) -> Result<Built, Stop> {
+    let out = args.out.clone();
+    let crate_dir = out.unwrap_or_else(|| crate_dir(model, sources));
+    let known = lock::numbers(model, &args.file, sources)?;
+    let written = Written::read(&crate_dir)?;
+    let schema = file_name(&args.file);
+    let mut behind = Vec::new();
+    let (lock, rendered, mut changes) = if written.is_fresh(&known) {
+        let lock = known.without_migrations();
+        let (lock, rendered, mut changes) =
+            rendered(model, lock, &schema, &crate_dir, Texts::new())?;
+        let gone = written.files.keys();
+        let gone = gone.filter(|path| !rendered.generated.contains_key(*path));
+        for path in gone {
+            changes.extend(removal(crate_dir.join(path)).map_err(failed)?);
+        }
+        (lock, rendered, changes)
+    } else {
+        written.verify(&known, model, &crate_dir, sources)?;
+        let asked = tables(model, &known);
+        if !difference(known.reached(), &asked).is_only_said() {
+            behind.push(is_behind(model, &args.file));
+        }
+        rendered(model, known, &schema, &crate_dir, Texts::new())?
+    };
+    let cannot = |error: io::Error| cannot_write(&crate_dir, &error);
+    changes.extend(change(lock::path(&args.file), &lock.print()).map_err(cannot)?);
     if !args.check {
-        apply(&changes).map_err(failed)?;
+        apply(&changes).map_err(cannot)?;
     }
     Ok(Built {
         rendered,
         crate_dir,
         changes,
+        behind,
     })
 }
 
+fn is_behind(model: &Model, file: &str) -> Diagnostic {
+    let message = "the tables of the last migration are not those that this schema asks for";
+    Diagnostic::new(Code::MigrationsBehind, model.platform().span, message)
+        .help(format!("`rkcy-gen migrate {file}` writes the next one"))
+}
+
 /// The files of a crate, and what has to change in it for them; those of `once` stand in place of what would
-/// be written once. Gives the lock that goes with them.
+/// be written once. The first migration is one of them, where there is none. Gives the lock that goes with them.
 pub(super) fn rendered(
     model: &Model,
     lock: Lock,
     schema: &str,
     crate_dir: &Path,
     once: Texts,
-) -> Result<(Lock, Rendered, Vec<Change>), Failure> {
+) -> Result<(Lock, Rendered, Vec<Change>), Stop> {
+    let (lock, first) = first_migration(model, lock, schema);
     let plan = plan(model, &lock, schema);
-    let lock = lock.reaching(1, plan.columns.clone());
-    let mut rendered = render(&plan).map_err(|error| (error.to_string(), Outcome::Environment))?;
+    let mut rendered = render(&plan).map_err(failed)?;
+    rendered.generated.extend(first);
     rendered.once.extend(once);
-    format(&mut rendered, crate_dir).map_err(|error| (error.to_string(), Outcome::Environment))?;
+    format(&mut rendered, crate_dir).map_err(failed)?;
     let changes = changes(crate_dir, &rendered).map_err(|error| cannot_write(crate_dir, &error))?;
     Ok((lock, rendered, changes))
 }
 
-fn cannot_write(crate_dir: &Path, error: &io::Error) -> Failure {
-    let why = format!("cannot write `{}`: {error}", crate_dir.display());
-    (why, Outcome::Environment)
+/// The first migration with its sum, where there is none.
+fn first_migration(model: &Model, lock: Lock, schema: &str) -> (Lock, Texts) {
+    if lock.migrated() > 0 {
+        return (lock, Texts::new());
+    }
+    let tables = tables(model, &lock);
+    let first = Migration::first(&tables);
+    let mut files = first.files(schema);
+    let lock = lock.reaching(first.number, &first.name, tables);
+    files.insert(SUM.to_owned(), evolve::sum(&lock, &files));
+    (lock, files)
 }
 
-/// The lock beside the schema, with numbers for all that is new.
-pub(super) fn numbers(model: &Model, path: &Path) -> Result<Lock, Failure> {
-    let known = match std::fs::read_to_string(path) {
-        Ok(text) => Lock::parse(&text)
-            .map_err(|damage| (format!("`{}`, {damage}", path.display()), Outcome::BadInput))?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Lock::default(),
-        Err(error) => {
-            return Err((
-                format!("cannot read `{}`: {error}", path.display()),
-                Outcome::BadInput,
-            ));
-        }
-    };
-    known
-        .assign(model)
-        .map_err(|conflict| (conflict.to_string(), Outcome::Found))
+fn cannot_write(crate_dir: &Path, error: &io::Error) -> Stop {
+    failed(format!("cannot write `{}`: {error}", crate_dir.display()))
 }
 
 /// Where the crate lives: relative to the file with the `platform`.
-fn crate_dir(model: &Model, sources: &Sources) -> PathBuf {
+pub(super) fn crate_dir(model: &Model, sources: &Sources) -> PathBuf {
     let platform = model.platform();
     let file = Path::new(sources.get(platform.span.file).name());
     let directory = file.parent().unwrap_or(Path::new(""));
@@ -177,7 +195,7 @@ fn show(args: &Args, built: &Built) -> Outcome {
         Format::Human => show_human(args, built),
         Format::Json => show_json(args, built),
     };
-    if args.check && !built.changes.is_empty() {
+    if args.check && !(built.changes.is_empty() && built.behind.is_empty()) {
         outcome = outcome.max(Outcome::Found);
     }
     outcome
@@ -206,7 +224,7 @@ fn show_human(args: &Args, built: &Built) -> Outcome {
     message(&summary);
     if built.changes.iter().any(rewrites_migration) {
         message(
-            "note: a migration was written anew; a database that has the old one must be created anew\n",
+            "note: the first migration was written anew; a database that has the old one must be created anew\n",
         );
     }
     for module in undeclared_modules(&built.crate_dir, &built.rendered).unwrap_or_default() {

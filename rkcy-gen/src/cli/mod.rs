@@ -2,11 +2,14 @@
 //!
 //! A new command is a file here with an `Args` and a `run`, and a line in `Command`.
 
+mod breaking;
 mod build;
 mod check;
 mod explain;
 mod fmt;
 mod input;
+mod lock;
+mod migrate;
 mod new;
 mod output;
 mod show;
@@ -34,10 +37,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Breaking(breaking::Args),
     Build(build::Args),
     Check(check::Args),
     Explain(explain::Args),
     Fmt(fmt::Args),
+    Migrate(migrate::Args),
     New(new::Args),
     Show(show::Args),
 }
@@ -78,10 +83,12 @@ pub(crate) enum Outcome {
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
+        Command::Breaking(args) => breaking::run(&args, cli.color),
         Command::Build(args) => build::run(&args, cli.color),
         Command::Check(args) => check::run(&args, cli.color),
         Command::Explain(args) => explain::run(&args),
         Command::Fmt(args) => fmt::run(&args, cli.color),
+        Command::Migrate(args) => migrate::run(&args, cli.color),
         Command::New(args) => new::run(&args, cli.color),
         Command::Show(args) => show::run(&args, cli.color),
     };

@@ -11,8 +11,9 @@ use rkcy_gen::starter::{Runtime, Starter, starter};
 use rkcy_gen::syntax::{Sources, load};
 use rkcy_gen::write::{apply, change};
 
-use super::build::{Failure, rendered};
-use super::output::{message, report};
+use super::build::rendered;
+use super::lock::{Stop, failed};
+use super::output::message;
 use super::{Color, Format, Outcome};
 
 /// Begin a platform: a schema, its crate with handlers, and their tests, in a folder of its own.
@@ -28,7 +29,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, color: Color) -> Outcome {
-    match create(args, color) {
+    let mut sources = Sources::new();
+    match create(args, &mut sources) {
         Ok(()) => {
             let name = &args.name;
             message(&format!(
@@ -37,16 +39,11 @@ pub(super) fn run(args: &Args, color: Color) -> Outcome {
             ));
             Outcome::Fine
         }
-        Err((why, outcome)) => {
-            if !why.is_empty() {
-                message(&format!("error: {why}\n"));
-            }
-            outcome
-        }
+        Err(stop) => stop.end(&sources, Format::Human, color),
     }
 }
 
-fn create(args: &Args, color: Color) -> Result<(), Failure> {
+fn create(args: &Args, sources: &mut Sources) -> Result<(), Stop> {
     let name = args.name.as_str();
     let is_name = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name
@@ -69,45 +66,36 @@ fn create(args: &Args, color: Color) -> Result<(), Failure> {
             "`{name}` cannot be the name of a platform: it is made of the letters a to z, digits and `_`, \
              begins with a letter, and is no word that Rust or cargo has taken"
         );
-        return Err((why, Outcome::BadInput));
+        return Err(Stop::Said(why, Outcome::BadInput));
     }
     let folder = Path::new(name);
     if !is_free(folder) {
         let why = format!("`{name}` is there already, and not an empty folder");
-        return Err((why, Outcome::BadInput));
+        return Err(Stop::Said(why, Outcome::BadInput));
     }
-    let failed = |error: &dyn std::fmt::Display| (error.to_string(), Outcome::Environment);
-    let Starter { schema, once } =
-        starter(name, &runtime(args)?).map_err(|error| failed(&error))?;
+    let Starter { schema, once } = starter(name, &runtime(args)?).map_err(failed)?;
     let file = format!("{name}.rkcy");
-    let mut sources = Sources::new();
     let entry = sources.add(file.as_str(), schema.clone().into_bytes());
-    let unit = load(&mut sources, entry, &mut |_| {
+    let unit = load(sources, entry, &mut |_| {
         Err("there are no imports".to_owned())
     });
     let checked = check(unit);
     // A name may mean something in a language that is generated.
     let Some(model) = checked.model else {
-        let outcome = report(&checked.diagnostics, &sources, Format::Human, color);
-        return Err((String::new(), outcome));
+        return Err(Stop::Found(checked.diagnostics));
     };
     let lock = Lock::default()
         .assign(&model)
-        .map_err(|error| failed(&error))?;
+        .map_err(|finding| Stop::Found(vec![*finding]))?;
     let (lock, _, mut changes) = rendered(&model, lock, &file, folder, once)?;
     let own = [
         (file.as_str(), &schema),
         (&format!("{name}.lock"), &lock.print()),
     ];
     for (path, text) in own {
-        changes.extend(change(folder.join(path), text).map_err(|error| failed(&error))?);
+        changes.extend(change(folder.join(path), text).map_err(failed)?);
     }
-    apply(&changes).map_err(|error| {
-        (
-            format!("cannot write `{name}`: {error}"),
-            Outcome::Environment,
-        )
-    })
+    apply(&changes).map_err(|error| failed(format!("cannot write `{name}`: {error}")))
 }
 
 /// Whether there is nothing in the way.
@@ -118,21 +106,21 @@ fn is_free(folder: &Path) -> bool {
     }
 }
 
-fn runtime(args: &Args) -> Result<Runtime, Failure> {
+fn runtime(args: &Args) -> Result<Runtime, Stop> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("rkcy-runtime");
     let is_runtime = |path: &Path| path.join("Cargo.toml").is_file();
     let path = match &args.runtime {
         Some(path) if is_runtime(path) => std::fs::canonicalize(path),
         Some(path) => {
             let why = format!("there is no crate in `{}`", path.display());
-            return Err((why, Outcome::BadInput));
+            return Err(Stop::Said(why, Outcome::BadInput));
         }
         None if is_runtime(&beside) => Ok(beside),
         None => return Ok(Runtime::Version(env!("CARGO_PKG_VERSION"))),
     };
     match path.map(|path| path.to_str().map(str::to_owned)) {
         Ok(Some(path)) => Ok(Runtime::Path(path)),
-        Ok(None) | Err(_) => Err((
+        Ok(None) | Err(_) => Err(Stop::Said(
             "the path of `rkcy-runtime` is no text that a Cargo.toml can hold".to_owned(),
             Outcome::BadInput,
         )),

@@ -1,15 +1,15 @@
 //! `rkcy-gen show plan|proto|sql`: what a build would decide and write.
 
-use std::path::Path;
-
 use rkcy_gen::diagram::diagram;
+use rkcy_gen::evolve::{Dialect, initial};
 use rkcy_gen::lock::Lock;
 use rkcy_gen::model::Model;
-use rkcy_gen::plan::{plan, visits};
+use rkcy_gen::plan::{plan, tables, visits};
 use rkcy_gen::render::{Rendered, render};
 
-use super::build::{file_name, numbers};
+use super::build::file_name;
 use super::input::{CheckedInput, checked};
+use super::lock::numbers;
 use super::output::{message, print, report};
 use super::{Color, Format, Outcome};
 
@@ -41,36 +41,23 @@ pub(super) fn show_diagram(file: &str, color: Color) -> Outcome {
 
 /// The `.proto`.
 pub(super) fn show_proto(file: &str, color: Color) -> Outcome {
-    show_files(file, color, &|path| path.ends_with(".proto"), false)
+    with_model(file, color, |model, lock| {
+        let rendered: Rendered =
+            render(&plan(model, lock, &file_name(file))).map_err(|error| error.to_string())?;
+        let protos = rendered.generated.into_iter();
+        let protos = protos.filter(|(path, _)| path.ends_with(".proto"));
+        Ok(protos.map(|(_, text)| text).collect())
+    })
 }
 
 /// The tables, in both databases.
 pub(super) fn show_sql(file: &str, color: Color) -> Outcome {
-    show_files(file, color, &|path| path.ends_with(".up.sql"), true)
-}
-
-fn show_files(
-    file: &str,
-    color: Color,
-    is_wanted: &dyn Fn(&str) -> bool,
-    has_headings: bool,
-) -> Outcome {
     with_model(file, color, |model, lock| {
-        let rendered: Rendered =
-            render(&plan(model, lock, &file_name(file))).map_err(|error| error.to_string())?;
-        let wanted = rendered
-            .generated
-            .into_iter()
-            .filter(|(path, _)| is_wanted(path));
-        let texts: Vec<String> = wanted
-            .map(|(path, text)| {
-                if has_headings {
-                    format!("-- {path}\n{text}")
-                } else {
-                    text
-                }
-            })
-            .collect();
+        let tables = tables(model, lock);
+        let texts = Dialect::ALL.map(|dialect| {
+            let sql = initial(&tables, dialect).up;
+            format!("-- {}\n\n{sql}", dialect.folder())
+        });
         Ok(texts.join("\n"))
     })
 }
@@ -80,7 +67,10 @@ fn with_model(
     color: Color,
     show: impl Fn(&Model, &Lock) -> Result<String, String>,
 ) -> Outcome {
-    let CheckedInput { sources, checked } = match checked(file) {
+    let CheckedInput {
+        mut sources,
+        checked,
+    } = match checked(file) {
         Ok(input) => input,
         Err(why) => {
             message(&why);
@@ -91,12 +81,9 @@ fn with_model(
     let Some(model) = checked.model else {
         return outcome;
     };
-    let lock = match numbers(&model, &Path::new(file).with_extension("lock")) {
+    let lock = match numbers(&model, file, &mut sources) {
         Ok(lock) => lock,
-        Err((why, failed)) => {
-            message(&format!("error: {why}\n"));
-            return failed;
-        }
+        Err(stop) => return stop.end(&sources, Format::Human, color),
     };
     match show(&model, &lock) {
         Ok(text) => outcome.max(print(&text)),

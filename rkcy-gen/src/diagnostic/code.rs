@@ -191,6 +191,60 @@ codes! {
     // What a concern does without.
     WrongNarrowing      "0110" Error   "`only` and `without` narrow what every concern has"
     RemovedOperation    "0111" Error   "an operation that its concern does without"
+    // How a schema came about.
+    WrongWas            "0150" Error   "one thing had a former name, and has it no more"
+    WrongAllow          "0151" Error   "an `@allow` names what can be silenced, and says why"
+    UnusedAllow         "0152" Warning "an `@allow` that silences nothing"
+    DamagedLock         "0153" Error   "only the generator writes the lock"
+    NumberMoved         "0154" Error   "a number never moves"
+    UnknownWas          "0155" Error   "a former name that the lock does not know"
+    MigrationTampered   "0156" Error   "a migration is never edited, moved or removed"
+    MigrationsBehind    "0157" Warning "the migrations do not reach the schema yet"
+    // Migrations: what has none.
+    KeyMoved            "0200" Error   "a key never changes, nor the group that an instance is in"
+    NoConversion        "0201" Error   "values of one type that cannot become those of another"
+    // Migrations: what loses data.
+    DropsTable          "0210" Warning "a migration that removes rows"
+    DropsColumn         "0211" Warning "a migration that removes values"
+    RoundsColumn        "0212" Warning "a migration that rounds values"
+    ViewBeginsEmpty     "0213" Warning "a related view without those that are there"
+    // Migrations: what can fail on rows that are there.
+    NeedsValue          "0220" Warning "a new field that no row has a value for"
+    BecameRequired      "0221" Warning "a field that may not be absent any more"
+    NarrowsColumn       "0222" Warning "a field that takes fewer values than before"
+    RemovesValue        "0223" Warning "an enum value that rows may have"
+    NotUniqueYet        "0224" Warning "a unique value that rows may share"
+    // Migrations: what locks for long.
+    RewritesTable       "0230" Warning "a migration that locks a table while it writes it anew"
+    RewritesRows        "0231" Warning "a migration that writes rows anew"
+    FillsFromRows       "0232" Warning "a migration that counts what is there"
+    // What breaks on the wire: records in flight, and clients that speak protobuf.
+    WireType            "0300" Error   "a field keeps its form on the wire"
+    Cardinality         "0301" Error   "one value does not become a list"
+    NumberFree          "0302" Error   "the number of a field that is gone stays reserved"
+    ValueGone           "0303" Error   "a value of an enum stays"
+    ReservedGone        "0304" Error   "a number that was reserved stays reserved"
+    // What breaks in JSON.
+    FieldNameInJson     "0310" Error   "a field keeps its name in JSON"
+    ValueNameInJson     "0311" Error   "a value of an enum keeps its name in JSON"
+    JsonType            "0312" Error   "a field keeps its form in JSON"
+    FieldGone           "0313" Error   "a field stays"
+    // What breaks callers.
+    RequestNeedsMore    "0320" Error   "a request needs no more than before"
+    RequestOutside      "0321" Error   "what was taken is taken"
+    TransactionGone     "0322" Error   "a transaction stays"
+    ConcernGone         "0323" Error   "a concern stays"
+    OperationGone       "0324" Error   "an operation stays"
+    ResultChanged       "0325" Error   "a result keeps its type"
+    // What breaks transactions in flight.
+    StepsChanged        "0330" Error   "a transaction keeps its steps"
+    UndoChanged         "0331" Error   "a command keeps its undo"
+    // What breaks rows.
+    KeyChanged          "0340" Error   "a concern keeps its key"
+    GroupChanged        "0341" Error   "a concern keeps its group"
+    RowNeedsValue       "0342" Error   "rows that are there can be read"
+    RowsOutside         "0343" Error   "rows that are there keep to the constraints"
+    ClaimsChanged       "0344" Error   "what rows claim is claimed"
 }
 
 impl Code {
@@ -207,11 +261,31 @@ impl Code {
             .find(|code| code.name() == format!("RKCY{number:04}"))
     }
 
+    /// Whether it is found by holding a schema against an older one: by `migrate` and `breaking`.
+    pub fn is_about_change(self) -> bool {
+        // The numbers of those two begin there.
+        self.name() >= "RKCY0200"
+    }
+
+    /// Whether it is found by `migrate`.
+    pub fn is_about_migration(self) -> bool {
+        ("RKCY0200".."RKCY0300").contains(&self.name())
+    }
+
+    /// Whether it is found by `breaking`.
+    pub fn is_about_breaking(self) -> bool {
+        ("RKCY0300".."RKCY0400").contains(&self.name())
+    }
+
     /// Whether the input is unreadable rather than wrong, which is another exit code.
     pub fn is_unreadable(self) -> bool {
         matches!(
             self,
-            Code::NotText | Code::RefusedCharacter | Code::TooDeep | Code::NotASchema
+            Code::NotText
+                | Code::RefusedCharacter
+                | Code::TooDeep
+                | Code::NotASchema
+                | Code::DamagedLock
         )
     }
 }

@@ -3,6 +3,7 @@
 //! A finding has a code of the registry (`code`), a message, labelled places and, where the fix is
 //! known, a help line and edits. `human`, `json` and `sarif` print them.
 
+mod allowed;
 mod code;
 mod explain;
 mod human;
@@ -10,6 +11,7 @@ mod json;
 mod sarif;
 mod similar;
 
+pub use allowed::silence;
 pub use code::{Code, Severity};
 pub use explain::page;
 pub use human::{human, one_line};
@@ -54,7 +56,7 @@ pub struct Edit {
 
 impl Diagnostic {
     /// A finding at a place.
-    pub(crate) fn new(code: Code, span: Span, message: impl Into<String>) -> Self {
+    pub fn new(code: Code, span: Span, message: impl Into<String>) -> Self {
         let labels = vec![Label {
             span,
             text: String::new(),
@@ -77,7 +79,8 @@ impl Diagnostic {
     }
 
     /// Adds another place.
-    pub(crate) fn label(mut self, span: Span, text: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn label(mut self, span: Span, text: impl Into<String>) -> Self {
         self.labels.push(Label {
             span,
             text: text.into(),
@@ -86,7 +89,8 @@ impl Diagnostic {
     }
 
     /// Sets the help line.
-    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
@@ -124,6 +128,11 @@ impl Diagnostic {
     /// How bad it is.
     pub fn severity(&self) -> Severity {
         self.code.severity()
+    }
+
+    /// Whether an `@allow` can silence it: what is wrong stays so, and what has no migration stays without one.
+    fn can_be_allowed(&self) -> bool {
+        !self.is_error() || self.code.is_about_breaking()
     }
 
     /// Whether it is an error, so that there is no model.

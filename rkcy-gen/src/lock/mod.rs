@@ -2,21 +2,23 @@
 //!
 //! It holds the rank of every concern, the protobuf number of every field and parameter, the numbers of
 //! enum values, operations and transactions, and the numbers that are retired. What is new is appended;
-//! what is gone is retired, and its number is never given again.
+//! what is gone is retired, and its number is never given again. Beside them stand the migrations that were
+//! written, and the tables that the last one reached.
 
 mod assign;
 mod text;
 
-pub use assign::Conflict;
 pub use text::Damage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
+use crate::evolve::Table;
 use crate::model::{Concern, Unique};
 
-/// Layout of the file. Grows when an older generator would misread it.
-pub const LAYOUT: u32 = 1;
+/// Layout of the file. Grows when an older generator would misread it. Before the second, the columns that
+/// a migration had reached stood there as the schema wrote them.
+pub const LAYOUT: u32 = 2;
 
 /// The first rank of a concern. The ones below are kept for hidden concerns that have to be locked
 /// before all others.
@@ -152,14 +154,17 @@ struct Scope {
 }
 
 /// All numbers.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Lock {
     /// By kind and owner; the owner is empty for concerns and transactions.
     scopes: BTreeMap<(Kind, String), Scope>,
-    /// The columns that the last migration reached, by table and column, as they were then.
-    columns: BTreeSet<String>,
-    /// The number of that migration; 0 is none.
-    migrated: u32,
+    /// What `@was` said, and was done: `field Item.title name`. Done once, it is not done again, so that
+    /// two that changed their names do not change back.
+    renames: BTreeSet<String>,
+    /// The migrations, by number.
+    migrations: BTreeMap<u32, String>,
+    /// The tables that the last of them reached.
+    reached: Vec<Table>,
 }
 
 impl Lock {
@@ -235,11 +240,35 @@ impl Lock {
         })
     }
 
-    /// Notes which columns the migrations now reach.
+    /// The migrations, with their numbers and names.
+    pub fn migrations(&self) -> impl Iterator<Item = (u32, &str)> {
+        let migrations = self.migrations.iter();
+        migrations.map(|(number, name)| (*number, name.as_str()))
+    }
+
+    /// The number of the last migration; 0 where there is none.
+    pub fn migrated(&self) -> u32 {
+        self.migrations.keys().next_back().copied().unwrap_or(0)
+    }
+
+    /// The tables that the migrations reach.
+    pub fn reached(&self) -> &[Table] {
+        &self.reached
+    }
+
+    /// The same lock behind one more migration, which reaches these tables.
     #[must_use]
-    pub fn reaching(mut self, migration: u32, columns: BTreeSet<String>) -> Self {
-        self.migrated = migration;
-        self.columns = columns;
+    pub fn reaching(mut self, number: u32, name: &str, tables: Vec<Table>) -> Self {
+        self.migrations.insert(number, name.to_owned());
+        self.reached = tables;
+        self
+    }
+
+    /// The same lock as if there were no migration.
+    #[must_use]
+    pub fn without_migrations(mut self) -> Self {
+        self.migrations.clear();
+        self.reached.clear();
         self
     }
 

@@ -1,10 +1,11 @@
 //! Owns the file of the lock: one fact a line, sorted, so that branches merge, and each line closed by
 //! a check of itself, so that an edit by hand is told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::{Kind, LAYOUT, Lock};
+use crate::evolve::{Reader, WORDS, print};
 use crate::naming::fnv;
 
 const HEADER: &str =
@@ -34,8 +35,12 @@ impl Lock {
     /// The first line that the generator did not write like this.
     pub fn parse(text: &str) -> Result<Lock, Damage> {
         let mut lock = Lock::default();
-        let mut layout = None;
-        let mut seen = BTreeSet::new();
+        let mut lines = Lines {
+            is_old: text
+                .lines()
+                .any(|line| line == format!("layout 1 ~{}", check_of("layout 1"))),
+            ..Lines::default()
+        };
         for (index, line) in text.lines().enumerate() {
             let line = line.trim_end_matches('\r');
             if line.is_empty() || line.starts_with('#') {
@@ -50,31 +55,84 @@ impl Lock {
                 .filter(|(fact, check)| *check == check_of(fact))
                 .map(|(fact, _)| fact)
                 .ok_or_else(|| damage(changed(line)))?;
-            if !seen.insert(fact.to_owned()) {
+            if !lines.seen.insert(fact.to_owned()) {
                 return Err(damage(format!("`{fact}` stands here twice")));
             }
-            lock.read(fact, &mut layout).map_err(damage)?;
+            lines.last = index + 1;
+            lock.read(fact, &mut lines).map_err(damage)?;
         }
-        match layout {
-            Some(LAYOUT) => Ok(lock),
-            Some(other) => Err(Damage {
-                line: 1,
-                message: format!("layout {other} is of a newer rkcy-gen"),
-            }),
-            None => Err(Damage {
-                line: 1,
-                message: "the line `layout` is missing".to_owned(),
-            }),
+        lock.finish(lines)
+    }
+
+    /// What only all lines together tell.
+    fn finish(mut self, lines: Lines) -> Result<Lock, Damage> {
+        let damage = |line: usize, message: String| Damage { line, message };
+        match lines.layout {
+            Some(LAYOUT) => {}
+            // Its columns are those of an older form, and no migration was released with them.
+            Some(1) => return Ok(self),
+            Some(other) => {
+                return Err(damage(1, format!("layout {other} is of a newer rkcy-gen")));
+            }
+            None => return Err(damage(1, "the line `layout` is missing".to_owned())),
+        }
+        let sum = sum_of(lines.seen.iter());
+        let tables = lines.reader.finish();
+        self.reached = tables.map_err(|message| damage(lines.last, message))?;
+        let (mut expected, mut last) = (1, None);
+        for (number, (line, of_tables)) in &lines.sums {
+            if *number != expected {
+                return Err(damage(
+                    *line,
+                    format!("the line `migration {expected}` is missing"),
+                ));
+            }
+            expected += 1;
+            last = Some((*line, of_tables));
+        }
+        match last {
+            Some((line, of_tables)) if *of_tables != sum => Err(damage(
+                line,
+                "the tables of this file are not those that this migration reached: two branches \
+                 have each written a migration. Take the lock and the folder `migrations` of the \
+                 branch that is released first, then run `rkcy-gen build` and `rkcy-gen migrate`"
+                    .to_owned(),
+            )),
+            None if !self.reached.is_empty() => Err(damage(
+                lines.last,
+                "the lines `migration` are missing".to_owned(),
+            )),
+            _ => Ok(self),
         }
     }
 
-    fn read(&mut self, fact: &str, layout: &mut Option<u32>) -> Result<(), String> {
+    fn read(&mut self, fact: &str, lines: &mut Lines) -> Result<(), String> {
         let unknown = || format!("`{fact}` is no line of a lock");
-        if let Some(column) = fact.strip_prefix("column ") {
-            self.columns.insert(column.to_owned());
+        let first = fact.split(' ').next().unwrap_or_default();
+        if WORDS.contains(&first) {
+            // Those of the first layout are not looked at.
+            return match lines.is_old {
+                true => Ok(()),
+                false => lines.reader.line(fact),
+            };
+        }
+        if let Some(rename) = fact.strip_prefix("was ") {
+            self.renames.insert(rename.to_owned());
             return Ok(());
         }
         let words: Vec<&str> = fact.split(' ').collect();
+        if let ["migration", number, name, sum] = words.as_slice() {
+            let number: u32 = number.parse().map_err(|_| unknown())?;
+            if let Some(other) = self.migrations.insert(number, (*name).to_owned()) {
+                return Err(format!(
+                    "`{name}` and `{other}` are both migration {number}: take the lock and the folder \
+                     `migrations` of the branch that is released first, then run `rkcy-gen build` and \
+                     `rkcy-gen migrate`"
+                ));
+            }
+            lines.sums.insert(number, (lines.last, (*sum).to_owned()));
+            return Ok(());
+        }
         let (retired, words) = match words.as_slice() {
             ["retired", rest @ ..] => (true, rest),
             all => (false, all),
@@ -85,13 +143,10 @@ impl Lock {
         let number: u32 = number.parse().map_err(|_| unknown())?;
         let (word, path) = match words {
             ["layout", _] => {
-                *layout = Some(number);
+                lines.layout = Some(number);
                 return Ok(());
             }
-            ["migrated", _] => {
-                self.migrated = number;
-                return Ok(());
-            }
+            ["migrated", _] => return Ok(()),
             [word, path, _] => (*word, *path),
             _ => return Err(unknown()),
         };
@@ -130,24 +185,36 @@ impl Lock {
         }
         if let Some(other) = scope.retired.get(&number) {
             return Err(format!(
-                "{number} is the number of `{name}` and was that of `{other}`"
+                "{number} is the number of `{name}` and was that of `{other}`: remove the line of \
+                 the one that was not released yet, and build again"
             ));
         }
         if retired {
             scope.retired.insert(number, name.to_owned());
         } else if let Some(other) = scope.live.insert(name.to_owned(), number) {
-            return Err(format!("`{path}` has the numbers {other} and {number}"));
+            return Err(format!(
+                "`{path}` has the numbers {other} and {number}: remove the line of the one that was \
+                 not released yet, and build again"
+            ));
         }
         Ok(())
     }
 
     /// The text of the file.
     pub fn print(&self) -> String {
-        let mut facts = BTreeSet::from([
-            format!("layout {LAYOUT}"),
-            format!("migrated {}", self.migrated),
-        ]);
-        facts.extend(self.columns.iter().map(|column| format!("column {column}")));
+        let mut facts: BTreeSet<String> = print(&self.reached).into_iter().collect();
+        let sum = sum_of(facts.iter());
+        facts.insert(format!("layout {LAYOUT}"));
+        facts.extend(self.renames.iter().map(|rename| format!("was {rename}")));
+        for (number, name) in &self.migrations {
+            // The tables of earlier ones are known no more.
+            let sum = if *number == self.migrated() {
+                sum.as_str()
+            } else {
+                "-"
+            };
+            facts.insert(format!("migration {number:04} {name} {sum}"));
+        }
         for ((kind, owner), scope) in &self.scopes {
             let word = kind.word();
             let path = |name: &str| {
@@ -179,6 +246,33 @@ impl Lock {
     }
 }
 
+/// What was read so far, beside the lock.
+#[derive(Default)]
+struct Lines {
+    layout: Option<u32>,
+    /// Whether the lines about columns are those of the first layout.
+    is_old: bool,
+    seen: BTreeSet<String>,
+    /// The line that was read last, from 1.
+    last: usize,
+    reader: Reader,
+    /// Migrations by number: the line, and the sum of their tables.
+    sums: BTreeMap<u32, (usize, String)>,
+}
+
+/// A hash of the lines about tables.
+fn sum_of<'a>(facts: impl Iterator<Item = &'a String>) -> String {
+    let is_of_table = |fact: &&String| {
+        let first = fact.split(' ').next().unwrap_or_default();
+        WORDS.contains(&first)
+    };
+    let text: String = facts
+        .filter(is_of_table)
+        .map(|fact| format!("{fact}\n"))
+        .collect();
+    format!("{:016x}", fnv(text.as_bytes()))
+}
+
 fn check_of(fact: &str) -> String {
     let hash = fnv(fact.as_bytes());
     format!(
@@ -208,15 +302,24 @@ mod tests {
 
     #[test]
     fn what_is_printed_is_read() {
+        let of_tables = [
+            "column player.name 1024.1 text length(1,8)",
+            "comment player \"a \\\"b\\\"\"",
+            "table player 1024",
+        ]
+        .map(str::to_owned);
         let text: String = [
             HEADER.to_owned(),
-            line("column player.name string"),
+            line("column player.name 1024.1 text length(1,8)"),
+            line("comment player \"a \\\"b\\\"\""),
             line("concern Player 1024"),
             line("field Player.id 1"),
-            line("layout 1"),
-            line("migrated 1"),
+            line("layout 2"),
+            line(&format!("migration 0001 init {}", sum_of(of_tables.iter()))),
             line("param Player.rename.name 1"),
             line("retired field Player.old 2"),
+            line("table player 1024"),
+            line("was field Player.id key"),
         ]
         .concat();
         let lock = Lock::parse(&text).unwrap();
@@ -226,17 +329,31 @@ mod tests {
     }
 
     #[test]
+    fn the_first_layout_keeps_its_numbers() {
+        let text: String = [
+            line("column player.name string? @length(1..=8) @unique"),
+            line("concern Player 1030"),
+            line("layout 1"),
+            line("migrated 1"),
+        ]
+        .concat();
+        let lock = Lock::parse(&text).unwrap();
+        assert_eq!((lock.rank("Player"), lock.migrated()), (1030, 0));
+        assert!(lock.print().contains("layout 2 "));
+    }
+
+    #[test]
     fn damage_names_its_line() {
         for (wrong, at, part) in [
             (
-                format!("{}field A.b 1 ~0000\n", line("layout 1")),
+                format!("{}field A.b 1 ~0000\n", line("layout 2")),
                 2,
                 "by hand",
             ),
             (
                 format!(
                     "{}{}{}",
-                    line("layout 1"),
+                    line("layout 2"),
                     line("field A.b 1"),
                     line("field A.c 1")
                 ),
@@ -246,7 +363,7 @@ mod tests {
             (
                 format!(
                     "{}{}{}",
-                    line("layout 1"),
+                    line("layout 2"),
                     line("field A.b 1"),
                     line("field A.b 2")
                 ),
@@ -254,17 +371,47 @@ mod tests {
                 "has the numbers",
             ),
             (
-                format!("{}{}", line("layout 1"), line("field A.b 19000")),
+                format!("{}{}", line("layout 2"), line("field A.b 19000")),
                 2,
                 "no number of",
             ),
             (
-                format!("{}{}", line("layout 1"), line("op A.b 3")),
+                format!("{}{}", line("layout 2"), line("op A.b 3")),
                 2,
                 "no number of",
             ),
-            (format!("{}<<<<<<< HEAD\n", line("layout 1")), 2, "merge"),
-            (line("layout 2"), 1, "newer"),
+            (format!("{}<<<<<<< HEAD\n", line("layout 2")), 2, "merge"),
+            (line("layout 3"), 1, "newer"),
+            (
+                format!("{}{}", line("layout 2"), line("table a 1024")),
+                2,
+                "are missing",
+            ),
+            (
+                format!(
+                    "{}{}{}",
+                    line("layout 2"),
+                    line("migration 0001 init 0000000000000000"),
+                    line("table a 1024")
+                ),
+                2,
+                "two branches",
+            ),
+            (
+                format!(
+                    "{}{}{}",
+                    line("layout 2"),
+                    line("migration 0001 a -"),
+                    line("migration 0001 b -")
+                ),
+                3,
+                "both migration 1",
+            ),
+            (
+                format!("{}{}", line("layout 2"), line("migration 0002 a -")),
+                2,
+                "`migration 1` is missing",
+            ),
             (line("nonsense"), 1, "no line"),
             (String::new(), 1, "missing"),
         ] {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::claim::{Side, Unique};
 use super::field::{Constraints, Field};
+use super::former::FormerName;
 use super::ids::{CommandId, ConcernId, MessageId, QueryId, RefusalId};
 use super::transaction::StepKind;
 use super::types::Type;
@@ -43,6 +44,9 @@ pub struct Concern {
     pub hot: bool,
     /// `@deprecated("why")`.
     pub deprecated: Option<String>,
+    /// `@was(old, older)`: what it was called before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub was: Vec<FormerName>,
     /// Where its name stands.
     #[serde(skip)]
     pub span: Span,

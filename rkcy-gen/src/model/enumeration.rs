@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::former::FormerName;
 use super::ids::EnumId;
 use crate::syntax::Span;
 
@@ -19,6 +20,9 @@ pub struct Enum {
     pub values: Vec<EnumValue>,
     /// `@deprecated("why")`.
     pub deprecated: Option<String>,
+    /// `@was(old, older)`: what it was called before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub was: Vec<FormerName>,
     /// Where its name stands.
     #[serde(skip)]
     pub span: Span,
@@ -38,6 +42,9 @@ pub struct EnumValue {
     pub json: Option<String>,
     /// `@deprecated("why")`.
     pub deprecated: Option<String>,
+    /// `@was(old, older)`: what it was called before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub was: Vec<FormerName>,
     /// Where its name stands.
     #[serde(skip)]
     pub span: Span,

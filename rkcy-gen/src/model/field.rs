@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::former::FormerName;
 use super::ids::EnumId;
 use super::types::Type;
 use crate::syntax::Span;
@@ -36,6 +37,9 @@ pub struct Field {
     pub json: Option<String>,
     /// `@deprecated("why")`.
     pub deprecated: Option<String>,
+    /// `@was(old, older)`: what it was called before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub was: Vec<FormerName>,
     /// Where its name stands.
     #[serde(skip)]
     pub span: Span,

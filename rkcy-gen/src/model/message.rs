@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::field::Field;
+use super::former::FormerName;
 use super::ids::MessageId;
 use crate::syntax::Span;
 
@@ -26,6 +27,9 @@ pub struct Message {
     pub config: bool,
     /// `@deprecated("why")`.
     pub deprecated: Option<String>,
+    /// `@was(old, older)`: what it was called before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub was: Vec<FormerName>,
     /// Where its name stands.
     #[serde(skip)]
     pub span: Span,

@@ -17,6 +17,7 @@ mod concern;
 mod enumeration;
 mod expr;
 mod field;
+mod former;
 mod function;
 mod ids;
 mod message;
@@ -32,6 +33,7 @@ pub use concern::{Answer, Builtin, Builtins, Command, Concern, Payload, Query, R
 pub use enumeration::{Enum, EnumValue};
 pub use expr::{CompareOp, Expr, ExprKind, FieldRef, Path, Root};
 pub use field::{Constraints, Field, Length, Literal, Number};
+pub use former::{Allow, FormerName};
 pub use function::Function;
 pub use ids::{
     CommandId, ConcernId, EnumId, FunctionId, LocalId, MessageId, ParamId, QueryId, RefusalId,
@@ -64,6 +66,9 @@ pub struct Model {
     concerns: Vec<Concern>,
     functions: Vec<Function>,
     transactions: Vec<Transaction>,
+    /// What findings about changes are allowed, where.
+    #[serde(skip)]
+    allows: Vec<Allow>,
 }
 
 impl Model {
@@ -74,6 +79,7 @@ impl Model {
         concerns: Vec<Concern>,
         functions: Vec<Function>,
         transactions: Vec<Transaction>,
+        allows: Vec<Allow>,
     ) -> Self {
         Self {
             version: DOCUMENT_VERSION,
@@ -83,6 +89,7 @@ impl Model {
             concerns,
             functions,
             transactions,
+            allows,
         }
     }
 
@@ -114,6 +121,11 @@ impl Model {
     /// The transactions and sagas.
     pub fn transactions(&self) -> &[Transaction] {
         &self.transactions
+    }
+
+    /// `@allow(CODE, "why")` of findings about changes: `migrate` and `breaking` ask for them.
+    pub fn allows(&self) -> &[Allow] {
+        &self.allows
     }
 
     /// An enum by its id.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::concern::{Answer, Concern, Refusals};
 use super::expr::{Expr, ExprKind, FieldRef, Path, Root};
 use super::field::Field;
+use super::former::FormerName;
 use super::ids::{
     CommandId, ConcernId, LocalId, ParamId, QueryId, RefusalId, StepId, TransactionId,
 };
@@ -40,6 +41,9 @@ pub struct Transaction {
     pub body: Block,
     /// `@deprecated("why")`.
     pub deprecated: Option<String>,
+    /// `@was(old, older)`: what it was called before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub was: Vec<FormerName>,
     /// Where its name stands.
     #[serde(skip)]
     pub span: Span,

@@ -4,6 +4,7 @@
 use super::Cx;
 use super::sql::{Column, Table};
 use super::types::Imports;
+use crate::evolve::{self, Derived};
 use crate::model::{Concern, ConcernId, Field, Unique, ValueType};
 use crate::naming;
 
@@ -35,6 +36,8 @@ pub(super) struct Hidden {
     /// What shows its rows as JSON.
     pub(super) shows: &'static str,
     pub(super) table: String,
+    /// How its rows follow from those of the concerns.
+    pub(super) derived: Option<Derived>,
 }
 
 impl Cx<'_> {
@@ -222,6 +225,7 @@ impl Cx<'_> {
                 root: format!("codegen::root_of::<{name}>"),
                 shows: "codegen::claims_to_json",
                 table: naming::sql_hidden(&["referrers", &concern.name]),
+                derived: Some(self.counts_of(concern)),
             });
         }
         hidden.extend(self.view_of(concern));
@@ -255,6 +259,27 @@ impl Cx<'_> {
             root,
             shows: "codegen::claims_to_json",
             table: naming::sql_hidden(&table),
+            derived: Some(Derived::Unique {
+                owner: self.lock.rank(&concern.name),
+                fields: (fields.iter())
+                    .map(|field| vec![self.lock.field(&concern.name, &field.name)])
+                    .collect(),
+            }),
+        }
+    }
+
+    fn counts_of(&self, target: &Concern) -> Derived {
+        let mut by = Vec::new();
+        for concern in self.model.concerns() {
+            for (_, field, _) in concern.references().filter(|it| it.2 == target.id) {
+                let number = self.lock.field(&concern.name, &field.name);
+                by.push((self.lock.rank(&concern.name), number));
+            }
+        }
+        by.sort_unstable();
+        Derived::Counts {
+            target: self.lock.rank(&target.name),
+            by,
         }
     }
 
@@ -264,23 +289,18 @@ impl Cx<'_> {
             .flat_map(|concern| self.hidden(concern))
             .collect();
         all.sort_by_key(|hidden| hidden.number);
-        let column = |name: &str| Column {
-            name: name.to_owned(),
-            comment: String::new(),
-            sqlite: "BLOB NOT NULL".to_owned(),
-            postgres: "BYTEA NOT NULL".to_owned(),
-            to_sql: String::new(),
-            kind: "Bytes",
-            fact: "bytes".to_owned(),
+        let column = |number: u32, name: &str, key: Option<u32>| {
+            Column::new(evolve::Column::bytes(number, name, key), String::new())
         };
         let table = |hidden: Hidden| Table {
             name: hidden.table,
-            comment: super::sql::text(&hidden.doc),
+            number: hidden.number,
             doc: hidden.doc,
             key_type: String::new(),
-            keys: vec![column("key")],
-            columns: vec![column("value")],
+            keys: vec![column(1, "key", Some(1))],
+            columns: vec![column(2, "value", None)],
             indexes: Vec::new(),
+            derived: hidden.derived,
             from_columns: Vec::new(),
         };
         all.into_iter().map(table).collect()

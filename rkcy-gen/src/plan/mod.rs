@@ -2,7 +2,7 @@
 //! hold loops and names, nothing that would have to be decided.
 //!
 //! ```text
-//! Model + Lock ──plan──▶ Plan { generated files, files written once, stubs, columns }
+//! Model + Lock ──plan──▶ Plan { generated files, files written once, stubs, tables }
 //! ```
 //!
 //! The struct of a template stands beside the code that fills it.
@@ -24,6 +24,7 @@ mod patch;
 mod platform;
 mod proto;
 mod related;
+mod shape;
 mod signature;
 mod sql;
 mod transaction;
@@ -32,12 +33,12 @@ mod value;
 mod visits;
 
 pub use operation::{Operation, operations};
+pub(crate) use signature::{number, quoted};
 pub use visits::{TransactionPlan, VisitPlan, VisitStep, VisitsDocument, visits};
-
-use std::collections::BTreeSet;
 
 use askama::Template;
 
+use crate::evolve::Table;
 use crate::lock::Lock;
 use crate::model::{Builtin, Concern, Field, Model, ValueType};
 use crate::naming::{self, TypeNames};
@@ -108,8 +109,8 @@ pub struct Plan {
     pub handlers: Vec<Handler>,
     /// Path of the `.proto` and its package, from which `src/generated/proto.rs` is made.
     pub proto: ProtoSource,
-    /// The columns that the migrations reach, for the lock.
-    pub columns: BTreeSet<String>,
+    /// The tables that the schema asks for: those of concerns by rank, hidden ones before.
+    pub tables: Vec<Table>,
 }
 
 /// Where the Rust types of the `.proto` come from.
@@ -208,7 +209,6 @@ pub fn plan(model: &Model, lock: &Lock, schema: &str) -> Plan {
     if has_functions {
         generated.push(File::new("src/generated/functions.rs", cx.functions_file()));
     }
-    let columns = cx.migrations(&mut generated);
 
     let package = Cx::package_name(model);
     let mut once = vec![
@@ -261,12 +261,17 @@ pub fn plan(model: &Model, lock: &Lock, schema: &str) -> Plan {
         once,
         handlers,
         proto,
-        columns,
+        tables: cx.tables(),
     }
 }
 
+/// The tables that a schema asks for.
+pub fn tables(model: &Model, lock: &Lock) -> Vec<Table> {
+    Cx::new(model, lock, "").tables()
+}
+
 impl Cx<'_> {
-    fn migrations(&self, files: &mut Vec<File>) -> BTreeSet<String> {
+    fn tables(&self) -> Vec<Table> {
         let mut concerns: Vec<&Concern> = self.model.concerns().iter().collect();
         concerns.sort_by_key(|concern| self.lock.rank(&concern.name));
         let mut tables = self.hidden_tables();
@@ -275,42 +280,7 @@ impl Cx<'_> {
                 .iter()
                 .map(|concern| self.table(concern, &mut types::Imports::new())),
         );
-        let columns = tables.iter().flat_map(sql::Table::facts).collect();
-        let names: Vec<String> = tables
-            .iter()
-            .rev()
-            .map(|table| table.name.clone())
-            .collect();
-        let header = || self.header.clone();
-        files.push(File::new(
-            "migrations/sqlite/0001_init.up.sql",
-            sql::SqliteUp {
-                header: header(),
-                tables: tables.clone(),
-            },
-        ));
-        files.push(File::new(
-            "migrations/postgres/0001_init.up.sql",
-            sql::PostgresUp {
-                header: header(),
-                tables,
-            },
-        ));
-        files.push(File::new(
-            "migrations/sqlite/0001_init.down.sql",
-            sql::SqliteDown {
-                header: header(),
-                tables: names.clone(),
-            },
-        ));
-        files.push(File::new(
-            "migrations/postgres/0001_init.down.sql",
-            sql::PostgresDown {
-                header: header(),
-                tables: names,
-            },
-        ));
-        columns
+        tables.iter().map(sql::Table::stored).collect()
     }
 
     /// What the hash of a schema has to cover of fields.

@@ -50,6 +50,8 @@ pub(super) struct RootFile {
     traits: Vec<String>,
     all_handlers: String,
     logic: String,
+    /// Numbers and names.
+    migrations: Vec<(u32, String)>,
 }
 
 #[derive(Debug, Clone)]
@@ -220,6 +222,9 @@ impl Cx<'_> {
             functions,
             all_handlers: self.names.all_handlers.clone(),
             logic: self.names.logic.clone(),
+            migrations: (self.lock.migrations())
+                .map(|(number, name)| (number, name.to_owned()))
+                .collect(),
         }
     }
 

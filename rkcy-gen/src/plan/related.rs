@@ -96,6 +96,7 @@ impl Cx<'_> {
             root: format!("codegen::view_root::<{name}>"),
             shows: "codegen::view_to_json",
             table: naming::sql_hidden(&["related", &concern.name]),
+            derived: None,
         })
     }
 

@@ -121,7 +121,7 @@ impl Cx<'_> {
 }
 
 /// A number as schemas and Rust write it.
-pub(super) fn number(number: Number) -> String {
+pub(crate) fn number(number: Number) -> String {
     match number {
         Number::Int(value) => value.to_string(),
         Number::Float(value) => {
@@ -136,7 +136,7 @@ pub(super) fn number(number: Number) -> String {
 }
 
 /// A string with the escapes that a schema knows.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for char in text.chars() {
         match char {

@@ -1,28 +1,28 @@
-//! Owns tables: which columns an instance has, their types and checks in both databases, and how the
-//! values get there and back.
+//! Owns tables: which columns an instance has, what they hold and are held against, and how the values get
+//! there and back. How a database writes that is in `evolve`.
 
-use askama::Template;
-
-use super::check::{length_range, limits};
-use super::signature::number;
+use super::check::limits;
 use super::types::Imports;
 use super::{Cx, docs};
-use crate::model::{Concern, Constraints, Field, Many, Message, Scalar, Type, ValueType};
+use crate::evolve::{self, Check, ColumnType, Fill};
+use crate::model::{Concern, Field, Literal, Many, Message, Number, Scalar, Type, ValueType};
 use crate::naming;
 
 /// The table of a concern.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
     pub(super) name: String,
+    /// The number of its concern.
+    pub(super) number: u32,
     pub(super) doc: String,
-    /// The documentation as SQL text; empty where there is none.
-    pub(super) comment: String,
     /// Type of the key in Rust.
     pub(super) key_type: String,
     /// The columns of the key: the primary key.
     pub(super) keys: Vec<Column>,
     pub(super) columns: Vec<Column>,
     pub(super) indexes: Vec<Index>,
+    /// How it follows from other tables, where it is hidden.
+    pub(super) derived: Option<evolve::Derived>,
     /// The fields of the instance, with the expression that reads each.
     pub(super) from_columns: Vec<(String, String)>,
 }
@@ -31,25 +31,30 @@ pub(super) struct Table {
 #[derive(Debug, Clone)]
 pub(super) struct Column {
     pub(super) name: String,
-    /// The documentation as SQL text; empty where there is none.
-    pub(super) comment: String,
     /// What it holds: a variant of the runtime's `ColumnType`.
     pub(super) kind: &'static str,
-    /// Type and checks in SQLite, and in PostgreSQL.
-    pub(super) sqlite: String,
-    pub(super) postgres: String,
     /// The expression that gives its value.
     pub(super) to_sql: String,
-    /// What the lock remembers of it.
-    pub(super) fact: String,
+    /// How the databases have it.
+    pub(super) stored: evolve::Column,
+}
+
+impl Column {
+    pub(super) fn new(stored: evolve::Column, to_sql: String) -> Self {
+        Self {
+            name: stored.name.clone(),
+            kind: stored.ty.variant(),
+            to_sql,
+            stored,
+        }
+    }
 }
 
 /// An index over the columns of one field.
 #[derive(Debug, Clone)]
 pub(super) struct Index {
     pub(super) name: String,
-    /// The columns, quoted.
-    pub(super) over: String,
+    pub(super) over: Vec<String>,
 }
 
 /// How generated code gets at a value that goes into columns.
@@ -113,46 +118,6 @@ impl Held {
     }
 }
 
-/// One migration file.
-#[derive(Debug, Clone, Template)]
-#[template(path = "sqlite_up.jinja", escape = "none")]
-pub(super) struct SqliteUp {
-    pub(super) header: String,
-    pub(super) tables: Vec<Table>,
-}
-
-/// The same for PostgreSQL.
-#[derive(Debug, Clone, Template)]
-#[template(path = "postgres_up.jinja", escape = "none")]
-pub(super) struct PostgresUp {
-    pub(super) header: String,
-    pub(super) tables: Vec<Table>,
-}
-
-/// What takes it back, in SQLite.
-#[derive(Debug, Clone, Template)]
-#[template(path = "sqlite_down.jinja", escape = "none")]
-pub(super) struct SqliteDown {
-    pub(super) header: String,
-    /// In reverse order.
-    pub(super) tables: Vec<String>,
-}
-
-/// What takes it back, in PostgreSQL.
-#[derive(Debug, Clone, Template)]
-#[template(path = "postgres_down.jinja", escape = "none")]
-pub(super) struct PostgresDown {
-    pub(super) header: String,
-    /// In reverse order.
-    pub(super) tables: Vec<String>,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Target {
-    Sqlite,
-    Postgres,
-}
-
 impl Cx<'_> {
     pub(super) fn table(&self, concern: &Concern, imports: &mut Imports) -> Table {
         let (mut keys, mut columns, mut from_columns) = (Vec::new(), Vec::new(), Vec::new());
@@ -161,7 +126,8 @@ impl Cx<'_> {
             let column = naming::sql(&key.name);
             let mut own = Vec::new();
             let nowhere = Held::There(String::new());
-            let read = self.leaves(key, column.clone(), nowhere, &mut own, imports);
+            let id = vec![self.lock.field(&concern.name, &key.name)];
+            let read = self.leaves(key, (column.clone(), &id), nowhere, &mut own, imports);
             from_columns.push((name.clone(), read));
             // The same columns out of the key alone. One of one part is held as what it is made of.
             let (value, place) = match (concern.single_key(), key.ty.value) {
@@ -174,51 +140,58 @@ impl Cx<'_> {
                 ..key.clone()
             };
             let mut given = Vec::new();
-            self.leaves(&of_key, column, Held::There(place), &mut given, imports);
-            keys.extend(own.into_iter().zip(given).map(|(column, given)| Column {
-                to_sql: given.to_sql,
-                ..column
-            }));
+            let held = Held::There(place);
+            self.leaves(&of_key, (column, &id), held, &mut given, imports);
+            for (mut column, given) in own.into_iter().zip(given) {
+                column.to_sql = given.to_sql;
+                column.stored.key = Some(keys.len() as u32 + 1);
+                keys.push(column);
+            }
         }
         let mut indexes = Vec::new();
         for field in &concern.fields {
             let name = naming::snake(&field.name);
             let value = format!("instance.{name}");
             let first = columns.len();
+            let id = vec![self.lock.field(&concern.name, &field.name)];
             let read = match self.flattened(field) {
-                Some(message) => self.flat_columns(field, message, &value, &mut columns, imports),
+                Some(message) => {
+                    self.flat_columns(field, message, &id, &value, &mut columns, imports)
+                }
                 None => {
-                    let column = naming::sql(&field.name);
+                    let column = (naming::sql(&field.name), id.as_slice());
                     self.leaves(field, column, Held::There(value), &mut columns, imports)
                 }
             };
             if field.index {
-                let over = columns[first..].iter().map(|column| ident(&column.name));
+                let over = columns[first..].iter().map(|column| column.name.clone());
                 indexes.push(Index {
                     name: naming::sql_index(&concern.name, &field.name),
-                    over: over.collect::<Vec<_>>().join(", "),
+                    over: over.collect(),
                 });
             }
             from_columns.push((name, read));
         }
         Table {
             name: naming::sql(&concern.name),
+            number: self.lock.rank(&concern.name),
             doc: docs::first_paragraph(&concern.docs),
-            comment: comment(&concern.docs),
             key_type: self.key_type(concern.id, imports),
             keys,
             columns,
             indexes,
+            derived: None,
             from_columns,
         }
     }
 
     /// The columns of a field, and the expression that reads them: one, unless it is a key of several
-    /// parts, which has one for each.
+    /// parts, which has one for each. Its name, or what the names of all begin with, is given, and likewise
+    /// what they are.
     fn leaves(
         &self,
         field: &Field,
-        name: String,
+        (name, id): (String, &[u32]),
         held: Held,
         columns: &mut Vec<Column>,
         imports: &mut Imports,
@@ -226,13 +199,15 @@ impl Cx<'_> {
         if self.is_json(field.ty) {
             let to_sql = format!("codegen::sql_json(&{})?", held.place());
             let read = format!("columns.json({name:?})?");
-            columns.push(self.column(field, name, to_sql, held.may_be_absent()));
+            let stored = self.stored(field, name, id, held.may_be_absent());
+            columns.push(Column::new(stored, to_sql));
             return read;
         }
         let Some((concern, parts)) = self.model.key_parts(field.ty.value) else {
             let to_sql = held.leaf(field.ty.is_optional());
             let read = format!("columns.take({name:?})?");
-            columns.push(self.column(field, name, to_sql, held.may_be_absent()));
+            let stored = self.stored(field, name, id, held.may_be_absent());
+            columns.push(Column::new(stored, to_sql));
             return read;
         };
         let is_reference = matches!(field.ty.value, ValueType::Ref(_));
@@ -251,7 +226,8 @@ impl Cx<'_> {
                 immutable: false,
                 ..part.clone()
             };
-            let part_read = self.leaves(&bare, column, inner, columns, imports);
+            let id = [id, &[self.lock.field(&concern.name, &part.name)]].concat();
+            let part_read = self.leaves(&bare, (column, &id), inner, columns, imports);
             read.push_str(&format!(" {}: {part_read},", naming::snake(&part.name)));
         }
         read.push_str(" }");
@@ -272,6 +248,7 @@ impl Cx<'_> {
         &self,
         field: &Field,
         message: &Message,
+        id: &[u32],
         value: &str,
         columns: &mut Vec<Column>,
         imports: &mut Imports,
@@ -280,15 +257,19 @@ impl Cx<'_> {
         let presence = naming::sql_path(&field.name, "present");
         if optional {
             let to_sql = format!("codegen::sql(&{value}.is_some())");
-            columns.push(Column {
+            let stored = evolve::Column {
+                id: [id, &[0]].concat(),
                 name: presence.clone(),
+                ty: ColumnType::Bool,
+                optional: false,
+                within: false,
+                key: None,
+                checks: Vec::new(),
+                shape: None,
+                fill: Some(Fill::Bool(false)),
                 comment: String::new(),
-                kind: "Bool",
-                sqlite: format!("INTEGER NOT NULL CHECK ({} IN (0, 1))", ident(&presence)),
-                postgres: "BOOLEAN NOT NULL".to_owned(),
-                to_sql,
-                fact: "bool".to_owned(),
-            });
+            };
+            columns.push(Column::new(stored, to_sql));
         }
         let held = match optional {
             true => Held::Maybe(format!("{value}.as_ref()"), "inner".to_owned()),
@@ -301,7 +282,9 @@ impl Cx<'_> {
         for inner in &message.fields {
             let column = naming::sql_path(&field.name, &inner.name);
             let name = naming::snake(&inner.name);
-            let inner_read = self.leaves(inner, column, held.field(&name), columns, imports);
+            let id = [id, &[self.lock.field(&message.name, &inner.name)]].concat();
+            let held = held.field(&name);
+            let inner_read = self.leaves(inner, (column, &id), held, columns, imports);
             read.push_str(&format!(" {name}: {inner_read},"));
         }
         read.push_str(" }");
@@ -326,232 +309,128 @@ impl Cx<'_> {
         (field.ty.many != Many::List && scalars).then_some(message)
     }
 
-    fn is_json(&self, ty: Type) -> bool {
+    pub(super) fn is_json(&self, ty: Type) -> bool {
         ty.is_list() || matches!(ty.value, ValueType::Message(_))
     }
 
-    fn column(&self, field: &Field, name: String, to_sql: String, inside_optional: bool) -> Column {
+    /// A field as the databases have it.
+    fn stored(
+        &self,
+        field: &Field,
+        name: String,
+        id: &[u32],
+        inside_optional: bool,
+    ) -> evolve::Column {
         let optional = inside_optional || field.ty.is_optional();
-        let definition = |target| self.definition(field, &name, optional, target);
-        let fact = self.field_signature(field);
-        Column {
-            comment: comment(&field.docs),
-            kind: self.column_kind(field.ty),
-            sqlite: definition(Target::Sqlite),
-            postgres: definition(Target::Postgres),
-            fact: fact
-                .split_once(": ")
-                .map_or(String::new(), |(_, ty)| ty.to_owned()),
-            to_sql,
+        let is_json = self.is_json(field.ty);
+        evolve::Column {
+            id: id.to_vec(),
             name,
+            ty: match is_json {
+                true => ColumnType::Json,
+                false => self.column_type(field.ty.value),
+            },
+            optional,
+            within: inside_optional && !field.ty.is_optional(),
+            key: None,
+            checks: self.column_checks(field),
+            shape: is_json.then(|| self.shape(field.ty)),
+            // What is absent in JSON is written there as well.
+            fill: (self.fill(field)).filter(|_| !field.ty.is_optional() || is_json),
+            comment: docs::first_paragraph(&field.docs),
         }
     }
 
-    fn definition(&self, field: &Field, name: &str, optional: bool, target: Target) -> String {
-        let column = ident(name);
-        let mut definition = if self.is_json(field.ty) {
-            json_type(target).to_owned()
-        } else {
-            self.column_type(field.ty.value, target).to_owned()
-        };
-        if !optional {
-            definition.push_str(" NOT NULL");
-        }
-        let checks = if self.is_json(field.ty) {
-            json_checks(&field.constraints, &column, target)
-        } else {
-            self.column_checks(field, &column, target)
-        };
-        for check in checks {
-            definition.push_str(&format!(" CHECK ({check})"));
-        }
-        definition
-    }
-
-    /// The variant of the runtime's `ColumnType`.
-    fn column_kind(&self, ty: Type) -> &'static str {
-        if self.is_json(ty) {
-            return "Json";
-        }
-        let ValueType::Scalar(scalar) = self.model.stored_as(ty.value) else {
-            return "Text";
+    pub(super) fn column_type(&self, value: ValueType) -> ColumnType {
+        let ValueType::Scalar(scalar) = self.model.stored_as(value) else {
+            return ColumnType::Text;
         };
         match scalar {
-            Scalar::Bool => "Bool",
-            Scalar::I32 => "I32",
-            Scalar::I64 => "I64",
-            Scalar::U32 => "U32",
-            Scalar::U64 => "U64",
-            Scalar::F32 => "F32",
-            Scalar::F64 => "F64",
-            Scalar::String => "Text",
-            Scalar::Bytes => "Bytes",
-            Scalar::Uuid => "Uuid",
-            Scalar::Timestamp => "Timestamp",
-            Scalar::Duration => "Duration",
+            Scalar::Bool => ColumnType::Bool,
+            Scalar::I32 => ColumnType::I32,
+            Scalar::I64 => ColumnType::I64,
+            Scalar::U32 => ColumnType::U32,
+            Scalar::U64 => ColumnType::U64,
+            Scalar::F32 => ColumnType::F32,
+            Scalar::F64 => ColumnType::F64,
+            Scalar::String => ColumnType::Text,
+            Scalar::Bytes => ColumnType::Bytes,
+            Scalar::Uuid => ColumnType::Uuid,
+            Scalar::Timestamp => ColumnType::Timestamp,
+            Scalar::Duration => ColumnType::Duration,
         }
     }
 
-    fn column_type(&self, value: ValueType, target: Target) -> &'static str {
-        let ValueType::Scalar(scalar) = self.model.stored_as(value) else {
-            return "TEXT";
-        };
-        match (scalar, target) {
-            (Scalar::Bool, Target::Postgres) => "BOOLEAN",
-            (Scalar::I32, Target::Postgres) => "INTEGER",
-            (Scalar::U64, Target::Postgres) => "NUMERIC(20)",
-            (Scalar::F32, Target::Postgres) => "REAL",
-            (Scalar::F64, Target::Postgres) => "DOUBLE PRECISION",
-            (Scalar::Bytes, Target::Postgres) => "BYTEA",
-            (Scalar::Uuid, Target::Postgres) => "UUID",
-            (Scalar::Timestamp, Target::Postgres) => "TIMESTAMPTZ",
-            (Scalar::I64 | Scalar::U32 | Scalar::Duration, Target::Postgres) => "BIGINT",
-            (Scalar::String, _) => "TEXT",
-            (Scalar::F32 | Scalar::F64, Target::Sqlite) => "REAL",
-            (Scalar::Bytes | Scalar::Uuid | Scalar::U64, Target::Sqlite) => "BLOB",
-            (_, Target::Sqlite) => "INTEGER",
-        }
-    }
-
-    fn column_checks(&self, field: &Field, column: &str, target: Target) -> Vec<String> {
+    fn column_checks(&self, field: &Field) -> Vec<Check> {
         let mut checks = Vec::new();
+        let constraints = &field.constraints;
         let stored = self.model.stored_as(field.ty.value);
-        match (stored, target) {
-            (ValueType::Enum(id), _) => {
-                let values = self.model.enumeration(id).values.iter();
-                let names: Vec<String> = values.map(|value| text(&value.name)).collect();
-                checks.push(format!("{column} IN ({})", names.join(", ")));
-            }
-            (ValueType::Scalar(Scalar::Bool), Target::Sqlite) => {
-                checks.push(format!("{column} IN (0, 1)"))
-            }
-            (ValueType::Scalar(Scalar::Uuid), Target::Sqlite) => {
-                checks.push(format!("length({column}) = 16"))
-            }
-            (ValueType::Scalar(Scalar::U64), Target::Sqlite) => {
-                checks.push(format!("length({column}) = 8"))
-            }
-            (ValueType::Scalar(Scalar::String), _) => {
-                let function = if matches!(target, Target::Sqlite) {
-                    "length"
-                } else {
-                    "char_length"
-                };
-                checks.extend(length_check(
-                    &field.constraints,
-                    &format!("{function}({column})"),
-                ));
-                if let (Some(pattern), Target::Postgres) = (&field.constraints.pattern, target) {
-                    checks.push(format!("{column} ~ {}", text(&format!("^(?:{pattern})$"))));
-                }
-            }
-            (ValueType::Scalar(Scalar::Bytes), _) => {
-                let function = if matches!(target, Target::Sqlite) {
-                    "length"
-                } else {
-                    "octet_length"
-                };
-                checks.extend(length_check(
-                    &field.constraints,
-                    &format!("{function}({column})"),
-                ));
-            }
-            (ValueType::Scalar(_), _) => {
-                checks.extend(number_check(stored, &field.constraints, column, target))
-            }
-            _ => {}
+        if let (ValueType::Enum(id), false) = (stored, field.ty.is_list()) {
+            let declared = self.model.enumeration(id);
+            let number = |name: &str| self.lock.value(&declared.name, name);
+            let values = declared.values.iter();
+            let values = values.map(|value| (number(&value.name), value.name.clone()));
+            let mut values: Vec<(u32, String)> = values.collect();
+            values.sort();
+            checks.push(Check::Values(values));
+        }
+        let (min, max) = limits(stored, constraints);
+        if min.or(max).is_some() {
+            checks.push(Check::Range(min, max));
+        }
+        if let Some(length) = constraints
+            .length
+            .filter(|it| it.min > 0 || it.max.is_some())
+        {
+            checks.push(Check::Length(length.min, length.max));
+        }
+        if let Some(pattern) = &constraints.pattern {
+            checks.push(Check::Pattern(pattern.clone()));
         }
         checks
     }
-}
 
-fn json_type(target: Target) -> &'static str {
-    match target {
-        Target::Sqlite => "TEXT",
-        Target::Postgres => "JSONB",
+    /// What rows hold in a field that they did not have.
+    fn fill(&self, field: &Field) -> Option<Fill> {
+        if self.is_json(field.ty) {
+            return self.fill_json(field).map(Fill::Json);
+        }
+        match (&field.default, field.ty.value) {
+            (Some(Literal::Bool(value)), _) => Some(Fill::Bool(*value)),
+            (Some(Literal::Number(value)), _) => Some(Fill::Number(*value)),
+            (Some(Literal::String(text)), _) => Some(Fill::Text(text.clone())),
+            (Some(Literal::Enum(id, index)), _) => {
+                let value = &self.model.enumeration(*id).values[*index as usize];
+                Some(Fill::Text(value.name.clone()))
+            }
+            (Some(Literal::EmptyList), _) => None,
+            // A key is never filled in, though it may be left out.
+            (None, ValueType::Scalar(Scalar::Bool)) => Some(Fill::Bool(false)),
+            (None, ValueType::Scalar(scalar))
+                if field.omissible && (scalar.is_number() || scalar == Scalar::Duration) =>
+            {
+                Some(Fill::Number(Number::Int(0)))
+            }
+            (None, _) => None,
+        }
     }
-}
-
-fn json_checks(constraints: &Constraints, column: &str, target: Target) -> Vec<String> {
-    let function = match target {
-        Target::Sqlite => "json_array_length",
-        Target::Postgres => "jsonb_array_length",
-    };
-    length_check(constraints, &format!("{function}({column})"))
-        .into_iter()
-        .collect()
-}
-
-fn length_check(constraints: &Constraints, length: &str) -> Option<String> {
-    let limit = constraints
-        .length
-        .filter(|limit| length_range(*limit).is_some())?;
-    Some(match (limit.min, limit.max) {
-        (0, Some(max)) => format!("{length} <= {max}"),
-        (min, Some(max)) if min == max => format!("{length} = {max}"),
-        (min, Some(max)) => format!("{length} BETWEEN {min} AND {max}"),
-        (min, None) => format!("{length} >= {min}"),
-    })
-}
-
-/// The limits of a number, also those of a type that the column's type is wider than.
-fn number_check(
-    stored: ValueType,
-    constraints: &Constraints,
-    column: &str,
-    target: Target,
-) -> Option<String> {
-    let ValueType::Scalar(scalar) = stored else {
-        return None;
-    };
-    let (mut min, mut max) = limits(stored, constraints);
-    let wider = match (scalar, target) {
-        (Scalar::U64, Target::Sqlite) => return None,
-        (Scalar::U32 | Scalar::U64, _) | (Scalar::I32, Target::Sqlite) => scalar.integer_bounds(),
-        _ => None,
-    };
-    if let Some((low, high)) = wider {
-        min = min.or(Some(crate::model::Number::Int(low)));
-        max = max.or(Some(crate::model::Number::Int(high)));
-    }
-    match (min, max) {
-        (None, None) => None,
-        (Some(min), None) => Some(format!("{column} >= {}", number(min))),
-        (None, Some(max)) => Some(format!("{column} <= {}", number(max))),
-        (Some(min), Some(max)) => Some(format!(
-            "{column} BETWEEN {} AND {}",
-            number(min),
-            number(max)
-        )),
-    }
-}
-
-/// A name, quoted.
-fn ident(name: &str) -> String {
-    format!("\"{name}\"")
-}
-
-/// Documentation as SQL text; empty where there is none.
-fn comment(docs: &str) -> String {
-    let paragraph = docs::first_paragraph(docs);
-    if paragraph.is_empty() {
-        String::new()
-    } else {
-        text(&paragraph)
-    }
-}
-
-/// Text, quoted.
-pub(super) fn text(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }
 
 impl Table {
-    /// What the lock remembers of it.
-    pub(super) fn facts(&self) -> impl Iterator<Item = String> {
-        self.keys
-            .iter()
-            .chain(&self.columns)
-            .map(|column| format!("{}.{} {}", self.name, column.name, column.fact))
+    /// The table as the databases have it.
+    pub(super) fn stored(&self) -> evolve::Table {
+        let columns = self.keys.iter().chain(&self.columns);
+        let index = |index: &Index| evolve::Index {
+            name: index.name.clone(),
+            columns: index.over.clone(),
+        };
+        evolve::Table {
+            number: self.number,
+            name: self.name.clone(),
+            comment: self.doc.clone(),
+            columns: columns.map(|column| column.stored.clone()).collect(),
+            indexes: self.indexes.iter().map(index).collect(),
+            derived: self.derived.clone(),
+        }
     }
 }

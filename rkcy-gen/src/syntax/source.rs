@@ -113,6 +113,14 @@ impl Source {
         }
     }
 
+    /// All of a line, from 1; of the file with this id.
+    pub fn line(&self, line: usize, file: FileId) -> Span {
+        let start = self.line_starts.get(line.saturating_sub(1));
+        let start = start.map_or(self.text.len(), |start| *start as usize);
+        let length = self.text[start..].lines().next().map_or(0, str::len);
+        Span::new(file, start, start + length)
+    }
+
     /// The name under which the file was added: a path as the user gave it.
     pub fn name(&self) -> &str {
         &self.name

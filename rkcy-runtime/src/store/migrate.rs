@@ -60,6 +60,43 @@ pub(super) fn hash(migration: &Migration) -> String {
     format!("{:032x}", hasher.digest128())
 }
 
+/// A part of a migration, which is made at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    /// Its statements; one alone where it stands outside of a transaction.
+    pub(super) sql: &'static str,
+    /// Whether it cannot stand in a transaction.
+    pub(super) outside: bool,
+}
+
+/// What a part begins with, which is not the first.
+const NEXT: &str = "-- rkcy: next transaction\n";
+/// The same of one that stands outside of a transaction. It can be made twice: a crash may come before it is noted.
+const OUTSIDE: &str = "-- rkcy: outside a transaction\n";
+
+/// The parts of a migration, in their order: at least one.
+pub(super) fn parts(sql: &'static str) -> Vec<Part> {
+    let (mut parts, mut rest, mut outside) = (Vec::new(), sql, false);
+    loop {
+        let places = [
+            (rest.find(NEXT), NEXT, false),
+            (rest.find(OUTSIDE), OUTSIDE, true),
+        ];
+        let next = places
+            .into_iter()
+            .filter_map(|(at, mark, is_outside)| Some((at?, mark, is_outside)));
+        let Some((at, mark, is_outside)) = next.min_by_key(|(at, ..)| *at) else {
+            parts.push(Part { sql: rest, outside });
+            return parts;
+        };
+        parts.push(Part {
+            sql: &rest[..at],
+            outside,
+        });
+        (rest, outside) = (&rest[at + mark.len()..], is_outside);
+    }
+}
+
 /// All migrations that the build or the database knows, in order of number.
 pub(super) fn status(migrations: &[Migration], applied: &[Applied]) -> Vec<MigrationStatus> {
     let mut all: Vec<MigrationStatus> = migrations
@@ -122,4 +159,18 @@ pub(super) fn check(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Part, parts};
+
+    #[test]
+    fn a_migration_falls_into_its_parts() {
+        let part = |sql, outside| Part { sql, outside };
+        assert_eq!(parts("A;\n"), [part("A;\n", false)]);
+        let sql = "A;\n-- rkcy: next transaction\nB;\n-- rkcy: outside a transaction\nC;\n";
+        let expected = [part("A;\n", false), part("B;\n", false), part("C;\n", true)];
+        assert_eq!(parts(sql), expected);
+    }
 }

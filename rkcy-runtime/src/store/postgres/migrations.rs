@@ -2,7 +2,8 @@
 //!
 //! Owns the table of applied migrations and the check that all is as this build expects. Each migration is
 //! applied, or taken back, in one transaction with its entry there, so that a crash leaves it done or not
-//! begun. Two programs that migrate at once wait for each other.
+//! begun. One of several parts has an entry for how far it has come, so that the next run goes on there. Two
+//! programs that migrate at once wait for each other.
 
 use super::{PostgresStore, READ_LIMIT, columns};
 use crate::store::migrate::{self, Applied};
@@ -14,6 +15,12 @@ use std::time::Duration;
 
 /// Longer than any migration takes.
 const MIGRATION_LIMIT: Duration = Duration::from_secs(24 * 3600);
+/// Keeps others out while a part runs that cannot stand in a transaction.
+const LOCK: &str = "SELECT pg_advisory_lock(7823160914530277)";
+const UNLOCK: &str = "SELECT pg_advisory_unlock(7823160914530277)";
+/// Such a part takes its time.
+const NO_LIMIT: &str = "SET statement_timeout = 0";
+const LIMIT: &str = "RESET statement_timeout";
 /// A migration takes its time, and waits for another that is at work; the number of the lock is drawn.
 const BEGIN: &str = "
     SET LOCAL statement_timeout = 0;
@@ -27,6 +34,12 @@ CREATE TABLE IF NOT EXISTS "_rkcy_migration" (
     "number" BIGINT NOT NULL PRIMARY KEY,
     "name" TEXT NOT NULL,
     "hash" TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS "_rkcy_migration_part" (
+    "number" BIGINT NOT NULL PRIMARY KEY,
+    "hash" TEXT NOT NULL,
+    "up" BOOLEAN NOT NULL,
+    "done" BIGINT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS "_rkcy_position" (
     "concern" BIGINT NOT NULL,
@@ -55,6 +68,10 @@ const SELECT_APPLIED: &str =
 const INSERT_APPLIED: &str =
     r#"INSERT INTO "_rkcy_migration" ("number", "name", "hash") VALUES ($1, $2, $3)"#;
 const DELETE_APPLIED: &str = r#"DELETE FROM "_rkcy_migration" WHERE "number" = $1"#;
+const SELECT_PART: &str = r#"SELECT "number", "hash", "up", "done" FROM "_rkcy_migration_part""#;
+const UPSERT_PART: &str = r#"INSERT INTO "_rkcy_migration_part" ("number", "hash", "up", "done")
+VALUES ($1, $2, $3, $4) ON CONFLICT ("number") DO UPDATE SET "done" = $4"#;
+const DELETE_PART: &str = r#"DELETE FROM "_rkcy_migration_part""#;
 const DELETE_POSITIONS: &str = r#"DELETE FROM "_rkcy_position""#;
 const DELETE_KEYS: &str = r#"DELETE FROM "_rkcy_key""#;
 const INSERT_LOG: &str = r#"INSERT INTO "_rkcy_log" ("id") VALUES ($1) ON CONFLICT DO NOTHING"#;
@@ -75,6 +92,25 @@ enum Step {
 
 /// No migration is left after it.
 type IsLast = bool;
+
+impl Step {
+    fn migration(&self) -> &'static Migration {
+        match self {
+            Step::Up(migration) | Step::Down(migration, _) => migration,
+        }
+    }
+
+    fn sql(&self) -> &'static str {
+        match self {
+            Step::Up(migration) => migration.up,
+            Step::Down(migration, _) => migration.down,
+        }
+    }
+
+    fn is_up(&self) -> bool {
+        matches!(self, Step::Up(_))
+    }
+}
 
 impl PostgresStore {
     pub(super) async fn up(
@@ -124,21 +160,53 @@ impl PostgresStore {
                 }
                 let applied = self.applied(&mut transaction).await?;
                 migrate::check(migrations, &applied, &self.name.get())?;
-                let step = next(&applied);
-                let number = match &step {
-                    None => None,
-                    Some(Step::Up(migration)) => {
-                        self.run(migration, migration.up, &mut transaction).await?;
+                let Some(step) = next(&applied) else {
+                    transaction.commit().await.map_err(wrap)?;
+                    return Ok(done);
+                };
+                let migration = step.migration();
+                let parts = migrate::parts(step.sql());
+                let at = self.part(&step, &mut transaction).await?;
+                let part = parts.get(at).copied();
+                let part = part.ok_or_else(|| self.name.unreadable("a part no build has"))?;
+                if part.outside {
+                    // The transaction has nothing to do but to see that it is this part's turn.
+                    let lock = sqlx::raw_sql(LOCK).execute(&mut *transaction).await;
+                    lock.map_err(wrap)?;
+                    transaction.commit().await.map_err(wrap)?;
+                    let limit = sqlx::raw_sql(NO_LIMIT).execute(&mut *connection).await;
+                    limit.map_err(wrap)?;
+                    let ran = self.run(migration, part.sql, connection).await;
+                    for sql in [LIMIT, UNLOCK] {
+                        let reset = sqlx::raw_sql(sql).execute(&mut *connection).await;
+                        reset.map_err(wrap)?;
+                    }
+                    ran?;
+                    transaction = connection.begin().await.map_err(wrap)?;
+                } else {
+                    self.run(migration, part.sql, &mut transaction).await?;
+                }
+                if at + 1 < parts.len() {
+                    let upsert = sqlx::query(UPSERT_PART)
+                        .bind(i64::from(migration.number))
+                        .bind(migrate::hash(migration))
+                        .bind(step.is_up())
+                        .bind(at as i64 + 1);
+                    upsert.execute(&mut *transaction).await.map_err(wrap)?;
+                    transaction.commit().await.map_err(wrap)?;
+                    continue;
+                }
+                let delete = sqlx::query(DELETE_PART).execute(&mut *transaction);
+                delete.await.map_err(wrap)?;
+                match &step {
+                    Step::Up(migration) => {
                         let insert = sqlx::query(INSERT_APPLIED)
                             .bind(i64::from(migration.number))
                             .bind(migration.name)
                             .bind(migrate::hash(migration));
                         insert.execute(&mut *transaction).await.map_err(wrap)?;
-                        Some(migration.number)
                     }
-                    Some(Step::Down(migration, is_last)) => {
-                        self.run(migration, migration.down, &mut transaction)
-                            .await?;
+                    Step::Down(migration, is_last) => {
                         let delete = sqlx::query(DELETE_APPLIED).bind(i64::from(migration.number));
                         delete.execute(&mut *transaction).await.map_err(wrap)?;
                         if *is_last {
@@ -148,14 +216,10 @@ impl PostgresStore {
                                 delete.await.map_err(wrap)?;
                             }
                         }
-                        Some(migration.number)
                     }
-                };
-                transaction.commit().await.map_err(wrap)?;
-                match number {
-                    Some(number) => done.push(number),
-                    None => return Ok(done),
                 }
+                transaction.commit().await.map_err(wrap)?;
+                done.push(migration.number);
             }
         };
         self.with(&self.writers, MIGRATION_LIMIT, act).await
@@ -263,6 +327,38 @@ impl PostgresStore {
                 },
             }
         })
+    }
+
+    /// The part that a step goes on with. What is half done is brought to its end before anything else.
+    async fn part(&self, step: &Step, connection: &mut PgConnection) -> Result<usize, StoreError> {
+        let wrap = |error| self.name.error(error);
+        let row = sqlx::query(SELECT_PART).fetch_optional(connection).await;
+        let Some(row) = row.map_err(wrap)? else {
+            return Ok(0);
+        };
+        let (number, up): (i64, bool) =
+            (row.try_get(0).map_err(wrap)?, row.try_get(2).map_err(wrap)?);
+        let (hash, done): (String, i64) =
+            (row.try_get(1).map_err(wrap)?, row.try_get(3).map_err(wrap)?);
+        let migration = step.migration();
+        if number != i64::from(migration.number) || up != step.is_up() {
+            let (what, command) = match up {
+                true => ("applied", "migrate up"),
+                false => ("taken back", "migrate down"),
+            };
+            return Err(StoreError::Schema {
+                store: self.name.get(),
+                what: format!("migration {number} is half {what}: go on with `{command}`"),
+            });
+        }
+        if hash != migrate::hash(migration) {
+            return Err(StoreError::EditedMigration {
+                store: self.name.get(),
+                number: migration.number,
+                name: migration.name.to_owned(),
+            });
+        }
+        usize::try_from(done).map_err(|_| self.name.unreadable("a part no build has"))
     }
 
     async fn applied(&self, connection: &mut PgConnection) -> Result<Vec<Applied>, StoreError> {
