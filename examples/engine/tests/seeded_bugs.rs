@@ -36,10 +36,7 @@ const DIRECTED: &[Bug] = &[
     Bug::GiveBackIgnoresLock,
     Bug::HoldLostAtTakeOver,
     Bug::DeleteWaitsForSaga,
-    Bug::ViewLostAfterEviction,
     Bug::RelatedViewGoesBack,
-    Bug::RelatedBeforeCommit,
-    Bug::MemberNotUnrelated,
 ];
 
 #[test]

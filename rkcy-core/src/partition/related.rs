@@ -108,9 +108,6 @@ impl Partition {
 
     /// The hidden rows that a push is taken into: they may be loaded in advance.
     fn rows_of(&self, push: &Push) -> Vec<RowKey> {
-        if bugs::on(Bug::ViewLostAfterEviction) {
-            return Vec::new();
-        }
         let place = self.place_of_view(&push.relation.target, push.relation.referrer);
         place.map_or_else(Vec::new, |place| {
             vec![place.member(&push.member), place.list()]
