@@ -38,6 +38,7 @@ const DIRECTED: &[Bug] = &[
     Bug::DeleteWaitsForSaga,
     // `keyed.rs`: a repeat must come in the second half of the life of its key.
     Bug::KeyForgottenEarly,
+    Bug::RelatedViewGoesBack,
 ];
 
 #[test]

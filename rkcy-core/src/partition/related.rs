@@ -106,7 +106,7 @@ impl Partition {
         }
     }
 
-    /// The hidden rows that a push is taken into.
+    /// The hidden rows that a push is taken into: they may be loaded in advance.
     fn rows_of(&self, push: &Push) -> Vec<RowKey> {
         let place = self.place_of_view(&push.relation.target, push.relation.referrer);
         place.map_or_else(Vec::new, |place| {
