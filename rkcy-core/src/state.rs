@@ -1,7 +1,7 @@
 //! The small state of a partition: everything but its rows.
 //!
 //! Owns channels, locks, queues, trails, holds, parked sagas, remembered ids, configuration and the few scalars, each as a typed map; and the
-//! entries by which a change record names them. What is remembered of ids is [`ids`]'s. What
+//! entries by which a change record names them. What is remembered of ids is `ids`'s. What
 //! changes it is [`crate::partition`]; what carries it over is [`crate::change`].
 
 mod counted;
