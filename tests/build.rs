@@ -577,6 +577,7 @@ fn a_new_field_touches_only_the_files_of_its_concern() {
     let expected = [
         "item.rs",
         "proto.rs",
+        "shop.json",
         "shop.lock",
         "shop.proto",
         "shop.rkcy",

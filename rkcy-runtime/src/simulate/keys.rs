@@ -109,6 +109,9 @@ pub(super) struct Judge {
     ran: BTreeMap<TxnId, Key>,
     /// Ids that were told what stands, or ran: what they hear from then on is theirs.
     known: BTreeSet<TxnId>,
+    /// The latest that the clock of the partition has been; an accepted clock may be behind it. What had its time then may
+    /// be gone, and may be there still.
+    latest: u64,
 }
 
 impl Judge {
@@ -122,6 +125,7 @@ impl Judge {
         effects: &[Effect],
         state: &State,
     ) -> Result<(), Violation> {
+        self.latest = self.latest.max(state.scalars.clock);
         let head = &envelope.head;
         let body = Body::decode(head.kind, envelope.body.clone());
         match (head.kind, body) {
@@ -154,8 +158,13 @@ impl Judge {
         if runs {
             match life {
                 Some(Life { ended: None, .. }) => return broken("runs while the first still runs"),
-                Some(_) => return broken("was forgotten early: the same runs once more"),
-                None => {}
+                Some(Life {
+                    ended: Some((_, until)),
+                    ..
+                }) if self.latest < *until => {
+                    return broken("was forgotten early: the same runs once more");
+                }
+                _ => {}
             }
             let life = Life {
                 first: id,
