@@ -242,8 +242,9 @@ fn bad_input_is_said_and_changes_nothing() {
         (&["run", "--roles", "process"], &["process,storage"]),
         (
             &["run", "--roles", "edge"],
-            &["`roles`", "not supported yet"],
+            &["`roles`", "one process has all roles"],
         ),
+        (&["run", "--listen", "here"], &["`listen`", "HOST:PORT"]),
         (
             &["run", "--log", "kafka:localhost"],
             &["`log`", "HOST:PORT"],
@@ -320,7 +321,7 @@ fn a_second_process_is_refused_and_a_signal_drains() {
     let pid = child.id().to_string();
     place.run(&["run"]).says(3, &["in use by process", &pid]);
     place
-        .run(&["get", "Character", &character])
+        .run(&["sim", "--seconds", "1"])
         .says(3, &["in use by process", &pid]);
     // The database can be read beside it.
     assert_eq!(
@@ -333,6 +334,84 @@ fn a_second_process_is_refused_and_a_signal_drains() {
         place.json(&["get", "Character", &character])["currency"]["gold"],
         5
     );
+}
+
+#[test]
+fn an_address_that_is_taken_is_said() {
+    let place = Place::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    place
+        .run(&["run", "--listen", &addr])
+        .says(3, &["`listen`", &addr, "another process listens"]);
+}
+
+#[test]
+fn commands_ask_the_platform_that_runs() {
+    let place = Place::new();
+    let character = place.character(5);
+    let child = place.running();
+    assert!(place.path("data/log/edge").exists());
+    let of_anna = ["Character", &character];
+    let get = [&["get"], &of_anna[..]].concat();
+    assert_eq!(place.json(&get)["currency"]["gold"], 5);
+    let worth = [&["query"], &of_anna[..], &["worth"]].concat();
+    assert_eq!(place.json(&worth), 5);
+    let to = format!("to={character}");
+    let fund = ["txn", "fund", &to, "amount.gold=2", "--key", "once"];
+    let said = place.json(&fund);
+    assert_eq!(said["outcome"], "committed");
+    assert_eq!(said["result"]["currency"]["gold"], 7);
+    // With its key it is done once.
+    place.json(&fund);
+    let renamed = place.json(&["txn", "Character.rename", &character, "fullname=Bert"]);
+    assert_eq!(renamed["outcome"], "committed");
+    assert_eq!(place.json(&get)["fullname"], "Bert");
+    assert_eq!(place.json(&get)["currency"]["gold"], 7);
+    let taken = place.json(&["txn", "fund", &to, "amount.gold=1", "--no-wait"]);
+    assert_eq!(taken["outcome"], "submitted");
+    assert_eq!(place.json(&get)["currency"]["gold"], 8);
+    let id = taken["id"].as_str().unwrap();
+    assert_eq!(
+        place.json(&["txn", "show", id])["facts"][0]["state"],
+        "committed"
+    );
+    place.run(&["txn", "cancel", id]).says(1, &["committed"]);
+    place.run(&["txn", "resume", id]).says(1, &["not_parked"]);
+    place.run(&["txn", "list"]).says(0, &["there is none"]);
+    // What is refused is told as ever.
+    let same = [
+        format!("lhs.character={character}"),
+        format!("rhs.character={character}"),
+    ];
+    place
+        .run(&["txn", "trade", &same[0], &same[1]])
+        .says(1, &["same_character"]);
+    let nobody = Uuid::nil().to_string();
+    place
+        .run(&["get", "Character", &nobody])
+        .says(1, &["not_found"]);
+    place
+        .run(&["get", "Character", "anna"])
+        .says(2, &["wrong_key"]);
+    let away = [
+        "--endpoint",
+        "http://127.0.0.1:9",
+        "get",
+        "Character",
+        &character,
+    ];
+    place.run(&away).says(3, &["no_edge"]);
+    place
+        .run(&["--endpoint", "here", "txn", "list"])
+        .says(2, &["http://HOST:PORT"]);
+    // Who was killed has left the note, and nobody is there.
+    signal(&child, "-KILL");
+    drop(child.wait_with_output());
+    assert!(place.path("data/log/edge").exists());
+    assert_eq!(place.json(&get)["currency"]["gold"], 8);
+    stopped(place.running(), "-TERM");
+    assert!(!place.path("data/log/edge").exists());
 }
 
 /// Sends a signal that asks for an orderly stop, and sees that it is one.

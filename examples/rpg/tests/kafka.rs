@@ -178,7 +178,7 @@ fn what_dies_is_started_again() {
     place.run(0, &["platform", "create", "--partitions", "2"]);
     let mut supervisor = place.start(&["run", "--supervise"]);
     let mut pids = std::collections::BTreeMap::new();
-    for _ in 0..2 {
+    for _ in 0..3 {
         let ready = supervisor.next();
         pids.insert(
             ready["roles"][0].as_str().unwrap().to_owned(),

@@ -26,7 +26,13 @@ pub(crate) fn closest<'a>(
         // A mistake changes at most two letters of the set; most names end here.
         .filter(|name| (letters ^ self::letters(name)).count_ones() as usize <= 2 * allowed)
         .filter_map(|name| {
-            let distance = distance(&folded, &fold(name).collect::<Vec<_>>(), allowed)?;
+            let mut buffer = [0; MAX_LENGTH + 1];
+            let mut length = 0;
+            for (cell, byte) in buffer.iter_mut().zip(fold(name)) {
+                *cell = byte;
+                length += 1;
+            }
+            let distance = distance(&folded, &buffer[..length], allowed)?;
             Some((distance, name))
         })
         // Ties go to the first in the alphabet, so that the answer does not depend on order.
@@ -53,24 +59,32 @@ fn distance(left: &[u8], right: &[u8], limit: usize) -> Option<usize> {
     if left.len().abs_diff(right.len()) > limit {
         return None;
     }
-    let mut older: Vec<usize> = Vec::new();
-    let mut previous: Vec<usize> = (0..=right.len()).collect();
+    // The last three rows of the table of distances. A schema may have many names that are nearly the same, so this
+    // allocates nothing, and ends with the first row that is beyond the limit.
+    let mut rows = [[0_usize; MAX_LENGTH + 2]; 3];
+    for (nth, cell) in rows[1][..=right.len()].iter_mut().enumerate() {
+        *cell = nth;
+    }
     for (i, l) in left.iter().enumerate() {
-        let mut current = vec![i + 1];
+        let [older, previous, current] = &mut rows;
+        current[0] = i + 1;
+        let mut least = i + 1;
         for (j, r) in right.iter().enumerate() {
             let replace = previous[j] + usize::from(l != r);
             let mut best = replace.min(previous[j + 1] + 1).min(current[j] + 1);
             if i > 0 && j > 0 && *l == right[j - 1] && left[i - 1] == *r {
                 best = best.min(older[j - 1] + 1);
             }
-            current.push(best);
+            current[j + 1] = best;
+            least = least.min(best);
         }
-        older = std::mem::replace(&mut previous, current);
+        // Two letters that are swapped take one step over two rows.
+        if least > limit + 1 {
+            return None;
+        }
+        rows.rotate_left(1);
     }
-    previous
-        .last()
-        .copied()
-        .filter(|distance| *distance <= limit)
+    Some(rows[1][right.len()]).filter(|distance| *distance <= limit)
 }
 
 #[cfg(test)]
@@ -83,6 +97,14 @@ mod tests {
         assert_eq!(closest("Chracter", names), Some("Character"));
         assert_eq!(closest("currency", names), Some("Currency"));
         assert_eq!(closest("Clsas", names), Some("Class"));
+    }
+
+    #[test]
+    fn neighbours_that_are_swapped_are_one_mistake() {
+        assert_eq!(closest("abcd", ["abdc"]), Some("abdc"));
+        assert_eq!(closest("bacd", ["abcd"]), Some("abcd"));
+        assert_eq!(closest("abcdefg", ["bacdegf"]), Some("bacdegf"));
+        assert_eq!(closest("abcd", ["badc"]), None);
     }
 
     #[test]
