@@ -7,6 +7,9 @@ use crate::model::{ConcernId, Many, Scalar, Type, ValueType};
 use crate::syntax::ast::Ident;
 use crate::syntax::field as ast;
 
+/// So many types that are not known are held against all that are: who has more mistakes has another than misspelling.
+const SUGGESTED: usize = 500;
+
 /// Where a type stands; only some places take a whole concern.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
@@ -269,7 +272,9 @@ impl Checker {
             .find(|(foreign, _)| foreign == text)
             .map(|(_, ours)| *ours);
         let words = Scalar::ALL.iter().map(|scalar| scalar.word());
-        let known = foreign.or_else(|| closest(text, self.schema.type_names().chain(words)));
+        let names = || self.schema.type_names().chain(words);
+        let few = self.schema.unknown_types.len() < SUGGESTED;
+        let known = foreign.or_else(|| closest(text, few.then(names).into_iter().flatten()));
         let finding = match (text.as_str(), known) {
             ("ref", _) => finding.help("a reference names its concern: `ref Concern`"),
             ("id", _) => finding.help("a key names its concern: `id of Concern`; a key of no concern is a `uuid`"),

@@ -59,7 +59,10 @@ impl Cluster<'_> {
             return None;
         }
         let used = self.any_used();
-        let first = self.observer.txn(used.first)?.clone();
+        // A body that is run again on its way would see another id than the one it was planned with: a caller who
+        // repeats plans anew.
+        let first = self.observer.txn(used.first).filter(|txn| !txn.late)?;
+        let first = first.clone();
         self.observer.count("repeated with a key");
         Some(Txn { id, ..first })
     }
