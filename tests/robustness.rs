@@ -1,14 +1,28 @@
 //! Input that no person writes: it ends in bounded time, without a panic, with few and clear errors.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use rkcy_gen::check::{Checked, check};
 use rkcy_gen::diagnostic::{Code, human, json};
 use rkcy_gen::syntax::{Sources, load};
 
-/// The limit of the design is 100 ms of a processor; a build without optimization gets more.
-const LIMIT: Duration = Duration::from_millis(if cfg!(debug_assertions) { 2_500 } else { 100 });
 const SIZE: usize = 64 << 10;
+
+/// The limit of the design is 100 ms of a processor. Processors and builds differ, so where that is more it is
+/// what an ordinary schema of this size takes here, eight times: work that grows with the square takes far longer.
+static LIMIT: LazyLock<Duration> = LazyLock::new(|| {
+    let mut text = "platform t { crate \"t\" }\nmessage M {\n".to_owned();
+    for index in 0.. {
+        if text.len() >= SIZE {
+            break;
+        }
+        text.push_str(&format!("f{index}: i64\n"));
+    }
+    text.push('}');
+    let fastest = (0..5).map(|_| once(text.clone().into_bytes()).1).min();
+    Duration::from_millis(100).max(8 * fastest.unwrap_or_default())
+});
 
 /// Time that this thread has had of a processor: what others do meanwhile does not count.
 fn processor_time() -> Duration {
@@ -20,7 +34,7 @@ fn processor_time() -> Duration {
 fn run(bytes: Vec<u8>) -> (Checked, Duration) {
     let mut best = once(bytes.clone());
     for _ in 0..5 {
-        if best.1 < LIMIT {
+        if best.1 < *LIMIT {
             break;
         }
         let again = once(bytes.clone());
@@ -50,7 +64,7 @@ fn once(bytes: Vec<u8>) -> (Checked, Duration) {
 fn repeated(name: &str, before: &str, part: &str, after: &str) -> Checked {
     let text = format!("{before}{}{after}", part.repeat(SIZE / part.len().max(1)));
     let (checked, time) = run(text.into_bytes());
-    assert!(time < LIMIT, "{name} took {time:?}");
+    assert!(time < *LIMIT, "{name} took {time:?}");
     assert!(checked.model.is_none(), "{name} has a model");
     checked
 }
@@ -190,7 +204,7 @@ fn repeated_parts_end() {
         ] {
             let (_, time) = run(format!("{before}{}{after}", part.repeat(4_000)).into_bytes());
             assert!(
-                time < LIMIT,
+                time < *LIMIT,
                 "{part:?} between {before:?} and {after:?} took {time:?}"
             );
         }
@@ -254,7 +268,7 @@ fn work_does_not_grow_with_the_square() {
     for text in texts {
         let shown = text[platform.len()..].chars().take(60).collect::<String>();
         let (_, time) = run(text.into_bytes());
-        assert!(time < LIMIT, "{shown:?} took {time:?}");
+        assert!(time < *LIMIT, "{shown:?} took {time:?}");
     }
 }
 
@@ -278,7 +292,7 @@ fn noise_gives_one_error() {
         ("signs", signs),
     ] {
         let (checked, time) = run(noise);
-        assert!(time < LIMIT, "{name} took {time:?}");
+        assert!(time < *LIMIT, "{name} took {time:?}");
         assert_eq!(
             checked.diagnostics.len(),
             1,
@@ -377,7 +391,7 @@ fn mutations_of_a_schema_end() {
             }
         }
         let (_, time) = run(bytes);
-        assert!(time < LIMIT, "round {round} took {time:?}");
+        assert!(time < *LIMIT, "round {round} took {time:?}");
     }
 }
 
@@ -401,7 +415,7 @@ fn long_chains_do_not_exhaust_the_stack() {
         "{:?}",
         checked.diagnostics.first()
     );
-    assert!(time < LIMIT * 20, "took {time:?}");
+    assert!(time < *LIMIT * 20, "took {time:?}");
 }
 
 #[test]

@@ -463,10 +463,8 @@ fn a_release_that_lets_a_deadly_visit_go_on_is_applied_in_full() {
 #[cfg(feature = "seeded-bugs")]
 #[test]
 fn a_parked_release_that_is_skipped_is_seen() {
-    use rkcy_core::bugs::{self, Bug};
-    bugs::set(Some(Bug::ParkSkipsRelease));
-    let (_, worker) = deadly_release(true);
-    bugs::set(None);
+    use rkcy_core::bugs::Bug;
+    let (_, worker) = support::with(Bug::ParkSkipsRelease, || deadly_release(true));
     assert!(
         !worker.partition().state().locks.is_empty(),
         "the bug was not seen"

@@ -6,6 +6,7 @@
 
 #[path = "claims/net.rs"]
 mod net;
+mod support;
 
 use net::{
     ADD, CREATE, DELETE, GET, LOOK, MEMBER, MOST, NAME, Net, PURSE, SHOWN, Steps, TAKE, TARGET,
@@ -519,16 +520,10 @@ fn random_schedules_keep_names_and_references() {
 
 #[cfg(feature = "seeded-bugs")]
 mod broken {
+    use super::support::with;
     use super::*;
-    use rkcy_core::bugs::{self, Bug};
+    use rkcy_core::bugs::Bug;
     use std::panic::{AssertUnwindSafe, catch_unwind};
-
-    fn with<T>(bug: Bug, run: impl FnOnce() -> T) -> T {
-        bugs::set(Some(bug));
-        let result = run();
-        bugs::set(None);
-        result
-    }
 
     /// Whether one of 500 seeds sees it; one that ends in a panic does.
     fn is_seen(bug: Bug) -> bool {

@@ -1,6 +1,8 @@
 //! Several partitions with reliable channels: what transactions and sagas over groups come to.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod support;
+
 use bytes::Bytes;
 use rkcy_core::fault::Fault;
 use rkcy_core::frame::{Body, Envelope, Finished, Kind, Open};
@@ -788,7 +790,8 @@ fn a_partition_runs_no_more_transactions_than_it_may() {
 #[cfg(feature = "seeded-bugs")]
 #[test]
 fn a_broken_rule_is_seen() {
-    use rkcy_core::bugs::{self, Bug};
+    use rkcy_core::bugs::Bug;
+    use support::with;
 
     let scenarios: [(Bug, fn()); 7] = [
         (
@@ -815,9 +818,7 @@ fn a_broken_rule_is_seen() {
         (Bug::BoundRefusesUndo, no_bound_refuses_what_undoes),
     ];
     for (bug, scenario) in scenarios {
-        bugs::set(Some(bug));
-        let seen = std::panic::catch_unwind(scenario).is_err();
-        bugs::set(None);
+        let seen = with(bug, || std::panic::catch_unwind(scenario).is_err());
         assert!(seen, "{bug:?}");
     }
 }

@@ -265,10 +265,10 @@ fn a_worker_tells_its_partition_what_the_topic_says_once() {
 #[cfg(feature = "seeded-bugs")]
 #[test]
 fn broken_rules_are_seen() {
-    use rkcy_core::bugs::{self, Bug};
-    bugs::set(Some(Bug::OlderConfigReplacesNewer));
-    assert_ne!(after_an_older_one(), [saw(5), saw(0)]);
-    bugs::set(Some(Bug::ConfigNotInSnapshot));
-    assert_ne!(after_a_take_over(true), [saw(5)]);
-    bugs::set(None);
+    use rkcy_core::bugs::Bug;
+    use support::with;
+    let told = with(Bug::OlderConfigReplacesNewer, after_an_older_one);
+    assert_ne!(told, [saw(5), saw(0)]);
+    let told = with(Bug::ConfigNotInSnapshot, || after_a_take_over(true));
+    assert_ne!(told, [saw(5)]);
 }

@@ -362,15 +362,9 @@ fn recovery_begins_with_the_snapshot_that_storage_has_recorded() {
 
 #[cfg(feature = "seeded-bugs")]
 mod broken {
+    use super::support::with;
     use super::*;
-    use rkcy_core::bugs::{self, Bug};
-
-    fn with<T>(bug: Bug, run: impl FnOnce() -> T) -> T {
-        bugs::set(Some(bug));
-        let result = run();
-        bugs::set(None);
-        result
-    }
+    use rkcy_core::bugs::Bug;
 
     #[test]
     fn eviction_by_offset_loses_a_change() {

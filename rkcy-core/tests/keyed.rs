@@ -539,15 +539,9 @@ fn a_cancelled_transaction_is_the_answer() {
 
 #[cfg(feature = "seeded-bugs")]
 mod seeded {
+    use super::support::with;
     use super::*;
-    use rkcy_core::bugs::{self, Bug};
-
-    fn with<T>(bug: Bug, run: impl FnOnce() -> T) -> T {
-        bugs::set(Some(bug));
-        let result = run();
-        bugs::set(None);
-        result
-    }
+    use rkcy_core::bugs::Bug;
 
     #[test]
     fn a_key_that_is_forgotten_early_lets_it_run_twice() {

@@ -51,6 +51,11 @@ pub(crate) fn not_parked(id: TxnId) -> Fault {
     Fault::refusal("not_parked", format!("{id} is not parked"))
 }
 
+/// A transaction that is to be cancelled had ended before.
+pub(crate) fn cancelled_too_late() -> Fault {
+    Fault::refusal("committed", "it was committed before it could be cancelled")
+}
+
 /// No partition knows a transaction.
 pub(crate) fn unknown(id: TxnId) -> Fault {
     let message = format!("no partition knows {id}: it never was, or ended long ago");

@@ -1,13 +1,16 @@
 //! The platform over HTTP: what is answered, and what bad input is told.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "../../../rkcy-runtime/tests/support/embedded.rs"]
+mod embedded;
+
+use embedded::Place;
 use rkcy_runtime::codegen::serde_json::{self, Value as Json, json};
-use rkcy_runtime::driver::{Client, LogChoice, Options, Running, StoreChoice};
+use rkcy_runtime::driver::{Client, Running};
 use rkcy_runtime::edge::{Edge, Limits};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
-use tempfile::TempDir;
 use ureq::http::Request;
 
 /// A platform with an edge.
@@ -15,7 +18,7 @@ struct House {
     edge: Option<Edge>,
     running: Option<Running>,
     agent: ureq::Agent,
-    _dir: TempDir,
+    _place: Place,
 }
 
 /// What was answered.
@@ -36,14 +39,9 @@ impl House {
     }
 
     fn with(limits: Limits) -> House {
-        let dir = tempfile::tempdir().unwrap();
-        let options = Options {
-            log: LogChoice::Embedded(dir.path().join("log")),
-            store: StoreChoice::Sqlite(dir.path().join("rows.db")),
-            ..Options::default()
-        };
         let platform = rpg::platform();
-        let running = Running::start(&platform, &options).unwrap();
+        let place = Place::new(platform.clone());
+        let running = place.start();
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let edge = Edge::start(platform.desc, &running, any, limits).unwrap();
         let agent = ureq::Agent::config_builder()
@@ -54,7 +52,7 @@ impl House {
             edge: Some(edge),
             running: Some(running),
             agent: agent.into(),
-            _dir: dir,
+            _place: place,
         }
     }
 

@@ -105,3 +105,12 @@ pub(crate) fn planned(mut txn: Txn, toy: &Toy) -> Txn {
     plan::extend(&mut txn, toy);
     txn
 }
+
+/// Runs something with one rule of the engine broken.
+#[cfg(feature = "seeded-bugs")]
+pub(crate) fn with<T>(bug: rkcy_core::bugs::Bug, run: impl FnOnce() -> T) -> T {
+    rkcy_core::bugs::set(Some(bug));
+    let result = run();
+    rkcy_core::bugs::set(None);
+    result
+}

@@ -113,8 +113,7 @@ impl<'a> Comparison<'a> {
 
     fn field(&mut self, old: &Field, new: &Field, owner: Owner) {
         let name = &new.name;
-        let json = |field: &Field| field.json.clone().unwrap_or_else(|| field.name.clone());
-        let (before, after) = (json(old), json(new));
+        let (before, after) = (old.json_name(), new.json_name());
         if before != after {
             self.report(
                 Code::FieldNameInJson,

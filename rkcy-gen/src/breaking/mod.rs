@@ -103,10 +103,7 @@ impl<'a> Comparison<'a> {
                     );
                     continue;
                 };
-                let json = |it: &crate::model::EnumValue| {
-                    it.json.clone().unwrap_or_else(|| it.name.clone())
-                };
-                let (before, after) = (json(value), json(now));
+                let (before, after) = (value.json_name(), now.json_name());
                 if before != after {
                     self.report(
                         Code::ValueNameInJson,

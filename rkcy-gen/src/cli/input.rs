@@ -4,7 +4,11 @@
 #![allow(clippy::disallowed_methods)]
 
 use rkcy_gen::check::{Checked, check};
+use rkcy_gen::model::Model;
 use rkcy_gen::syntax::{Sources, Unit, load};
+
+use super::output::{message, report};
+use super::{Color, Format, Outcome};
 
 /// A schema with all that it imports, parsed.
 pub(crate) struct Input {
@@ -34,6 +38,31 @@ pub(crate) fn checked(path: &str) -> Result<CheckedInput, String> {
         sources,
         checked: check(unit),
     })
+}
+
+/// A schema without errors, and what was said of it.
+pub(super) struct Sound {
+    pub(super) sources: Sources,
+    pub(super) model: Model,
+    /// What the warnings come to.
+    pub(super) outcome: Outcome,
+}
+
+/// Reads and checks a schema, and says what is found; the error is how the command ends, where that is too much.
+pub(super) fn sound(path: &str, format: Format, color: Color) -> Result<Sound, Outcome> {
+    let CheckedInput { sources, checked } = checked(path).map_err(|why| {
+        message(&why);
+        Outcome::BadInput
+    })?;
+    let outcome = report(&checked.diagnostics, &sources, format, color);
+    match checked.model {
+        Some(model) => Ok(Sound {
+            sources,
+            model,
+            outcome,
+        }),
+        None => Err(outcome),
+    }
 }
 
 /// Reads a file; the error says why it cannot be read.

@@ -13,7 +13,7 @@ use rkcy_gen::write::{Change, apply, change};
 use serde_json::json;
 
 use super::build::{crate_dir, file_name, rendered};
-use super::input::{CheckedInput, checked};
+use super::input::{Sound, sound};
 use super::lock::{self, Stop, Written, failed};
 use super::output::{ended, message, print, report};
 use super::{Color, Format, Outcome};
@@ -42,19 +42,13 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, color: Color) -> Outcome {
-    let CheckedInput {
+    let Sound {
         mut sources,
-        checked,
-    } = match checked(&args.file) {
-        Ok(input) => input,
-        Err(why) => {
-            message(&why);
-            return Outcome::BadInput;
-        }
-    };
-    let outcome = report(&checked.diagnostics, &sources, args.format, color);
-    let Some(model) = checked.model else {
-        return outcome;
+        model,
+        outcome,
+    } = match sound(&args.file, args.format, color) {
+        Ok(sound) => sound,
+        Err(outcome) => return outcome,
     };
     match migrate(args, &model, &mut sources, color) {
         Ok(done) => outcome.max(done),

@@ -2,7 +2,7 @@
 
 use rkcy_gen::model::outline;
 
-use super::input::{CheckedInput, checked, parse};
+use super::input::{Sound, parse, sound};
 use super::output::{message, print, report};
 use super::show_plan::{show_diagram, show_plan, show_proto, show_sql};
 use super::{Color, Format, Outcome};
@@ -106,16 +106,9 @@ fn show_ast(file: &str, color: Color) -> Outcome {
 }
 
 fn show_model(file: &str, format: Format, color: Color) -> Outcome {
-    let CheckedInput { sources, checked } = match checked(file) {
-        Ok(input) => input,
-        Err(why) => {
-            message(&why);
-            return Outcome::BadInput;
-        }
-    };
-    let outcome = report(&checked.diagnostics, &sources, Format::Human, color);
-    let Some(model) = checked.model else {
-        return outcome;
+    let Sound { model, outcome, .. } = match sound(file, Format::Human, color) {
+        Ok(sound) => sound,
+        Err(outcome) => return outcome,
     };
     let text = match format {
         Format::Human => outline(&model),

@@ -8,9 +8,9 @@ use rkcy_gen::plan::{plan, tables, visits};
 use rkcy_gen::render::{Rendered, render};
 
 use super::build::file_name;
-use super::input::{CheckedInput, checked};
+use super::input::{Sound, sound};
 use super::lock::numbers;
-use super::output::{message, print, report};
+use super::output::{message, print};
 use super::{Color, Format, Outcome};
 
 /// The visits of each transaction.
@@ -67,19 +67,13 @@ fn with_model(
     color: Color,
     show: impl Fn(&Model, &Lock) -> Result<String, String>,
 ) -> Outcome {
-    let CheckedInput {
+    let Sound {
         mut sources,
-        checked,
-    } = match checked(file) {
-        Ok(input) => input,
-        Err(why) => {
-            message(&why);
-            return Outcome::BadInput;
-        }
-    };
-    let outcome = report(&checked.diagnostics, &sources, Format::Human, color);
-    let Some(model) = checked.model else {
-        return outcome;
+        model,
+        outcome,
+    } = match sound(file, Format::Human, color) {
+        Ok(sound) => sound,
+        Err(outcome) => return outcome,
     };
     let lock = match numbers(&model, file, &mut sources) {
         Ok(lock) => lock,

@@ -14,43 +14,61 @@ pub(crate) fn closest<'a>(
         2..=5 => 1,
         length => (length / 3).min(4),
     };
-    let folded: Vec<u8> = fold(wrong).collect();
-    let letters = letters(wrong);
-    names
-        .into_iter()
-        .filter(|name| {
-            *name != wrong
-                && name.len() <= MAX_LENGTH
-                && name.len().abs_diff(wrong.len()) <= allowed + 2
-        })
+    let wrong_folded = Folded::of(wrong);
+    let mut best: Option<(usize, &str)> = None;
+    for name in names {
+        if name == wrong
+            || name.len() > MAX_LENGTH
+            || name.len().abs_diff(wrong.len()) > allowed + 2
+        {
+            continue;
+        }
+        let folded = Folded::of(name);
         // A mistake changes at most two letters of the set; most names end here.
-        .filter(|name| (letters ^ self::letters(name)).count_ones() as usize <= 2 * allowed)
-        .filter_map(|name| {
-            let mut buffer = [0; MAX_LENGTH + 1];
-            let mut length = 0;
-            for (cell, byte) in buffer.iter_mut().zip(fold(name)) {
-                *cell = byte;
-                length += 1;
-            }
-            let distance = distance(&folded, &buffer[..length], allowed)?;
-            Some((distance, name))
-        })
+        if (wrong_folded.letters ^ folded.letters).count_ones() as usize > 2 * allowed {
+            continue;
+        }
+        let Some(distance) = distance(wrong_folded.bytes(), folded.bytes(), allowed) else {
+            continue;
+        };
         // Ties go to the first in the alphabet, so that the answer does not depend on order.
-        .min()
-        .map(|(_, name)| name)
+        if best.is_none_or(|best| (distance, name) < best) {
+            best = Some((distance, name));
+        }
+    }
+    best.map(|(_, name)| name)
 }
 
-/// Case and `_` do not count as mistakes.
-fn fold(name: &str) -> impl Iterator<Item = u8> + '_ {
-    name.bytes()
-        .filter(|byte| *byte != b'_')
-        .map(|byte| byte.to_ascii_lowercase())
-        .take(MAX_LENGTH + 1)
+/// A name as it is compared: case and `_` do not count as mistakes.
+struct Folded {
+    bytes: [u8; MAX_LENGTH + 1],
+    length: usize,
+    /// Which letters it has, as a set of bits.
+    letters: u64,
 }
 
-/// Which letters a name has, as a set of bits.
-fn letters(name: &str) -> u64 {
-    fold(name).fold(0, |set, byte| set | 1 << (byte % 64))
+impl Folded {
+    fn of(name: &str) -> Folded {
+        let mut folded = Folded {
+            bytes: [0; MAX_LENGTH + 1],
+            length: 0,
+            letters: 0,
+        };
+        for byte in name.bytes().filter(|byte| *byte != b'_') {
+            let byte = byte.to_ascii_lowercase();
+            let Some(cell) = folded.bytes.get_mut(folded.length) else {
+                break;
+            };
+            *cell = byte;
+            folded.length += 1;
+            folded.letters |= 1 << (byte % 64);
+        }
+        folded
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
 }
 
 /// How many letters must be inserted, removed, replaced or swapped with their neighbour; `None`

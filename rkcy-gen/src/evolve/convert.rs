@@ -334,13 +334,9 @@ pub(crate) fn to_json(
 ) -> Option<String> {
     let inner = match (column.ty, member.shape.present(), dialect) {
         (_, Shape::Enum(names), _) => {
-            let cases = values(column)?.iter().map(|(number, name)| {
-                let json = names
-                    .iter()
-                    .find(|it| it.0 == *number)
-                    .map_or(name, |it| &it.1);
-                format!(" WHEN {} THEN {}", text(name), text(json))
-            });
+            let names = names_in_json(column, names)?;
+            let cases =
+                names.map(|(name, json)| format!(" WHEN {} THEN {}", text(name), text(json)));
             let name = format!("CASE {value}{} END", cases.collect::<String>());
             match dialect {
                 Dialect::Postgres => format!("to_jsonb({name})"),
@@ -390,6 +386,17 @@ pub(crate) fn to_json(
     Some(inner)
 }
 
+/// The values of an enum, as a column and as JSON has them.
+fn names_in_json<'a>(
+    column: &'a Column,
+    names: &'a [(u32, String)],
+) -> Option<impl Iterator<Item = (&'a str, &'a str)>> {
+    Some(values(column)?.iter().map(|(number, name)| {
+        let json = names.iter().find(|it| it.0 == *number);
+        (name.as_str(), json.map_or(name, |it| &it.1).as_str())
+    }))
+}
+
 /// A member of JSON as the value of a column; `None` where there is no way.
 pub(crate) fn from_json(
     column: &Column,
@@ -406,13 +413,9 @@ pub(crate) fn from_json(
     };
     Some(match (column.ty, member.shape.present(), dialect) {
         (_, Shape::Enum(names), _) => {
-            let cases = values(column)?.iter().map(|(number, name)| {
-                let json = names
-                    .iter()
-                    .find(|it| it.0 == *number)
-                    .map_or(name, |it| &it.1);
-                format!(" WHEN {} THEN {}", text(json), text(name))
-            });
+            let names = names_in_json(column, names)?;
+            let cases =
+                names.map(|(name, json)| format!(" WHEN {} THEN {}", text(json), text(name)));
             format!("CASE {inner}{} ELSE {inner} END", cases.collect::<String>())
         }
         (ColumnType::Uuid, _, Dialect::Sqlite) => format!("unhex({inner}, '-')"),

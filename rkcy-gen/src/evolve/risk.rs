@@ -9,7 +9,6 @@ use super::table::{Column, Dialect, Table};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::lock::Lock;
 use crate::model::{Concern, Model, Side};
-use crate::naming;
 use crate::syntax::Span;
 
 /// Where things stand in the schema.
@@ -71,7 +70,7 @@ pub fn findings(found: &Difference<'_>, model: &Model, lock: &Lock) -> Vec<Diagn
 
 /// A related view is filled by what its members push. Those that are there have nothing to push until they change.
 fn of_view(table: &Table, kept: &[Pair<'_>], places: &Places<'_>) -> Option<Diagnostic> {
-    let is_of = |concern: &&Concern| naming::sql_hidden(&["related", &concern.name]) == table.name;
+    let is_of = |concern: &&Concern| places.lock.view(&concern.name) == table.number;
     let target = places.model.concerns().iter().find(is_of)?;
     let there = |(side, _): &(&Side, u32)| {
         let members = places.lock.rank(&places.model.concern(side.concern).name);

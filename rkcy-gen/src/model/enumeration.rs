@@ -49,3 +49,10 @@ pub struct EnumValue {
     #[serde(skip)]
     pub span: Span,
 }
+
+impl EnumValue {
+    /// Its name in JSON.
+    pub fn json_name(&self) -> &str {
+        self.json.as_deref().unwrap_or(&self.name)
+    }
+}

@@ -45,6 +45,13 @@ pub struct Field {
     pub span: Span,
 }
 
+impl Field {
+    /// Its name in JSON.
+    pub fn json_name(&self) -> &str {
+        self.json.as_deref().unwrap_or(&self.name)
+    }
+}
+
 /// The values that a field or a result takes. Checked after every command and on `create`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]

@@ -14,7 +14,7 @@ impl Cx<'_> {
         pattern: Option<&str>,
         boxed: bool,
     ) -> Vec<String> {
-        let path = format!("{:?}", field.json.as_deref().unwrap_or(&field.name));
+        let path = format!("{:?}", field.json_name());
         self.value_checks(field.ty, &field.constraints, &path, value, pattern, boxed)
     }
 

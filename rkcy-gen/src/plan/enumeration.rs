@@ -42,7 +42,7 @@ impl Cx<'_> {
             ),
             name: naming::camel(&value.name),
             declared: value.name.clone(),
-            json: value.json.clone().unwrap_or_else(|| value.name.clone()),
+            json: value.json_name().to_owned(),
             number: self.lock.value(&declared.name, &value.name),
         });
         let values: Vec<Value> = values.collect();

@@ -195,7 +195,7 @@ impl Cx<'_> {
 
 fn serde_of(field: &Field, rust: &str, default_fn: Option<&str>) -> Vec<String> {
     let mut arguments = Vec::new();
-    let json = field.json.as_deref().unwrap_or(&field.name);
+    let json = field.json_name();
     if rust.strip_prefix("r#").unwrap_or(rust) != json {
         arguments.push(format!("rename = {json:?}"));
     }

@@ -205,7 +205,7 @@ impl Cx<'_> {
     /// An argument of a query. One that is no text, number or truth value is JSON.
     fn query_parameter(&self, field: &Field) -> Json {
         let mut parameter = json!({
-            "name": schema::json_name(field),
+            "name": field.json_name(),
             "in": "query",
             "required": !field.omissible,
         });

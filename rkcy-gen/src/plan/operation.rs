@@ -314,7 +314,7 @@ impl Cx<'_> {
     ) -> Vec<DescParam> {
         fields
             .map(|field| DescParam {
-                name: field.json.clone().unwrap_or_else(|| field.name.clone()),
+                name: field.json_name().to_owned(),
                 ty: self.schema_type(field.ty),
                 limits: limits(&field.constraints),
             })

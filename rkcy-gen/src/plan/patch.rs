@@ -146,7 +146,7 @@ impl Cx<'_> {
     }
 
     fn patch_checks(&self, field: &Field, value: &str, plan: &StructField) -> Vec<String> {
-        let path = format!("{:?}", field.json.as_deref().unwrap_or(&field.name));
+        let path = format!("{:?}", field.json_name());
         let pattern = plan.pattern.as_ref().map(|(constant, _)| constant.as_str());
         let constraints = &field.constraints;
         let by_value = self.is_copy(Type::one(field.ty.value));

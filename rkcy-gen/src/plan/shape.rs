@@ -35,8 +35,8 @@ impl Cx<'_> {
             ValueType::Enum(id) => {
                 let declared = self.model.enumeration(id);
                 let values = declared.values.iter().map(|value| {
-                    let json = value.json.as_ref().unwrap_or(&value.name);
-                    (self.lock.value(&declared.name, &value.name), json.clone())
+                    let json = value.json_name().to_owned();
+                    (self.lock.value(&declared.name, &value.name), json)
                 });
                 let mut values: Vec<(u32, String)> = values.collect();
                 values.sort();
@@ -50,7 +50,7 @@ impl Cx<'_> {
         outer.push(value);
         let members = fields.iter().map(|field| Member {
             number: self.lock.field(owner, &field.name),
-            name: field.json.as_ref().unwrap_or(&field.name).clone(),
+            name: field.json_name().to_owned(),
             shape: self.shape_within(field.ty, outer),
             fill: self.fill_json(field),
         });
@@ -68,7 +68,7 @@ impl Cx<'_> {
                 Literal::String(text) => json_text(text),
                 Literal::Enum(id, index) => {
                     let value = &self.model.enumeration(*id).values[*index as usize];
-                    json_text(value.json.as_ref().unwrap_or(&value.name))
+                    json_text(value.json_name())
                 }
                 Literal::EmptyList => "[]".to_owned(),
             });
@@ -81,8 +81,8 @@ impl Cx<'_> {
             (Many::One, ValueType::Scalar(Scalar::Uuid)) => None,
             (Many::One, ValueType::Message(id)) => {
                 let members = self.model.message(id).fields.iter().map(|field| {
-                    let name = field.json.as_ref().unwrap_or(&field.name);
-                    Some(format!("{}:{}", json_text(name), self.fill_json(field)?))
+                    let name = json_text(field.json_name());
+                    Some(format!("{name}:{}", self.fill_json(field)?))
                 });
                 let members: Option<Vec<String>> = members.collect();
                 Some(format!("{{{}}}", members?.join(",")))

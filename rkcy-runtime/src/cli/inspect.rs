@@ -84,9 +84,7 @@ impl About {
                         said(term, id, "cancelled", None)
                     }
                     Outcome::Committed(_) => {
-                        let message = "it was committed before it could be cancelled";
-                        let fault = Fault::refusal("committed", message);
-                        refused(term, id, "committed", &fault)
+                        refused(term, id, "committed", &facts::cancelled_too_late())
                     }
                     Outcome::Refused(fault) => refused(term, id, "refused", &fault),
                     Outcome::NotTaken(fault) if fault.code == "unknown_id" => {
@@ -112,11 +110,11 @@ impl About {
 
     /// The same at a platform in another process.
     fn run_at(&self, remote: &Remote, term: Term) -> Result<ExitCode, Fault> {
-        let ask = |method, path: String| remote.ask(method, &path, &[], None)?.into_result();
+        let post = |path: String| remote.ask("POST", &path, &[], None)?.into_result();
         match self {
             About::Show(one) => {
                 let id = txn_id(&one.id)?;
-                let told = ask("GET", format!("/v1/id/{id}"))?;
+                let told = remote.get(&format!("/v1/id/{id}"))?;
                 show(term, &listed(Json::Array(vec![told])));
             }
             About::List(list) => {
@@ -125,11 +123,11 @@ impl About {
                     State::Parked => "parked",
                 };
                 let path = format!("/v1/id?state={state}&limit={}", list.limit);
-                show(term, &listed(ask("GET", path)?));
+                show(term, &listed(remote.get(&path)?));
             }
             About::Cancel(one) => {
                 let id = txn_id(&one.id)?;
-                return Ok(match ask("POST", format!("/v1/id/{id}/cancel")) {
+                return Ok(match post(format!("/v1/id/{id}/cancel")) {
                     Ok(_) => said(term, id, "cancelled", None),
                     Err(fault) if fault.code == "unknown_id" => return Err(fault),
                     Err(fault) if fault.code == "committed" => {
@@ -140,7 +138,7 @@ impl About {
             }
             About::Resume(one) => {
                 let id = txn_id(&one.id)?;
-                ask("POST", format!("/v1/id/{id}/resume"))?;
+                post(format!("/v1/id/{id}/resume"))?;
                 return Ok(said(term, id, "resumed", None));
             }
         }

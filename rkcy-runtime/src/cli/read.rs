@@ -3,8 +3,9 @@
 use super::args;
 use super::remote;
 use super::session::{Session, runtime};
-use super::txn::{operation, rows};
+use super::txn::operation;
 use crate::codegen::{ConcernDesc, Key, op};
+use crate::edge::instance_path;
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::txn::Access;
 use serde_json::Value as Json;
@@ -52,14 +53,13 @@ impl Get {
         } else {
             // A concern may do without it.
             operation(concern, "get", "operation", |op| op.number == op::GET)?;
-            if let Some(remote) = session.remote()? {
-                let path = remote::instance(concern, &key);
-                let instance = remote.ask("GET", &path, &[], None)?.into_result()?;
-                session.term.print_json(&instance);
-                return Ok(ExitCode::SUCCESS);
+            match session.remote()? {
+                Some(remote) => remote.get(&instance_path(concern, &key))?,
+                None => {
+                    let bytes = ask(session, concern, key, op::GET, crate::codegen::Bytes::new())?;
+                    (concern.to_json)(&bytes)?
+                }
             }
-            let bytes = ask(session, concern, key, op::GET, crate::codegen::Bytes::new())?;
-            (concern.to_json)(&bytes)?
         };
         session.term.print_json(&instance);
         Ok(ExitCode::SUCCESS)
@@ -75,15 +75,18 @@ impl Query {
         let key = (concern.key_from_text)(&self.key)?;
         let json = &args::object(self.json.as_deref())?;
         let args = args::read(json, &self.args, query.params, query.args_from_json)?;
-        if let Some(remote) = session.remote()? {
-            let args = remote::query_string(&(query.args_to_json)(&args)?);
-            let path = format!("{}/{}{args}", remote::instance(concern, &key), query.name);
-            let answer = remote.ask("GET", &path, &[], None)?.into_result()?;
-            session.term.print_json(&answer);
-            return Ok(ExitCode::SUCCESS);
-        }
-        let answer = ask(session, concern, key, query.number, args)?;
-        session.term.print_json(&(query.result_to_json)(&answer)?);
+        let answer = match session.remote()? {
+            Some(remote) => {
+                let args = remote::query_string(&(query.args_to_json)(&args)?);
+                let instance = instance_path(concern, &key);
+                remote.get(&format!("{instance}/{}{args}", query.name))?
+            }
+            None => {
+                let answer = ask(session, concern, key, query.number, args)?;
+                (query.result_to_json)(&answer)?
+            }
+        };
+        session.term.print_json(&answer);
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -98,7 +101,7 @@ fn ask(
 ) -> Result<crate::codegen::Bytes, Fault> {
     let running = session.start()?;
     let client = running.client();
-    let answer = rows(concern, key)
+    let answer = (concern.group_and_row(key))
         .and_then(|(group, row)| {
             let id = crate::driver::Client::new_id();
             client.single(id, group, row, op, Access::Shared, args)

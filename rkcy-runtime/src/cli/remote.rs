@@ -4,7 +4,7 @@
 //! processes share a command needs none of it: it submits by itself.
 
 use super::settings::Settings;
-use crate::codegen::{ConcernDesc, Key, PlatformDesc};
+use crate::codegen::PlatformDesc;
 use crate::driver::LogChoice;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rkcy_core::fault::{Class, Fault};
@@ -111,6 +111,14 @@ impl Remote {
         }
     }
 
+    /// Reads what is at a path.
+    ///
+    /// # Errors
+    /// As [`Remote::ask`] and [`Answer::into_result`].
+    pub(super) fn get(&self, path: &str) -> Result<Json, Fault> {
+        self.ask("GET", path, &[], None)?.into_result()
+    }
+
     /// One request.
     ///
     /// # Errors
@@ -181,16 +189,6 @@ impl Answer {
         };
         Fault::new(class, code, text("/detail")).at(text("/errors/0/path"))
     }
-}
-
-/// The path of an instance.
-pub(super) fn instance(concern: &ConcernDesc, key: &Key) -> String {
-    let key = (concern.key_to_text)(key);
-    format!(
-        "/v1/c/{}/{}",
-        concern.name,
-        utf8_percent_encode(&key, NON_ALPHANUMERIC)
-    )
 }
 
 /// The arguments of a query, as a query string: texts as they are, all else as JSON.

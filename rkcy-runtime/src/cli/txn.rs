@@ -8,10 +8,11 @@ use super::session::{Session, runtime};
 use super::term::{Format, Ink, Term};
 use crate::codegen::{Bytes, ConcernDesc, IdempotencyKey, OpDesc, op};
 use crate::driver::Client;
+use crate::edge::instance_path;
 use crate::facts::{fault_json, txn_id};
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::id::TxnId;
-use rkcy_core::key::{Key, RowKey};
+use rkcy_core::key::Key;
 use rkcy_core::txn::{self, Access, Outcome};
 use serde_json::{Map, Value as Json, json};
 use std::process::ExitCode;
@@ -164,7 +165,7 @@ impl Txn {
                 body.clone_from(&json);
                 (op.args_from_json)(json)
             })?;
-            let (group, row) = rows(concern, key)?;
+            let (group, row) = concern.group_and_row(key)?;
             let planned = client.single(id, group, row, op.number, op.access, args)?;
             return Ok((planned, op.result_to_json, call.with(body)));
         }
@@ -196,7 +197,7 @@ struct Call {
 
 impl Call {
     fn of_op(concern: &ConcernDesc, op: &OpDesc, key: &Key) -> Call {
-        let instance = remote::instance(concern, key);
+        let instance = instance_path(concern, key);
         let (method, path) = match op.number {
             op::CREATE => ("POST", format!("/v1/c/{}", concern.name)),
             op::UPDATE => ("PATCH", instance),
@@ -215,16 +216,6 @@ impl Call {
         let body = (self.method != "DELETE").then_some(body);
         Call { body, ..self }
     }
-}
-
-/// The group and the row of an instance.
-pub(super) fn rows(concern: &ConcernDesc, key: Key) -> Result<(RowKey, RowKey), Fault> {
-    let group = (concern.root)(&key).ok_or_else(|| {
-        let message = format!("this is no key of a {}", concern.name);
-        Fault::new(Class::Invalid, "wrong_key", message)
-    })?;
-    let concern = concern.id;
-    Ok((group, RowKey { concern, key }))
 }
 
 /// An operation of a concern by name.

@@ -21,7 +21,7 @@ use rkcy_core::logic::Logic;
 use rkcy_core::txn::{Access, Mode, Txn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 use std::sync::Arc;
 
 /// An entity of the schema.
@@ -229,6 +229,41 @@ pub struct ConcernDesc {
     pub to_json: fn(&Bytes) -> Result<Json, Fault>,
     /// How it is stored.
     pub table: &'static TableDesc,
+}
+
+impl ConcernDesc {
+    /// The group that an instance is in, and its row.
+    ///
+    /// # Errors
+    /// `wrong_key` where this is no key of the concern.
+    pub fn group_and_row(&self, key: Key) -> Result<(RowKey, RowKey), Fault> {
+        let group = (self.root)(&key).ok_or_else(|| {
+            let message = format!("this is no key of a {}", self.name);
+            Fault::new(Class::Invalid, "wrong_key", message)
+        })?;
+        let concern = self.id;
+        Ok((group, RowKey { concern, key }))
+    }
+
+    /// The key among the fields of an instance, as JSON has them.
+    ///
+    /// # Errors
+    /// `missing_field` where a part of it is not there, or as [`ConcernDesc::key_from_json`] says.
+    pub fn key_in(&self, fields: &Map<String, Json>) -> Result<Key, Fault> {
+        let part = |name: &'static str| {
+            let missing = || Fault::new(Class::Invalid, "missing_field", "is missing").at(name);
+            fields.get(name).cloned().ok_or_else(missing)
+        };
+        if let [only] = self.keys {
+            return (self.key_from_json)(part(only.name)?).map_err(|fault| fault.within(only.name));
+        }
+        let parts = self
+            .keys
+            .iter()
+            .map(|key| Ok((key.name.to_owned(), part(key.name)?)));
+        let parts: Result<Map<String, Json>, Fault> = parts.collect();
+        (self.key_from_json)(Json::Object(parts?))
+    }
 }
 
 /// A transaction.

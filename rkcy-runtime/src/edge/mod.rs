@@ -16,13 +16,14 @@ mod request;
 mod rest;
 mod serve;
 
-use crate::codegen::PlatformDesc;
+use crate::codegen::{ConcernDesc, Key, PlatformDesc};
 use crate::driver::{Client, Running};
 use metrics::Metrics;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rkcy_core::fault::{Class, Fault};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
@@ -69,21 +70,21 @@ struct Gate {
     /// One for each request that may be at work.
     places: Semaphore,
     metrics: Metrics,
-    draining: AtomicBool,
+    /// Whether the edge has been told to stop.
+    stopping: watch::Receiver<bool>,
     /// How many rows this process has written to the database.
     rows_stored: Arc<AtomicU64>,
 }
 
 impl Gate {
     fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        *self.stopping.borrow()
     }
 }
 
 /// An edge at work. Dropped, it ends at once; [`Edge::stop`] lets it finish what it has begun.
 pub struct Edge {
     addr: SocketAddr,
-    gate: Arc<Gate>,
     stop: watch::Sender<bool>,
     serving: Option<JoinHandle<()>>,
     runtime: Option<Runtime>,
@@ -113,20 +114,19 @@ impl Edge {
         let listener = runtime.block_on(tokio::net::TcpListener::bind(addr));
         let listener = listener.map_err(|error| cannot_listen(addr, &error))?;
         let addr = (listener.local_addr()).map_err(|error| cannot_listen(addr, &error))?;
+        let (stop, stopping) = watch::channel(false);
         let gate = Arc::new(Gate {
             desc,
             client: running.client(),
             places: Semaphore::new(limits.requests),
             limits,
             metrics: Metrics::new(),
-            draining: AtomicBool::new(false),
+            stopping,
             rows_stored: running.stored_rows(),
         });
-        let (stop, stopped) = watch::channel(false);
-        let serving = runtime.spawn(serve::serve(listener, gate.clone(), stopped));
+        let serving = runtime.spawn(serve::serve(listener, gate));
         Ok(Edge {
             addr,
-            gate,
             stop,
             serving: Some(serving),
             runtime: Some(runtime),
@@ -141,7 +141,6 @@ impl Edge {
 
     /// Takes no new connections, and waits until what is at work is answered, as long as [`Limits::drain`] says.
     pub fn stop(mut self) {
-        self.gate.draining.store(true, Ordering::Relaxed);
         // Where nobody listens any more it has ended.
         let _ = self.stop.send(true);
         if let (Some(serving), Some(runtime)) = (self.serving.take(), &self.runtime) {
@@ -165,6 +164,21 @@ impl std::fmt::Debug for Edge {
             .field("addr", &self.addr)
             .finish_non_exhaustive()
     }
+}
+
+/// What is escaped in a segment of a path.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~')
+    .remove(b',');
+
+/// The path of an instance.
+pub(crate) fn instance_path(concern: &ConcernDesc, key: &Key) -> String {
+    let key = (concern.key_to_text)(key);
+    let key = utf8_percent_encode(&key, SEGMENT);
+    format!("/v1/c/{}/{key}", concern.name)
 }
 
 fn cannot_listen(addr: SocketAddr, error: &std::io::Error) -> Fault {

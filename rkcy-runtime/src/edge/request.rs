@@ -7,7 +7,7 @@ use crate::codegen::{
 };
 use crate::driver::Client;
 use rkcy_core::fault::Class;
-use rkcy_core::key::{Key, RowKey};
+use rkcy_core::key::Key;
 use serde_json::{Map, Value as Json};
 
 /// One operation on one instance, planned.
@@ -17,22 +17,11 @@ pub(super) fn operation(
     concern: &ConcernDesc,
     op: &OpDesc,
     key: Key,
-    args: Json,
+    args: Map<String, Json>,
 ) -> Result<Txn, Fault> {
-    let args = (op.args_from_json)(args)?;
-    let group = (concern.root)(&key).ok_or_else(|| {
-        let message = format!("this is no key of a {}", concern.name);
-        Fault::new(Class::Invalid, "wrong_key", message)
-    })?;
-    let concern = concern.id;
-    client.single(
-        id,
-        group,
-        RowKey { concern, key },
-        op.number,
-        op.access,
-        args,
-    )
+    let args = (op.args_from_json)(Json::Object(args))?;
+    let (group, row) = concern.group_and_row(key)?;
+    client.single(id, group, row, op.number, op.access, args)
 }
 
 /// A transaction, planned.
@@ -40,50 +29,31 @@ pub(super) fn planned(
     client: &Client,
     id: TxnId,
     transaction: &TransactionDesc,
-    args: Json,
+    args: Map<String, Json>,
 ) -> Result<Txn, Fault> {
-    (transaction.from_json)(args, client.origin(id, &Bytes::new()))
+    (transaction.from_json)(Json::Object(args), client.origin(id, &Bytes::new()))
 }
 
 /// The key of an instance that is to be created. A key that is one `uuid` may be left out: `derived` is taken then.
 pub(super) fn key_of_new(
     concern: &ConcernDesc,
     derived: Uuid,
-    fields: &mut Json,
+    fields: &mut Map<String, Json>,
 ) -> Result<Key, Fault> {
-    let Some(fields) = fields.as_object_mut() else {
-        return Err(Fault::new(
-            Class::Invalid,
-            "wrong_type",
-            "an object was expected",
-        ));
-    };
-    if let [only] = concern.keys {
-        if only.ty == "uuid" && !fields.contains_key(only.name) {
-            let key = derived.to_string();
-            fields.insert(only.name.to_owned(), key.into());
-        }
-        let given = fields.get(only.name).cloned();
-        let given = given.ok_or_else(|| missing(only.name))?;
-        return (concern.key_from_json)(given).map_err(|fault| fault.within(only.name));
+    if let [only] = concern.keys
+        && only.ty == "uuid"
+    {
+        let key = fields.entry(only.name);
+        key.or_insert_with(|| derived.to_string().into());
     }
-    let mut parts = Map::new();
-    for part in concern.keys {
-        let given = fields.get(part.name).cloned();
-        parts.insert(
-            part.name.to_owned(),
-            given.ok_or_else(|| missing(part.name))?,
-        );
-    }
-    (concern.key_from_json)(Json::Object(parts))
-}
-
-fn missing(field: &str) -> Fault {
-    Fault::new(Class::Invalid, "missing_field", "is missing").at(field.to_owned())
+    concern.key_in(fields)
 }
 
 /// The arguments in a query string. A text is taken as it stands; all else is JSON: `?page=2&tags=["a","b"]`.
-pub(super) fn arguments(pairs: Vec<(String, String)>, params: &[ParamDesc]) -> Result<Json, Fault> {
+pub(super) fn arguments(
+    pairs: Vec<(String, String)>,
+    params: &[ParamDesc],
+) -> Result<Map<String, Json>, Fault> {
     let mut fields = Map::new();
     for (name, text) in pairs {
         let param = params.iter().find(|param| param.name == name);
@@ -97,7 +67,7 @@ pub(super) fn arguments(pairs: Vec<(String, String)>, params: &[ParamDesc]) -> R
             return Err(Fault::new(Class::Invalid, "argument_twice", message).at(name));
         }
     }
-    Ok(Json::Object(fields))
+    Ok(fields)
 }
 
 /// Whether JSON has a value of this type as a text, whatever else the text may look like.

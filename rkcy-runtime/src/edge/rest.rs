@@ -3,7 +3,7 @@
 //! Owns the table of paths, how bodies and headers are read, and how an outcome becomes a response.
 
 use super::problem::{Problem, put_id};
-use super::{Gate, pages, request};
+use super::{Gate, instance_path, pages, request};
 use crate::codegen::{
     Access, Bytes, Class, ConcernDesc, Fault, IdempotencyKey, OpDesc, Outcome, TransactionDesc,
     Txn, TxnId, Uuid, derived_uuid, op,
@@ -18,10 +18,9 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rkcy_core::id::PartitionId;
 use rkcy_core::status::{Ask, Status};
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,14 +32,6 @@ type Op = (&'static ConcernDesc, &'static OpDesc);
 type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
 /// Shows an encoded result.
 type Show = fn(&Bytes) -> Result<Json, Fault>;
-
-/// What is escaped in a segment of a path.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~')
-    .remove(b',');
 
 /// All paths: what the schema has no path for is not there.
 pub(super) fn router(gate: Arc<Gate>) -> Router {
@@ -85,7 +76,7 @@ fn concern_routes(
         };
         let without_body =
             async move |State(gate): Edge, Path(key): Path<String>, headers: HeaderMap| {
-                operate(&gate, (concern, op), &headers, &key, json!({})).await
+                operate(&gate, (concern, op), &headers, &key, Map::new()).await
             };
         match op.number {
             op::CREATE => {
@@ -182,12 +173,7 @@ async fn create(gate: &Gate, (concern, create): Op, headers: HeaderMap, body: Bo
     let mut fields = object(gate, &headers, body).await?;
     let key = request::key_of_new(concern, asked.derived_uuid(), &mut fields);
     let key = key.map_err(|fault| asked.refused(fault))?;
-    let text = (concern.key_to_text)(&key);
-    let place = format!(
-        "/v1/c/{}/{}",
-        concern.name,
-        utf8_percent_encode(&text, SEGMENT)
-    );
+    let place = instance_path(concern, &key);
     let planned = request::operation(&asked.client(gate), asked.id, concern, create, key, fields);
     if asked.no_wait {
         return asked.enqueue(gate, planned).await;
@@ -209,7 +195,7 @@ async fn operate(
     (concern, op): Op,
     headers: &HeaderMap,
     key: &str,
-    args: Json,
+    args: Map<String, Json>,
 ) -> Answer {
     let asked = Asked::read(headers)?;
     let key = (concern.key_from_text)(key)?;
@@ -234,8 +220,7 @@ async fn query(
     pairs: Pairs,
     headers: HeaderMap,
 ) -> Answer {
-    let Query(pairs) = pairs
-        .map_err(|wrong| Problem::of(StatusCode::BAD_REQUEST, "wrong_query", wrong.body_text()))?;
+    let Query(pairs) = pairs.map_err(wrong_query)?;
     let args = request::arguments(pairs, op.1.params)?;
     operate(&gate, op, &headers, &key, args).await
 }
@@ -324,8 +309,7 @@ async fn cancel(State(gate): Edge, Path(id): Path<String>) -> Answer {
     let outcome = match told.ok_or_else(|| late(id))? {
         Outcome::Refused(fault) if fault.code == "cancelled" => "cancelled",
         Outcome::Committed(_) => {
-            let message = "it was committed before it could be cancelled";
-            return Err(Problem::from(Fault::refusal("committed", message)).about(id));
+            return Err(Problem::from(facts::cancelled_too_late()).about(id));
         }
         Outcome::NotTaken(fault) if fault.code == "unknown_id" => return Err(unknown(id)),
         Outcome::Refused(fault) | Outcome::NotTaken(fault) | Outcome::Parked(fault) => {
@@ -495,7 +479,11 @@ async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T
 }
 
 /// The body of a request: a JSON object; nothing counts as an empty one.
-async fn object(gate: &Gate, headers: &HeaderMap, body: Body) -> Result<Json, Problem> {
+async fn object(
+    gate: &Gate,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Map<String, Json>, Problem> {
     let limit = gate.limits.body_bytes;
     let read = within(gate.limits.body, to_bytes(body, limit)).await;
     let read = read.ok_or_else(|| {
@@ -510,7 +498,7 @@ async fn object(gate: &Gate, headers: &HeaderMap, body: Body) -> Result<Json, Pr
         false => Problem::of(StatusCode::BAD_REQUEST, "broken_body", error.to_string()),
     })?;
     if bytes.is_empty() {
-        return Ok(json!({}));
+        return Ok(Map::new());
     }
     if !is_json(headers) {
         let message = "a body is JSON: send `content-type: application/json`";
@@ -522,7 +510,7 @@ async fn object(gate: &Gate, headers: &HeaderMap, body: Body) -> Result<Json, Pr
         Problem::of(StatusCode::BAD_REQUEST, "malformed_json", message)
     })?;
     match json {
-        Json::Object(_) => Ok(json),
+        Json::Object(fields) => Ok(fields),
         _ => {
             let message = "the body is a JSON object";
             Err(Fault::new(Class::Invalid, "wrong_type", message).into())

@@ -9,7 +9,7 @@ use hyper_util::service::TowerToHyperService;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
 /// Pause after an accept that failed: most often there are no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -21,7 +21,8 @@ const PONG: Duration = Duration::from_secs(20);
 const STREAMS: u32 = 250;
 
 /// Takes connections until it is told to stop, then waits for those at work.
-pub(super) async fn serve(listener: TcpListener, gate: Arc<Gate>, mut stop: watch::Receiver<bool>) {
+pub(super) async fn serve(listener: TcpListener, gate: Arc<Gate>) {
+    let mut stop = gate.stopping.clone();
     let router = rest::router(gate.clone());
     let places = Arc::new(Semaphore::new(gate.limits.connections));
     let graceful = GracefulShutdown::new();
@@ -65,6 +66,8 @@ fn builder(gate: &Gate) -> Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
+        // Who has said all there is to say may close that side before the answer is there.
+        .half_close(true)
         .header_read_timeout(gate.limits.head);
     builder
         .http2()

@@ -5,13 +5,11 @@
 
 use super::values::{Values, at_random};
 use super::workload::{Request, Workload, World};
-use crate::codegen::{
-    self, Class, ConcernDesc, Fault, Key, OpDesc, Origin, PlatformDesc, RowKey, Txn, op,
-};
+use crate::codegen::{self, Class, ConcernDesc, Fault, Key, OpDesc, Origin, PlatformDesc, Txn, op};
 use bytes::Bytes;
 use rand::RngExt;
 use rkcy_core::txn::Access;
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 /// Instances of each concern that are created first.
 const FIRST: usize = 3;
@@ -68,29 +66,30 @@ impl Generic {
         let (key, params) = match op.number {
             op::CREATE => {
                 let params = self.values.object(request, op.params)?;
-                (created(concern, &params), params)
+                let fields = params.as_object().ok_or_else(nothing)?;
+                (concern.key_in(fields)?, params)
             }
             op::UPDATE => {
                 let mut params = self.values.object(request, op.params)?;
                 if let Json::Object(fields) = &mut params {
                     fields.retain(|_, _| request.rng.random_bool(0.5));
                 }
-                (self.values.key(request, concern)?, params)
+                (self.key(request, concern)?, params)
             }
             _ => (
-                self.values.key(request, concern)?,
+                self.key(request, concern)?,
                 self.values.object(request, op.params)?,
             ),
         };
-        let key: Key = (concern.key_from_json)(key)?;
-        let group = (concern.root)(&key).ok_or_else(nothing)?;
+        let (group, row) = concern.group_and_row(key)?;
         let args = (op.args_from_json)(params)?;
-        let row = RowKey {
-            concern: concern.id,
-            key,
-        };
         let origin = origin(request, caller);
         codegen::single(origin, group, row, op.number, op.access, args)
+    }
+
+    /// A key of an instance, that is there or not.
+    fn key(&self, request: &mut Request<'_>, concern: &ConcernDesc) -> Result<Key, Fault> {
+        (concern.key_from_json)(self.values.key(request, concern)?)
     }
 
     /// One who calls; sometimes nobody says who.
@@ -141,18 +140,6 @@ impl Workload for Checked<'_> {
         self.workload.invariant(world)?;
         let mut all = self.invariants.iter();
         all.try_for_each(|invariant| invariant(world))
-    }
-}
-
-/// The key of the instance that these parameters create.
-fn created(concern: &ConcernDesc, params: &Json) -> Json {
-    let part = |name| params.get(name).cloned().unwrap_or_default();
-    match concern.keys {
-        [only] => part(only.name),
-        parts => {
-            let parts = parts.iter().map(|it| (it.name.to_owned(), part(it.name)));
-            Json::Object(parts.collect::<Map<_, _>>())
-        }
     }
 }
 

@@ -1,4 +1,5 @@
 //! A platform on real files, and a runtime for its callers.
+#![allow(dead_code, reason = "each test target uses its part")]
 
 use rkcy_runtime::codegen::Platform;
 use rkcy_runtime::driver::{LogChoice, Options, Running, StoreChoice};

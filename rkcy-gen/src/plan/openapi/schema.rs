@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::super::Cx;
-use crate::model::{Constraints, Field, Literal, Many, Number, Scalar, Type, ValueType};
+use crate::model::{Constraints, EnumValue, Field, Many, Number, Scalar, Type, ValueType};
 use crate::naming;
 
 /// Name of the schema of a problem document (RFC 9457). No type of a platform has a dot in its name.
@@ -14,20 +14,13 @@ pub(super) fn reference(name: &str) -> Json {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
-/// The name of a field in JSON.
-pub(super) fn json_name(field: &Field) -> &str {
-    field.json.as_deref().unwrap_or(&field.name)
-}
-
 impl Cx<'_> {
     /// The schemas of all types that have a name.
     pub(super) fn schemas(&self) -> Json {
         let mut schemas = Map::new();
         for declared in self.model.enums() {
             let values = declared.values.iter();
-            let values: Vec<&str> = (values)
-                .map(|value| value.json.as_deref().unwrap_or(&value.name))
-                .collect();
+            let values: Vec<&str> = values.map(EnumValue::json_name).collect();
             let mut schema = json!({ "type": "string", "enum": values });
             describe(&mut schema, &declared.docs, declared.deprecated.as_deref());
             schemas.insert(self.component(&declared.name), schema);
@@ -63,9 +56,9 @@ impl Cx<'_> {
         for field in fields {
             let is_key = (self.model.concerns().iter()).any(|concern| concern.is_key(field));
             if given(field) && (is_key || !field.omissible) {
-                required.push(json_name(field).to_owned());
+                required.push(field.json_name().to_owned());
             }
-            properties.insert(json_name(field).to_owned(), self.field_schema(field));
+            properties.insert(field.json_name().to_owned(), self.field_schema(field));
         }
         let mut schema = json!({
             "type": "object",
@@ -83,8 +76,13 @@ impl Cx<'_> {
     pub(super) fn field_schema(&self, field: &Field) -> Json {
         let mut schema = self.type_schema(field.ty, &field.constraints);
         describe(&mut schema, &field.docs, field.deprecated.as_deref());
-        if let Some(default) = field.default.as_ref().and_then(|it| self.json_literal(it)) {
-            schema["default"] = default;
+        if field.default.is_some() {
+            let default = self.fill_json(field).unwrap_or_default();
+            bound(
+                &mut schema,
+                "default",
+                serde_json::from_str::<Json>(&default).ok(),
+            );
         }
         schema
     }
@@ -146,20 +144,6 @@ impl Cx<'_> {
                 self.object("", parts, |_| true)
             }
         }
-    }
-
-    fn json_literal(&self, literal: &Literal) -> Option<Json> {
-        Some(match literal {
-            Literal::Bool(value) => (*value).into(),
-            Literal::Number(Number::Int(value)) => whole(*value)?,
-            Literal::Number(Number::Float(value)) => (*value).into(),
-            Literal::String(text) => text.clone().into(),
-            Literal::Enum(id, index) => {
-                let value = &self.model.enumeration(*id).values[*index as usize];
-                value.json.as_deref().unwrap_or(&value.name).into()
-            }
-            Literal::EmptyList => json!([]),
-        })
     }
 }
 
