@@ -5,8 +5,8 @@
 
 use super::answers::{Answers, unknown};
 use crate::codegen::{
-    self, Bytes, Concern, Fault, IdempotencyKey, Origin, Patch, Transaction, TxnId, check, decode,
-    encode,
+    self, Bytes, Concern, Expected, Fault, IdempotencyKey, Origin, Patch, Transaction, TxnId,
+    check, decode, encode,
 };
 use crate::log::{Log, LogError, StreamId, wall_clock};
 use crossbeam_channel::{Receiver, Sender};
@@ -49,6 +49,7 @@ pub struct Client {
     in_flight: Arc<InFlight>,
     partitions: Arc<[PartitionId]>,
     key: Option<Arc<IdempotencyKey>>,
+    expected: Option<Arc<Expected>>,
 }
 
 /// The id of a question that is about no transaction in particular.
@@ -86,6 +87,7 @@ impl Client {
             submissions,
             in_flight: Arc::default(),
             key: None,
+            expected: None,
         }
     }
 
@@ -100,6 +102,18 @@ impl Client {
     pub fn with_key(&self, key: IdempotencyKey) -> Client {
         Client {
             key: Some(Arc::new(key)),
+            ..self.clone()
+        }
+    }
+
+    /// The same for one operation on one instance, which is made only where the instance is as expected: compared under
+    /// the lock under which it is changed, so nobody comes between. Else it is refused, `precondition_failed`. The tag of
+    /// an instance that was read is `Tag::of(&encode(&instance))`; one that was changed and changed back has the same.
+    /// What only reads, and a transaction, expect nothing.
+    #[must_use]
+    pub fn expecting(&self, expected: Expected) -> Client {
+        Client {
+            expected: Some(Arc::new(expected)),
             ..self.clone()
         }
     }
@@ -224,6 +238,7 @@ impl Client {
             caller,
             logic: &*self.logic,
             key: self.key.as_deref(),
+            expected: self.expected.as_deref(),
         }
     }
 

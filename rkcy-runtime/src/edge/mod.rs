@@ -9,6 +9,7 @@
 //!                         └─► pages: health, metrics, OpenAPI
 //! ```
 
+mod conditional;
 mod metrics;
 mod pages;
 mod problem;

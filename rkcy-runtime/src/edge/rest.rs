@@ -2,6 +2,7 @@
 //!
 //! Owns the table of paths, how bodies and headers are read, and how an outcome becomes a response.
 
+use super::conditional::{self, Conditions};
 use super::problem::{Problem, put_id};
 use super::{Gate, instance_path, pages, request};
 use crate::codegen::{
@@ -159,6 +160,8 @@ async fn submit(
     body: Body,
 ) -> Answer {
     let asked = Asked::read(&headers)?;
+    Conditions::refuse(&headers, &header::IF_MATCH)?;
+    Conditions::refuse(&headers, &header::IF_NONE_MATCH)?;
     let args = object(gate, &headers, body).await?;
     let planned = request::planned(&asked.client(gate), asked.id, transaction, args);
     if asked.no_wait {
@@ -170,6 +173,8 @@ async fn submit(
 
 async fn create(gate: &Gate, (concern, create): Op, headers: HeaderMap, body: Body) -> Answer {
     let asked = Asked::read(&headers)?;
+    Conditions::refuse(&headers, &header::IF_MATCH)?;
+    Conditions::refuse(&headers, &header::IF_NONE_MATCH)?;
     let mut fields = object(gate, &headers, body).await?;
     let key = request::key_of_new(concern, asked.derived_uuid(), &mut fields);
     let key = key.map_err(|fault| asked.refused(fault))?;
@@ -178,11 +183,11 @@ async fn create(gate: &Gate, (concern, create): Op, headers: HeaderMap, body: Bo
     if asked.no_wait {
         return asked.enqueue(gate, planned).await;
     }
-    let result = asked
-        .run(gate, planned)
-        .await?
-        .shown(create.result_to_json)?;
+    let done = asked.run(gate, planned).await?;
+    let tag = done.entity_tag(gate);
+    let result = done.shown(create.result_to_json)?;
     let mut response = asked.respond(StatusCode::CREATED, result.as_ref());
+    put_tag(&mut response, tag.as_deref());
     if let Ok(place) = HeaderValue::from_str(&place) {
         response.headers_mut().insert(header::LOCATION, place);
     }
@@ -198,19 +203,53 @@ async fn operate(
     args: Map<String, Json>,
 ) -> Answer {
     let asked = Asked::read(headers)?;
+    let conditions = Conditions::read(headers)?;
+    let reads = op.access == Access::Shared;
+    let mut client = asked.client(gate);
+    match &conditions.wanted {
+        Some(wanted) if !reads => client = client.expecting(wanted.clone()),
+        Some(_) if op.number != op::GET => Conditions::refuse(headers, &header::IF_MATCH)?,
+        _ => {}
+    }
+    if !reads {
+        Conditions::refuse(headers, &header::IF_NONE_MATCH)?;
+    }
     let key = (concern.key_from_text)(key)?;
-    let planned = request::operation(&asked.client(gate), asked.id, concern, op, key, args);
-    if asked.no_wait && op.access != Access::Shared {
+    let planned = request::operation(&client, asked.id, concern, op, key, args);
+    if asked.no_wait && !reads {
         return asked.enqueue(gate, planned).await;
     }
-    let result = asked.run(gate, planned).await.map_err(absent_instance)?;
-    let result = result.shown(op.result_to_json)?;
+    let done = asked.run(gate, planned).await;
+    let done = done.map_err(|problem| match conditions.wanted {
+        Some(_) if problem.code() == conditional::UNMET => {
+            problem.with_status(StatusCode::PRECONDITION_FAILED)
+        }
+        _ => absent_instance(problem),
+    })?;
+    if op.number == op::GET
+        && let Some(response) = asked.instead_of(gate, &conditions, &done)?
+    {
+        return Ok(response);
+    }
+    let tag = done.entity_tag(gate);
+    let result = done.shown(op.result_to_json)?;
     Ok(match op.number {
         op::DELETE => asked.respond(StatusCode::NO_CONTENT, None),
-        op::GET | op::UPDATE => asked.respond(StatusCode::OK, result.as_ref()),
-        _ if op.access == Access::Shared => asked.respond(StatusCode::OK, result.as_ref()),
+        op::GET | op::UPDATE => {
+            let mut response = asked.respond(StatusCode::OK, result.as_ref());
+            put_tag(&mut response, tag.as_deref());
+            response
+        }
+        _ if reads => asked.respond(StatusCode::OK, result.as_ref()),
         _ => asked.committed(result),
     })
+}
+
+/// Says which value of an instance was answered with.
+fn put_tag(response: &mut Response, entity_tag: Option<&str>) {
+    if let Some(value) = entity_tag.and_then(conditional::as_header) {
+        response.headers_mut().insert(header::ETAG, value);
+    }
 }
 
 async fn query(
@@ -418,6 +457,28 @@ impl Asked {
         Ok(response)
     }
 
+    /// What the reader of an instance is told where it has the instance already, or expected another.
+    fn instead_of(
+        &self,
+        gate: &Gate,
+        conditions: &Conditions,
+        done: &Committed,
+    ) -> Result<Option<Response>, Problem> {
+        if let Some(wanted) = &conditions.wanted
+            && !wanted.is_met(done.result.as_ref())
+        {
+            let status = StatusCode::PRECONDITION_FAILED;
+            let message = "this instance is not as its caller knows it";
+            return Err(Problem::of(status, conditional::UNMET, message).about(self.id));
+        }
+        let tag = done.entity_tag(gate);
+        Ok(tag.filter(|tag| conditions.has(tag)).map(|tag| {
+            let mut response = self.respond(StatusCode::NOT_MODIFIED, None);
+            put_tag(&mut response, Some(&tag));
+            response
+        }))
+    }
+
     fn refused(&self, fault: Fault) -> Problem {
         Problem::from(fault).about(self.id)
     }
@@ -453,6 +514,12 @@ struct Committed {
 }
 
 impl Committed {
+    /// The entity tag of the instance that is the result.
+    fn entity_tag(&self, gate: &Gate) -> Option<String> {
+        let result = self.result.as_ref()?;
+        Some(conditional::entity_tag(result, gate.desc.schema))
+    }
+
     fn shown(self, show: Show) -> Result<Option<Json>, Problem> {
         let shown = self.result.map(|bytes| show(&bytes)).transpose();
         shown.map_err(|fault| Problem::from(fault).about(self.id))
@@ -463,7 +530,7 @@ fn wrong_query(wrong: QueryRejection) -> Problem {
     Problem::of(StatusCode::BAD_REQUEST, "wrong_query", wrong.body_text())
 }
 
-fn wrong_header(name: &'static str, why: &str) -> Problem {
+pub(super) fn wrong_header(name: &str, why: &str) -> Problem {
     let message = format!("header `{name}`: {why}");
     Problem::of(StatusCode::BAD_REQUEST, "wrong_header", message)
 }
