@@ -50,6 +50,7 @@ pub struct Client {
     partitions: Arc<[PartitionId]>,
     key: Option<Arc<IdempotencyKey>>,
     expected: Option<Arc<Expected>>,
+    caller: Bytes,
 }
 
 /// The id of a question that is about no transaction in particular.
@@ -88,6 +89,7 @@ impl Client {
             in_flight: Arc::default(),
             key: None,
             expected: None,
+            caller: Bytes::new(),
         }
     }
 
@@ -116,6 +118,21 @@ impl Client {
             expected: Some(Arc::new(expected)),
             ..self.clone()
         }
+    }
+
+    /// The same on behalf of a caller, the encoded `caller` message of the schema: whoever takes this has verified who
+    /// that is.
+    #[must_use]
+    pub fn called_by(&self, caller: Bytes) -> Client {
+        Client {
+            caller,
+            ..self.clone()
+        }
+    }
+
+    /// On whose behalf it asks: the encoded `caller` message, or empty.
+    pub(crate) fn caller(&self) -> &Bytes {
+        &self.caller
     }
 
     /// A client of no platform: it plans, and whatever it submits is not taken.
@@ -157,7 +174,7 @@ impl Client {
     /// # Errors
     /// An invalid parameter, or a `require` that fails.
     pub fn plan<T: Transaction>(&self, id: TxnId, params: &T) -> Result<Txn, Fault> {
-        codegen::transaction(params, self.origin(id, &Bytes::new()))
+        codegen::transaction(params, self.origin(id, &self.caller))
     }
 
     /// Reads an instance; waits for transactions that hold it.
@@ -256,8 +273,7 @@ impl Client {
         access: Access,
         args: Bytes,
     ) -> Result<Txn, Fault> {
-        let caller = Bytes::new();
-        codegen::single(self.origin(id, &caller), group, row, op, access, args)
+        codegen::single(self.origin(id, &self.caller), group, row, op, access, args)
     }
 
     pub(crate) fn all_partitions(&self) -> Vec<PartitionId> {

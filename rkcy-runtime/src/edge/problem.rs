@@ -22,6 +22,8 @@ pub(super) struct Problem {
     fault: Fault,
     /// The transaction that it is about.
     id: Option<TxnId>,
+    /// What a caller has to show, where nobody knows who it is.
+    challenge: Option<String>,
 }
 
 impl Problem {
@@ -36,6 +38,7 @@ impl Problem {
             status,
             fault,
             id: None,
+            challenge: None,
         }
     }
 
@@ -43,6 +46,14 @@ impl Problem {
     pub(super) fn about(self, id: TxnId) -> Problem {
         Problem {
             id: Some(id),
+            ..self
+        }
+    }
+
+    /// With what the caller has to show of itself.
+    pub(super) fn challenging(self, challenge: String) -> Problem {
+        Problem {
+            challenge: Some(challenge),
             ..self
         }
     }
@@ -93,6 +104,7 @@ impl From<Fault> for Problem {
             status,
             fault,
             id: None,
+            challenge: None,
         }
     }
 }
@@ -109,6 +121,10 @@ impl IntoResponse for Problem {
         };
         if let Some(seconds) = retry {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        let challenge = self.challenge.as_deref().map(HeaderValue::from_str);
+        if let Some(Ok(challenge)) = challenge {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         if let Some(id) = self.id {
             put_id(&mut response, id);
@@ -135,6 +151,8 @@ fn title(status: StatusCode, class: Class) -> &'static str {
             "the outcome is unknown: ask by id"
         }
         (StatusCode::INTERNAL_SERVER_ERROR, _) => "what is stored is not what it should be",
+        (StatusCode::UNAUTHORIZED, _) => "who asks is not known",
+        (StatusCode::PRECONDITION_FAILED, _) => "the instance is not as expected",
         (status, _) => status.canonical_reason().unwrap_or("refused"),
     }
 }

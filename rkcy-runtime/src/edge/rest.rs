@@ -2,6 +2,7 @@
 //!
 //! Owns the table of paths, how bodies and headers are read, and how an outcome becomes a response.
 
+use super::auth::{self, Who};
 use super::conditional::{self, Conditions};
 use super::problem::{Problem, put_id};
 use super::{Gate, instance_path, pages, request};
@@ -11,7 +12,6 @@ use crate::codegen::{
 };
 use crate::driver::Client;
 use crate::facts;
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{MatchedPath, Path, Query, Request, State};
@@ -19,6 +19,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
+use axum::{Extension, Router};
 use rkcy_core::id::PartitionId;
 use rkcy_core::status::{Ask, Status};
 use serde_json::{Map, Value as Json, json};
@@ -27,6 +28,8 @@ use std::time::{Duration, Instant};
 
 type Edge = State<Arc<Gate>>;
 type Answer = Result<Response, Problem>;
+/// Who asks.
+type Known = Extension<Who>;
 /// An operation, with its concern.
 type Op = (&'static ConcernDesc, &'static OpDesc);
 /// The arguments in a query string.
@@ -36,14 +39,16 @@ type Show = fn(&Bytes) -> Result<Json, Fault>;
 
 /// All paths: what the schema has no path for is not there.
 pub(super) fn router(gate: Arc<Gate>) -> Router {
+    let with_gate = || gate.clone();
     let mut platform = Router::new()
         .route("/v1/id", get(list))
-        .route("/v1/id/{id}", get(where_is))
         .route("/v1/id/{id}/cancel", post(cancel))
-        .route("/v1/id/{id}/resume", post(resume));
+        .route("/v1/id/{id}/resume", post(resume))
+        .route_layer(middleware::from_fn_with_state(with_gate(), auth::operators))
+        .route("/v1/id/{id}", get(where_is));
     for transaction in gate.desc.transactions {
-        let submit = async |State(gate): Edge, headers: HeaderMap, body: Body| {
-            submit(&gate, transaction, headers, body).await
+        let submit = async |State(gate): Edge, who: Known, headers: HeaderMap, body: Body| {
+            submit(&gate, transaction, who, headers, body).await
         };
         platform = platform.route(&format!("/v1/txn/{}", transaction.name), post(submit));
     }
@@ -51,7 +56,8 @@ pub(super) fn router(gate: Arc<Gate>) -> Router {
         platform = concern_routes(platform, concern);
     }
     platform
-        .route_layer(middleware::from_fn_with_state(gate.clone(), admit))
+        .route_layer(middleware::from_fn_with_state(with_gate(), auth::identify))
+        .route_layer(middleware::from_fn_with_state(with_gate(), admit))
         .merge(pages::router())
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
@@ -70,30 +76,47 @@ fn concern_routes(
     for op in concern.ops {
         let with_body = async move |State(gate): Edge,
                                     Path(key): Path<String>,
+                                    Extension(who): Known,
                                     headers: HeaderMap,
                                     body: Body| {
             let args = object(&gate, &headers, body).await?;
-            operate(&gate, (concern, op), &headers, &key, args).await
+            operate(
+                &gate,
+                (concern, op),
+                Asked::read(&headers, who)?,
+                &headers,
+                &key,
+                args,
+            )
+            .await
         };
-        let without_body =
-            async move |State(gate): Edge, Path(key): Path<String>, headers: HeaderMap| {
-                operate(&gate, (concern, op), &headers, &key, Map::new()).await
-            };
+        let without_body = async move |State(gate): Edge,
+                                       Path(key): Path<String>,
+                                       Extension(who): Known,
+                                       headers: HeaderMap| {
+            let asked = Asked::read(&headers, who)?;
+            operate(&gate, (concern, op), asked, &headers, &key, Map::new()).await
+        };
         match op.number {
             op::CREATE => {
-                let create = async move |State(gate): Edge, headers: HeaderMap, body: Body| {
-                    create(&gate, (concern, op), headers, body).await
-                };
+                let create =
+                    async move |State(gate): Edge, who: Known, headers: HeaderMap, body: Body| {
+                        create(&gate, (concern, op), who, headers, body).await
+                    };
                 router = router.route(&path, post(create));
             }
             op::GET => of_instance = of_instance.get(without_body),
             op::UPDATE => of_instance = of_instance.patch(with_body),
             op::DELETE => of_instance = of_instance.delete(without_body),
             own if own >= op::FIRST_OWN => {
-                let asks =
-                    async move |gate: Edge, key: Path<String>, pairs: Pairs, headers: HeaderMap| {
-                        query(gate, (concern, op), key, pairs, headers).await
-                    };
+                let asks = async move |gate: Edge,
+                                       key: Path<String>,
+                                       pairs: Pairs,
+                                       Extension(who): Known,
+                                       headers: HeaderMap| {
+                    let asked = Asked::read(&headers, who)?;
+                    query(gate, (concern, op), asked, key, pairs, headers).await
+                };
                 let methods = match op.access {
                     Access::Shared => get(asks),
                     _ => post(with_body),
@@ -156,10 +179,11 @@ fn is_foreign(headers: &HeaderMap) -> bool {
 async fn submit(
     gate: &Gate,
     transaction: &TransactionDesc,
+    Extension(who): Known,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let asked = Asked::read(&headers)?;
+    let asked = Asked::read(&headers, who)?;
     Conditions::refuse(&headers, &header::IF_MATCH)?;
     Conditions::refuse(&headers, &header::IF_NONE_MATCH)?;
     let args = object(gate, &headers, body).await?;
@@ -171,8 +195,14 @@ async fn submit(
     Ok(asked.committed(result.shown(transaction.result_to_json)?))
 }
 
-async fn create(gate: &Gate, (concern, create): Op, headers: HeaderMap, body: Body) -> Answer {
-    let asked = Asked::read(&headers)?;
+async fn create(
+    gate: &Gate,
+    (concern, create): Op,
+    Extension(who): Known,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let asked = Asked::read(&headers, who)?;
     Conditions::refuse(&headers, &header::IF_MATCH)?;
     Conditions::refuse(&headers, &header::IF_NONE_MATCH)?;
     let mut fields = object(gate, &headers, body).await?;
@@ -198,11 +228,11 @@ async fn create(gate: &Gate, (concern, create): Op, headers: HeaderMap, body: Bo
 async fn operate(
     gate: &Gate,
     (concern, op): Op,
+    asked: Asked,
     headers: &HeaderMap,
     key: &str,
     args: Map<String, Json>,
 ) -> Answer {
-    let asked = Asked::read(headers)?;
     let conditions = Conditions::read(headers)?;
     let reads = op.access == Access::Shared;
     let mut client = asked.client(gate);
@@ -255,13 +285,14 @@ fn put_tag(response: &mut Response, entity_tag: Option<&str>) {
 async fn query(
     State(gate): Edge,
     op: Op,
+    asked: Asked,
     Path(key): Path<String>,
     pairs: Pairs,
     headers: HeaderMap,
 ) -> Answer {
     let Query(pairs) = pairs.map_err(wrong_query)?;
     let args = request::arguments(pairs, op.1.params)?;
-    operate(&gate, op, &headers, &key, args).await
+    operate(&gate, op, asked, &headers, &key, args).await
 }
 
 /// The path names an instance that is not there.
@@ -374,13 +405,15 @@ struct Asked {
     /// The caller does not wait for how it ends.
     no_wait: bool,
     key: Option<IdempotencyKey>,
+    /// On whose behalf, as the edge verified it.
+    caller: Bytes,
 }
 
 impl Asked {
     /// `Rkcy-Id`: the id, a UUID of version 7; asked for twice, it runs once. `Rkcy-Deadline`: so many milliseconds it
     /// may wait for others. `Prefer: respond-async` (RFC 7240): an answer as soon as the log has it.
     /// `Idempotency-Key`, of `Rkcy-Caller`: however often it is repeated with that, it runs once.
-    fn read(headers: &HeaderMap) -> Result<Asked, Problem> {
+    fn read(headers: &HeaderMap, who: Who) -> Result<Asked, Problem> {
         let text = |name: &'static str| {
             let value = headers.get(name).map(HeaderValue::to_str).transpose();
             value.map_err(|_| wrong_header(name, "it is not text"))
@@ -399,7 +432,7 @@ impl Asked {
         };
         let caller = text("rkcy-caller")?.unwrap_or_default();
         let key = text("idempotency-key")?.map(|key| IdempotencyKey::new(key)?.of(caller));
-        let key = key.transpose()?;
+        let key = key.transpose()?.map(|key| key.by(who.subject));
         let wishes = text("prefer")?.unwrap_or_default();
         let no_wait =
             (wishes.split(',')).any(|wish| wish.trim().eq_ignore_ascii_case("respond-async"));
@@ -408,14 +441,16 @@ impl Asked {
             budget,
             no_wait,
             key,
+            caller: who.caller,
         })
     }
 
     /// Who submits it.
     fn client(&self, gate: &Gate) -> Client {
+        let client = gate.client.called_by(self.caller.clone());
         match &self.key {
-            Some(key) => gate.client.with_key(key.clone()),
-            None => gate.client.clone(),
+            Some(key) => client.with_key(key.clone()),
+            None => client,
         }
     }
 

@@ -5,7 +5,7 @@ use super::embedded::Place;
 use rkcy_runtime::codegen::serde_json::{self, Value as Json};
 use rkcy_runtime::codegen::{Platform, PlatformDesc};
 use rkcy_runtime::driver::Running;
-use rkcy_runtime::edge::{Edge, Limits};
+use rkcy_runtime::edge::{Edge, Limits, Settings};
 use std::net::SocketAddr;
 use std::time::Duration;
 use ureq::http::Request;
@@ -17,6 +17,7 @@ pub(crate) struct House {
     agent: ureq::Agent,
     pub(crate) place: Place,
     desc: &'static PlatformDesc,
+    security: Settings,
 }
 
 /// What was answered.
@@ -34,7 +35,20 @@ pub(crate) struct Answer {
 }
 
 impl House {
+    /// One that asks nobody who they are.
     pub(crate) fn of(platform: Platform, limits: Limits) -> House {
+        House::guarded(
+            platform,
+            limits,
+            &Settings {
+                anonymous: true,
+                ..Settings::default()
+            },
+        )
+    }
+
+    /// One that asks callers for what the settings say.
+    pub(crate) fn guarded(platform: Platform, limits: Limits, security: &Settings) -> House {
         let place = Place::new(platform.clone());
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -46,6 +60,7 @@ impl House {
             agent: agent.into(),
             place,
             desc: platform.desc,
+            security: security.clone(),
         };
         house.open(limits);
         house
@@ -54,7 +69,8 @@ impl House {
     fn open(&mut self, limits: Limits) {
         let running = self.place.start();
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        self.edge = Some(Edge::start(self.desc, &running, any, limits).unwrap());
+        let security = self.security.load().unwrap();
+        self.edge = Some(Edge::start(self.desc, &running, any, limits, security).unwrap());
         self.running = Some(running);
     }
 
