@@ -48,6 +48,7 @@ impl Checker {
         let statements = body.close();
         self.has_steps(declared, &body);
         self.unused(declared, &body, errors);
+        self.sees_caller(declared, &body);
         let Body {
             steps,
             locals,
@@ -141,6 +142,19 @@ impl Checker {
             );
         }
         returns.and_then(|(_, value)| value)
+    }
+
+    /// Where a platform says who calls, a transaction that does not look is open to all.
+    fn sees_caller(&mut self, declared: &AstTransaction, body: &Body<'_>) {
+        if !matches!(self.schema.caller, Some(Some(_))) || body.sees_caller || body.blurred {
+            return;
+        }
+        let name = &declared.name;
+        let message = format!("`{}` does not look at who calls", name.text);
+        let finding = Diagnostic::new(Code::CallerUnseen, name.span, message);
+        self.report(finding.help(
+            "check it, `require caller.… else …`; or say why everybody may call it: `@allow(RKCY0158, \"…\")`",
+        ));
     }
 
     fn has_steps(&mut self, declared: &AstTransaction, body: &Body<'_>) {

@@ -6,6 +6,7 @@
 //! another.
 
 mod blob;
+mod called;
 mod claims;
 mod config;
 pub mod constraint;
@@ -30,6 +31,7 @@ pub const CONTRACT: u32 = 6;
 
 pub use crate::__later as later;
 pub use blob::Blob;
+pub use called::CallerContext;
 pub(crate) use claims::hex;
 pub use claims::{
     Claims, Target, claims_of, claims_of_new, claims_to_json, half_of_unique, hidden_from_columns,
