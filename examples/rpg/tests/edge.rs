@@ -279,6 +279,14 @@ fn health_metrics_and_the_document_are_told() {
         document.body.pointer(&name("Player")),
         Some(&json!("object"))
     );
+    for (path, method) in [
+        ("/v1/id", "get"),
+        ("/v1/id/{id}", "get"),
+        ("/v1/id/{id}/cancel", "post"),
+        ("/v1/id/{id}/resume", "post"),
+    ] {
+        assert!(document.body["paths"][path][method].is_object(), "{path}");
+    }
     let mut stream = TcpStream::connect(house.addr()).unwrap();
     let text = spoken(
         &mut stream,
@@ -287,6 +295,33 @@ fn health_metrics_and_the_document_are_told() {
     let counted = "rkcy_edge_requests_total{method=\"GET\",route=\"/healthz\",status=\"200\"} 1";
     assert!(text.contains(counted), "{text}");
     assert!(text.contains("rkcy_edge_connections"), "{text}");
+}
+
+/// The pages ask for nothing that is not in the binary, and run nothing that is not theirs.
+#[test]
+fn pages_come_out_of_the_binary() {
+    let house = game();
+    for page in ["/console", "/docs"] {
+        let ask = format!("GET {page} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let mut stream = TcpStream::connect(house.addr()).unwrap();
+        let text = spoken(&mut stream, ask.as_bytes());
+        assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+        assert!(
+            text.contains("content-security-policy: default-src 'none'"),
+            "{text}"
+        );
+        assert!(
+            !text.contains("://") && !text.contains("<script>"),
+            "{text}"
+        );
+        let parts = text.split(['"']).filter(|part| part.starts_with('/'));
+        for part in parts.filter(|part| part.contains('.')) {
+            assert_eq!(house.get(part).status, 200, "{part}");
+        }
+    }
+    for outside in ["/docs/../console", "/docs/%2e%2e/Cargo.toml", "/docs/x.js"] {
+        assert_eq!(house.get(outside).status, 404, "{outside}");
+    }
 }
 
 /// What is answered to these bytes, until the connection is closed.
