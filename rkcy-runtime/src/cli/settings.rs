@@ -280,11 +280,11 @@ impl Settings {
 fn read_file(path: &Path) -> Result<Written, Fault> {
     match std::fs::read_to_string(path) {
         Ok(text) => toml::from_str(&text).map_err(|error| {
-            Fault::new(
-                Class::Invalid,
-                "settings_file",
-                format!("{}: {}", path.display(), error.to_string().trim_end()),
-            )
+            // The line itself is not shown: it may be one with a password.
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+            let message = format!("{}, line {line}: {}", path.display(), error.message());
+            Fault::new(Class::Invalid, "settings_file", message)
         }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Written::default()),
         Err(error) => Err(Fault::new(
@@ -519,5 +519,9 @@ mod tests {
         assert_eq!(read_file(&path).unwrap().env.as_deref(), Some("test"));
         std::fs::write(&path, "logs = \"embedded:x\"\n").unwrap();
         assert!(read_file(&path).unwrap_err().message.contains("logs"));
+        std::fs::write(&path, "env = \"test\"\n[kafka]\npasswort = \"hunter2\"\n").unwrap();
+        let message = read_file(&path).unwrap_err().message;
+        assert!(message.contains("line 3") && message.contains("passwort"));
+        assert!(!message.contains("hunter2"), "{message}");
     }
 }

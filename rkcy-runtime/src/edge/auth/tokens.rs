@@ -19,7 +19,7 @@ pub(super) struct Tokens {
 pub(in super::super) struct Who {
     /// The encoded `caller` message of the schema, or empty.
     pub(in super::super) caller: Bytes,
-    /// Tells this one from others who are the same message: issuer and subject, hashed; or empty.
+    /// Tells this one from others, also from those who are the same message: a hash; or empty.
     pub(in super::super) subject: Bytes,
     /// Whether it is an operator.
     pub(in super::super) is_admin: bool,
@@ -45,9 +45,10 @@ impl Tokens {
             let at = fault.path;
             format!("its claims are none of a caller: `{at}`: {}", fault.message)
         })?;
+        let caller = caller.unwrap_or_default();
         Ok(Who {
-            caller: caller.unwrap_or_default(),
-            subject: subject(&claims),
+            subject: subject(&claims, &caller),
+            caller,
             is_admin: self.has_role(&claims),
         })
     }
@@ -82,15 +83,19 @@ fn caller(desc: &PlatformDesc, claims: &Map<String, Json>) -> Result<Option<Byte
     (caller.from_json)(Json::Object(told.collect())).map(Some)
 }
 
-fn subject(claims: &Map<String, Json>) -> Bytes {
+/// Issuer and subject, hashed; of a token that names no subject, the caller. Empty where it tells neither.
+fn subject(claims: &Map<String, Json>, caller: &Bytes) -> Bytes {
     let text = |name: &str| claims.get(name).and_then(Json::as_str);
-    let Some(subject) = text("sub") else {
-        return Bytes::new();
-    };
-    let issuer = text("iss").unwrap_or_default();
     let mut hash = Sha256::new();
-    hash.update((issuer.len() as u64).to_be_bytes());
-    hash.update(issuer);
-    hash.update(subject);
+    match text("sub") {
+        Some(subject) => {
+            let issuer = text("iss").unwrap_or_default();
+            hash.update((issuer.len() as u64).to_be_bytes());
+            hash.update(issuer);
+            hash.update(subject);
+        }
+        None if caller.is_empty() => return Bytes::new(),
+        None => hash.update(caller),
+    }
     Bytes::copy_from_slice(&hash.finalize())
 }
