@@ -6,12 +6,11 @@ mod embedded;
 #[path = "../../../rkcy-runtime/tests/support/house.rs"]
 mod house;
 
-use house::{Answer, House};
+use house::{Answer, Asker, House};
 use rkcy_runtime::codegen::serde_json::json;
 use rkcy_runtime::codegen::{Expected, Tag, encode};
 use rkcy_runtime::edge::Limits;
-use rpg::generated::Player;
-use rpg::generated::player::PlayerPatch;
+use rpg::generated::{Player, PlayerPatch};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
@@ -26,8 +25,12 @@ fn game() -> (House, String) {
 }
 
 fn change(house: &House, path: &str, tag: &str, active: bool) -> Answer {
+    change_by(&house.asker(), path, tag, active)
+}
+
+fn change_by(asker: &Asker, path: &str, tag: &str, active: bool) -> Answer {
     let body = json!({ "active": active }).to_string();
-    house.ask("PATCH", path, &[JSON, ("if-match", tag)], body.as_bytes())
+    asker.ask("PATCH", path, &[JSON, ("if-match", tag)], body.as_bytes())
 }
 
 #[test]
@@ -64,11 +67,14 @@ fn of_those_who_know_the_same_one_comes_through() {
     let (house, path) = game();
     for round in 0..10 {
         let tag = house.get(&path).tag.unwrap();
-        let (house, path, tag) = (&house, &path, &tag);
+        let (path, tag) = (&path, &tag);
         let statuses: Vec<u16> = std::thread::scope(|scope| {
             let active = round % 2 == 1;
             let all: Vec<_> = (0..8)
-                .map(|_| scope.spawn(move || change(house, path, tag, active).status))
+                .map(|_| {
+                    let asker = house.asker();
+                    scope.spawn(move || change_by(&asker, path, tag, active).status)
+                })
                 .collect();
             all.into_iter().map(|one| one.join().unwrap()).collect()
         });

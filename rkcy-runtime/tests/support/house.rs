@@ -98,7 +98,46 @@ impl House {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Answer {
-        let uri = format!("http://{}{path}", self.addr());
+        self.asker().ask(method, path, headers, body)
+    }
+
+    /// One who asks, on a thread of its own.
+    pub(crate) fn asker(&self) -> Asker {
+        Asker {
+            agent: self.agent.clone(),
+            addr: self.addr(),
+        }
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Json) -> Answer {
+        self.send("POST", path, body)
+    }
+
+    pub(crate) fn send(&self, method: &str, path: &str, body: &Json) -> Answer {
+        let json = [("content-type", "application/json")];
+        self.ask(method, path, &json, body.to_string().as_bytes())
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, &[], b"")
+    }
+}
+
+/// One who asks an edge.
+pub(crate) struct Asker {
+    agent: ureq::Agent,
+    addr: SocketAddr,
+}
+
+impl Asker {
+    pub(crate) fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
+        let uri = format!("http://{}{path}", self.addr);
         let mut request = Request::builder().method(method).uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -127,19 +166,6 @@ impl House {
             challenge,
             body: serde_json::from_str(&text).unwrap_or(Json::Null),
         }
-    }
-
-    pub(crate) fn post(&self, path: &str, body: &Json) -> Answer {
-        self.send("POST", path, body)
-    }
-
-    pub(crate) fn send(&self, method: &str, path: &str, body: &Json) -> Answer {
-        let json = [("content-type", "application/json")];
-        self.ask(method, path, &json, body.to_string().as_bytes())
-    }
-
-    pub(crate) fn get(&self, path: &str) -> Answer {
-        self.ask("GET", path, &[], b"")
     }
 }
 

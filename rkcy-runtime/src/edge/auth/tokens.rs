@@ -54,9 +54,8 @@ impl Tokens {
     }
 
     fn has_role(&self, claims: &Map<String, Json>) -> bool {
-        let (first, rest) = match self.roles.split_first() {
-            Some(split) => split,
-            None => return false,
+        let Some((first, rest)) = self.roles.split_first() else {
+            return false;
         };
         let found = rest
             .iter()
