@@ -385,7 +385,7 @@ impl Authority {
     fn certify(&self, name: &str) -> (PathBuf, PathBuf) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let certificate = params.signed_by(&key, &*self.issuer).unwrap();
         let (at, with) = (
             self.file(&format!("{name}.pem")),
             self.file(&format!("{name}.key")),
