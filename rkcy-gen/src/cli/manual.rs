@@ -56,7 +56,10 @@ fn write(dir: &Path, command: &Command, name: &str) -> io::Result<()> {
     let named = command.clone().name(name.to_owned());
     clap_mangen::Man::new(named).render(&mut page)?;
     std::fs::write(dir.join(format!("{name}.1")), page)?;
-    let mut below = command.get_subcommands();
+    // Those of `help` say again what the others say.
+    let mut below = command
+        .get_subcommands()
+        .filter(|sub| sub.get_name() != "help");
     below.try_for_each(|sub| write(dir, sub, &format!("{name}-{}", sub.get_name())))
 }
 

@@ -73,7 +73,11 @@ fn write(
     let page = page(&named).map_err(|error| broken(&path, &error))?;
     std::fs::write(&path, page).map_err(|error| broken(&path, &error))?;
     written.push(path);
-    for below in command.get_subcommands() {
+    // Those of `help` say again what the others say.
+    for below in command
+        .get_subcommands()
+        .filter(|sub| sub.get_name() != "help")
+    {
         write(dir, below, &format!("{name}-{}", below.get_name()), written)?;
     }
     Ok(())

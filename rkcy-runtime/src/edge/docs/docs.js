@@ -39,7 +39,9 @@ function type(schema) {
 /** What a value must fulfil. */
 function bounds(schema) {
   const names = ["minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "pattern", "default"];
-  return names.filter((name) => schema?.[name] !== undefined)
+  // What is beyond what a number of this language holds is said by the format.
+  const isExact = (value) => typeof value !== "number" || Math.abs(value) <= Number.MAX_SAFE_INTEGER;
+  return names.filter((name) => schema?.[name] !== undefined && isExact(schema[name]))
     .map((name) => `${name} ${JSON.stringify(schema[name])}`).join(", ");
 }
 
