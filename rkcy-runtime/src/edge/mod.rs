@@ -9,7 +9,10 @@
 //!                                           └─► pages: health, metrics, OpenAPI
 //! ```
 
+mod about;
+mod asked;
 mod auth;
+mod body;
 mod conditional;
 mod metrics;
 mod pages;

@@ -1,18 +1,16 @@
 //! The paths of the edge, and what is done there.
 //!
-//! Owns the table of paths, how bodies and headers are read, and how an outcome becomes a response.
+//! Owns the table of paths, what goes before each, and how an outcome becomes a response.
 
+use super::about;
+use super::asked::{Asked, put_tag};
 use super::auth::{self, Who};
+use super::body::object;
 use super::conditional::{self, Conditions};
-use super::problem::{Problem, put_id};
+use super::problem::Problem;
 use super::{Gate, instance_path, pages, request};
-use crate::codegen::{
-    Access, Bytes, Class, ConcernDesc, Fault, IdempotencyKey, OpDesc, Outcome, TransactionDesc,
-    Txn, TxnId, Uuid, derived_uuid, op,
-};
-use crate::driver::Client;
-use crate::facts;
-use axum::body::{Body, to_bytes};
+use crate::codegen::{Access, Class, ConcernDesc, Fault, OpDesc, TransactionDesc, op};
+use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{MatchedPath, Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -20,32 +18,28 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Extension, Router};
-use rkcy_core::id::PartitionId;
-use rkcy_core::status::{Ask, Status};
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-type Edge = State<Arc<Gate>>;
-type Answer = Result<Response, Problem>;
+pub(super) type Edge = State<Arc<Gate>>;
+pub(super) type Answer = Result<Response, Problem>;
 /// Who asks.
 type Known = Extension<Who>;
 /// An operation, with its concern.
 type Op = (&'static ConcernDesc, &'static OpDesc);
 /// The arguments in a query string.
 type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
-/// Shows an encoded result.
-type Show = fn(&Bytes) -> Result<Json, Fault>;
 
 /// All paths: what the schema has no path for is not there.
 pub(super) fn router(gate: Arc<Gate>) -> Router {
     let with_gate = || gate.clone();
     let mut platform = Router::new()
-        .route("/v1/id", get(list))
-        .route("/v1/id/{id}/cancel", post(cancel))
-        .route("/v1/id/{id}/resume", post(resume))
+        .route("/v1/id", get(about::list))
+        .route("/v1/id/{id}/cancel", post(about::cancel))
+        .route("/v1/id/{id}/resume", post(about::resume))
         .route_layer(middleware::from_fn_with_state(with_gate(), auth::operators))
-        .route("/v1/id/{id}", get(where_is));
+        .route("/v1/id/{id}", get(about::where_is));
     for transaction in gate.desc.transactions {
         let submit = async |State(gate): Edge, who: Known, headers: HeaderMap, body: Body| {
             submit(&gate, transaction, who, headers, body).await
@@ -275,13 +269,6 @@ async fn operate(
     })
 }
 
-/// Says which value of an instance was answered with.
-fn put_tag(response: &mut Response, entity_tag: Option<&str>) {
-    if let Some(value) = entity_tag.and_then(conditional::as_header) {
-        response.headers_mut().insert(header::ETAG, value);
-    }
-}
-
 async fn query(
     State(gate): Edge,
     op: Op,
@@ -303,337 +290,13 @@ fn absent_instance(problem: Problem) -> Problem {
     }
 }
 
-// ---- about transactions
-
-async fn list(State(gate): Edge, listed: Result<Query<Listed>, QueryRejection>) -> Answer {
-    let Query(listed) = listed.map_err(wrong_query)?;
-    let ask = match listed.state {
-        Listing::Running => Ask::Running(listed.limit),
-        Listing::Parked => Ask::Parked(listed.limit),
-    };
-    let told = told(&gate, ask).await?;
-    let listed: Vec<Json> = (facts::by_transaction(gate.desc, &told).into_iter())
-        .map(|(id, facts)| json!({ "id": id.to_string(), "facts": facts }))
-        .collect();
-    Ok(json_response(StatusCode::OK, &listed.into()))
-}
-
-/// Which transactions are listed.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Listed {
-    #[serde(default)]
-    state: Listing,
-    /// The most of each partition.
-    #[serde(default = "most_listed")]
-    limit: u32,
-}
-
-#[derive(Default, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Listing {
-    #[default]
-    Running,
-    Parked,
-}
-
-fn most_listed() -> u32 {
-    1_000
-}
-
-/// What the partitions know.
-async fn told(gate: &Gate, ask: Ask) -> Result<Vec<(PartitionId, Status)>, Problem> {
-    let told = within(gate.limits.request, gate.client.ask(ask)).await;
-    let late = || {
-        let message = "not all partitions have answered in time";
-        Problem::of(StatusCode::GATEWAY_TIMEOUT, "slow_partitions", message)
-    };
-    Ok(told.ok_or_else(late)??)
-}
-
-async fn where_is(State(gate): Edge, Path(id): Path<String>) -> Answer {
-    let id = facts::txn_id(&id)?;
-    let told = told(&gate, Ask::One(id)).await?;
-    let Some((_, facts)) = facts::by_transaction(gate.desc, &told).pop() else {
-        return Err(unknown(id));
-    };
-    let document = json!({ "id": id.to_string(), "facts": facts });
-    Ok(json_response(StatusCode::OK, &document))
-}
-
-async fn resume(State(gate): Edge, Path(id): Path<String>) -> Answer {
-    let id = facts::txn_id(&id)?;
-    let told = told(&gate, Ask::One(id)).await?;
-    let attempt = facts::parked_attempt(&told);
-    let attempt = attempt.ok_or_else(|| facts::not_parked(id));
-    let attempt = attempt.map_err(|fault| Problem::from(fault).about(id))?;
-    let resumed = within(gate.limits.request, gate.client.resume(id, attempt)).await;
-    (resumed.ok_or_else(|| late(id))?).map_err(|fault| Problem::from(fault).about(id))?;
-    let document = json!({ "id": id.to_string(), "outcome": "resumed" });
-    Ok(json_response(StatusCode::OK, &document))
-}
-
-async fn cancel(State(gate): Edge, Path(id): Path<String>) -> Answer {
-    let id = facts::txn_id(&id)?;
-    let told = within(gate.limits.request, gate.client.cancel(id)).await;
-    let outcome = match told.ok_or_else(|| late(id))? {
-        Outcome::Refused(fault) if fault.code == "cancelled" => "cancelled",
-        Outcome::Committed(_) => {
-            return Err(Problem::from(facts::cancelled_too_late()).about(id));
-        }
-        Outcome::NotTaken(fault) if fault.code == "unknown_id" => return Err(unknown(id)),
-        Outcome::Refused(fault) | Outcome::NotTaken(fault) | Outcome::Parked(fault) => {
-            return Err(Problem::from(fault).about(id));
-        }
-    };
-    let document = json!({ "id": id.to_string(), "outcome": outcome });
-    Ok(json_response(StatusCode::OK, &document))
-}
-
-fn unknown(id: TxnId) -> Problem {
-    let problem = Problem::from(facts::unknown(id)).with_status(StatusCode::NOT_FOUND);
-    problem.about(id)
-}
-
-// ---- one request
-
-/// What the headers of a request say of its transaction.
-struct Asked {
-    id: TxnId,
-    /// It may wait so long for others. Milliseconds; 0: for ever.
-    budget: u32,
-    /// The caller does not wait for how it ends.
-    no_wait: bool,
-    key: Option<IdempotencyKey>,
-    /// On whose behalf, as the edge verified it.
-    caller: Bytes,
-}
-
-impl Asked {
-    /// `Rkcy-Id`: the id, a UUID of version 7; asked for twice, it runs once. `Rkcy-Deadline`: so many milliseconds it
-    /// may wait for others. `Prefer: respond-async` (RFC 7240): an answer as soon as the log has it.
-    /// `Idempotency-Key`, of `Rkcy-Caller`: however often it is repeated with that, it runs once.
-    fn read(headers: &HeaderMap, who: Who) -> Result<Asked, Problem> {
-        let text = |name: &'static str| {
-            let value = headers.get(name).map(HeaderValue::to_str).transpose();
-            value.map_err(|_| wrong_header(name, "it is not text"))
-        };
-        let id = match text("rkcy-id")? {
-            Some(text) => facts::txn_id(text)?,
-            None => Client::new_id(),
-        };
-        let budget = match text("rkcy-deadline")?.map(str::parse) {
-            None => 0,
-            Some(Ok(budget)) if budget > 0 => budget,
-            Some(_) => {
-                let expected = "milliseconds were expected, from 1 to 4294967295";
-                return Err(wrong_header("rkcy-deadline", expected));
-            }
-        };
-        let caller = text("rkcy-caller")?.unwrap_or_default();
-        let key = text("idempotency-key")?.map(|key| IdempotencyKey::new(key)?.of(caller));
-        let key = key.transpose()?.map(|key| key.by(who.subject));
-        let wishes = text("prefer")?.unwrap_or_default();
-        let no_wait =
-            (wishes.split(',')).any(|wish| wish.trim().eq_ignore_ascii_case("respond-async"));
-        Ok(Asked {
-            id,
-            budget,
-            no_wait,
-            key,
-            caller: who.caller,
-        })
-    }
-
-    /// Who submits it.
-    fn client(&self, gate: &Gate) -> Client {
-        let client = gate.client.called_by(self.caller.clone());
-        match &self.key {
-            Some(key) => client.with_key(key.clone()),
-            None => client,
-        }
-    }
-
-    /// A key for what is created without one: the same, however often it is asked for.
-    fn derived_uuid(&self) -> Uuid {
-        match &self.key {
-            Some(key) => key.derived_uuid(),
-            None => derived_uuid(self.id, 0, 0),
-        }
-    }
-
-    /// Submits what was planned and waits for how it ends.
-    async fn run(&self, gate: &Gate, planned: Result<Txn, Fault>) -> Result<Committed, Problem> {
-        let mut txn = planned.map_err(|fault| self.refused(fault))?;
-        txn.budget = self.budget;
-        let outcome = within(gate.limits.request, gate.client.outcome(txn)).await;
-        match outcome.ok_or_else(|| late(self.id))? {
-            Outcome::Committed(result) => Ok(Committed {
-                id: self.id,
-                result,
-            }),
-            Outcome::Refused(fault) | Outcome::NotTaken(fault) => Err(self.refused(fault)),
-            // It has neither happened nor not: an operator will say.
-            Outcome::Parked(fault) => Err(self.refused(fault).with_status(StatusCode::CONFLICT)),
-        }
-    }
-
-    /// Submits what was planned and waits until the log has it.
-    async fn enqueue(&self, gate: &Gate, planned: Result<Txn, Fault>) -> Answer {
-        let mut txn = planned.map_err(|fault| self.refused(fault))?;
-        txn.budget = self.budget;
-        let taken = within(gate.limits.request, gate.client.enqueue(txn)).await;
-        (taken.ok_or_else(|| late(self.id))?).map_err(|fault| self.refused(fault))?;
-        let document = json!({ "id": self.id.to_string(), "outcome": "submitted" });
-        let mut response = self.respond(StatusCode::ACCEPTED, Some(&document));
-        if let Ok(place) = HeaderValue::from_str(&format!("/v1/id/{}", self.id)) {
-            response.headers_mut().insert(header::LOCATION, place);
-        }
-        Ok(response)
-    }
-
-    /// What the reader of an instance is told where it has the instance already, or expected another.
-    fn instead_of(
-        &self,
-        gate: &Gate,
-        conditions: &Conditions,
-        done: &Committed,
-    ) -> Result<Option<Response>, Problem> {
-        if let Some(wanted) = &conditions.wanted
-            && !wanted.is_met(done.result.as_ref())
-        {
-            let status = StatusCode::PRECONDITION_FAILED;
-            let message = "this instance is not as its caller knows it";
-            return Err(Problem::of(status, conditional::UNMET, message).about(self.id));
-        }
-        let tag = done.entity_tag(gate);
-        Ok(tag.filter(|tag| conditions.has(tag)).map(|tag| {
-            let mut response = self.respond(StatusCode::NOT_MODIFIED, None);
-            put_tag(&mut response, Some(&tag));
-            response
-        }))
-    }
-
-    fn refused(&self, fault: Fault) -> Problem {
-        Problem::from(fault).about(self.id)
-    }
-
-    /// What a transaction or a command is answered with; `None` where nobody remembers its result.
-    fn committed(&self, result: Option<Json>) -> Response {
-        let mut document = json!({
-            "id": self.id.to_string(),
-            "outcome": "committed",
-            "result": result,
-        });
-        if result.is_none() {
-            document["result_forgotten"] = true.into();
-        }
-        self.respond(StatusCode::OK, Some(&document))
-    }
-
-    fn respond(&self, status: StatusCode, document: Option<&Json>) -> Response {
-        let mut response = match document {
-            Some(document) => json_response(status, document),
-            None => status.into_response(),
-        };
-        put_id(&mut response, self.id);
-        response
-    }
-}
-
-/// What was committed.
-struct Committed {
-    id: TxnId,
-    /// Absent where it was too long to be remembered for one who asks again.
-    result: Option<Bytes>,
-}
-
-impl Committed {
-    /// The entity tag of the instance that is the result.
-    fn entity_tag(&self, gate: &Gate) -> Option<String> {
-        let result = self.result.as_ref()?;
-        Some(conditional::entity_tag(result, gate.desc.schema))
-    }
-
-    fn shown(self, show: Show) -> Result<Option<Json>, Problem> {
-        let shown = self.result.map(|bytes| show(&bytes)).transpose();
-        shown.map_err(|fault| Problem::from(fault).about(self.id))
-    }
-}
-
-fn wrong_query(wrong: QueryRejection) -> Problem {
+pub(super) fn wrong_query(wrong: QueryRejection) -> Problem {
     Problem::of(StatusCode::BAD_REQUEST, "wrong_query", wrong.body_text())
 }
 
 pub(super) fn wrong_header(name: &str, why: &str) -> Problem {
     let message = format!("header `{name}`: {why}");
     Problem::of(StatusCode::BAD_REQUEST, "wrong_header", message)
-}
-
-fn late(id: TxnId) -> Problem {
-    let message = "it has not ended yet: ask for it by its id";
-    let problem = Problem::of(StatusCode::GATEWAY_TIMEOUT, "outcome_unknown", message);
-    problem.about(id)
-}
-
-async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
-    tokio::time::timeout(limit, future).await.ok()
-}
-
-/// The body of a request: a JSON object; nothing counts as an empty one.
-async fn object(
-    gate: &Gate,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<Map<String, Json>, Problem> {
-    let limit = gate.limits.body_bytes;
-    let read = within(gate.limits.body, to_bytes(body, limit)).await;
-    let read = read.ok_or_else(|| {
-        let message = format!("the body did not come within {:?}", gate.limits.body);
-        Problem::of(StatusCode::REQUEST_TIMEOUT, "slow_body", message)
-    })?;
-    let bytes = read.map_err(|error| match too_long(&error) {
-        true => {
-            let message = format!("a body has at most {limit} bytes");
-            Problem::of(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
-        }
-        false => Problem::of(StatusCode::BAD_REQUEST, "broken_body", error.to_string()),
-    })?;
-    if bytes.is_empty() {
-        return Ok(Map::new());
-    }
-    if !is_json(headers) {
-        let message = "a body is JSON: send `content-type: application/json`";
-        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        return Err(Problem::of(status, "not_json", message));
-    }
-    let json = serde_json::from_slice::<Json>(&bytes).map_err(|error| {
-        let message = format!("the body is no JSON: {error}");
-        Problem::of(StatusCode::BAD_REQUEST, "malformed_json", message)
-    })?;
-    match json {
-        Json::Object(fields) => Ok(fields),
-        _ => {
-            let message = "the body is a JSON object";
-            Err(Fault::new(Class::Invalid, "wrong_type", message).into())
-        }
-    }
-}
-
-fn too_long(error: &axum::Error) -> bool {
-    let source = std::error::Error::source(error);
-    source.is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>)
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let text = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|it| it.to_str().ok());
-    let kind = text.and_then(|text| text.split(';').next()).map(str::trim);
-    kind.is_some_and(|kind| {
-        let kind = kind.to_ascii_lowercase();
-        kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
-    })
 }
 
 pub(super) fn json_response(status: StatusCode, document: &Json) -> Response {
