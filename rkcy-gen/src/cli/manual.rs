@@ -1,5 +1,9 @@
 //! `rkcy-gen completions` and `rkcy-gen man`: what shells and readers need to know of the commands, as these say it of
 //! themselves.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "pages are no part of what is generated: they are written here"
+)]
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

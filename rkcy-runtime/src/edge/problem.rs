@@ -23,7 +23,7 @@ pub(super) struct Problem {
     /// The transaction that it is about.
     id: Option<TxnId>,
     /// What a caller has to show, where nobody knows who it is.
-    challenge: Option<String>,
+    challenge: Option<Box<HeaderValue>>,
 }
 
 impl Problem {
@@ -51,11 +51,10 @@ impl Problem {
     }
 
     /// With what the caller has to show of itself.
-    pub(super) fn challenging(self, challenge: String) -> Problem {
-        Problem {
-            challenge: Some(challenge),
-            ..self
-        }
+    pub(super) fn challenging(self, challenge: &str) -> Problem {
+        // Names and words in it are ASCII.
+        let challenge = HeaderValue::from_str(challenge).ok().map(Box::new);
+        Problem { challenge, ..self }
     }
 
     /// With another status than the fault's own.
@@ -122,9 +121,8 @@ impl IntoResponse for Problem {
         if let Some(seconds) = retry {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        let challenge = self.challenge.as_deref().map(HeaderValue::from_str);
-        if let Some(Ok(challenge)) = challenge {
-            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        if let Some(challenge) = self.challenge {
+            headers.insert(header::WWW_AUTHENTICATE, *challenge);
         }
         if let Some(id) = self.id {
             put_id(&mut response, id);

@@ -121,7 +121,7 @@ fn unknown(desc: &PlatformDesc, why: Option<&str>) -> Problem {
         ),
     };
     let challenge = format!("Bearer realm=\"{}\"{error}", desc.name);
-    Problem::of(StatusCode::UNAUTHORIZED, code, message).challenging(challenge)
+    Problem::of(StatusCode::UNAUTHORIZED, code, message).challenging(&challenge)
 }
 
 /// Lets in who says who it is; what comes behind finds [`Who`] in the request.
