@@ -342,7 +342,7 @@ fn without_keys_nobody_is_verified() {
     let make = open.post("/v1/txn/make", &json!({ "name": "anna", "stock": 1 }));
     let body = json!({ "customer": make.ok(200)["result"]["id"], "lines": [] });
     // What looks at who calls is not done for nobody.
-    open.post("/v1/txn/place", &body).problem(409, "no_caller");
+    open.post("/v1/txn/place", &body).problem(422, "no_caller");
     // A token that cannot be verified is not passed over.
     place(&open, &signed(&claims("anna"))).problem(401, "invalid_token");
 }
