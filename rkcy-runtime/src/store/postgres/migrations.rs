@@ -15,6 +15,10 @@ use std::time::Duration;
 
 /// Longer than any migration takes.
 const MIGRATION_LIMIT: Duration = Duration::from_secs(24 * 3600);
+/// A table that somebody has is asked for so often,
+const TRIES: u32 = 60;
+/// with such a pause between, in which those go on that came behind.
+const PAUSE: Duration = Duration::from_secs(1);
 /// Keeps others out while a part runs that cannot stand in a transaction.
 const LOCK: &str = "SELECT pg_advisory_lock(7823160914530277)";
 const UNLOCK: &str = "SELECT pg_advisory_unlock(7823160914530277)";
@@ -84,6 +88,16 @@ FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
 WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
 AND c.relname = ANY($1) AND a.attnum > 0 AND NOT a.attisdropped";
 
+/// Whether a lock was not to be had within `lock_timeout`, which each part sets for itself: who waits for a table keeps
+/// all others waiting behind. Among those who may have it is autovacuum, which lets go when it is asked to, a second later.
+fn is_locked(error: &StoreError) -> bool {
+    let StoreError::Unavailable { source, .. } = error else {
+        return false;
+    };
+    let code = source.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code == "55P03")
+}
+
 /// What is done next, of a transaction that has seen what is applied.
 enum Step {
     Up(&'static Migration),
@@ -150,7 +164,7 @@ impl PostgresStore {
     ) -> Result<Vec<u32>, StoreError> {
         let wrap = |error| self.name.error(error);
         let act = async |connection: &mut PgConnection| {
-            let mut done = Vec::new();
+            let (mut done, mut tries) = (Vec::new(), 0);
             loop {
                 // Another process may do the same: what is applied is read under the lock, each time.
                 let mut transaction = connection.begin().await.map_err(wrap)?;
@@ -169,7 +183,7 @@ impl PostgresStore {
                 let at = self.part(&step, &mut transaction).await?;
                 let part = parts.get(at).copied();
                 let part = part.ok_or_else(|| self.name.unreadable("a part no build has"))?;
-                if part.outside {
+                let ran = if part.outside {
                     // The transaction has nothing to do but to see that it is this part's turn.
                     let lock = sqlx::raw_sql(LOCK).execute(&mut *transaction).await;
                     lock.map_err(wrap)?;
@@ -181,10 +195,26 @@ impl PostgresStore {
                         let reset = sqlx::raw_sql(sql).execute(&mut *connection).await;
                         reset.map_err(wrap)?;
                     }
-                    ran?;
                     transaction = connection.begin().await.map_err(wrap)?;
+                    ran
                 } else {
-                    self.run(migration, part.sql, &mut transaction).await?;
+                    self.run(migration, part.sql, &mut transaction).await
+                };
+                match ran {
+                    Ok(()) => tries = 0,
+                    Err(error) if is_locked(&error) && tries < TRIES => {
+                        tries += 1;
+                        transaction.rollback().await.map_err(wrap)?;
+                        if tries == 1 {
+                            let (number, name) = (migration.number, migration.name);
+                            eprintln!(
+                                "migration {number} ({name}): somebody has its table; trying again for {TRIES} s"
+                            );
+                        }
+                        tokio::time::sleep(PAUSE).await;
+                        continue;
+                    }
+                    Err(error) => return Err(error),
                 }
                 if at + 1 < parts.len() {
                     let upsert = sqlx::query(UPSERT_PART)
