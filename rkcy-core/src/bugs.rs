@@ -129,6 +129,11 @@ pub enum Bug {
     OlderConfigReplacesNewer,
     /// A snapshot does not name the configuration (rule 2).
     ConfigNotInSnapshot,
+    // ---- drains
+    /// A partition that is draining takes something new (rule 5).
+    DrainTakesSubmissions,
+    /// A snapshot does not name a drain (rule 2).
+    DrainNotInSnapshot,
     // ---- idempotency keys
     /// A key has had its time after half of its life (rule 8).
     KeyForgottenEarly,
@@ -216,6 +221,9 @@ impl Bug {
         // ---- configuration
         ("older-config-replaces-newer", Bug::OlderConfigReplacesNewer),
         ("config-not-in-snapshot", Bug::ConfigNotInSnapshot),
+        // ---- drains
+        ("drain-takes-submissions", Bug::DrainTakesSubmissions),
+        ("drain-not-in-snapshot", Bug::DrainNotInSnapshot),
         // ---- idempotency keys
         ("key-forgotten-early", Bug::KeyForgottenEarly),
         ("key-runs-twice", Bug::KeyRunsTwice),
