@@ -132,6 +132,8 @@ pub enum Bug {
     // ---- drains
     /// A partition that is draining takes something new (rule 5).
     DrainTakesSubmissions,
+    /// A build goes on with what one of another schema has left in flight.
+    ForeignSchemaTaken,
     /// A snapshot does not name a drain (rule 2).
     DrainNotInSnapshot,
     // ---- idempotency keys
@@ -223,6 +225,7 @@ impl Bug {
         ("config-not-in-snapshot", Bug::ConfigNotInSnapshot),
         // ---- drains
         ("drain-takes-submissions", Bug::DrainTakesSubmissions),
+        ("foreign-schema-taken", Bug::ForeignSchemaTaken),
         ("drain-not-in-snapshot", Bug::DrainNotInSnapshot),
         // ---- idempotency keys
         ("key-forgotten-early", Bug::KeyForgottenEarly),

@@ -8,16 +8,19 @@ mod support;
 
 use bytes::Bytes;
 use rkcy_core::drain::{InFlight, is_over};
+use rkcy_core::fault::Fault;
 use rkcy_core::frame::{Body, Envelope, Frame, Kind, Open, Source};
-use rkcy_core::id::{PartitionId, TxnId};
+use rkcy_core::id::{ConcernId, PartitionId, Position, TxnId};
 use rkcy_core::key::{Key, RowKey};
+use rkcy_core::logic::{Call, Logic, Row};
+use rkcy_core::plan::Partitions;
 use rkcy_core::rows::StoredRow;
 use rkcy_core::settings::Settings;
 use rkcy_core::status::Ask;
-use rkcy_core::storage::StoredPosition;
-use rkcy_core::txn::{Answer, Mode, Outcome, ReplyTo, Txn};
+use rkcy_core::storage::{Storage, StorageStop, StoredPosition};
+use rkcy_core::txn::{Answer, Mode, Outcome, ReplyTo, Rest, Txn};
 use rkcy_core::wire::Wire;
-use rkcy_core::worker::{Progress, TakeOver, Worker};
+use rkcy_core::worker::{Progress, Stop, TakeOver, Worker};
 use std::sync::Arc;
 use support::{PARTITION, Toy, kept, key_at, planned, step};
 
@@ -28,6 +31,30 @@ const COUNTER: Toy = Toy(2, |_, row| {
     row.set(Some(now.clone()));
     Ok(now)
 });
+
+/// The same platform with another schema.
+struct Next;
+
+impl Partitions for Next {
+    fn partitions(&self, concern: ConcernId) -> u16 {
+        COUNTER.partitions(concern)
+    }
+}
+
+impl Logic for Next {
+    fn schema(&self) -> u64 {
+        COUNTER.schema() + 1
+    }
+    fn run(&self, call: &Call<'_>, row: &mut Row) -> Result<Bytes, Fault> {
+        COUNTER.run(call, row)
+    }
+    fn resume(&self, txn: &Txn) -> Result<Rest, Fault> {
+        COUNTER.resume(txn)
+    }
+    fn concern_name(&self, concern: ConcernId) -> &str {
+        COUNTER.concern_name(concern)
+    }
+}
 
 const OTHER: PartitionId = PartitionId {
     concern: PARTITION.concern,
@@ -69,6 +96,8 @@ struct World {
     commands: Vec<Bytes>,
     changes: Vec<Bytes>,
     snapshot: Option<u64>,
+    /// How far the database is.
+    stored: Position,
     owners: u64,
 }
 
@@ -79,12 +108,18 @@ impl World {
             commands: Vec::new(),
             changes: Vec::new(),
             snapshot: None,
+            stored: Position::START,
             owners: 0,
         }
     }
 
     /// A worker of this build that has come to its own Open.
     fn worker(&mut self, build: u64) -> Worker {
+        self.worker_of(build, Arc::new(COUNTER)).unwrap()
+    }
+
+    /// The same, whose platform is this, where it takes over at all.
+    fn worker_of(&mut self, build: u64, logic: Arc<dyn Logic>) -> Result<Worker, Stop> {
         self.owners += 1;
         let config = rkcy_core::worker::Config {
             build,
@@ -92,17 +127,18 @@ impl World {
         };
         let stored = StoredPosition {
             snapshot: self.snapshot,
+            position: self.stored,
             ..StoredPosition::default()
         };
         let mut take_over = TakeOver::new(config, stored);
         while let Some(change) = self.changes.get(take_over.next_offset() as usize) {
             take_over.fold(change.clone()).unwrap();
         }
-        let mut worker = take_over.finish(Arc::new(COUNTER)).unwrap();
+        let mut worker = take_over.finish(logic)?;
         self.commands.push(worker.open());
         worker.opened(self.commands.len() as u64 - 1);
         self.run(&mut worker);
-        worker
+        Ok(worker)
     }
 
     /// Applies what there is; the answers.
@@ -297,4 +333,90 @@ fn a_request_that_cannot_be_read_is_told_so() {
     let heard = world.hear(&mut worker, [Frame::encode(source, [envelope].iter())]);
     assert!(matches!(&heard[0], Outcome::NotTaken(fault) if fault.code == "unreadable"));
     assert_eq!(world.in_flight(&mut worker).draining, None);
+}
+
+/// One partition after what these submissions have come to, with a change record of it.
+fn left_by(records: impl IntoIterator<Item = Bytes>) -> World {
+    let mut world = World::new(PARTITION);
+    let mut worker = world.worker(1);
+    world.hear(&mut worker, records);
+    worker.take_frames();
+    for number in 1..9 {
+        worker.acknowledged(OTHER, number..=number);
+    }
+    world.changes.extend(worker.take_change(false));
+    world.stored = worker.partition().state().position;
+    world
+}
+
+#[test]
+fn another_schema_goes_on_where_nothing_is_in_flight() {
+    let mut world = left_by([submit(count(1, &[0])), drain(true)]);
+    let mut next = world.worker_of(2, Arc::new(Next)).unwrap();
+    let of_next = Txn {
+        schema: Next.schema(),
+        ..count(2, &[0])
+    };
+    let heard = world.hear(&mut next, [submit(of_next)]);
+    assert!(matches!(&heard[0], Outcome::Committed(_)), "{heard:?}");
+}
+
+fn in_flight() -> Result<(), Stop> {
+    let mut world = left_by([submit(count(1, &[0, 1]))]);
+    world.worker_of(2, Arc::new(Next)).map(drop)
+}
+
+#[test]
+fn another_schema_does_not_go_on_with_what_is_in_flight() {
+    let stop = in_flight().unwrap_err();
+    let Stop::ForeignSchema {
+        found, own, passes, ..
+    } = &stop
+    else {
+        panic!("{stop}");
+    };
+    assert_eq!((*found, *own, *passes), (1, 2, false));
+    let said = stop.to_string();
+    for needle in [
+        "1 transactions that run",
+        "1 groups that are locked",
+        "Drain first",
+    ] {
+        assert!(said.contains(needle), "{said}");
+    }
+    // The one that left it does.
+    left_by([submit(count(1, &[0, 1]))]).worker(1);
+    #[cfg(feature = "seeded-bugs")]
+    {
+        use rkcy_core::bugs::Bug;
+        support::with(Bug::ForeignSchemaTaken, in_flight).unwrap();
+    }
+}
+
+#[test]
+fn another_schema_waits_for_rows_that_the_database_has_not() {
+    let mut world = left_by([submit(count(1, &[0]))]);
+    let stored = std::mem::replace(&mut world.stored, Position::START);
+    let stop = world.worker_of(2, Arc::new(Next)).map(drop).unwrap_err();
+    assert!(
+        matches!(stop, Stop::ForeignSchema { passes: true, .. }),
+        "{stop}"
+    );
+    world.stored = stored;
+    world.worker_of(2, Arc::new(Next)).map(drop).unwrap();
+}
+
+#[test]
+fn storage_takes_what_holds_no_rows_of_another_schema() {
+    let mut world = World::new(PARTITION);
+    let mut worker = world.worker(1);
+    world.hear(&mut worker, [drain(true)]);
+    let empty = worker.take_change(false);
+    world.hear(&mut worker, [drain(false), submit(count(1, &[0]))]);
+    let full = worker.take_change(false);
+    let mut storage = Storage::new(StoredPosition::default(), Next.schema());
+    storage.take(empty[0].clone()).unwrap();
+    assert!(storage.take_batch().is_some(), "its position is written");
+    let stop = storage.take(full[0].clone()).unwrap_err();
+    assert!(matches!(stop, StorageStop::ForeignSchema { .. }), "{stop}");
 }

@@ -42,6 +42,7 @@ const DIRECTED: &[Bug] = &[
     // `drain.rs`
     Bug::DrainTakesSubmissions,
     Bug::DrainNotInSnapshot,
+    Bug::ForeignSchemaTaken,
 ];
 
 #[test]
