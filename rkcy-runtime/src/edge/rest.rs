@@ -8,7 +8,7 @@ use crate::codegen::{
     Access, Bytes, Class, ConcernDesc, Fault, IdempotencyKey, OpDesc, Outcome, TransactionDesc,
     Txn, TxnId, Uuid, derived_uuid, op,
 };
-use crate::driver::Client;
+use crate::driver::{Client, Drained};
 use crate::facts;
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -39,7 +39,11 @@ pub(super) fn router(gate: Arc<Gate>) -> Router {
         .route("/v1/id", get(list))
         .route("/v1/id/{id}", get(where_is))
         .route("/v1/id/{id}/cancel", post(cancel))
-        .route("/v1/id/{id}/resume", post(resume));
+        .route("/v1/id/{id}/resume", post(resume))
+        .route(
+            "/v1/drain",
+            get(drained).post(begin_drain).delete(end_drain),
+        );
     for transaction in gate.desc.transactions {
         let submit = async |State(gate): Edge, headers: HeaderMap, body: Body| {
             submit(&gate, transaction, headers, body).await
@@ -274,11 +278,7 @@ fn most_listed() -> u32 {
 /// What the partitions know.
 async fn told(gate: &Gate, ask: Ask) -> Result<Vec<(PartitionId, Status)>, Problem> {
     let told = within(gate.limits.request, gate.client.ask(ask)).await;
-    let late = || {
-        let message = "not all partitions have answered in time";
-        Problem::of(StatusCode::GATEWAY_TIMEOUT, "slow_partitions", message)
-    };
-    Ok(told.ok_or_else(late)??)
+    Ok(told.ok_or_else(slow_partitions)??)
 }
 
 async fn where_is(State(gate): Edge, Path(id): Path<String>) -> Answer {
@@ -318,6 +318,35 @@ async fn cancel(State(gate): Edge, Path(id): Path<String>) -> Answer {
     };
     let document = json!({ "id": id.to_string(), "outcome": outcome });
     Ok(json_response(StatusCode::OK, &document))
+}
+
+// ---- about the platform
+
+/// How far a drain has come.
+async fn drained(State(gate): Edge) -> Answer {
+    told_of_drain(&gate, gate.client.drained()).await
+}
+
+async fn begin_drain(State(gate): Edge) -> Answer {
+    told_of_drain(&gate, gate.client.drain(true)).await
+}
+
+async fn end_drain(State(gate): Edge) -> Answer {
+    told_of_drain(&gate, gate.client.drain(false)).await
+}
+
+async fn told_of_drain(gate: &Gate, told: impl Future<Output = Result<Drained, Fault>>) -> Answer {
+    let told = within(gate.limits.request, told).await;
+    let told = told.ok_or_else(slow_partitions)??;
+    Ok(json_response(
+        StatusCode::OK,
+        &facts::drained(gate.desc, &told),
+    ))
+}
+
+fn slow_partitions() -> Problem {
+    let message = "not all partitions have answered in time";
+    Problem::of(StatusCode::GATEWAY_TIMEOUT, "slow_partitions", message)
 }
 
 fn unknown(id: TxnId) -> Problem {

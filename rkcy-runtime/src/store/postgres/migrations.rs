@@ -1,15 +1,14 @@
 //! The schema of a PostgreSQL database.
 //!
-//! Owns the table of applied migrations and the check that all is as this build expects. Each migration is
-//! applied, or taken back, in one transaction with its entry there, so that a crash leaves it done or not
+//! Owns the table of applied migrations. Each migration is applied, or taken back, in one transaction with its entry there, so that a crash leaves it done or not
 //! begun. One of several parts has an entry for how far it has come, so that the next run goes on there. Two
 //! programs that migrate at once wait for each other.
 
-use super::{PostgresStore, READ_LIMIT, columns};
+use super::{PostgresStore, READ_LIMIT};
 use crate::store::migrate::{self, Applied};
-use crate::store::{Migration, MigrationState, MigrationStatus, StoreError, schema};
+use crate::store::{Migration, MigrationState, MigrationStatus, StoreError};
 use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{Connection, Row};
+use sqlx::{Connection, Row, SqlSafeStr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +32,7 @@ const BEGIN: &str = "
     SELECT pg_advisory_xact_lock(7823160914530277)";
 /// The tables of the store itself; `concern` and `partition` are numbers of the schema and of the log. That of
 /// idempotency keys is a hidden concern that no schema tells of.
-const CREATE: &str = r#"
+pub(super) const CREATE: &str = r#"
 CREATE TABLE IF NOT EXISTS "_rkcy_migration" (
     "number" BIGINT NOT NULL PRIMARY KEY,
     "name" TEXT NOT NULL,
@@ -80,13 +79,6 @@ const DELETE_POSITIONS: &str = r#"DELETE FROM "_rkcy_position""#;
 const DELETE_KEYS: &str = r#"DELETE FROM "_rkcy_key""#;
 const INSERT_LOG: &str = r#"INSERT INTO "_rkcy_log" ("id") VALUES ($1) ON CONFLICT DO NOTHING"#;
 const SELECT_LOG: &str = r#"SELECT "id" FROM "_rkcy_log""#;
-const IS_READ_ONLY: &str =
-    "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean";
-const SELECT_COLUMNS: &str = "
-SELECT c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod)
-FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
-WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
-AND c.relname = ANY($1) AND a.attnum > 0 AND NOT a.attisdropped";
 
 /// Whether a lock was not to be had within `lock_timeout`, which each part sets for itself: who waits for a table keeps
 /// all others waiting behind. Among those who may have it is autovacuum, which lets go when it is asked to, a second later.
@@ -272,50 +264,6 @@ impl PostgresStore {
         self.with(&self.writers, READ_LIMIT, act).await
     }
 
-    pub(super) async fn check_schema(
-        &self,
-        migrations: &'static [Migration],
-    ) -> Result<(), StoreError> {
-        let status = self.status(migrations).await?;
-        let wrap = |error| self.name.error(error);
-        let wrong = |what| StoreError::Schema {
-            store: self.name.get(),
-            what,
-        };
-        if let Some(what) = schema::unapplied(&status) {
-            return Err(wrong(what));
-        }
-        let tables = || self.tables.values().map(|table| table.desc);
-        let names: Vec<String> = tables().map(|table| table.name.to_owned()).collect();
-        let act = async |connection: &mut PgConnection| {
-            let read_only = sqlx::query_scalar(IS_READ_ONLY)
-                .fetch_one(&mut *connection)
-                .await;
-            if read_only.map_err(wrap)? {
-                return Err(StoreError::ReadOnly {
-                    store: self.name.get(),
-                });
-            }
-            let rows = sqlx::query(SELECT_COLUMNS)
-                .bind(names)
-                .fetch_all(connection)
-                .await;
-            let mut found = schema::Found::new();
-            for row in rows.map_err(wrap)? {
-                let text = |at: usize| row.try_get::<String, _>(at).map_err(wrap);
-                found
-                    .entry(text(0)?)
-                    .or_default()
-                    .insert(text(1)?, text(2)?);
-            }
-            match schema::difference(tables(), &found, columns::sql_type) {
-                Some(what) => Err(wrong(what)),
-                None => Ok(()),
-            }
-        };
-        self.with(&self.writers, READ_LIMIT, act).await
-    }
-
     /// Ties the database to a log.
     pub(super) async fn tie(&self, log_id: &str) -> Result<(), StoreError> {
         let wrap = |error| self.name.error(error);
@@ -337,10 +285,10 @@ impl PostgresStore {
         self.with(&self.writers, READ_LIMIT, act).await
     }
 
-    async fn run(
+    pub(super) async fn run(
         &self,
         migration: &Migration,
-        sql: &'static str,
+        sql: impl SqlSafeStr,
         connection: &mut PgConnection,
     ) -> Result<(), StoreError> {
         let run = sqlx::raw_sql(sql).execute(connection).await;
