@@ -3,8 +3,8 @@
 //! fit the narrower type, as docs/evolution.md says. By descriptors made of the `.proto` files, not by generated code, so
 //! that any two versions can be compared.
 
-// Tests fail by panicking.
-#![allow(clippy::unwrap_used)]
+// Tests read files, and fail by panicking.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 #[path = "migrations/edits.rs"]
 mod edits;
