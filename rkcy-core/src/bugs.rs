@@ -129,6 +129,13 @@ pub enum Bug {
     OlderConfigReplacesNewer,
     /// A snapshot does not name the configuration (rule 2).
     ConfigNotInSnapshot,
+    // ---- drains
+    /// A partition that is draining takes something new (rule 5).
+    DrainTakesSubmissions,
+    /// A build goes on with what one of another schema has left in flight.
+    ForeignSchemaTaken,
+    /// A snapshot does not name a drain (rule 2).
+    DrainNotInSnapshot,
     // ---- idempotency keys
     /// A key has had its time after half of its life (rule 8).
     KeyForgottenEarly,
@@ -218,6 +225,10 @@ impl Bug {
         // ---- configuration
         ("older-config-replaces-newer", Bug::OlderConfigReplacesNewer),
         ("config-not-in-snapshot", Bug::ConfigNotInSnapshot),
+        // ---- drains
+        ("drain-takes-submissions", Bug::DrainTakesSubmissions),
+        ("foreign-schema-taken", Bug::ForeignSchemaTaken),
+        ("drain-not-in-snapshot", Bug::DrainNotInSnapshot),
         // ---- idempotency keys
         ("key-forgotten-early", Bug::KeyForgottenEarly),
         ("key-runs-twice", Bug::KeyRunsTwice),

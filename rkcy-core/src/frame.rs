@@ -77,10 +77,12 @@ pub enum Kind {
     Edit = 17,
     /// What became of a member of a related view.
     Related = 18,
+    /// An operator wants nothing new to begin, or wants that again.
+    Drain = 19,
 }
 
 impl Kind {
-    const ALL: [Kind; 18] = [
+    const ALL: [Kind; 19] = [
         Kind::Submit,
         Kind::Visit,
         Kind::Release,
@@ -99,6 +101,7 @@ impl Kind {
         Kind::Config,
         Kind::Edit,
         Kind::Related,
+        Kind::Drain,
     ];
 
     /// Whether an envelope of this kind may run handlers: of its transaction, or of those that it lets go
@@ -124,7 +127,8 @@ impl Kind {
             | Kind::GivenBack
             | Kind::Config
             | Kind::Edit
-            | Kind::Related => false,
+            | Kind::Related
+            | Kind::Drain => false,
         }
     }
 }
@@ -288,6 +292,8 @@ pub enum Body {
     Edit(Edit),
     /// What became of a member.
     Related(Push),
+    /// Whether a drain begins or ends.
+    Drain(bool),
 }
 
 /// How a transaction ended, as the audit tells it. The head has its id.
@@ -343,6 +349,7 @@ impl Body {
             Body::Config(news) => news.to_wire(),
             Body::Edit(edit) => edit.to_wire(),
             Body::Related(push) => push.to_wire(),
+            Body::Drain(begin) => begin.to_wire(),
         }
     }
 
@@ -369,6 +376,7 @@ impl Body {
             Kind::Config => Body::Config(Wire::from_wire(bytes)?),
             Kind::Edit => Body::Edit(Wire::from_wire(bytes)?),
             Kind::Related => Body::Related(Wire::from_wire(bytes)?),
+            Kind::Drain => Body::Drain(Wire::from_wire(bytes)?),
         })
     }
 }

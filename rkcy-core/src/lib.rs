@@ -43,6 +43,7 @@ pub mod status;
 pub mod change;
 pub mod claim;
 pub mod config;
+pub mod drain;
 pub mod expect;
 pub mod keyed;
 pub mod related;

@@ -16,6 +16,7 @@
 //! ```
 
 mod claim;
+mod drain;
 mod finish;
 mod journal;
 mod keyed;
@@ -33,7 +34,7 @@ use crate::logic::Logic;
 use crate::rows::{Rows, StoredRow};
 use crate::settings::Settings;
 use crate::state::{Asker, EntryKey, Known, State};
-use crate::status;
+use crate::status::{self, Ask};
 use crate::txn::{Mode, Outcome, ReplyTo, Txn};
 use crate::wire::Wire;
 use bytes::Bytes;
@@ -342,13 +343,21 @@ impl Partition {
                 self.cancel(head.txn, input.number.is_none().then_some(head.reply))
             }
             (Kind::Resume, Ok(Body::Resume(attempt))) => self.resume(head.txn, attempt, head.reply),
+            (Kind::Drain, Ok(Body::Drain(begin))) => {
+                self.drain(begin, head.txn, head.reply);
+                Ok(())
+            }
+            (Kind::Ask, Ok(Body::Ask(Ask::InFlight))) => {
+                self.tell_in_flight(head.txn, head.reply);
+                Ok(())
+            }
             (Kind::Ask, Ok(Body::Ask(ask))) => {
                 let told = status::answer(&self.state, ask).to_wire();
                 self.answer(head.reply, head.txn, Outcome::Committed(Some(told.into())));
                 Ok(())
             }
             // What a submitter sent may be skipped, and nobody is told it was refused for good.
-            (Kind::Submit | Kind::Resume | Kind::Ask, Err(fault)) => {
+            (Kind::Submit | Kind::Resume | Kind::Ask | Kind::Drain, Err(fault)) => {
                 self.answer(head.reply, head.txn, Outcome::NotTaken(fault));
                 Ok(())
             }
@@ -380,6 +389,10 @@ impl Partition {
             return Ok(());
         }
         if txn.mode == Mode::Read && !txn.has_key() {
+            if let Err(fault) = self.is_not_draining() {
+                self.answer(txn.reply, txn.id, Outcome::NotTaken(fault));
+                return Ok(());
+            }
             return self.visit(txn, false);
         }
         if matches!(txn.mode, Mode::GiveBack(_)) {
@@ -416,6 +429,7 @@ impl Partition {
 
     /// Whether a new id can be remembered for as long as it must be.
     fn admit(&mut self, id: TxnId) -> Result<(), Fault> {
+        self.is_not_draining()?;
         let settings = &self.state.scalars.settings;
         let running = self.state.ids.running();
         if running as u64 >= u64::from(settings.running) {
@@ -481,6 +495,7 @@ impl Partition {
             return;
         }
         if scalars.admits(open) {
+            let is_other_build = scalars.epoch.is_some() && scalars.build != open.build;
             scalars.epoch = at.offset();
             scalars.owner = open.owner;
             scalars.build = open.build;
@@ -489,6 +504,9 @@ impl Partition {
             if open.accept_clock {
                 scalars.clock = stamp;
                 scalars.floor = stamp;
+            }
+            if is_other_build && self.state.draining.is_some() {
+                self.set_draining(None);
             }
         }
     }

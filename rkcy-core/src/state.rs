@@ -190,6 +190,8 @@ pub enum EntryKey {
     Giving(TxnId),
     /// An object of configuration.
     Config(RowKey),
+    /// That nothing new begins.
+    Draining,
 }
 
 /// The small state.
@@ -221,6 +223,8 @@ pub struct State {
     pub ids: Ids,
     /// Configuration, as far as this partition has heard of it.
     pub configs: Configs,
+    /// The envelope since which nothing new begins.
+    pub draining: Option<Position>,
 }
 
 impl Default for Position {
@@ -264,6 +268,10 @@ impl State {
                     .filter(|_| !bugs::on(Bug::ConfigNotInSnapshot))
                     .map(|object| EntryKey::Config(object.clone())),
             )
+            .chain(
+                (self.draining.filter(|_| !bugs::on(Bug::DrainNotInSnapshot)))
+                    .map(|_| EntryKey::Draining),
+            )
     }
 
     /// Appends the value of an entry; `false`, and nothing, where there is none.
@@ -282,6 +290,7 @@ impl State {
             EntryKey::Counted(group, txn) => present(self.counted.get(group, *txn), out),
             EntryKey::Giving(txn) => present(self.giving.get(txn), out),
             EntryKey::Config(object) => present(self.configs.get(object), out),
+            EntryKey::Draining => present(self.draining.as_ref(), out),
             EntryKey::Id(txn) => self.ids.put(*txn, out),
             EntryKey::Waiting(group, at, nth) => {
                 let queue = self.queues.get(group);
@@ -323,6 +332,10 @@ impl State {
             }
             EntryKey::Giving(txn) => put(&mut self.giving, txn, value),
             EntryKey::Config(object) => put(&mut self.configs, object, value),
+            EntryKey::Draining => {
+                self.draining = value.map(Position::from_wire).transpose()?;
+                Ok(())
+            }
             EntryKey::Id(txn) => {
                 let known = value.map(Known::from_wire).transpose()?;
                 self.ids.set(txn, known);
@@ -499,6 +512,7 @@ impl Wire for EntryKey {
                 out.push(10);
                 object.put(out);
             }
+            EntryKey::Draining => out.push(11),
         }
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
@@ -514,6 +528,7 @@ impl Wire for EntryKey {
             8 => EntryKey::Counted(Wire::take(input)?, Wire::take(input)?),
             9 => EntryKey::Giving(Wire::take(input)?),
             10 => EntryKey::Config(Wire::take(input)?),
+            11 => EntryKey::Draining,
             _ => return Err(input.malformed("an unknown kind of entry")),
         })
     }

@@ -21,6 +21,8 @@ pub enum Ask {
     Running(u32),
     /// Parked sagas; so many at most.
     Parked(u32),
+    /// What is in flight, in numbers: answered by [`InFlight`](crate::drain::InFlight).
+    InFlight,
 }
 
 /// What a partition knows of a transaction.
@@ -96,6 +98,8 @@ pub fn answer(state: &State, ask: Ask) -> Vec<Status> {
         Ask::Parked(most) => (state.parked.keys().take(limit(most)))
             .flat_map(|id| one(state, *id))
             .collect(),
+        // It is told in another form.
+        Ask::InFlight => Vec::new(),
     }
 }
 
@@ -150,6 +154,7 @@ impl Wire for Ask {
                 out.push(2);
                 most.put(out);
             }
+            Ask::InFlight => out.push(3),
         }
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
@@ -157,6 +162,7 @@ impl Wire for Ask {
             0 => Ok(Ask::One(Wire::take(input)?)),
             1 => Ok(Ask::Running(Wire::take(input)?)),
             2 => Ok(Ask::Parked(Wire::take(input)?)),
+            3 => Ok(Ask::InFlight),
             _ => Err(input.malformed("an unknown question")),
         }
     }

@@ -69,9 +69,10 @@ pub enum StorageStop {
     /// Two workers disagree.
     #[error(transparent)]
     Diverged(#[from] Diverged),
-    /// The record holds values of another schema than this build knows.
+    /// The record holds rows of another schema than this build knows.
     #[error(
-        "the change record at offset {offset} is of schema {found:016x}, this build is of {own:016x}"
+        "the change record at offset {offset} is of schema {found:016x}, this build is of {own:016x}: \
+         start the build that wrote it, so that its storage writes it"
     )]
     ForeignSchema {
         /// Where.
@@ -147,7 +148,8 @@ impl Storage {
         let offset = self.next;
         let change = Change::from_wire(bytes)
             .map_err(|source| StorageStop::Unreadable { offset, source })?;
-        if change.schema != self.schema {
+        // Positions and the small state are the engine's own; values are of a schema.
+        if change.schema != self.schema && !change.rows.is_empty() {
             return Err(StorageStop::ForeignSchema {
                 offset,
                 found: change.schema,

@@ -89,6 +89,24 @@ pub enum Stop {
         /// Build of the owner.
         owner: u64,
     },
+    /// A build with another schema has left something in flight, which this one would misread.
+    #[error(
+        "partition {partition}: {what}, left by a build of schema {found:016x}; this one is of {own:016x}, \
+         and cannot go on with it. Drain first: start the build that left it, let `platform drain` come to \
+         its end, stop it, then start this one"
+    )]
+    ForeignSchema {
+        /// Which partition.
+        partition: PartitionId,
+        /// What is in flight.
+        what: String,
+        /// Schema of the last change record.
+        found: u64,
+        /// Schema of this build.
+        own: u64,
+        /// Whether it is over as soon as storage has written what it has.
+        passes: bool,
+    },
     /// What the log holds cannot be read.
     #[error("partition {partition}, {place}: {fault}")]
     Unreadable {

@@ -1,8 +1,10 @@
 //! What partitions know of transactions, and what went wrong, as JSON: the same over HTTP and on the command line.
 
 use crate::codegen::{Bytes, PlatformDesc, Uuid};
+use crate::driver::Drained;
+use rkcy_core::drain::{self, InFlight};
 use rkcy_core::fault::{Class, Fault};
-use rkcy_core::id::{PartitionId, TxnId};
+use rkcy_core::id::{PartitionId, Position, TxnId};
 use rkcy_core::key::RowKey;
 use rkcy_core::status::{Fact, Status};
 use rkcy_core::txn::{Args, Mode, Outcome, Txn};
@@ -36,6 +38,34 @@ pub(crate) fn by_transaction(
             Some((first.txn, facts.collect()))
         })
         .collect()
+}
+
+/// How far a drain has come.
+pub(crate) fn drained(desc: &PlatformDesc, told: &Drained) -> Json {
+    let sum = |of: fn(&InFlight) -> u64| told.partitions.iter().map(|(_, it)| of(it)).sum::<u64>();
+    let partitions = told.partitions.iter().map(|(id, it)| {
+        let mark = it.draining.map(Position::to_raw);
+        json!({
+            "partition": desc.partition_text(*id),
+            "concern": id.concern.0,
+            "index": id.index,
+            "next": mark.map(|mark| mark.0),
+            "nth": mark.map(|mark| mark.1),
+        })
+    });
+    json!({
+        "draining": told.partitions.iter().all(|(_, it)| it.draining.is_some()),
+        "over": told.is_over,
+        "in_flight": {
+            "running": sum(|it| it.running),
+            "waiting": sum(|it| it.waiting),
+            "locked": sum(|it| it.locked),
+            "parked": sum(|it| it.parked),
+            "giving": sum(|it| it.giving),
+            "on_the_way": drain::on_the_way(&told.partitions),
+        },
+        "partitions": partitions.collect::<Vec<_>>(),
+    })
 }
 
 /// The attempt of a saga that is parked, by what partitions have told of it.

@@ -449,60 +449,185 @@ async fn a_database_belongs_to_one_log(store: &dyn Store) {
     );
 }
 
-async fn what_the_schema_lacks_is_named(store: &dyn Store) {
+async fn what_was_changed_by_hand_is_named(store: &dyn Store) {
     let all = migrations(store.dialect());
     store.check(all).await.unwrap();
     let wrong = async |with: &str| {
         let error = store.check(all).await.unwrap_err();
         assert_eq!(
             (error.code(), error.class().exit_code()),
-            ("store_schema", 3)
+            ("store_drift", 3)
         );
-        assert!(error.to_string().contains(with), "{error}");
+        assert!(error.to_string().contains(with), "{with} in {error}");
     };
     // A person does this, beside the migrations.
-    let change = async |sql: &'static str| {
+    let change = async |sql: &str| {
         let mut changed: Vec<Migration> = all.iter().map(copy).collect();
         changed.push(Migration {
             number: 4,
             name: "by hand",
-            up: sql,
+            up: sql.to_owned().leak(),
             down: "SELECT 1",
         });
         let changed: &'static [Migration] = changed.leak();
         store.migrate_up(changed).await.unwrap();
         store.migrate_down(changed, 3).await.unwrap();
     };
-    change(
-        r#"ALTER TABLE "player" ADD COLUMN "age" BIGINT_OR_SO"#
-            .replace("BIGINT_OR_SO", integer(store))
-            .leak(),
-    )
+    let integer = match store.dialect() {
+        Dialect::Sqlite => "INTEGER",
+        Dialect::Postgres => "BIGINT",
+    };
+    // What stands beside the tables, and what keeps no row out, is nobody's business.
+    change(r#"CREATE TABLE "mine" ("a" TEXT); CREATE INDEX "mine_too" ON "player" ("gold");"#)
+        .await;
+    change(r#"CREATE VIEW "rich" AS SELECT "name" FROM "player" WHERE "gold" > 100;"#).await;
+    store.check(all).await.unwrap();
+    change(r#"DROP VIEW "rich""#).await;
+
+    change(r#"CREATE UNIQUE INDEX "names" ON "player" ("name");"#).await;
+    wrong(r#"unique index "names" of table "player" is there, which this build does not know"#)
+        .await;
+    change(r#"DROP INDEX "names"; DROP INDEX "member_number";"#).await;
+    wrong(r#"index "member_number" of table "member" is missing"#).await;
+    change(r#"CREATE INDEX "member_number" ON "member" ("number", "guild");"#).await;
+    wrong(r#"index "member_number" of table "member" is "#).await;
+    change(r#"DROP INDEX "member_number"; CREATE UNIQUE INDEX "member_number" ON "member" ("number");"#)
+        .await;
+    wrong(r#"index "member_number" of table "member" is UNIQUE"#).await;
+    change(r#"DROP INDEX "member_number"; CREATE INDEX "member_number" ON "member" ("number");"#)
+        .await;
+    store.check(all).await.unwrap();
+
+    change(&format!(
+        r#"ALTER TABLE "player" ADD COLUMN "age" {integer}"#
+    ))
     .await;
     wrong(r#"column "player"."age" is there, which this build does not know"#).await;
     change(r#"ALTER TABLE "player" DROP COLUMN "age""#).await;
     store.check(all).await.unwrap();
     change(r#"ALTER TABLE "player" RENAME COLUMN "note" TO "notes""#).await;
-    wrong(r#"column "player"."note" is missing"#).await;
+    wrong(r#"column "player"."note" is missing; column "player"."notes" is there"#).await;
     change(r#"ALTER TABLE "player" DROP COLUMN "notes""#).await;
-    change(
-        format!(
-            r#"ALTER TABLE "player" ADD COLUMN "note" {}"#,
-            integer(store)
-        )
-        .leak(),
-    )
+    change(&format!(
+        r#"ALTER TABLE "player" ADD COLUMN "note" {integer}"#
+    ))
     .await;
     wrong(r#"column "player"."note" holds"#).await;
+    change(r#"ALTER TABLE "player" DROP COLUMN "note""#).await;
+    change(r#"ALTER TABLE "player" ADD COLUMN "note" TEXT CHECK ("note" <> 'x')"#).await;
+    match store.dialect() {
+        Dialect::Sqlite => {
+            wrong(r#"column "player"."note" holds TEXT CHECK ( "note" < > 'x' ), not TEXT"#).await;
+        }
+        Dialect::Postgres => {
+            wrong(r#"constraint "player_note_check" of table "player" is there"#).await;
+            change(r#"ALTER TABLE "player" DROP CONSTRAINT "player_note_check""#).await;
+            store.check(all).await.unwrap();
+            only_postgres_changes(&wrong, &change).await;
+        }
+    }
+    // What else was changed is named beside it.
+    change(r#"DROP TABLE "member""#).await;
     change(r#"DROP TABLE "player""#).await;
-    wrong(r#"table "player" is missing"#).await;
+    wrong(r#"table "member" is missing; table "player" is missing"#).await;
 }
 
-fn integer(store: &dyn Store) -> &'static str {
-    match store.dialect() {
-        Dialect::Sqlite => "INTEGER",
-        Dialect::Postgres => "BIGINT",
+async fn only_postgres_changes(wrong: &impl AsyncFn(&str), change: &impl AsyncFn(&str)) {
+    let both = [
+        (
+            r#"DROP CONSTRAINT "player_gold_check""#,
+            r#"constraint "player_gold_check" of table "player" is missing"#,
+            r#"ADD CONSTRAINT "player_gold_check" CHECK ("gold" >= 0) NOT VALID"#,
+        ),
+        (
+            "DISABLE ROW LEVEL SECURITY",
+            r#"constraint "player_gold_check" of table "player" is CHECK ((gold >= 0)) NOT VALID, not"#,
+            r#"VALIDATE CONSTRAINT "player_gold_check""#,
+        ),
+        (
+            r#"ALTER COLUMN "name" DROP NOT NULL"#,
+            r#"column "player"."name" holds text, not text NOT NULL"#,
+            r#"ALTER COLUMN "name" SET NOT NULL"#,
+        ),
+        (
+            r#"ALTER COLUMN "note" SET DEFAULT 'x'"#,
+            r#"column "player"."note" holds text DEFAULT 'x'::text, not text"#,
+            r#"ALTER COLUMN "note" DROP DEFAULT"#,
+        ),
+        (
+            r#"ALTER COLUMN "note" TYPE varchar(9)"#,
+            r#"column "player"."note" holds character varying(9), not text"#,
+            r#"ALTER COLUMN "note" TYPE text"#,
+        ),
+        (
+            r#"ADD CONSTRAINT "names" UNIQUE ("name")"#,
+            r#"constraint "names" of table "player" is there"#,
+            r#"DROP CONSTRAINT "names""#,
+        ),
+        (
+            r#"DROP CONSTRAINT "player_pkey""#,
+            r#"constraint PRIMARY KEY (id) of table "player" is missing"#,
+            r#"ADD PRIMARY KEY ("id")"#,
+        ),
+        (
+            "SET UNLOGGED",
+            r#"table "player" is declared UNLOGGED, not nothing"#,
+            "SET LOGGED",
+        ),
+        (
+            "ENABLE ROW LEVEL SECURITY",
+            r#"table "player" is declared ROW LEVEL SECURITY, not nothing"#,
+            "DISABLE ROW LEVEL SECURITY",
+        ),
+    ];
+    for (there, named, back) in both {
+        change(&format!(r#"ALTER TABLE "player" {there}"#)).await;
+        wrong(named).await;
+        change(&format!(r#"ALTER TABLE "player" {back}"#)).await;
     }
+}
+
+/// The version is exactly that of the build: no migration too few, too many, or another one.
+async fn another_version_is_named(store: &dyn Store) {
+    let all = migrations(store.dialect());
+    let says = async |migrations: &'static [Migration], code: &str, with: &str, remedy: &str| {
+        let error = store.check(migrations).await.unwrap_err();
+        assert_eq!((error.code(), error.class().exit_code()), (code, 3));
+        assert!(error.to_string().contains(with), "{error}");
+        assert!(error.remedy().contains(remedy), "{}", error.remedy());
+    };
+    says(
+        &all[..2],
+        "store_unknown_migration",
+        "migration 3 (everything)",
+        "the build that applied it",
+    )
+    .await;
+    let mut edited: Vec<Migration> = all.iter().map(copy).collect();
+    edited[1].up = format!("{} ", edited[1].up).leak();
+    says(
+        edited.leak(),
+        "store_edited_migration",
+        "migration 2 (members)",
+        "put migration 2 back",
+    )
+    .await;
+    store.migrate_down(all, 2).await.unwrap();
+    says(
+        all,
+        "store_schema",
+        "migration 3 (everything) is pending",
+        "migrate up",
+    )
+    .await;
+    // All that there is is applied, but a table that is asked for is made by none.
+    says(
+        &all[..2],
+        "store_unreached",
+        r#"table "every thing" is not made"#,
+        "rkcy-gen migrate",
+    )
+    .await;
 }
 
 /// Only where nothing was ever applied: what comes later is for people to decide.
@@ -588,7 +713,8 @@ conformance!(
         a_large_batch_is_one
         rows_of_several_tables_are_of_one_snapshot
         a_database_belongs_to_one_log
-        what_the_schema_lacks_is_named
+        what_was_changed_by_hand_is_named
+        another_version_is_named
         only_an_empty_database_is_begun
 ;
         rows_are_of_the_position_that_comes_with_them

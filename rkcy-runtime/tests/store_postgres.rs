@@ -11,6 +11,7 @@ use rkcy_runtime::store::{Dialect, Migration, Store, StoreError};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use support::postgres::{Database, Server, success};
 use support::tables::{PARTITION, at, batch, migrations, player, row, tables};
 
@@ -527,4 +528,42 @@ async fn a_migration_of_several_parts_goes_on_where_it_stopped() {
     let check = "DO $$ BEGIN ASSERT (SELECT indisvalid FROM pg_index WHERE indexrelid = '\"i\"'::regclass); END $$";
     database.execute(check).await;
     assert_eq!(store.migrate_down(IN_PARTS, 0).await.unwrap(), [2, 1]);
+}
+
+const LOCKS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "init",
+        up: "CREATE TABLE \"thing\" (\"x\" INTEGER NOT NULL);",
+        down: "DROP TABLE \"thing\";",
+    },
+    Migration {
+        number: 2,
+        name: "locks",
+        up: "SET LOCAL lock_timeout = '100ms';\nALTER TABLE \"thing\" ADD COLUMN \"y\" INTEGER;\n",
+        down: "ALTER TABLE \"thing\" DROP COLUMN \"y\";\n",
+    },
+];
+
+#[tokio::test]
+async fn a_migration_asks_again_for_a_table_and_keeps_nobody_waiting() {
+    let database = Database::new().await;
+    let store = PostgresStore::open(&database.settings(), []).await.unwrap();
+    store.migrate_up(&LOCKS[..1]).await.unwrap();
+    let hold = database.execute(
+        "BEGIN; LOCK TABLE \"thing\" IN SHARE UPDATE EXCLUSIVE MODE; SELECT pg_sleep(1.5); COMMIT",
+    );
+    let write = async {
+        // While the migration asks for the table again and again.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let began = Instant::now();
+        database.execute("INSERT INTO \"thing\" VALUES (1)").await;
+        assert!(began.elapsed() < Duration::from_millis(900));
+    };
+    let up = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        store.migrate_up(LOCKS).await.unwrap()
+    };
+    let ((), (), applied) = tokio::join!(hold, write, up);
+    assert_eq!(applied, [2]);
 }

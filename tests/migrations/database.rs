@@ -92,16 +92,24 @@ impl Database {
     }
 
     pub(crate) async fn up(&self, versions: &[Version]) -> Result<(), String> {
-        let done = self.store().migrate_up(self.migrations(versions)).await;
-        done.map(drop).map_err(|it| shown(&it))
+        let migrations = self.migrations(versions);
+        let done = self.store().migrate_up(migrations).await;
+        done.map_err(|it| shown(&it))?;
+        // However it came here, it is what a start takes for unchanged.
+        let checked = self.store().check(migrations).await;
+        checked.map_err(|it| shown(&it))
     }
 
     pub(crate) async fn down(&self, versions: &[Version], keep: u32) -> Result<(), String> {
-        let done = self
-            .store()
-            .migrate_down(self.migrations(versions), keep)
-            .await;
-        done.map(drop).map_err(|it| shown(&it))
+        let migrations = self.migrations(versions);
+        let done = self.store().migrate_down(migrations, keep).await;
+        done.map_err(|it| shown(&it))?;
+        let stays = migrations.iter().take_while(|it| it.number <= keep).count();
+        if stays == 0 {
+            return Ok(());
+        }
+        let checked = self.store().check(&migrations[..stays]).await;
+        checked.map_err(|it| shown(&it))
     }
 
     pub(crate) async fn execute(&self, sql: &str) {

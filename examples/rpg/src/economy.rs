@@ -1,16 +1,18 @@
 //! The economy under simulation: what players do, and what must hold of their money.
 
 use crate::generated::txn::{Fund, SignUp, Trade};
-use crate::generated::{Character, CharacterRename, Currency, Offer, Player};
+use crate::generated::{Character, CharacterRename, Currency, Offer, Player, PlayerPatch};
 use rand::RngExt;
 use rkcy_runtime::codegen::Access;
-use rkcy_runtime::codegen::{self, Bytes, Concern, Fault, Ref, Transaction, Txn, Uuid, op};
+use rkcy_runtime::codegen::{
+    self, Bytes, Concern, ConfigRef, Fault, Ref, Transaction, Txn, Uuid, op,
+};
 use rkcy_runtime::simulate::{Request, Workload, World};
 
 /// Sign-ups at the start of a run; the characters are few, so that they are contended.
 const SIGN_UPS: usize = 6;
 
-/// A handful of players who fund, trade, rename and look.
+/// A handful of players who fund, trade, rename and look, and operators who limit them.
 #[derive(Debug)]
 pub struct Economy;
 
@@ -80,6 +82,7 @@ impl Workload for Economy {
                 to: Ref::new(Uuid::from_u128(8)),
                 amount,
             }),
+            94..97 => player(nth, request),
             _ => single::<Character>(request, &one, op::GET, Access::Shared, Bytes::new()),
         }
     }
@@ -107,18 +110,46 @@ impl Workload for Economy {
             return Err(format!("{there} gold is there, {came} was brought in"));
         }
         let characters = world.all::<Character>()?.len();
+        let adds = operation::<Player>("add_character");
+        let alone = world.committed(0).flat_map(|(txn, _)| &txn.visits);
+        let alone = alone.filter(|visit| visit.group.concern == Player::ID);
+        let steps = alone.flat_map(|visit| &visit.steps);
+        let added = steps.filter(|step| step.op == adds).count();
         let counted: u32 = world
             .all::<Player>()?
             .iter()
             .map(|player| player.count)
             .sum();
-        if usize::try_from(counted) != Ok(characters) {
+        if usize::try_from(counted) != Ok(characters + added) {
             return Err(format!(
-                "players count {counted} characters, there are {characters}"
+                "players count {counted} characters; {characters} signed up and {added} were added"
             ));
         }
         Ok(())
     }
+}
+
+/// An operator gives a player limits or takes them away, or a player asks for room for one more character.
+fn player(nth: usize, request: &mut Request<'_>) -> Result<Txn, Fault> {
+    let Some(player) = request.any_key::<Player>() else {
+        return sign_up(nth, request);
+    };
+    let limits = match request.rng.random_range(0..5) {
+        0 => None,
+        1 | 2 => Some(ConfigRef::new(Uuid::from_u128(
+            request.rng.random_range(1..=3),
+        ))),
+        _ => {
+            let op = operation::<Player>("add_character");
+            return single::<Player>(request, &player, op, Access::Exclusive, Bytes::new());
+        }
+    };
+    let patch = PlayerPatch {
+        limits: Some(limits),
+        ..PlayerPatch::default()
+    };
+    let args = codegen::encode(&patch);
+    single::<Player>(request, &player, op::UPDATE, Access::Exclusive, args)
 }
 
 fn sign_up(nth: usize, request: &mut Request<'_>) -> Result<Txn, Fault> {

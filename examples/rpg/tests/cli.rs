@@ -7,6 +7,7 @@ mod binary;
 use binary::Said;
 use rkcy_runtime::codegen::{TxnId, Uuid, derived_uuid, serde_json};
 use serde_json::Value as Json;
+use sqlx::{ConnectOptions, Connection};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -510,6 +511,35 @@ fn migrations_go_up_and_down() {
     );
     let said = place.run(&["migrate", "status"]);
     assert_eq!((said.code, said.out.contains("pending")), (Some(1), true));
+}
+
+#[test]
+fn a_database_that_was_changed_by_hand_is_named_at_the_start() {
+    let place = Place::new();
+    place.json(&["migrate", "up"]);
+    let database = place.path("data/rpg.db");
+    let by_hand = |sql: &'static str| {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&database);
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let mut connection = options.connect().await.unwrap();
+            sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+        });
+    };
+    by_hand(
+        r#"ALTER TABLE "player" RENAME COLUMN "username" TO "user"; CREATE TABLE "mine" ("a");"#,
+    );
+    let named = [
+        "store_drift",
+        r#"column "player"."username" is missing"#,
+        r#"column "player"."user" is there"#,
+        "take the change back by hand",
+    ];
+    place.run(&["run"]).says(3, &named);
+    place.run(&["migrate", "status"]).says(3, &named);
+    by_hand(r#"ALTER TABLE "player" RENAME COLUMN "user" TO "username""#);
+    assert_eq!(place.run(&["migrate", "status"]).code, Some(0));
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! The handlers in memory: whole transactions, at once, with a clock that stands still.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use rkcy_runtime::codegen::{Class, Fault, Ref, Uuid};
+use rkcy_runtime::codegen::{Class, ConfigRef, Empty, Fault, Ref, Uuid};
 use rkcy_runtime::testing::TestPlatform;
 use rpg::generated::txn::{Fund, Gift, SignUp, Trade};
-use rpg::generated::{Character, Currency, Offer, Player};
+use rpg::generated::{Character, Currency, Limits, Offer, Player, PlayerPatch};
 
 fn platform() -> TestPlatform {
     TestPlatform::new(rpg::platform())
@@ -86,6 +86,36 @@ fn a_gift_that_is_not_taken_comes_back() {
     let refused = platform.call(&gift).unwrap_err();
     assert_eq!(&*refused.code, "not_found");
     assert_eq!(purse(&mut platform, anna), 10);
+}
+
+#[test]
+fn operators_limit_the_characters_of_a_player() {
+    let mut platform = platform();
+    let player = sign_up(&mut platform, "anna").player();
+    let add = |platform: &mut TestPlatform| {
+        let added = platform.run::<Player, ()>(player.key(), "add_character", &Empty {});
+        added.map_err(|fault| fault.code)
+    };
+    add(&mut platform).unwrap();
+    let limits = Uuid::from_u128(7);
+    let patch = PlayerPatch {
+        limits: Some(Some(ConfigRef::new(limits))),
+        ..PlayerPatch::default()
+    };
+    platform.update::<Player>(player.key(), &patch).unwrap();
+    // What nobody has said yet limits nobody.
+    add(&mut platform).unwrap();
+    let most = |most| Limits {
+        id: limits,
+        max_characters_per_player: most,
+    };
+    platform.configure(&most(4)).unwrap();
+    add(&mut platform).unwrap();
+    assert_eq!(add(&mut platform).unwrap_err(), "too_many_characters");
+    platform.configure(&most(5)).unwrap();
+    add(&mut platform).unwrap();
+    assert_eq!(platform.get::<Player>(player.key()).unwrap().count, 5);
+    assert!(platform.configure(&most(101)).is_err());
 }
 
 #[test]

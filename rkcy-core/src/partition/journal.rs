@@ -29,6 +29,7 @@ pub(super) enum Undo {
     Counted(RowKey, TxnId, Option<Vec<Held>>),
     Giving(TxnId, Option<Box<Giving>>),
     Config(RowKey, Option<Entry>),
+    Draining(Option<Position>),
     Trail(TxnId, Option<Trail>),
     Id(TxnId, Option<Known>),
     Row(RowKey, Option<Replaced>),
@@ -95,6 +96,12 @@ impl Partition {
         self.digest(12, &object, &entry);
         let before = self.state.configs.insert(object.clone(), entry);
         self.undo.push(Undo::Config(object, before));
+    }
+
+    pub(super) fn set_draining(&mut self, since: Option<Position>) {
+        self.digest(13, &since, &true);
+        let before = std::mem::replace(&mut self.state.draining, since);
+        self.undo.push(Undo::Draining(before));
     }
 
     pub(super) fn set_id(&mut self, id: TxnId, known: Option<Known>) {
@@ -179,6 +186,7 @@ impl Partition {
                 Undo::Config(object, before) => {
                     drop(replace(&mut self.state.configs, object, before));
                 }
+                Undo::Draining(before) => self.state.draining = before,
                 Undo::Queued(group, _) => {
                     if let Some(queue) = self.state.queues.get_mut(&group) {
                         if let Some(due) = queue.pop_back().and_then(|last| due(&group, &last)) {
@@ -250,6 +258,7 @@ impl Partition {
                 Undo::Counted(group, txn, _) => EntryKey::Counted(group, txn),
                 Undo::Giving(txn, _) => EntryKey::Giving(txn),
                 Undo::Config(object, _) => EntryKey::Config(object),
+                Undo::Draining(_) => EntryKey::Draining,
             };
             self.touched.insert(key);
         }

@@ -4,6 +4,7 @@ use super::careful::Care;
 use super::{Config, Stop, Worker};
 use crate::bugs::{self, Bug};
 use crate::change::{Change, Cursor, Fold, Sent};
+use crate::drain::InFlight;
 use crate::fault::{Class, Fault};
 use crate::logic::Logic;
 use crate::partition::Partition;
@@ -19,8 +20,10 @@ pub struct TakeOver {
     cursor: Cursor,
     fold: Fold,
     next: u64,
-    /// Epoch of the worker that has written the last record that counts.
+    /// Epoch of the worker that has written the last record that counts,
     writer: Option<u64>,
+    /// and its schema.
+    schema: Option<u64>,
 }
 
 impl TakeOver {
@@ -36,6 +39,7 @@ impl TakeOver {
             fold: Fold::new(stored.position),
             next: begin.unwrap_or(0),
             writer: None,
+            schema: None,
         }
     }
 
@@ -62,6 +66,7 @@ impl TakeOver {
             })?;
         for whole in wholes {
             self.writer = self.writer.max(Some(whole.change.epoch));
+            self.schema = Some(whole.change.schema);
             self.fold
                 .apply(whole.change)
                 .map_err(|error| self.unreadable(offset, &error))?;
@@ -89,11 +94,47 @@ impl TakeOver {
         }
     }
 
+    /// Refuses what a build with another schema has left in flight: a transaction of which a part is made, a pending
+    /// value, a row that the database has not. What has ended says nothing about the schema.
+    fn check_schema(&self, own: u64) -> Result<(), Stop> {
+        let Some(found) = self.schema.filter(|found| *found != own) else {
+            return Ok(());
+        };
+        let left = InFlight::of(&self.fold.state);
+        let counts = [
+            (left.running, "transactions that run"),
+            (left.waiting, "visits that wait"),
+            (left.locked, "groups that are locked"),
+            (left.parked, "sagas that are parked"),
+            (left.giving, "transactions that give back"),
+            (
+                self.fold.outbox.len() as u64,
+                "messages that may not have been sent",
+            ),
+            (
+                self.fold.rows.len() as u64,
+                "rows that the database has not",
+            ),
+        ];
+        let there = counts.iter().filter(|(count, _)| *count > 0);
+        let there: Vec<String> = there.map(|(count, of)| format!("{count} {of}")).collect();
+        if there.is_empty() || bugs::on(Bug::ForeignSchemaTaken) {
+            return Ok(());
+        }
+        Err(Stop::ForeignSchema {
+            partition: self.config.partition,
+            what: there.join(", "),
+            found,
+            own,
+            passes: counts[..6].iter().all(|(count, _)| *count == 0),
+        })
+    }
+
     /// Ends the folding.
     ///
     /// # Errors
-    /// [`Stop`] where the snapshot that storage has recorded is not in the changelog, or where the
-    /// changelog ends before the position that storage has.
+    /// [`Stop`] where the snapshot that storage has recorded is not in the changelog, where the changelog ends before
+    /// the position that storage has, or where a build with another schema has left something in flight.
     pub fn finish(self, logic: Arc<dyn Logic>) -> Result<Worker, Stop> {
         let partition = self.config.partition;
         let stored = self.fold.beyond();
@@ -107,6 +148,7 @@ impl TakeOver {
                 fault,
             });
         }
+        self.check_schema(logic.schema())?;
         let Fold {
             state,
             rows,

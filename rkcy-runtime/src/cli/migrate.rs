@@ -2,7 +2,7 @@
 
 use super::session::{Session, runtime};
 use super::term::{Format, Ink};
-use crate::store::{MigrationState, Store};
+use crate::store::{MigrationState, Store, StoreError};
 use clap::Subcommand;
 use rkcy_core::fault::{Class, Fault};
 use serde_json::json;
@@ -31,7 +31,7 @@ enum Action {
         #[arg(long)]
         drop_data: bool,
     },
-    /// List the migrations; exits 1 where the database is not as this build wants it
+    /// List the migrations; exits 1 unless all are applied, 3 where the tables were changed beside them
     Status,
 }
 
@@ -103,6 +103,11 @@ impl Migrate {
                     .any(|migration| migration.state != MigrationState::Applied)
                 {
                     return Ok(ExitCode::from(1));
+                }
+                // Whether it may be written is not asked here.
+                match store.check(migrations).await {
+                    Ok(()) | Err(StoreError::ReadOnly { .. }) => {}
+                    Err(error) => return Err(error.into()),
                 }
             }
         }

@@ -14,6 +14,7 @@
 mod args;
 mod config;
 mod decode;
+mod drain;
 mod inspect;
 mod manual;
 mod migrate;

@@ -1,5 +1,6 @@
-//! `platform`: the topics of a platform on a log that several processes share.
+//! `platform`: the topics of a platform on a log that several processes share, and its drain, on any log.
 
+use super::drain::Drain;
 use super::session::Session;
 use super::term::{Format, Ink};
 use crate::driver;
@@ -8,11 +9,13 @@ use rkcy_core::fault::{Class, Fault};
 use serde_json::json;
 use std::process::ExitCode;
 
-/// Make the topics of this platform on a Kafka cluster, or say what is there
+/// Make the topics of this platform on a Kafka cluster, say what is there, or drain it for another build
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   {bin} platform create --log kafka:localhost:9092 --partitions 8
-  {bin} platform show --log kafka:localhost:9092")]
+  {bin} platform show --log kafka:localhost:9092
+  {bin} platform drain
+  {bin} platform drain --resume")]
 pub(crate) struct Platform {
     #[command(subcommand)]
     action: Action,
@@ -24,6 +27,8 @@ enum Action {
     Create,
     /// List the partitions, with what is kept of their streams
     Show,
+    /// Let nothing new begin, and wait until nothing is in flight: then any build may start on what is there
+    Drain(Drain),
     /// Change the number of partitions of a concern; not supported yet
     Resize {
         /// Name of the concern
@@ -45,6 +50,7 @@ impl Platform {
                 let (made, extents) = driver::show(&session.platform, &options)?;
                 shown(session, &made, &extents);
             }
+            Action::Drain(drain) => return drain.run(session),
             Action::Resize { concern, .. } => {
                 session.concern(concern)?;
                 let message = "changing the number of partitions is not supported yet";

@@ -179,16 +179,17 @@ impl Answer {
 
     /// A problem document, as the command in the other process would have told it.
     fn fault(&self) -> Fault {
-        let class = match self.status {
-            StatusCode::CONFLICT | StatusCode::NOT_FOUND => Class::Refusal,
-            StatusCode::TOO_MANY_REQUESTS => Class::Bound,
-            StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => Class::Unavailable,
-            status if status.is_client_error() => Class::Invalid,
-            _ => Class::Corrupt,
-        };
         let text = |pointer: &str| {
             let text = self.body.pointer(pointer).and_then(Json::as_str);
             text.unwrap_or_default().to_owned()
+        };
+        let class = match self.status {
+            StatusCode::CONFLICT | StatusCode::NOT_FOUND => Class::Refusal,
+            StatusCode::TOO_MANY_REQUESTS => Class::Bound,
+            StatusCode::SERVICE_UNAVAILABLE if text("/type") == "draining" => Class::Bound,
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => Class::Unavailable,
+            status if status.is_client_error() => Class::Invalid,
+            _ => Class::Corrupt,
         };
         let code = match text("/type") {
             none if none.is_empty() => format!("http_{}", self.status.as_u16()),

@@ -24,6 +24,7 @@ pub(crate) fn log_fault(error: LogError) -> Fault {
 pub(crate) fn stop_fault(stop: Stop) -> Fault {
     let (class, code) = match &stop {
         Stop::ForeignBuild { .. } => (Class::Unavailable, "foreign_build"),
+        Stop::ForeignSchema { .. } => (Class::Unavailable, "drain_first"),
         Stop::ClockAhead { .. } | Stop::ClockRefused { .. } => (Class::Unavailable, "clock_ahead"),
         Stop::Overtaken { .. } => (Class::Unavailable, "overtaken"),
         Stop::Sealed { .. } => (Class::Unavailable, "sealed"),

@@ -81,6 +81,7 @@ impl ProcessError {
                 Stop::Overtaken { .. }
                 | Stop::Sealed { .. }
                 | Stop::ForeignBuild { .. }
+                | Stop::ForeignSchema { .. }
                 | Stop::LogGap { .. } => false,
             },
         }

@@ -54,7 +54,7 @@ pub struct Client {
 }
 
 /// The id of a question that is about no transaction in particular.
-const NOBODY: TxnId = TxnId([0; 16]);
+pub(super) const NOBODY: TxnId = TxnId([0; 16]);
 
 impl Submission {
     /// The same once more; nobody waits for the log.
@@ -287,7 +287,7 @@ impl Client {
     pub async fn ask(&self, ask: Ask) -> Result<Vec<(PartitionId, Status)>, Fault> {
         let about = match ask {
             Ask::One(id) => id,
-            Ask::Running(_) | Ask::Parked(_) => NOBODY,
+            Ask::Running(_) | Ask::Parked(_) | Ask::InFlight => NOBODY,
         };
         let mut all = Vec::new();
         for (partition, told) in self.request(Kind::Ask, about, &Body::Ask(ask)).await {
@@ -329,7 +329,12 @@ impl Client {
     }
 
     /// Sends one request to every partition, and waits for all answers.
-    async fn request(&self, kind: Kind, about: TxnId, body: &Body) -> Vec<(PartitionId, Outcome)> {
+    pub(super) async fn request(
+        &self,
+        kind: Kind,
+        about: TxnId,
+        body: &Body,
+    ) -> Vec<(PartitionId, Outcome)> {
         let mut waiting = Vec::new();
         for to in self.partitions.iter().copied() {
             let (reply, answer) = self.answers.expect(about);

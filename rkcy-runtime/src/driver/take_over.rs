@@ -39,7 +39,9 @@ impl From<Stop> for Untaken {
     fn from(stop: Stop) -> Untaken {
         match stop {
             // Trimmed meanwhile, or not yet told by a broker that has just become the leader.
-            Stop::LogGap { .. } => Untaken::Later(stop_fault(stop)),
+            Stop::LogGap { .. } | Stop::ForeignSchema { passes: true, .. } => {
+                Untaken::Later(stop_fault(stop))
+            }
             _ => Untaken::Never(stop_fault(stop)),
         }
     }

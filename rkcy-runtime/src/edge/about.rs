@@ -1,10 +1,11 @@
-//! What is asked about transactions: where one is, which there are; and what operators want of one.
+//! What is asked about transactions: where one is, which there are; what operators want of one, and of the platform.
 
 use super::Gate;
 use super::asked::{late, within};
 use super::problem::Problem;
 use super::rest::{Answer, Edge, json_response, wrong_query};
-use crate::codegen::{Outcome, TxnId};
+use crate::codegen::{Fault, Outcome, TxnId};
+use crate::driver::Drained;
 use crate::facts;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -55,11 +56,12 @@ fn most_listed() -> u32 {
 /// What the partitions know.
 async fn told(gate: &Gate, ask: Ask) -> Result<Vec<(PartitionId, Status)>, Problem> {
     let told = within(gate.limits.request, gate.client.ask(ask)).await;
-    let late = || {
-        let message = "not all partitions have answered in time";
-        Problem::of(StatusCode::GATEWAY_TIMEOUT, "slow_partitions", message)
-    };
-    Ok(told.ok_or_else(late)??)
+    Ok(told.ok_or_else(slow_partitions)??)
+}
+
+fn slow_partitions() -> Problem {
+    let message = "not all partitions have answered in time";
+    Problem::of(StatusCode::GATEWAY_TIMEOUT, "slow_partitions", message)
 }
 
 pub(super) async fn where_is(State(gate): Edge, Path(id): Path<String>) -> Answer {
@@ -99,6 +101,28 @@ pub(super) async fn cancel(State(gate): Edge, Path(id): Path<String>) -> Answer 
     };
     let document = json!({ "id": id.to_string(), "outcome": outcome });
     Ok(json_response(StatusCode::OK, &document))
+}
+
+/// How far a drain has come.
+pub(super) async fn drained(State(gate): Edge) -> Answer {
+    told_of_drain(&gate, gate.client.drained()).await
+}
+
+pub(super) async fn begin_drain(State(gate): Edge) -> Answer {
+    told_of_drain(&gate, gate.client.drain(true)).await
+}
+
+pub(super) async fn end_drain(State(gate): Edge) -> Answer {
+    told_of_drain(&gate, gate.client.drain(false)).await
+}
+
+async fn told_of_drain(gate: &Gate, told: impl Future<Output = Result<Drained, Fault>>) -> Answer {
+    let told = within(gate.limits.request, told).await;
+    let told = told.ok_or_else(slow_partitions)??;
+    Ok(json_response(
+        StatusCode::OK,
+        &facts::drained(gate.desc, &told),
+    ))
 }
 
 fn unknown(id: TxnId) -> Problem {

@@ -15,6 +15,9 @@ const RETRY_BOUND: u64 = 1;
 /// The same where something that the platform needs is away.
 const RETRY_AWAY: u64 = 5;
 
+/// What is refused while the platform drains.
+const DRAINING: &str = "draining";
+
 /// A fault as a caller over HTTP hears it.
 #[derive(Debug)]
 pub(super) struct Problem {
@@ -93,6 +96,8 @@ impl Problem {
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Problem {
         let status = match fault.class {
+            // As a server that is about to be replaced says it.
+            Class::Bound if fault.code == DRAINING => StatusCode::SERVICE_UNAVAILABLE,
             Class::Refusal => StatusCode::CONFLICT,
             Class::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
             Class::Bound => StatusCode::TOO_MANY_REQUESTS,
@@ -144,7 +149,9 @@ fn title(status: StatusCode, class: Class) -> &'static str {
     match (status, class) {
         (StatusCode::CONFLICT, _) => "refused",
         (StatusCode::UNPROCESSABLE_ENTITY, _) => "the request does not fit the schema",
-        (StatusCode::TOO_MANY_REQUESTS, _) => "not taken now",
+        (StatusCode::TOO_MANY_REQUESTS, _) | (StatusCode::SERVICE_UNAVAILABLE, Class::Bound) => {
+            "not taken now"
+        }
         (StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT, _) => {
             "the outcome is unknown: ask by id"
         }

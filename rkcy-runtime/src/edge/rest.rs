@@ -38,6 +38,12 @@ pub(super) fn router(gate: Arc<Gate>) -> Router {
         .route("/v1/id", get(about::list))
         .route("/v1/id/{id}/cancel", post(about::cancel))
         .route("/v1/id/{id}/resume", post(about::resume))
+        .route(
+            "/v1/drain",
+            get(about::drained)
+                .post(about::begin_drain)
+                .delete(about::end_drain),
+        )
         .route_layer(middleware::from_fn_with_state(with_gate(), auth::operators))
         .route("/v1/id/{id}", get(about::where_is));
     for transaction in gate.desc.transactions {

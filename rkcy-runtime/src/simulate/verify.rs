@@ -10,7 +10,7 @@ use super::workload::World;
 use crate::codegen::{Fault, op};
 use crate::log::StreamId;
 use bytes::Bytes;
-use rkcy_core::claim::{Claim, Counts, Reservation};
+use rkcy_core::claim::{Claim, Counts, Referrer, Reservation};
 use rkcy_core::frame::Frame;
 use rkcy_core::id::{PartitionId, Position, TxnId};
 use rkcy_core::key::RowKey;
@@ -46,10 +46,7 @@ pub(super) fn verify(cluster: &mut Cluster<'_>) -> Result<(), Violation> {
         cluster.observer.checks += 4;
     }
     related::check_at_the_end(cluster, &world)?;
-    // A saga that is parked still has what it claims for rows that are not there.
-    if parked.is_empty() {
-        check_claims(&world, &*logic)?;
-    }
+    check_claims(&world, &*logic, parked.is_empty())?;
     world.calls = cluster.observer.take_calls();
     cluster
         .workload()
@@ -255,11 +252,14 @@ fn check_at_rest(
 }
 
 /// Every unique value is that of the one row that has it, every reference leads to a row that is there, and what
-/// is counted is the true number of those that refer.
-fn check_claims(world: &World, logic: &dyn Logic) -> Result<(), Violation> {
+/// is counted is the true number of those that refer. A saga that is parked still has what it claims for rows that
+/// are not there any more or yet, so where there is one, it is at least that (not `exact`).
+fn check_claims(world: &World, logic: &dyn Logic, exact: bool) -> Result<(), Violation> {
     let broken = |what: String| Err(Violation(format!("claims: {what}")));
+    let malformed = |row: &RowKey| Violation(format!("claims: {row:?} cannot be read"));
     let mut wanted: BTreeMap<RowKey, Bytes> = BTreeMap::new();
     let mut counts: BTreeMap<RowKey, Counts> = BTreeMap::new();
+    let mut referred: BTreeSet<(RowKey, Referrer)> = BTreeSet::new();
     for (row, value) in &world.rows {
         let claims = logic.claims_of(row, op::CREATE, value);
         let claims = claims.map_err(|fault| Violation(format!("claims of {row:?}: {fault}")))?;
@@ -267,6 +267,12 @@ fn check_claims(world: &World, logic: &dyn Logic) -> Result<(), Violation> {
             let on = asked.give.row;
             match asked.give.claim {
                 Claim::Unique(owner) => {
+                    let there =
+                        (world.rows.get(&on)).map(|kept| Reservation::from_wire(kept.clone()));
+                    let there = there.transpose().map_err(|_| malformed(&on))?;
+                    if there.is_none_or(|kept| kept.owner != owner) {
+                        return broken(format!("{on:?} is not kept as the value of {owner:?}"));
+                    }
                     let kept = Reservation { owner, claims: 1 };
                     if wanted.insert(on.clone(), kept.to_wire().into()).is_some() {
                         return broken(format!("{on:?} is the value of two rows"));
@@ -280,7 +286,9 @@ fn check_claims(world: &World, logic: &dyn Logic) -> Result<(), Violation> {
                         concern,
                         key: on.key.clone(),
                     });
-                    let count = counts.entry(counted.unwrap_or(on)).or_default();
+                    let counted = counted.unwrap_or(on);
+                    referred.insert((counted.clone(), referrer));
+                    let count = counts.entry(counted).or_default();
                     count.add(referrer, 1);
                     if asked
                         .most
@@ -291,6 +299,16 @@ fn check_claims(world: &World, logic: &dyn Logic) -> Result<(), Violation> {
                 }
             }
         }
+    }
+    for (row, referrer) in referred {
+        let kept = Counts::read(world.rows.get(&row)).map_err(|_| malformed(&row))?;
+        let there = counts.get(&row).map_or(0, |count| count.of(referrer));
+        if kept.of(referrer) < there {
+            return broken(format!("{row:?} counts fewer than the {there} that refer"));
+        }
+    }
+    if !exact {
+        return Ok(());
     }
     let counts = counts
         .into_iter()

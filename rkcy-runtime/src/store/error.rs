@@ -64,6 +64,22 @@ pub enum StoreError {
         /// What is missing or in the way.
         what: String,
     },
+    /// All migrations are applied, but somebody has changed the tables beside them.
+    #[error("the database {store} was changed beside its migrations: {what}")]
+    Drift {
+        /// Which database.
+        store: Arc<str>,
+        /// What is missing, changed or too much, with its name.
+        what: String,
+    },
+    /// The migrations of this build do not make the tables that it asks for.
+    #[error("the migrations for {store} do not reach the schema of this build: {what}")]
+    Unreached {
+        /// Which database.
+        store: Arc<str>,
+        /// What they do not make, with its name.
+        what: String,
+    },
     /// Somebody else moved the position: two storage workers have the partition.
     #[error("the rows of partition {partition} in {store} stand at {}, not at {}", found.position, expected.position)]
     Conflict {
@@ -148,6 +164,8 @@ impl StoreError {
             StoreError::Damaged { .. } => "store_damaged",
             StoreError::Foreign { .. } => "store_foreign",
             StoreError::Schema { .. } => "store_schema",
+            StoreError::Drift { .. } => "store_drift",
+            StoreError::Unreached { .. } => "store_unreached",
             StoreError::Conflict { .. } => "store_conflict",
             StoreError::Row { .. } => "store_unreadable_row",
             StoreError::Constraint { .. } => "store_constraint",
@@ -199,6 +217,13 @@ impl StoreError {
             }
             StoreError::Foreign { .. } => "name an empty database, or one that a platform made".into(),
             StoreError::Schema { .. } => "apply the migrations of this build (migrate up)".into(),
+            StoreError::Drift { .. } => {
+                "take the change back by hand, or restore it from a copy; what is meant to change is \
+                 changed in the schema, by a migration (rkcy-gen migrate)".into()
+            }
+            StoreError::Unreached { .. } => {
+                "write the next migration (rkcy-gen migrate) and build again".into()
+            }
             StoreError::Conflict { .. } => {
                 "stop the other storage worker; one of the two stops by itself and goes on from what it finds".into()
             }

@@ -98,11 +98,14 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     fn migrate_status(&self, migrations: &'static [Migration])
     -> Pending<'_, Vec<MigrationStatus>>;
 
-    /// Whether it can be run on: every migration applied and unchanged, every table with exactly the
-    /// columns that this build knows, and all of it may be written. Changes nothing.
+    /// Whether it can be run on: every migration of this build applied and unchanged, and no other; every table
+    /// with exactly the columns, constraints and indexes that these make, and those that this build asks for;
+    /// and all of it may be written. Changes nothing.
     ///
     /// # Errors
-    /// [`StoreError::Schema`] names what is missing or too much, [`StoreError::ReadOnly`].
+    /// [`StoreError::Schema`], [`StoreError::EditedMigration`] and [`StoreError::UnknownMigration`] where it has
+    /// another version, [`StoreError::Drift`] where somebody has changed it by hand, [`StoreError::Unreached`]
+    /// where the migrations do not make what the build asks for; each names what. [`StoreError::ReadOnly`].
     fn check(&self, migrations: &'static [Migration]) -> Pending<'_, ()>;
 
     /// Ties the database to the log whose changes it holds: the first log names itself, any other is

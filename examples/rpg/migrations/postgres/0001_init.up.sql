@@ -24,6 +24,7 @@ CREATE TABLE "player" (
     "id" UUID NOT NULL,
     "username" TEXT NOT NULL CONSTRAINT "player_username_length" CHECK (char_length("username") BETWEEN 4 AND 32),
     "active" BOOLEAN NOT NULL,
+    "limits" UUID,
     "count" BIGINT NOT NULL CONSTRAINT "player_count_range" CHECK ("count" BETWEEN 0 AND 4294967295),
     "_rkcy_generation" BIGINT NOT NULL,
     "_rkcy_offset" BIGINT NOT NULL,
@@ -31,6 +32,7 @@ CREATE TABLE "player" (
     PRIMARY KEY ("id")
 );
 COMMENT ON TABLE "player" IS 'A person who plays.';
+COMMENT ON COLUMN "player"."limits" IS 'What operators grant this player; without it, as many characters as can be listed.';
 COMMENT ON COLUMN "player"."count" IS 'How many characters the player has.';
 
 CREATE TABLE "character" (

@@ -25,6 +25,7 @@ CREATE TABLE "player" (
     "id" BLOB NOT NULL CHECK (length("id") = 16),
     "username" TEXT NOT NULL CHECK (length("username") BETWEEN 4 AND 32),
     "active" INTEGER NOT NULL CHECK ("active" IN (0, 1)),
+    "limits" BLOB CHECK (length("limits") = 16),
     "count" INTEGER NOT NULL CHECK ("count" BETWEEN 0 AND 4294967295),
     "_rkcy_generation" INTEGER NOT NULL,
     "_rkcy_offset" INTEGER NOT NULL,

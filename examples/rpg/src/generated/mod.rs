@@ -7,6 +7,7 @@ mod character;
 mod class;
 mod currency;
 mod item;
+mod limits;
 mod offer;
 mod player;
 mod proto;
@@ -18,6 +19,7 @@ pub use character::{
 pub use class::Class;
 pub use currency::Currency;
 pub use item::Item;
+pub use limits::Limits;
 pub use offer::Offer;
 pub use player::{
     Player, PlayerAddCharacterRefusal, PlayerDeactivateRefusal, PlayerHandlers, PlayerPatch,
@@ -36,6 +38,7 @@ const SCHEMA: u64 = codegen::schema(&[
     class::SCHEMA,
     currency::SCHEMA,
     item::SCHEMA,
+    limits::SCHEMA,
     offer::SCHEMA,
     player::SCHEMA,
     txn::SCHEMA,
@@ -70,7 +73,7 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     transactions: txn::ALL,
     messages: &[currency::DESC, item::DESC, offer::DESC],
     enums: &[class::DESC],
-    configs: &[],
+    configs: &[limits::DESC],
     caller: None,
     openapi: include_str!("../../openapi/rpg.json"),
     sqlite: &[codegen::Migration {

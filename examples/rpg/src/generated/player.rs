@@ -2,14 +2,14 @@
 
 //! The concern `Player`: its instances, what its handlers are asked for, how it is stored.
 
-use super::proto;
+use super::{Limits, proto};
 use rkcy_runtime::codegen;
 
 /// Its rank: the place of its instances in the order of locks.
 pub(super) const RANK: u16 = 1024;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x5ee9_e14a_3e0a_b218;
+pub(super) const SCHEMA: u64 = 0x5755_740a_4782_5dd2;
 
 /// A person who plays.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -22,6 +22,8 @@ pub struct Player {
     /// `active: bool = true`
     #[serde(default = "default_active")]
     pub active: bool,
+    /// What operators grant this player; without it, as many characters as can be listed.
+    pub limits: Option<codegen::ConfigRef<Limits>>,
     /// How many characters the player has.
     #[serde(default)]
     pub count: u32,
@@ -39,6 +41,7 @@ impl codegen::Value for Player {
             id: codegen::put(&self.id),
             username: self.username.clone(),
             active: self.active,
+            limits: codegen::put_optional(self.limits.as_ref()),
             count: self.count,
         }
     }
@@ -48,6 +51,7 @@ impl codegen::Value for Player {
             id: codegen::take("id", proto.id)?,
             username: proto.username,
             active: proto.active,
+            limits: codegen::take_optional("limits", proto.limits)?,
             count: proto.count,
         })
     }
@@ -65,6 +69,7 @@ impl Player {
             id,
             username,
             active: true,
+            limits: None,
             count: 0,
         }
     }
@@ -116,6 +121,12 @@ pub struct PlayerPatch {
         skip_serializing_if = "Option::is_none"
     )]
     pub active: Option<bool>,
+    /// What operators grant this player; without it, as many characters as can be listed.
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub limits: Option<Option<codegen::ConfigRef<Limits>>>,
     /// How many characters the player has.
     #[serde(
         deserialize_with = "codegen::given",
@@ -130,13 +141,16 @@ impl codegen::Value for PlayerPatch {
     fn to_proto(&self) -> proto::PlayerPatch {
         proto::PlayerPatch {
             active: codegen::put_optional(self.active.as_ref()),
+            limits: codegen::put_change(self.limits.as_ref()),
             count: codegen::put_optional(self.count.as_ref()),
+            cleared: codegen::cleared(&[(5, matches!(self.limits, Some(None)))]),
         }
     }
 
     fn from_proto(proto: proto::PlayerPatch) -> Result<Self, codegen::Fault> {
         Ok(PlayerPatch {
             active: codegen::take_optional("active", proto.active)?,
+            limits: codegen::take_change("limits", proto.limits, proto.cleared.contains(&5))?,
             count: codegen::take_optional("count", proto.count)?,
         })
     }
@@ -146,6 +160,9 @@ impl codegen::Patch<Player> for PlayerPatch {
     fn apply(self, instance: &mut Player) {
         if let Some(value) = self.active {
             instance.active = value;
+        }
+        if let Some(value) = self.limits {
+            instance.limits = value;
         }
         if let Some(value) = self.count {
             instance.count = value;
@@ -258,11 +275,13 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             codegen::ParamDesc::new("id", "uuid"),
             codegen::ParamDesc::new("username", "string").length(4, Some(32)),
             codegen::ParamDesc::new("active", "bool"),
+            codegen::ParamDesc::new("limits", "ref Limits?"),
             codegen::ParamDesc::new("count", "u32"),
         ]),
         codegen::OpDesc::get::<Player>(),
         codegen::OpDesc::update::<Player, PlayerPatch>(&[
             codegen::ParamDesc::new("active", "bool"),
+            codegen::ParamDesc::new("limits", "ref Limits?"),
             codegen::ParamDesc::new("count", "u32"),
         ]),
         codegen::OpDesc::delete(),
@@ -339,6 +358,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
     value_columns: &[
         codegen::ColumnType::Text.column("username"),
         codegen::ColumnType::Bool.column("active"),
+        codegen::ColumnType::Uuid.column("limits"),
         codegen::ColumnType::U32.column("count"),
     ],
     key: key_columns,
@@ -356,6 +376,7 @@ fn to_columns(bytes: &[u8]) -> Result<Vec<codegen::SqlValue>, codegen::Fault> {
     Ok(vec![
         codegen::sql(&instance.username),
         codegen::sql(&instance.active),
+        codegen::sql(&instance.limits),
         codegen::sql(&instance.count),
     ])
 }
@@ -366,6 +387,7 @@ fn from_columns(columns: &[codegen::SqlValue]) -> Result<Vec<u8>, codegen::Fault
         id: columns.take("id")?,
         username: columns.take("username")?,
         active: columns.take("active")?,
+        limits: columns.take("limits")?,
         count: columns.take("count")?,
     };
     Ok(codegen::encode(&instance).into())

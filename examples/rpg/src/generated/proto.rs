@@ -2,6 +2,14 @@
 
 //! The values of the schema as protobuf messages: their form in the log.
 
+#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct Limits {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+    #[prost(uint32, tag = "2")]
+    pub max_characters_per_player: u32,
+}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct Currency {
@@ -39,16 +47,22 @@ pub struct Player {
     pub username: ::rkcy_runtime::codegen::prost::alloc::string::String,
     #[prost(bool, tag = "3")]
     pub active: bool,
+    #[prost(bytes = "bytes", optional, tag = "5")]
+    pub limits: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
     #[prost(uint32, tag = "4")]
     pub count: u32,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct PlayerPatch {
     #[prost(bool, optional, tag = "3")]
     pub active: ::core::option::Option<bool>,
+    #[prost(bytes = "bytes", optional, tag = "5")]
+    pub limits: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
     #[prost(uint32, optional, tag = "4")]
     pub count: ::core::option::Option<u32>,
+    #[prost(uint32, repeated, tag = "536870911")]
+    pub cleared: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<u32>,
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]

@@ -6,18 +6,20 @@ use crate::generated::{
 };
 use rkcy_runtime::codegen::Context;
 
-/// A player has at most so many characters.
+/// A player without limits has at most so many characters, which is what the schema bounds.
 const MAX_CHARACTERS: u32 = 100;
 
 impl PlayerHandlers for Handlers {
     fn add_character(
         player: &mut Player,
-        _cx: &Context<'_>,
+        cx: &Context<'_>,
     ) -> Result<(), PlayerAddCharacterRefusal> {
         if !player.active {
             return Err(PlayerAddCharacterRefusal::NotActive);
         }
-        if player.count >= MAX_CHARACTERS {
+        let limits = player.limits.and_then(|limits| limits.read(cx));
+        let most = limits.map_or(MAX_CHARACTERS, |limits| limits.max_characters_per_player);
+        if player.count >= most {
             return Err(PlayerAddCharacterRefusal::TooManyCharacters);
         }
         player.count += 1;

@@ -5,6 +5,7 @@
 
 use super::super::LogError;
 use super::CONTACT;
+use super::lifeline::name_brokers;
 use super::names::{Names, Platform, Topic, Use};
 use super::settings::{RECORD_BYTES, Settings};
 use super::trouble::{Trouble, is_no_access};
@@ -404,7 +405,11 @@ impl Admin {
         self.runtime
             .block_on(self.client.delete_records(before, &options))
             .map(drop)
-            .map_err(|error| self.failed("delete records", &error))
+            .map_err(|error| {
+                // It is asked for again before long, and may have lost its brokers.
+                name_brokers(self.client.inner(), &self.settings.brokers);
+                self.failed("delete records", &error)
+            })
     }
 
     /// Deletes a platform's topics with all that they hold.

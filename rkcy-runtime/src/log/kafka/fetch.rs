@@ -4,12 +4,13 @@
 //! has come. Leaves to [`super::follow`] which reader has which queue.
 
 use super::super::{LogError, Record, Wake};
+use super::lifeline::Lifeline;
 use super::produce::spawn;
 use super::settings::Settings;
 use super::trouble::Trouble;
 use bytes::Bytes;
-use rdkafka::consumer::BaseConsumer;
 use rdkafka::consumer::base_consumer::PartitionQueue;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,6 +53,7 @@ impl Client {
         settings: &Settings,
         group: &str,
         trouble: &Trouble,
+        mut lifeline: Lifeline,
     ) -> Result<Client, LogError> {
         let consumer: BaseConsumer<Trouble> = (settings.reader(group))
             .create_with_context(trouble.clone())
@@ -66,6 +68,7 @@ impl Client {
                 // Complaints go to the context. Records come by the cursors' queues; one that came here all the
                 // same would be missing there, and that is seen.
                 drop(served.poll(SERVE));
+                lifeline.keep(served.client());
             }
         })?;
         Ok(Client {

@@ -14,6 +14,7 @@
 use super::super::{LogError, Record, StreamId, Wake, mark_log_thread};
 use super::admin::SETTLE;
 use super::fetch::{Client, Polled, Queue, Watchers, poll};
+use super::lifeline::Lifeline;
 use super::names::Names;
 use super::settings::Settings;
 use super::trouble::Trouble;
@@ -112,7 +113,8 @@ impl Following {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         while clients.len() <= nth {
             let group = format!("{}.read", self.names.prefix);
-            let client = Client::start(&self.settings, &group, &self.trouble)?;
+            let lifeline = Lifeline::new(&self.settings, &self.names);
+            let client = Client::start(&self.settings, &group, &self.trouble, lifeline)?;
             clients.push(Arc::new(client));
         }
         Ok(Arc::clone(&clients[nth]))
@@ -174,8 +176,11 @@ impl Following {
             if began.elapsed() >= patience {
                 break error;
             }
-            // The client learns of the leader meanwhile.
             std::thread::sleep(MOVING);
+            // A broker that has just begun may not know yet what there is. The client keeps that answer for as long
+            // as a good one, and gives it to whoever asks: so it is told to ask again. Where it cannot, the next
+            // try says why.
+            let _ = client.consumer.fetch_metadata(Some(topic), SETTLE);
         };
         if error.rdkafka_error_code().is_some_and(is_unknown) {
             let topics = vec![format!("{topic} (partition {partition})")];

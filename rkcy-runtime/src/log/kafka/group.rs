@@ -9,6 +9,7 @@
 
 use super::super::LogError;
 use super::super::group::{Assigned, Group, GroupId, Hear, Member, Released, Role};
+use super::lifeline::Lifeline;
 use super::names::{Names, Platform, Use};
 use super::produce::spawn;
 use super::settings::Settings;
@@ -263,7 +264,9 @@ impl Joining {
         stop: &AtomicBool,
     ) -> End {
         let context = Arc::clone(consumer.context());
+        let mut lifeline = Lifeline::new(&self.settings, &self.names);
         while !stop.load(Ordering::Acquire) {
+            lifeline.keep(consumer.client());
             let waiting = !context.held().is_empty();
             let result = consumer.poll(if waiting { HANDING_OVER } else { IDLE });
             if let Some(Err(error)) = result {

@@ -135,5 +135,6 @@ fn name(kind: Kind) -> &'static str {
         Kind::Config => "config",
         Kind::Edit => "edit",
         Kind::Related => "related",
+        Kind::Drain => "drain",
     }
 }

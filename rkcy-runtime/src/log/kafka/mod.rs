@@ -17,6 +17,7 @@ mod fetch;
 mod follow;
 mod group;
 mod headers;
+mod lifeline;
 mod names;
 mod pace;
 mod produce;

@@ -19,6 +19,7 @@
 use super::super::{Done, LogError, StreamId, is_log_thread, mark_log_thread};
 use super::deliver::{Deliveries, Pending, Room, Ticket, explain, not_taken};
 use super::headers;
+use super::lifeline::Lifeline;
 use super::names::Names;
 use super::pace::Pace;
 use super::settings::Settings;
@@ -48,7 +49,12 @@ struct Serving {
 }
 
 impl Serving {
-    fn start(settings: &Settings, way: Way, trouble: &Trouble) -> Result<Serving, LogError> {
+    fn start(
+        settings: &Settings,
+        names: &Names,
+        way: Way,
+        trouble: &Trouble,
+    ) -> Result<Serving, LogError> {
         let client: Client = (settings.producer(way == Way::Gather))
             .create_with_context(Deliveries(trouble.clone()))
             .map_err(|error| LogError::Settings {
@@ -57,9 +63,11 @@ impl Serving {
         let client = Arc::new(client);
         let stop = Arc::new(AtomicBool::new(false));
         let (served, until) = (Arc::clone(&client), Arc::clone(&stop));
+        let mut lifeline = Lifeline::new(settings, names);
         let thread = spawn("kafka-done", move || {
             while !until.load(Ordering::Acquire) {
                 served.poll(SERVE);
+                lifeline.keep(served.client());
             }
             // Whoever still waits hears that it was closed.
             served.purge(PurgeConfig::default().queue().inflight());
@@ -160,9 +168,10 @@ impl Producing {
     ) -> Result<Producing, LogError> {
         let serving = |way| -> Result<_, LogError> {
             Ok(Mutex::new(Arc::new(Serving::start(
-                settings, way, trouble,
+                settings, &names, way, trouble,
             )?)))
         };
+        let serving = [serving(Way::AtOnce)?, serving(Way::Gather)?];
         let shared = Arc::new(Shared {
             settings: settings.clone(),
             names,
@@ -177,7 +186,7 @@ impl Producing {
                 closed: None,
             }),
             news: Condvar::new(),
-            serving: [serving(Way::AtOnce)?, serving(Way::Gather)?],
+            serving,
             room: Arc::new(Room::new((settings.queue_mib as usize) << 20)),
         });
         let paced = Arc::clone(&shared);
@@ -374,7 +383,12 @@ impl Shared {
     fn renew(&self, way: Way, old: &Arc<Serving>) -> Result<Arc<Serving>, LogError> {
         let mut serving = self.slot(way);
         if Arc::ptr_eq(&serving, old) {
-            *serving = Arc::new(Serving::start(&self.settings, way, &self.trouble)?);
+            *serving = Arc::new(Serving::start(
+                &self.settings,
+                &self.names,
+                way,
+                &self.trouble,
+            )?);
             // Its thread ends it: what it still had fails.
             old.stop.store(true, Ordering::Release);
         }

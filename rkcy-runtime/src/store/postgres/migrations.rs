@@ -1,20 +1,23 @@
 //! The schema of a PostgreSQL database.
 //!
-//! Owns the table of applied migrations and the check that all is as this build expects. Each migration is
-//! applied, or taken back, in one transaction with its entry there, so that a crash leaves it done or not
+//! Owns the table of applied migrations. Each migration is applied, or taken back, in one transaction with its entry there, so that a crash leaves it done or not
 //! begun. One of several parts has an entry for how far it has come, so that the next run goes on there. Two
 //! programs that migrate at once wait for each other.
 
-use super::{PostgresStore, READ_LIMIT, columns};
+use super::{PostgresStore, READ_LIMIT};
 use crate::store::migrate::{self, Applied};
-use crate::store::{Migration, MigrationState, MigrationStatus, StoreError, schema};
+use crate::store::{Migration, MigrationState, MigrationStatus, StoreError};
 use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{Connection, Row};
+use sqlx::{Connection, Row, SqlSafeStr};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Longer than any migration takes.
 const MIGRATION_LIMIT: Duration = Duration::from_secs(24 * 3600);
+/// A table that somebody has is asked for so often,
+const TRIES: u32 = 60;
+/// with such a pause between, in which those go on that came behind.
+const PAUSE: Duration = Duration::from_secs(1);
 /// Keeps others out while a part runs that cannot stand in a transaction.
 const LOCK: &str = "SELECT pg_advisory_lock(7823160914530277)";
 const UNLOCK: &str = "SELECT pg_advisory_unlock(7823160914530277)";
@@ -29,7 +32,7 @@ const BEGIN: &str = "
     SELECT pg_advisory_xact_lock(7823160914530277)";
 /// The tables of the store itself; `concern` and `partition` are numbers of the schema and of the log. That of
 /// idempotency keys is a hidden concern that no schema tells of.
-const CREATE: &str = r#"
+pub(super) const CREATE: &str = r#"
 CREATE TABLE IF NOT EXISTS "_rkcy_migration" (
     "number" BIGINT NOT NULL PRIMARY KEY,
     "name" TEXT NOT NULL,
@@ -76,13 +79,16 @@ const DELETE_POSITIONS: &str = r#"DELETE FROM "_rkcy_position""#;
 const DELETE_KEYS: &str = r#"DELETE FROM "_rkcy_key""#;
 const INSERT_LOG: &str = r#"INSERT INTO "_rkcy_log" ("id") VALUES ($1) ON CONFLICT DO NOTHING"#;
 const SELECT_LOG: &str = r#"SELECT "id" FROM "_rkcy_log""#;
-const IS_READ_ONLY: &str =
-    "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean";
-const SELECT_COLUMNS: &str = "
-SELECT c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod)
-FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
-WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
-AND c.relname = ANY($1) AND a.attnum > 0 AND NOT a.attisdropped";
+
+/// Whether a lock was not to be had within `lock_timeout`, which each part sets for itself: who waits for a table keeps
+/// all others waiting behind. Among those who may have it is autovacuum, which lets go when it is asked to, a second later.
+fn is_locked(error: &StoreError) -> bool {
+    let StoreError::Unavailable { source, .. } = error else {
+        return false;
+    };
+    let code = source.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code == "55P03")
+}
 
 /// What is done next, of a transaction that has seen what is applied.
 enum Step {
@@ -150,7 +156,7 @@ impl PostgresStore {
     ) -> Result<Vec<u32>, StoreError> {
         let wrap = |error| self.name.error(error);
         let act = async |connection: &mut PgConnection| {
-            let mut done = Vec::new();
+            let (mut done, mut tries) = (Vec::new(), 0);
             loop {
                 // Another process may do the same: what is applied is read under the lock, each time.
                 let mut transaction = connection.begin().await.map_err(wrap)?;
@@ -169,7 +175,7 @@ impl PostgresStore {
                 let at = self.part(&step, &mut transaction).await?;
                 let part = parts.get(at).copied();
                 let part = part.ok_or_else(|| self.name.unreadable("a part no build has"))?;
-                if part.outside {
+                let ran = if part.outside {
                     // The transaction has nothing to do but to see that it is this part's turn.
                     let lock = sqlx::raw_sql(LOCK).execute(&mut *transaction).await;
                     lock.map_err(wrap)?;
@@ -181,10 +187,26 @@ impl PostgresStore {
                         let reset = sqlx::raw_sql(sql).execute(&mut *connection).await;
                         reset.map_err(wrap)?;
                     }
-                    ran?;
                     transaction = connection.begin().await.map_err(wrap)?;
+                    ran
                 } else {
-                    self.run(migration, part.sql, &mut transaction).await?;
+                    self.run(migration, part.sql, &mut transaction).await
+                };
+                match ran {
+                    Ok(()) => tries = 0,
+                    Err(error) if is_locked(&error) && tries < TRIES => {
+                        tries += 1;
+                        transaction.rollback().await.map_err(wrap)?;
+                        if tries == 1 {
+                            let (number, name) = (migration.number, migration.name);
+                            eprintln!(
+                                "migration {number} ({name}): somebody has its table; trying again for {TRIES} s"
+                            );
+                        }
+                        tokio::time::sleep(PAUSE).await;
+                        continue;
+                    }
+                    Err(error) => return Err(error),
                 }
                 if at + 1 < parts.len() {
                     let upsert = sqlx::query(UPSERT_PART)
@@ -242,50 +264,6 @@ impl PostgresStore {
         self.with(&self.writers, READ_LIMIT, act).await
     }
 
-    pub(super) async fn check_schema(
-        &self,
-        migrations: &'static [Migration],
-    ) -> Result<(), StoreError> {
-        let status = self.status(migrations).await?;
-        let wrap = |error| self.name.error(error);
-        let wrong = |what| StoreError::Schema {
-            store: self.name.get(),
-            what,
-        };
-        if let Some(what) = schema::unapplied(&status) {
-            return Err(wrong(what));
-        }
-        let tables = || self.tables.values().map(|table| table.desc);
-        let names: Vec<String> = tables().map(|table| table.name.to_owned()).collect();
-        let act = async |connection: &mut PgConnection| {
-            let read_only = sqlx::query_scalar(IS_READ_ONLY)
-                .fetch_one(&mut *connection)
-                .await;
-            if read_only.map_err(wrap)? {
-                return Err(StoreError::ReadOnly {
-                    store: self.name.get(),
-                });
-            }
-            let rows = sqlx::query(SELECT_COLUMNS)
-                .bind(names)
-                .fetch_all(connection)
-                .await;
-            let mut found = schema::Found::new();
-            for row in rows.map_err(wrap)? {
-                let text = |at: usize| row.try_get::<String, _>(at).map_err(wrap);
-                found
-                    .entry(text(0)?)
-                    .or_default()
-                    .insert(text(1)?, text(2)?);
-            }
-            match schema::difference(tables(), &found, columns::sql_type) {
-                Some(what) => Err(wrong(what)),
-                None => Ok(()),
-            }
-        };
-        self.with(&self.writers, READ_LIMIT, act).await
-    }
-
     /// Ties the database to a log.
     pub(super) async fn tie(&self, log_id: &str) -> Result<(), StoreError> {
         let wrap = |error| self.name.error(error);
@@ -307,10 +285,10 @@ impl PostgresStore {
         self.with(&self.writers, READ_LIMIT, act).await
     }
 
-    async fn run(
+    pub(super) async fn run(
         &self,
         migration: &Migration,
-        sql: &'static str,
+        sql: impl SqlSafeStr,
         connection: &mut PgConnection,
     ) -> Result<(), StoreError> {
         let run = sqlx::raw_sql(sql).execute(connection).await;

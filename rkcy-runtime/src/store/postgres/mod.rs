@@ -2,13 +2,14 @@
 //!
 //! Owns the connections, and how long anything may take. A batch is one transaction: the position, guarded by
 //! the one before, then one statement for each table ([`write`]). A cold read is one statement, or several
-//! in one snapshot (`load`). The text of statements is `statements`', values in PostgreSQL's form are
+//! in one snapshot (`load`). The text of statements is `statements`', the check of the tables `schema`'s, values in PostgreSQL's form are
 //! `columns`', what an error means is `fault`'s.
 
 mod columns;
 mod fault;
 mod load;
 mod migrations;
+mod schema;
 mod settings;
 mod statements;
 mod write;

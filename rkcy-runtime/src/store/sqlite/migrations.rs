@@ -5,11 +5,11 @@
 
 use super::{CREATE_KEYS, CREATE_POSITION, SqliteStore};
 use crate::store::migrate::{self, Applied};
-use crate::store::{ColumnType, Migration, MigrationStatus, StoreError, schema};
+use crate::store::{Migration, MigrationStatus, StoreError};
 use sqlx::{Row, SqliteConnection};
 use std::sync::Arc;
 
-const CREATE_MIGRATION: &str = r#"CREATE TABLE IF NOT EXISTS "_rkcy_migration" (
+pub(super) const CREATE_MIGRATION: &str = r#"CREATE TABLE IF NOT EXISTS "_rkcy_migration" (
     "number" INTEGER NOT NULL PRIMARY KEY,
     "name" TEXT NOT NULL,
     "hash" TEXT NOT NULL
@@ -22,24 +22,6 @@ const INSERT_APPLIED: &str =
 const DELETE_APPLIED: &str = r#"DELETE FROM "_rkcy_migration" WHERE "number" = ?"#;
 const DELETE_POSITIONS: &str = r#"DELETE FROM "_rkcy_position""#;
 const DELETE_KEYS: &str = r#"DELETE FROM "_rkcy_key""#;
-
-const SELECT_COLUMNS: &str = r#"SELECT t."name", c."name", c."type"
-FROM "sqlite_schema" AS t JOIN pragma_table_xinfo(t."name") AS c WHERE t."type" = 'table'"#;
-
-/// The type of its column.
-fn sql_type(ty: ColumnType) -> &'static str {
-    match ty {
-        ColumnType::F32 | ColumnType::F64 => "REAL",
-        ColumnType::Text | ColumnType::Json => "TEXT",
-        ColumnType::U64 | ColumnType::Bytes | ColumnType::Uuid => "BLOB",
-        ColumnType::Bool
-        | ColumnType::I32
-        | ColumnType::I64
-        | ColumnType::U32
-        | ColumnType::Timestamp
-        | ColumnType::Duration => "INTEGER",
-    }
-}
 
 impl SqliteStore {
     pub(super) async fn up(
@@ -151,39 +133,7 @@ impl SqliteStore {
         Ok(migrate::status(migrations, &applied))
     }
 
-    pub(super) async fn check_schema(
-        &self,
-        migrations: &'static [Migration],
-    ) -> Result<(), StoreError> {
-        let wrong = |what| StoreError::Schema {
-            store: self.name.get(),
-            what,
-        };
-        let status = self.status(migrations).await?;
-        if let Some(what) = schema::unapplied(&status) {
-            return Err(wrong(what));
-        }
-        let wrap = |e| self.name.error(e);
-        // A write lock is given only where the file may be written.
-        let lock = self.writer.begin_with("BEGIN IMMEDIATE").await;
-        lock.map_err(wrap)?.rollback().await.map_err(wrap)?;
-        let rows = sqlx::query(SELECT_COLUMNS).fetch_all(&self.readers).await;
-        let mut found = schema::Found::new();
-        for row in rows.map_err(wrap)? {
-            let text = |at: usize| row.try_get::<String, _>(at).map_err(wrap);
-            found
-                .entry(text(0)?)
-                .or_default()
-                .insert(text(1)?, text(2)?);
-        }
-        let tables = self.tables.values().map(|table| table.desc);
-        match schema::difference(tables, &found, sql_type) {
-            Some(what) => Err(wrong(what)),
-            None => Ok(()),
-        }
-    }
-
-    async fn run(
+    pub(super) async fn run(
         &self,
         migration: &Migration,
         sql: &'static str,

@@ -2,11 +2,12 @@
 //!
 //! Owns the connections: one that writes, some that read. In WAL mode they do not wait for each other,
 //! and a read transaction sees rows and position as of one commit. Leaves the text of the statements to
-//! `statements`, columns to `rows`, migrations to `migrations`, what an error means to `fault`.
+//! `statements`, columns to `rows`, migrations to `migrations`, the check of the tables to `schema`, what an error means to `fault`.
 
 mod fault;
 mod migrations;
 mod rows;
+mod schema;
 mod statements;
 
 use super::{

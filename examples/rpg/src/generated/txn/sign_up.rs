@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 3;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xc681_ce13_4696_1dad;
+pub(super) const SCHEMA: u64 = 0x74bc_28fa_7d75_966d;
 
 /// A new player with a first character.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -61,6 +61,7 @@ impl codegen::Transaction for SignUp {
                     id: player_key,
                     username: self.username.clone(),
                     active: true,
+                    limits: None,
                     count: 0,
                 }),
         )?;
