@@ -220,6 +220,10 @@ fn what_is_asked_for_twice_with_one_id_runs_once() {
         let done = house.ask("POST", "/v1/txn/fund", &headers, fund.as_bytes());
         assert_eq!(done.ok(200)["result"]["currency"]["gold"], 5);
     }
+    let new = json!({ "username": "carl" }).to_string();
+    house
+        .ask("POST", "/v1/c/Player", &headers, new.as_bytes())
+        .problem(422, "id_reused");
     // What is created without a key has the one that its id gives.
     let id = Client::new_id().to_string();
     let headers = [
