@@ -220,10 +220,6 @@ fn what_is_asked_for_twice_with_one_id_runs_once() {
         let done = house.ask("POST", "/v1/txn/fund", &headers, fund.as_bytes());
         assert_eq!(done.ok(200)["result"]["currency"]["gold"], 5);
     }
-    let new = json!({ "username": "carl" }).to_string();
-    house
-        .ask("POST", "/v1/c/Player", &headers, new.as_bytes())
-        .problem(422, "id_reused");
     // What is created without a key has the one that its id gives.
     let id = Client::new_id().to_string();
     let headers = [
@@ -234,6 +230,19 @@ fn what_is_asked_for_twice_with_one_id_runs_once() {
     let made = house.ask("POST", "/v1/c/Player", &headers, new.as_bytes());
     let again = house.ask("POST", "/v1/c/Player", &headers, new.as_bytes());
     assert_eq!(made.ok(201), again.ok(201));
+    // Something else with an id that has been given is not answered with what came of the first.
+    let id = Client::new_id().to_string();
+    let headers = [
+        ("content-type", "application/json"),
+        ("rkcy-id", id.as_str()),
+    ];
+    let rename = format!("/v1/c/Character/{anna}/rename");
+    house
+        .ask("POST", &rename, &headers, br#"{"fullname":"Anna"}"#)
+        .ok(200);
+    house
+        .ask("POST", "/v1/txn/fund", &headers, fund.as_bytes())
+        .problem(422, "id_reused");
 }
 
 #[test]
