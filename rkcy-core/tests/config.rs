@@ -12,10 +12,9 @@ use rkcy_core::fault::Fault;
 use rkcy_core::frame::{Body, Envelope, Frame, Kind};
 use rkcy_core::id::{ConcernId, TxnId};
 use rkcy_core::key::{Key, RowKey};
-use rkcy_core::rows::StoredRow;
 use rkcy_core::storage::StoredPosition;
 use rkcy_core::txn::{Answer, Outcome, ReplyTo, Txn};
-use rkcy_core::worker::{Progress, TakeOver, Worker};
+use rkcy_core::worker::{TakeOver, Worker};
 use std::sync::Arc;
 use support::{PARTITION, Toy, kept, planned, step};
 
@@ -98,24 +97,7 @@ impl World {
 
     /// Applies what there is; the answers.
     fn run(&self, worker: &mut Worker) -> Vec<Outcome> {
-        for record in &self.commands[worker.next_offset() as usize..] {
-            let offset = worker.next_offset();
-            worker.feed(offset, 1_000, record.clone(), 1_000).unwrap();
-        }
-        loop {
-            match worker.run(1_000).unwrap() {
-                Progress::Cold(rows) => {
-                    let absent = |row: &RowKey| (row.clone(), StoredRow::ABSENT);
-                    let absent: Vec<_> = rows.iter().map(absent).collect();
-                    let at = worker.partition().state().position;
-                    worker.loaded(at, &absent).unwrap();
-                }
-                Progress::Idle => break,
-                Progress::More | Progress::Full | Progress::Say(_) => {}
-            }
-        }
-        let replies = worker.take_replies();
-        replies.into_iter().map(|reply| reply.outcome).collect()
+        support::run(worker, &self.commands)
     }
 
     fn write_change(&mut self, worker: &mut Worker, snapshot: bool) {

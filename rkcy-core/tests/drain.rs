@@ -11,16 +11,15 @@ use rkcy_core::drain::{InFlight, is_over};
 use rkcy_core::fault::Fault;
 use rkcy_core::frame::{Body, Envelope, Frame, Kind, Open, Source};
 use rkcy_core::id::{ConcernId, PartitionId, Position, TxnId};
-use rkcy_core::key::{Key, RowKey};
+use rkcy_core::key::Key;
 use rkcy_core::logic::{Call, Logic, Row};
 use rkcy_core::plan::Partitions;
-use rkcy_core::rows::StoredRow;
 use rkcy_core::settings::Settings;
 use rkcy_core::status::Ask;
 use rkcy_core::storage::{Storage, StorageStop, StoredPosition};
 use rkcy_core::txn::{Answer, Mode, Outcome, ReplyTo, Rest, Txn};
 use rkcy_core::wire::Wire;
-use rkcy_core::worker::{Progress, Stop, TakeOver, Worker};
+use rkcy_core::worker::{Stop, TakeOver, Worker};
 use std::sync::Arc;
 use support::{PARTITION, Toy, kept, key_at, planned, step};
 
@@ -143,24 +142,7 @@ impl World {
 
     /// Applies what there is; the answers.
     fn run(&self, worker: &mut Worker) -> Vec<Outcome> {
-        for record in &self.commands[worker.next_offset() as usize..] {
-            let offset = worker.next_offset();
-            worker.feed(offset, 1_000, record.clone(), 1_000).unwrap();
-        }
-        loop {
-            match worker.run(1_000).unwrap() {
-                Progress::Cold(rows) => {
-                    let absent = |row: &RowKey| (row.clone(), StoredRow::ABSENT);
-                    let absent: Vec<_> = rows.iter().map(absent).collect();
-                    let at = worker.partition().state().position;
-                    worker.loaded(at, &absent).unwrap();
-                }
-                Progress::Idle => break,
-                Progress::More | Progress::Full | Progress::Say(_) => {}
-            }
-        }
-        let replies = worker.take_replies();
-        replies.into_iter().map(|reply| reply.outcome).collect()
+        support::run(worker, &self.commands)
     }
 
     /// The same of what is appended now.

@@ -86,6 +86,12 @@ pub(crate) fn cancelled_too_late() -> Fault {
     Fault::refusal("committed", "it was committed before it could be cancelled")
 }
 
+/// What the id of a caller is remembered with is no result of what is asked for with it now.
+pub(crate) fn reused(id: TxnId) -> Fault {
+    let message = format!("{id} was given for something else before, which has happened");
+    Fault::new(Class::Invalid, "id_reused", message)
+}
+
 /// No partition knows a transaction.
 pub(crate) fn unknown(id: TxnId) -> Fault {
     let message = format!("no partition knows {id}: it never was, or ended long ago");

@@ -486,14 +486,17 @@ async fn tls_is_spoken_as_the_address_says() {
     }
 }
 
+/// A table to migrate.
+const THING: Migration = Migration {
+    number: 1,
+    name: "init",
+    up: "CREATE TABLE \"thing\" (\"x\" INTEGER NOT NULL);",
+    down: "DROP TABLE \"thing\";",
+};
+
 /// Of several parts: a check that looks at rows, and an index that is made outside of a transaction.
 const IN_PARTS: &[Migration] = &[
-    Migration {
-        number: 1,
-        name: "init",
-        up: "CREATE TABLE \"thing\" (\"x\" INTEGER NOT NULL);",
-        down: "DROP TABLE \"thing\";",
-    },
+    THING,
     Migration {
         number: 2,
         name: "parts",
@@ -531,12 +534,7 @@ async fn a_migration_of_several_parts_goes_on_where_it_stopped() {
 }
 
 const LOCKS: &[Migration] = &[
-    Migration {
-        number: 1,
-        name: "init",
-        up: "CREATE TABLE \"thing\" (\"x\" INTEGER NOT NULL);",
-        down: "DROP TABLE \"thing\";",
-    },
+    THING,
     Migration {
         number: 2,
         name: "locks",

@@ -59,14 +59,7 @@ impl Place {
 
     /// A running platform, once it is ready.
     fn running(&self) -> Child {
-        let mut command = self.command(&["run", "--format", "json"]);
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        let out = child.stdout.as_mut().unwrap();
-        BufReader::new(out).read_line(&mut line).unwrap();
-        let ready: Json = serde_json::from_str(&line).unwrap();
-        assert_eq!(ready["pid"], child.id());
-        child
+        binary::running(&mut self.command(&["run", "--format", "json"]))
     }
 }
 

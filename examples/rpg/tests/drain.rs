@@ -4,6 +4,8 @@
 
 #[path = "../../../rkcy-runtime/tests/support/binary.rs"]
 mod binary;
+#[path = "support/database.rs"]
+mod database;
 #[path = "../../../rkcy-runtime/tests/support/embedded.rs"]
 mod embedded;
 #[path = "../../../rkcy-runtime/tests/support/servers.rs"]
@@ -15,9 +17,7 @@ use rkcy_runtime::driver::{Client, Drained};
 use rpg::generated::txn::{SignUp, Trade};
 use rpg::generated::{Character, Currency, Offer};
 use serde_json::Value as Json;
-use sqlx::{Connection, Executor};
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -38,16 +38,8 @@ impl Place {
     /// An environment and a database of its own, on the servers of the tests.
     fn shared() -> Place {
         let name = format!("drain{}", Uuid::new_v4().simple());
-        let (log, server) = (servers::kafka(), servers::postgres());
-        let runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = { runtime }.enable_all().build().unwrap();
-        runtime.block_on(async {
-            let url = format!("{server}/postgres");
-            let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
-            let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
-            connection.execute(create).await.unwrap();
-        });
-        let (log, store) = (format!("kafka:{log}"), format!("{server}/{name}"));
+        let log = format!("kafka:{}", servers::kafka());
+        let store = database::created(&name);
         let settings = ["--log", &log, "--store", &store, "--env", &name];
         Place {
             settings: settings.map(str::to_owned).to_vec(),
@@ -80,14 +72,7 @@ impl Place {
 
     /// A running platform, once it is ready.
     fn running(&self) -> Child {
-        let mut command = self.command(&["run", "--format", "json"]);
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        let out = child.stdout.as_mut().unwrap();
-        BufReader::new(out).read_line(&mut line).unwrap();
-        let ready: Json = serde_json::from_str(&line).unwrap();
-        assert_eq!(ready["pid"], child.id());
-        child
+        binary::running(&mut self.command(&["run", "--format", "json"]))
     }
 
     /// The whole of it, on whatever log: refused, ended, said, and taken again.

@@ -105,6 +105,19 @@ fn what_is_asked_for_twice_with_one_id_runs_once() {
     let made = house.ask("POST", "/v1/c/Player", &headers, new.as_bytes());
     let again = house.ask("POST", "/v1/c/Player", &headers, new.as_bytes());
     assert_eq!(made.ok(201), again.ok(201));
+    // Something else with an id that has been given is not answered with what came of the first.
+    let id = Client::new_id().to_string();
+    let headers = [
+        ("content-type", "application/json"),
+        ("rkcy-id", id.as_str()),
+    ];
+    let rename = format!("/v1/c/Character/{anna}/rename");
+    house
+        .ask("POST", &rename, &headers, br#"{"fullname":"Anna"}"#)
+        .ok(200);
+    house
+        .ask("POST", "/v1/txn/fund", &headers, fund.as_bytes())
+        .problem(422, "id_reused");
 }
 
 #[test]

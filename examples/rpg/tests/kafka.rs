@@ -3,12 +3,14 @@
 
 #[path = "../../../rkcy-runtime/tests/support/binary.rs"]
 mod binary;
+#[path = "support/database.rs"]
+mod database;
 #[path = "../../../rkcy-runtime/tests/support/servers.rs"]
 mod servers;
 
 use rkcy_runtime::codegen::{Uuid, serde_json};
 use serde_json::Value as Json;
-use sqlx::{Connection, Executor};
+use sqlx::Connection;
 use std::io::{BufRead, BufReader, Lines};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -31,19 +33,10 @@ struct Process {
 impl Place {
     fn new() -> Place {
         let name = format!("test{}", Uuid::new_v4().simple());
-        let (log, server) = (format!("kafka:{}", servers::kafka()), servers::postgres());
-        let runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = { runtime }.enable_all().build().unwrap();
-        runtime.block_on(async {
-            let url = format!("{server}/postgres");
-            let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
-            let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
-            connection.execute(create).await.unwrap();
-        });
         Place {
             dir: tempfile::tempdir().unwrap(),
-            log,
-            store: format!("{server}/{name}"),
+            log: format!("kafka:{}", servers::kafka()),
+            store: database::created(&name),
             env: name,
         }
     }

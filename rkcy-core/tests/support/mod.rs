@@ -7,9 +7,10 @@ use rkcy_core::id::{ConcernId, PartitionId};
 use rkcy_core::key::{Key, RowKey, partition_of};
 use rkcy_core::logic::{Call, Logic, Row};
 use rkcy_core::plan::{self, Partitions};
+use rkcy_core::rows::StoredRow;
 use rkcy_core::settings::Settings;
-use rkcy_core::txn::{Access, Args, Place, Rest, Step, Txn, Unplanned};
-use rkcy_core::worker::Config;
+use rkcy_core::txn::{Access, Args, Outcome, Place, Rest, Step, Txn, Unplanned};
+use rkcy_core::worker::{Config, Progress, Worker};
 
 /// The only concern.
 pub(crate) const CONCERN: ConcernId = ConcernId(1);
@@ -104,6 +105,28 @@ pub(crate) fn kept(mut step: Unplanned) -> Unplanned {
 pub(crate) fn planned(mut txn: Txn, toy: &Toy) -> Txn {
     plan::extend(&mut txn, toy);
     txn
+}
+
+/// Applies what the command log has beyond the worker, of rows that are nowhere yet; the answers. The clock stands.
+pub(crate) fn run(worker: &mut Worker, commands: &[Bytes]) -> Vec<Outcome> {
+    for record in &commands[worker.next_offset() as usize..] {
+        let offset = worker.next_offset();
+        worker.feed(offset, 1_000, record.clone(), 1_000).unwrap();
+    }
+    loop {
+        match worker.run(1_000).unwrap() {
+            Progress::Cold(rows) => {
+                let absent = |row: &RowKey| (row.clone(), StoredRow::ABSENT);
+                let absent: Vec<_> = rows.iter().map(absent).collect();
+                let at = worker.partition().state().position;
+                worker.loaded(at, &absent).unwrap();
+            }
+            Progress::Idle => break,
+            Progress::More | Progress::Full | Progress::Say(_) => {}
+        }
+    }
+    let replies = worker.take_replies();
+    replies.into_iter().map(|reply| reply.outcome).collect()
 }
 
 /// Runs something with one rule of the engine broken.

@@ -9,7 +9,7 @@ use super::term::{Format, Ink, Term};
 use crate::codegen::{Bytes, ConcernDesc, IdempotencyKey, OpDesc, op};
 use crate::driver::Client;
 use crate::edge::instance_path;
-use crate::facts::{fault_json, txn_id};
+use crate::facts::{fault_json, reused, txn_id};
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::id::TxnId;
 use rkcy_core::key::Key;
@@ -93,8 +93,12 @@ impl Txn {
         let code = match outcome? {
             None => said(term, id, "submitted", None),
             Some(Outcome::Committed(result)) => {
-                let result = result.map(|bytes| show(&bytes)).transpose()?;
-                said(term, id, "committed", result)
+                let result = result.map(|bytes| show(&bytes)).transpose();
+                let result = result.map_err(|fault| match self.id {
+                    Some(_) => reused(id),
+                    None => fault,
+                });
+                said(term, id, "committed", result?)
             }
             Some(Outcome::Refused(fault)) => refused(term, id, "refused", &fault),
             Some(Outcome::NotTaken(fault)) => refused(term, id, "unknown", &fault),

@@ -21,6 +21,8 @@ type Show = fn(&Bytes) -> Result<Json, Fault>;
 /// What the headers of a request say of its transaction.
 pub(super) struct Asked {
     pub(super) id: TxnId,
+    /// The id is the caller's.
+    own_id: bool,
     /// It may wait so long for others. Milliseconds; 0: for ever.
     budget: u32,
     /// The caller does not wait for how it ends.
@@ -39,10 +41,7 @@ impl Asked {
             let value = headers.get(name).map(HeaderValue::to_str).transpose();
             value.map_err(|_| wrong_header(name, "it is not text"))
         };
-        let id = match text("rkcy-id")? {
-            Some(text) => facts::txn_id(text)?,
-            None => Client::new_id(),
-        };
+        let own_id = text("rkcy-id")?.map(facts::txn_id).transpose()?;
         let budget = match text("rkcy-deadline")?.map(str::parse) {
             None => 0,
             Some(Ok(budget)) if budget > 0 => budget,
@@ -58,7 +57,8 @@ impl Asked {
         let no_wait =
             (wishes.split(',')).any(|wish| wish.trim().eq_ignore_ascii_case("respond-async"));
         Ok(Asked {
-            id,
+            id: own_id.unwrap_or_else(Client::new_id),
+            own_id: own_id.is_some(),
             budget,
             no_wait,
             key,
@@ -95,6 +95,7 @@ impl Asked {
         match outcome.ok_or_else(|| late(self.id))? {
             Outcome::Committed(result) => Ok(Committed {
                 id: self.id,
+                own_id: self.own_id,
                 result,
             }),
             Outcome::Refused(fault) | Outcome::NotTaken(fault) => Err(self.refused(fault)),
@@ -169,6 +170,7 @@ impl Asked {
 /// What was committed.
 pub(super) struct Committed {
     id: TxnId,
+    own_id: bool,
     /// Absent where it was too long to be remembered for one who asks again.
     result: Option<Bytes>,
 }
@@ -182,7 +184,11 @@ impl Committed {
 
     pub(super) fn shown(self, show: Show) -> Result<Option<Json>, Problem> {
         let shown = self.result.map(|bytes| show(&bytes)).transpose();
-        shown.map_err(|fault| Problem::from(fault).about(self.id))
+        shown.map_err(|fault| match self.own_id {
+            // It is the answer to what was asked with the id first.
+            true => Problem::from(facts::reused(self.id)).about(self.id),
+            false => Problem::from(fault).about(self.id),
+        })
     }
 }
 

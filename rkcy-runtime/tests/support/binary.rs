@@ -1,8 +1,10 @@
 //! A generated binary, as a user types its commands.
 #![allow(dead_code, reason = "each test target uses its part")]
 
+use rkcy_runtime::codegen::serde_json;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 /// A command of the binary `exe` in a directory, without settings of the shell that the tests run in.
 pub(crate) fn command(exe: &str, dir: &Path, args: &[&str]) -> Command {
@@ -13,6 +15,17 @@ pub(crate) fn command(exe: &str, dir: &Path, args: &[&str]) -> Command {
     }
     command.env_remove("RUST_BACKTRACE").env_remove("NO_COLOR");
     command
+}
+
+/// Starts `run --format json`; gives its process once it is ready.
+pub(crate) fn running(command: &mut Command) -> Child {
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let out = child.stdout.as_mut().unwrap();
+    BufReader::new(out).read_line(&mut line).unwrap();
+    let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(ready["pid"], child.id());
+    child
 }
 
 /// What a command has said.
