@@ -336,3 +336,29 @@ fn every_command_has_an_example() {
     }
     assert!(stdout(&rkcy_gen(&["--version"])).starts_with("rkcy-gen "));
 }
+
+#[test]
+fn shells_and_readers_are_told_of_every_command() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = rkcy_gen(&["completions", shell]);
+        assert_eq!(code(&output), 0);
+        assert!(stdout(&output).contains("explain"), "{shell}");
+    }
+    assert_eq!(code(&rkcy_gen(&["completions", "tcsh"])), 2);
+    assert!(stdout(&rkcy_gen(&["man"])).contains(".TH rkcy-gen 1"));
+    let dir = tempfile::tempdir().unwrap();
+    let pages = dir.path().join("pages");
+    assert_eq!(
+        code(&rkcy_gen(&["man", "--out", pages.to_str().unwrap()])),
+        0
+    );
+    for name in ["rkcy-gen", "rkcy-gen-build", "rkcy-gen-show"] {
+        assert!(pages.join(format!("{name}.1")).exists(), "{name}");
+    }
+    // Where a file is in the way.
+    let file = pages.join("rkcy-gen.1");
+    assert_eq!(
+        code(&rkcy_gen(&["man", "--out", file.to_str().unwrap()])),
+        3
+    );
+}

@@ -87,6 +87,10 @@ for (const colorScheme of ["light", "dark"]) {
       await open(view);
       if (view !== "transactions/nonsense") await looked(`${view.replace("/", "-")}-${device}-${colorScheme}`);
     }
+    // The page of the interface, with one operation open.
+    await page.goto(`${url}/docs`);
+    await page.locator("summary", { hasText: "/v1/txn/trade" }).click();
+    await looked(`docs-${device}-${colorScheme}`);
   }
 }
 await open("overview");

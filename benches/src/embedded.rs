@@ -198,6 +198,7 @@ fn sample_envelope() -> Envelope {
         caller: &Bytes::new(),
         logic: &*logic,
         key: None,
+        expected: None,
     };
     Envelope::submit(codegen::transaction(&fund, origin).expect("a plan"))
 }

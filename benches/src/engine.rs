@@ -187,6 +187,7 @@ impl Bench {
             caller: &NOBODY,
             logic: &*self.logic,
             key: None,
+            expected: None,
         }
     }
 

@@ -145,6 +145,8 @@ pub enum Bug {
     KeyForAnyBody,
     /// What a key remembers may be that the platform did not take it (rule 8).
     KeyKeepsBound,
+    /// An operation is made whatever its caller expects of the instance.
+    ExpectationIgnored,
     // ---- related views
     /// A push for a view that is not in memory begins an empty one (rule 4).
     ViewLostAfterEviction,
@@ -232,6 +234,8 @@ impl Bug {
         ("key-runs-twice", Bug::KeyRunsTwice),
         ("key-for-any-body", Bug::KeyForAnyBody),
         ("key-keeps-bound", Bug::KeyKeepsBound),
+        // ---- expectations
+        ("expectation-ignored", Bug::ExpectationIgnored),
         // ---- related views
         ("view-lost-after-eviction", Bug::ViewLostAfterEviction),
         ("related-view-goes-back", Bug::RelatedViewGoesBack),

@@ -44,6 +44,7 @@ pub mod change;
 pub mod claim;
 pub mod config;
 pub mod drain;
+pub mod expect;
 pub mod keyed;
 pub mod related;
 pub mod storage;

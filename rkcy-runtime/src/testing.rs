@@ -270,6 +270,7 @@ impl TestPlatform {
             caller,
             logic: &*self.logic,
             key: None,
+            expected: None,
         }
     }
 

@@ -533,6 +533,39 @@ async fn a_migration_of_several_parts_goes_on_where_it_stopped() {
     assert_eq!(store.migrate_down(IN_PARTS, 0).await.unwrap(), [2, 1]);
 }
 
+const TWO_TABLES: &[Migration] = &[
+    THING,
+    Migration {
+        number: 2,
+        name: "two",
+        up: "CREATE TABLE \"other\" (\"x\" BIGINT NOT NULL);\n",
+        down: "DROP TABLE \"other\";\n",
+    },
+    Migration {
+        number: 3,
+        name: "both",
+        // Waits long enough for the other session to have its first table.
+        up: "ALTER TABLE \"thing\" ADD COLUMN \"y\" INTEGER;\nSELECT pg_sleep(0.5);\n\
+             ALTER TABLE \"other\" ADD COLUMN \"y\" INTEGER;\n",
+        down: "ALTER TABLE \"other\" DROP COLUMN \"y\";\nALTER TABLE \"thing\" DROP COLUMN \"y\";\n",
+    },
+];
+
+/// Another session has a table that the migration wants, and wants the one that the migration has. The migration is the
+/// one that PostgreSQL ends, since the other waits longer before it looks.
+#[tokio::test]
+async fn a_migration_that_met_a_deadlock_is_begun_again() {
+    let database = Database::new().await;
+    let store = PostgresStore::open(&database.settings(), []).await.unwrap();
+    store.migrate_up(&TWO_TABLES[..2]).await.unwrap();
+    let other = database.execute(
+        "BEGIN; SET LOCAL deadlock_timeout = '20s'; LOCK TABLE \"other\"; SELECT pg_sleep(0.2); \
+         INSERT INTO \"thing\" VALUES (1); COMMIT",
+    );
+    let (applied, ()) = tokio::join!(store.migrate_up(TWO_TABLES), other);
+    assert_eq!(applied.unwrap(), [3]);
+}
+
 const LOCKS: &[Migration] = &[
     THING,
     Migration {

@@ -3,159 +3,34 @@
 
 #[path = "../../../rkcy-runtime/tests/support/embedded.rs"]
 mod embedded;
+#[path = "../../../rkcy-runtime/tests/support/house.rs"]
+mod house;
 
-use embedded::Place;
-use rkcy_runtime::codegen::serde_json::{self, Value as Json, json};
-use rkcy_runtime::driver::{Client, Running};
-use rkcy_runtime::edge::{Edge, Limits};
+use house::House;
+use rkcy_runtime::codegen::serde_json::{Value as Json, json};
+use rkcy_runtime::driver::Client;
+use rkcy_runtime::edge::Limits;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::time::Duration;
-use ureq::http::Request;
 
-/// A platform with an edge.
-struct House {
-    edge: Option<Edge>,
-    running: Option<Running>,
-    agent: ureq::Agent,
-    _place: Place,
+/// The game, with an edge.
+fn game() -> House {
+    House::of(rpg::platform(), Limits::default())
 }
 
-/// What was answered.
-#[derive(Debug)]
-struct Answer {
-    status: u16,
-    kind: String,
-    id: Option<String>,
-    location: Option<String>,
-    retry: Option<String>,
-    allow: Option<String>,
-    body: Json,
-}
-
-impl House {
-    fn new() -> House {
-        House::with(Limits::default())
-    }
-
-    fn with(limits: Limits) -> House {
-        let platform = rpg::platform();
-        let place = Place::new(platform.clone());
-        let running = place.start();
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let edge = Edge::start(platform.desc, &running, any, limits).unwrap();
-        let agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(30)))
-            .build();
-        House {
-            edge: Some(edge),
-            running: Some(running),
-            agent: agent.into(),
-            _place: place,
-        }
-    }
-
-    fn addr(&self) -> SocketAddr {
-        self.edge.as_ref().unwrap().addr()
-    }
-
-    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        let uri = format!("http://{}{path}", self.addr());
-        let mut request = Request::builder().method(method).uri(uri);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let mut response = self.agent.run(request.body(body).unwrap()).unwrap();
-        let header = |name: &str| {
-            let value = response.headers().get(name)?;
-            Some(value.to_str().unwrap().to_owned())
-        };
-        let (kind, id) = (
-            header("content-type").unwrap_or_default(),
-            header("rkcy-id"),
-        );
-        let (location, retry, allow) = (header("location"), header("retry-after"), header("allow"));
-        let status = response.status().as_u16();
-        let text = response.body_mut().read_to_string().unwrap();
-        Answer {
-            status,
-            kind,
-            id,
-            location,
-            retry,
-            allow,
-            body: serde_json::from_str(&text).unwrap_or(Json::Null),
-        }
-    }
-
-    fn post(&self, path: &str, body: &Json) -> Answer {
-        self.send("POST", path, body)
-    }
-
-    fn send(&self, method: &str, path: &str, body: &Json) -> Answer {
-        let json = [("content-type", "application/json")];
-        self.ask(method, path, &json, body.to_string().as_bytes())
-    }
-
-    fn get(&self, path: &str) -> Answer {
-        self.ask("GET", path, &[], b"")
-    }
-
-    /// A player with a character of so much gold; their keys.
-    fn character(&self, name: &str, gold: u32) -> (String, String) {
-        let player = self.post("/v1/c/Player", &json!({ "username": name }));
-        let player = player.ok(201)["id"].as_str().unwrap().to_owned();
-        let new = json!({ "player": player, "fullname": "Anna", "currency": { "gold": gold } });
-        let character = self.post("/v1/c/Character", &new);
-        (player, character.ok(201)["id"].as_str().unwrap().to_owned())
-    }
-}
-
-impl Drop for House {
-    fn drop(&mut self) {
-        drop(self.edge.take());
-        if let Some(running) = self.running.take() {
-            running.stop().unwrap();
-        }
-    }
-}
-
-impl Answer {
-    #[track_caller]
-    fn ok(&self, status: u16) -> &Json {
-        assert_eq!(self.status, status, "{self:?}");
-        assert_eq!(self.kind, "application/json");
-        assert!(self.id.is_some(), "{self:?}");
-        &self.body
-    }
-
-    /// Told why not, in a problem document.
-    #[track_caller]
-    fn problem(&self, status: u16, name: &str) {
-        assert_eq!(self.status, status, "{self:?}");
-        assert_eq!(self.kind, "application/problem+json", "{self:?}");
-        assert_eq!(self.body["type"], name, "{self:?}");
-        assert_eq!(self.body["status"], status);
-        assert!(
-            self.body["detail"]
-                .as_str()
-                .is_some_and(|text| !text.is_empty())
-        );
-        assert_eq!(self.retry.is_some(), status == 429 || status == 503);
-    }
-
-    /// Told why not, at this field.
-    #[track_caller]
-    fn at(&self, name: &str, path: &str) {
-        self.problem(422, name);
-        assert_eq!(self.body["errors"][0]["path"], path, "{self:?}");
-    }
+/// A player with a character of so much gold; their keys.
+fn character(house: &House, name: &str, gold: u32) -> (String, String) {
+    let player = house.post("/v1/c/Player", &json!({ "username": name }));
+    let player = player.ok(201)["id"].as_str().unwrap().to_owned();
+    let new = json!({ "player": player, "fullname": "Anna", "currency": { "gold": gold } });
+    let character = house.post("/v1/c/Character", &new);
+    (player, character.ok(201)["id"].as_str().unwrap().to_owned())
 }
 
 #[test]
 fn an_instance_is_made_read_changed_asked_and_removed() {
-    let house = House::new();
+    let house = game();
     let made = house.post("/v1/c/Player", &json!({ "username": "anna" }));
     let id = made.ok(201)["id"].as_str().unwrap().to_owned();
     let place = format!("/v1/c/Player/{id}");
@@ -163,7 +38,7 @@ fn an_instance_is_made_read_changed_asked_and_removed() {
     assert_eq!(house.get(&place).ok(200)["username"], "anna");
     let changed = house.send("PATCH", &place, &json!({ "active": false }));
     assert_eq!(changed.ok(200)["active"], false);
-    let (_, character) = house.character("bert", 7);
+    let (_, character) = character(&house, "bert", 7);
     let character = format!("/v1/c/Character/{character}");
     assert_eq!(house.get(&format!("{character}/worth")).ok(200), &json!(7));
     let renamed = house.post(
@@ -182,9 +57,9 @@ fn an_instance_is_made_read_changed_asked_and_removed() {
 
 #[test]
 fn a_transaction_is_committed_or_refused_by_name() {
-    let house = House::new();
-    let (_, anna) = house.character("anna", 10);
-    let (_, bert) = house.character("bert", 0);
+    let house = game();
+    let (_, anna) = character(&house, "anna", 10);
+    let (_, bert) = character(&house, "bert", 0);
     let offer = |character: &str, gold: i64| json!({ "character": character, "currency": { "gold": gold } });
     let trade = |gold| json!({ "lhs": offer(&anna, gold), "rhs": offer(&bert, 0) });
     let done = house.post("/v1/txn/trade", &trade(6));
@@ -208,8 +83,8 @@ fn a_transaction_is_committed_or_refused_by_name() {
 
 #[test]
 fn what_is_asked_for_twice_with_one_id_runs_once() {
-    let house = House::new();
-    let (_, anna) = house.character("anna", 0);
+    let house = game();
+    let (_, anna) = character(&house, "anna", 0);
     let id = Client::new_id().to_string();
     let headers = [
         ("content-type", "application/json"),
@@ -247,8 +122,8 @@ fn what_is_asked_for_twice_with_one_id_runs_once() {
 
 #[test]
 fn a_caller_need_not_wait() {
-    let house = House::new();
-    let (_, anna) = house.character("anna", 0);
+    let house = game();
+    let (_, anna) = character(&house, "anna", 0);
     let headers = [
         ("content-type", "application/json"),
         ("prefer", "respond-async, wait=1"),
@@ -287,8 +162,8 @@ fn a_caller_need_not_wait() {
 
 #[test]
 fn what_does_not_fit_the_schema_is_told_with_its_field() {
-    let house = House::new();
-    let (player, anna) = house.character("anna", 0);
+    let house = game();
+    let (player, anna) = character(&house, "anna", 0);
     let fund = |amount: Json| house.post("/v1/txn/fund", &json!({ "to": anna, "amount": amount }));
     fund(json!({ "gold": -1 })).at("constraint", "amount.gold");
     fund(json!({ "gold": "much" })).at("wrong_type", "amount.gold");
@@ -325,7 +200,7 @@ fn what_does_not_fit_the_schema_is_told_with_its_field() {
 
 #[test]
 fn what_is_no_request_is_told_so() {
-    let house = House::new();
+    let house = game();
     let json = [("content-type", "application/json")];
     let fund = "/v1/txn/fund";
     house
@@ -392,7 +267,7 @@ fn what_is_no_request_is_told_so() {
 
 #[test]
 fn a_page_of_another_origin_is_not_heard() {
-    let house = House::new();
+    let house = game();
     let own = format!("http://{}", house.addr());
     let new = json!({ "username": "anna" }).to_string();
     let ask = |origin: &str| {
@@ -407,7 +282,7 @@ fn a_page_of_another_origin_is_not_heard() {
 
 #[test]
 fn health_metrics_and_the_document_are_told() {
-    let house = House::new();
+    let house = game();
     assert_eq!(house.get("/healthz").body["status"], "ok");
     assert_eq!(house.get("/readyz").body["platform"], "rpg");
     let document = house.get("/openapi.json");
@@ -417,6 +292,14 @@ fn health_metrics_and_the_document_are_told() {
         document.body.pointer(&name("Player")),
         Some(&json!("object"))
     );
+    for (path, method) in [
+        ("/v1/id", "get"),
+        ("/v1/id/{id}", "get"),
+        ("/v1/id/{id}/cancel", "post"),
+        ("/v1/id/{id}/resume", "post"),
+    ] {
+        assert!(document.body["paths"][path][method].is_object(), "{path}");
+    }
     let mut stream = TcpStream::connect(house.addr()).unwrap();
     let text = spoken(
         &mut stream,
@@ -425,6 +308,33 @@ fn health_metrics_and_the_document_are_told() {
     let counted = "rkcy_edge_requests_total{method=\"GET\",route=\"/healthz\",status=\"200\"} 1";
     assert!(text.contains(counted), "{text}");
     assert!(text.contains("rkcy_edge_connections"), "{text}");
+}
+
+/// The pages ask for nothing that is not in the binary, and run nothing that is not theirs.
+#[test]
+fn pages_come_out_of_the_binary() {
+    let house = game();
+    for page in ["/console", "/docs"] {
+        let ask = format!("GET {page} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let mut stream = TcpStream::connect(house.addr()).unwrap();
+        let text = spoken(&mut stream, ask.as_bytes());
+        assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+        assert!(
+            text.contains("content-security-policy: default-src 'none'"),
+            "{text}"
+        );
+        assert!(
+            !text.contains("://") && !text.contains("<script>"),
+            "{text}"
+        );
+        let parts = text.split(['"']).filter(|part| part.starts_with('/'));
+        for part in parts.filter(|part| part.contains('.')) {
+            assert_eq!(house.get(part).status, 200, "{part}");
+        }
+    }
+    for outside in ["/docs/../console", "/docs/%2e%2e/Cargo.toml", "/docs/x.js"] {
+        assert_eq!(house.get(outside).status, 404, "{outside}");
+    }
 }
 
 /// What is answered to these bytes, until the connection is closed.
@@ -440,11 +350,14 @@ fn spoken(stream: &mut TcpStream, bytes: &[u8]) -> String {
 
 #[test]
 fn callers_that_are_slow_or_rude_are_cut_off_and_others_are_not() {
-    let house = House::with(Limits {
-        head: Duration::from_millis(200),
-        body: Duration::from_millis(200),
-        ..Limits::default()
-    });
+    let house = House::of(
+        rpg::platform(),
+        Limits {
+            head: Duration::from_millis(200),
+            body: Duration::from_millis(200),
+            ..Limits::default()
+        },
+    );
     let connect = || TcpStream::connect(house.addr()).unwrap();
     // A head that does not end.
     spoken(&mut connect(), b"GET /healthz HTTP/1.1\r\nhost:");
@@ -469,10 +382,13 @@ fn callers_that_are_slow_or_rude_are_cut_off_and_others_are_not() {
 
 #[test]
 fn more_than_there_is_room_for_is_told_to_ask_again() {
-    let house = House::with(Limits {
-        requests: 0,
-        ..Limits::default()
-    });
+    let house = House::of(
+        rpg::platform(),
+        Limits {
+            requests: 0,
+            ..Limits::default()
+        },
+    );
     house
         .get("/v1/c/Player/x")
         .problem(429, "too_many_requests");
@@ -481,8 +397,8 @@ fn more_than_there_is_room_for_is_told_to_ask_again() {
 
 #[test]
 fn what_was_begun_is_answered_when_the_edge_stops() {
-    let mut house = House::new();
-    let (_, anna) = house.character("anna", 0);
+    let mut house = game();
+    let (_, anna) = character(&house, "anna", 0);
     let addr = house.addr();
     let fund = json!({ "to": anna, "amount": { "gold": 5 } }).to_string();
     let length = fund.len();

@@ -29,6 +29,7 @@ fn planned(name: &str, params: Json) -> Result<Txn, Fault> {
         caller: &Bytes::new(),
         logic: &*(rpg::platform().logic)(1),
         key: None,
+        expected: None,
     };
     (transaction(name).from_json)(params, origin)
 }

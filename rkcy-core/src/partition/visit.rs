@@ -3,6 +3,7 @@
 use super::{Halt, Partition};
 use crate::bugs::{self, Bug};
 use crate::claim::{self, Claim, GiveBack, Referrer};
+use crate::expect;
 use crate::fault::{Class, Fault};
 use crate::frame::{Head, Kind};
 use crate::id::TxnId;
@@ -475,6 +476,9 @@ impl Partition {
         let name = || self.logic.concern_name(row.concern);
         if let Some(done) = claim::run(step.op, args, copy, name) {
             return done;
+        }
+        if let Some(compared) = expect::run(step.op, args, copy, name) {
+            return compared;
         }
         let context = Context::new(txn.id, step.number, &txn.caller);
         let context = context.with_configs(&self.state.configs).with_views(views);

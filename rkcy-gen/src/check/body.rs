@@ -45,6 +45,8 @@ pub(super) struct Body<'a> {
     pub(super) used_refusals: Vec<bool>,
     /// Something is wrong or missing, so what is not used cannot be told.
     pub(super) blurred: bool,
+    /// It looks at who calls.
+    pub(super) sees_caller: bool,
 }
 
 /// A block that is not closed yet.
@@ -116,6 +118,7 @@ impl<'a> Body<'a> {
             used_refusals: vec![false; refusals.named().len()],
             refusals,
             blurred: false,
+            sees_caller: false,
         };
         let by_place: HashMap<Span, usize> = known
             .iter()

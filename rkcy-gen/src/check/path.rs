@@ -94,6 +94,7 @@ impl Checker {
 
     /// Who called, as the platform says it.
     fn caller(&mut self, span: Span, body: &mut Body<'_>) -> Option<Expr> {
+        body.sees_caller = true;
         match self.schema.caller {
             Some(Some(message)) => {
                 let ty = Type::one(ValueType::Message(message));

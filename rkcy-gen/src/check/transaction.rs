@@ -10,7 +10,8 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Answer, Block, Expr, Mode, Transaction, TransactionId};
 use crate::syntax::Span;
 use crate::syntax::ast::{File, Item};
-use crate::syntax::operation::Param;
+use crate::syntax::field::Attribute;
+use crate::syntax::operation::{Param, ResultType};
 use crate::syntax::transaction::{Statement, Transaction as AstTransaction};
 
 impl Checker {
@@ -26,12 +27,11 @@ impl Checker {
         let errors = self.diagnostics.len();
         self.params_have_names(&declared.params);
         let (params, complete) = self.named_params(&declared.params, On::Parameter);
-        let result = declared
-            .result
-            .as_ref()
-            .map(|result| self.answer(result, Place::TransactionResult));
+        // Behind a result, what is said of the whole stands among the attributes of that.
+        let (of_result, own) = split(declared);
+        let result = of_result.map(|result| self.answer(&result, Place::TransactionResult));
         let refusals = self.refusals(declared.refusals.as_ref());
-        let attributes = self.attributes(&declared.attributes, On::Declaration, declared.span);
+        let attributes = self.attributes(&own, On::Declaration, declared.span);
         let (deprecated, was) = (attributes.deprecated, attributes.was);
         let mode = if declared.is_saga {
             Mode::Saga
@@ -48,6 +48,7 @@ impl Checker {
         let statements = body.close();
         self.has_steps(declared, &body);
         self.unused(declared, &body, errors);
+        self.sees_caller(declared, &body);
         let Body {
             steps,
             locals,
@@ -143,6 +144,19 @@ impl Checker {
         returns.and_then(|(_, value)| value)
     }
 
+    /// Where a platform says who calls, a transaction that does not look is open to all.
+    fn sees_caller(&mut self, declared: &AstTransaction, body: &Body<'_>) {
+        if !matches!(self.schema.caller, Some(Some(_))) || body.sees_caller || body.blurred {
+            return;
+        }
+        let name = &declared.name;
+        let message = format!("`{}` does not look at who calls", name.text);
+        let finding = Diagnostic::new(Code::CallerUnseen, name.span, message);
+        self.report(finding.help(
+            "check it, `require caller.… else …`; or say why everybody may call it: `@allow(RKCY0158, \"…\")`",
+        ));
+    }
+
     fn has_steps(&mut self, declared: &AstTransaction, body: &Body<'_>) {
         if body.steps.is_empty() && !body.blurred {
             let name = &declared.name;
@@ -199,4 +213,17 @@ impl Checker {
             self.report(finding);
         }
     }
+}
+
+/// The result of a transaction, and what is said of the whole.
+fn split(declared: &AstTransaction) -> (Option<ResultType>, Vec<Attribute>) {
+    let mut own = Vec::new();
+    let result = declared.result.clone().map(|mut result| {
+        let is_own =
+            |it: &mut Attribute| matches!(it.name.text.as_str(), "allow" | "deprecated" | "was");
+        own.extend(result.attributes.extract_if(.., is_own));
+        result
+    });
+    own.extend(declared.attributes.iter().cloned());
+    (result, own)
 }

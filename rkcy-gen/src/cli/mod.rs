@@ -9,6 +9,7 @@ mod explain;
 mod fmt;
 mod input;
 mod lock;
+mod manual;
 mod migrate;
 mod new;
 mod output;
@@ -17,7 +18,7 @@ mod show_plan;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 /// Turns a `.rkcy` schema into a platform.
 #[derive(Parser)]
@@ -40,8 +41,10 @@ enum Command {
     Breaking(breaking::Args),
     Build(build::Args),
     Check(check::Args),
+    Completions(manual::Completions),
     Explain(explain::Args),
     Fmt(fmt::Args),
+    Man(manual::Man),
     Migrate(migrate::Args),
     New(new::Args),
     Show(show::Args),
@@ -86,8 +89,10 @@ pub(crate) fn run() -> ExitCode {
         Command::Breaking(args) => breaking::run(&args, cli.color),
         Command::Build(args) => build::run(&args, cli.color),
         Command::Check(args) => check::run(&args, cli.color),
+        Command::Completions(args) => manual::completions(&args, Cli::command()),
         Command::Explain(args) => explain::run(&args),
         Command::Fmt(args) => fmt::run(&args, cli.color),
+        Command::Man(args) => manual::man(&args, Cli::command()),
         Command::Migrate(args) => migrate::run(&args, cli.color),
         Command::New(args) => new::run(&args, cli.color),
         Command::Show(args) => show::run(&args, cli.color),

@@ -3,6 +3,7 @@
 //! It follows OpenAPI 3.1 (<https://spec.openapis.org/oas/v3.1.1>), whose schemas are JSON Schema of draft 2020-12. The
 //! paths are those of the runtime's edge; schemas are those of the platform's values as JSON.
 
+mod about;
 mod schema;
 
 use serde_json::{Map, Value as Json, json};
@@ -43,8 +44,13 @@ impl Cx<'_> {
         for concern in self.model.concerns() {
             self.concern_paths(concern, &mut paths);
         }
-        paths.extend(about_transactions());
+        paths.extend(about::paths());
         let platform = self.model.platform();
+        let token = json!({ "rkcy.Token": [] });
+        let security = match platform.caller {
+            Some(_) => json!([token]),
+            None => json!([{}, token]),
+        };
         let document = json!({
             "openapi": "3.1.0",
             "info": {
@@ -53,8 +59,17 @@ impl Cx<'_> {
                 "description": platform.docs,
             },
             "servers": [{ "url": "/" }],
+            "security": security,
             "paths": paths,
             "components": {
+                "securitySchemes": {
+                    "rkcy.Token": {
+                        "type": "http",
+                        "scheme": "bearer",
+                        "bearerFormat": "JWT",
+                        "description": "Says who calls, where the edge has keys to verify it with.",
+                    },
+                },
                 "schemas": self.schemas(),
                 "responses": responses(),
                 "parameters": parameters(),
@@ -98,6 +113,7 @@ impl Cx<'_> {
             let body = self.object(&concern.docs, concern.all_fields(), given);
             create.insert("requestBody".to_owned(), request_body(&body));
             succeeds(&mut create, "201", Some(&instance));
+            tagged(&mut create, "201");
             paths.insert(format!("/v1/c/{name}"), json!({ "post": create }));
         }
         let mut item = Item::new();
@@ -105,6 +121,9 @@ impl Cx<'_> {
             let mut get = own("get", format!("The {name} as it is."), &[]);
             not_found(&mut get);
             succeeds(&mut get, "200", Some(&instance));
+            tagged(&mut get, "200");
+            conditional(&mut get, &["rkcy.IfNoneMatch", "rkcy.IfMatch"]);
+            answer(&mut get, "304", not_modified());
             item.insert("get".to_owned(), get.into());
         }
         if has(Builtin::Update) {
@@ -115,12 +134,15 @@ impl Cx<'_> {
             update.insert("requestBody".to_owned(), request_body(&body));
             not_found(&mut update);
             succeeds(&mut update, "200", Some(&instance));
+            tagged(&mut update, "200");
+            conditional(&mut update, &["rkcy.IfMatch"]);
             item.insert("patch".to_owned(), update.into());
         }
         if has(Builtin::Delete) {
             let mut delete = own("delete", format!("No {name} any more."), &["in_use"]);
             not_found(&mut delete);
             succeeds(&mut delete, "204", None);
+            conditional(&mut delete, &["rkcy.IfMatch"]);
             item.insert("delete".to_owned(), delete.into());
         }
         if !item.is_empty() {
@@ -170,6 +192,9 @@ impl Cx<'_> {
             succeeds(&mut operation, "200", Some(&outcome(&result)));
         }
         operation.insert("parameters".to_owned(), parameters);
+        if !declared.is_query {
+            conditional(&mut operation, &["rkcy.IfMatch"]);
+        }
         not_found(&mut operation);
         let method = match declared.is_query {
             true => "get",
@@ -276,6 +301,37 @@ fn succeeds(operation: &mut Item, status: &str, schema: Option<&Json>) {
     answer(operation, status, success);
 }
 
+/// Says which value of the instance was answered with.
+fn tagged(operation: &mut Item, status: &str) {
+    if let Some(answer) = (operation.get_mut("responses")).and_then(|all| all.get_mut(status)) {
+        answer["headers"]["etag"] = etag();
+    }
+}
+
+fn etag() -> Json {
+    json!({
+        "description": "Names the value that the instance has: for `If-Match` and `If-None-Match`.",
+        "schema": { "type": "string" },
+    })
+}
+
+/// What the operation may depend on.
+fn conditional(operation: &mut Item, parameters: &[&str]) {
+    if let Some(Json::Array(all)) = operation.get_mut("parameters") {
+        let named = parameters.iter();
+        all.extend(named.map(|it| json!({ "$ref": format!("#/components/parameters/{it}") })));
+    }
+    let says = "The instance is not as `If-Match` expects it. Nothing happened.";
+    answer(operation, "412", problem(says));
+}
+
+fn not_modified() -> Json {
+    json!({
+        "description": "The instance is as `If-None-Match` says: the caller has it.",
+        "headers": { "etag": etag() },
+    })
+}
+
 fn not_found(operation: &mut Item) {
     answer(operation, "404", problem("There is no such instance."));
 }
@@ -311,7 +367,8 @@ fn outcome(result: &Json) -> Json {
 /// What may go wrong with any operation.
 const FAILURES: &[(&str, &str)] = &[
     ("400", "rkcy.Malformed"),
-    ("403", "rkcy.Foreign"),
+    ("401", "rkcy.Unknown"),
+    ("403", "rkcy.Forbidden"),
     ("408", "rkcy.SlowBody"),
     ("409", "rkcy.Refused"),
     ("413", "rkcy.TooLarge"),
@@ -330,8 +387,12 @@ fn responses() -> Json {
             "The request is no JSON object, or a header is wrong.",
         ),
         (
-            "Foreign",
-            "The request was sent by a page of another origin.",
+            "Unknown",
+            "There is no token, or none that is good now and here.",
+        ),
+        (
+            "Forbidden",
+            "It is for operators; or a page of another origin has sent it.",
         ),
         ("SlowBody", "The body did not come in time."),
         (
@@ -384,6 +445,18 @@ fn parameters() -> Json {
             "description": "Whose idempotency key it is: others may use it for something else.",
             "schema": { "type": "string", "maxLength": 256 },
         },
+        "rkcy.IfMatch": {
+            "name": "If-Match",
+            "in": "header",
+            "description": "Entity tags as they were answered, or `*`: only where the instance has one of them. It is compared under the lock under which it is changed.",
+            "schema": { "type": "string" },
+        },
+        "rkcy.IfNoneMatch": {
+            "name": "If-None-Match",
+            "in": "header",
+            "description": "Entity tags that the caller has: the instance is not sent again.",
+            "schema": { "type": "string" },
+        },
         "rkcy.Deadline": {
             "name": "Rkcy-Deadline",
             "in": "header",
@@ -400,66 +473,4 @@ fn for_transactions() -> Json {
         { "$ref": "#/components/parameters/rkcy.Key" },
         { "$ref": "#/components/parameters/rkcy.Caller" },
     ])
-}
-
-/// The paths that every platform has.
-fn about_transactions() -> Map<String, Json> {
-    let id = json!([{
-        "name": "id",
-        "in": "path",
-        "required": true,
-        "description": "The id of a transaction.",
-        "schema": schema::txn_id(),
-    }]);
-    let mut where_is = operation(
-        "rkcy.where",
-        "Where a transaction is, and what it waits for.",
-        &[],
-    );
-    let facts = json!({
-        "type": "object",
-        "required": ["id", "facts"],
-        "properties": {
-            "id": schema::txn_id(),
-            "facts": {
-                "type": "array",
-                "description": "What each partition knows of it.",
-                "items": { "type": "object" },
-            },
-        },
-    });
-    let success = json!({
-        "description": "What is known of it.",
-        "content": { "application/json": { "schema": facts } },
-    });
-    answer(&mut where_is, "200", success);
-    answer(&mut where_is, "404", problem("No partition knows it."));
-    let mut cancel = operation(
-        "rkcy.cancel",
-        "Ends a transaction that has not come too far.",
-        &[],
-    );
-    let cancelled = json!({
-        "description": "It is cancelled.",
-        "content": { "application/json": { "schema": {
-            "type": "object",
-            "required": ["id", "outcome"],
-            "properties": {
-                "id": schema::txn_id(),
-                "outcome": { "const": "cancelled" },
-            },
-        }}},
-    });
-    answer(&mut cancel, "200", cancelled);
-    answer(&mut cancel, "404", problem("No partition knows it."));
-    let mut paths = Map::new();
-    paths.insert(
-        "/v1/id/{id}".to_owned(),
-        json!({ "parameters": id, "get": where_is }),
-    );
-    paths.insert(
-        "/v1/id/{id}/cancel".to_owned(),
-        json!({ "parameters": id, "post": cancel }),
-    );
-    paths
 }

@@ -16,6 +16,7 @@ mod config;
 mod decode;
 mod drain;
 mod inspect;
+mod manual;
 mod migrate;
 mod platform;
 mod read;
@@ -180,6 +181,8 @@ enum Common {
     Platform(platform::Platform),
     Decode(decode::Decode),
     Simulate(simulate::Simulate),
+    Completions(manual::Completions),
+    Man(manual::Man),
 }
 
 /// What a binary's `main` does.
@@ -205,7 +208,7 @@ pub fn main(app: App) -> ExitCode {
         command = command.subcommand((extra.command)().name(extra.name));
     }
     command = examples(command, desc.name);
-    let matches = match command.try_get_matches() {
+    let matches = match command.clone().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return usage(&error),
     };
@@ -214,16 +217,25 @@ pub fn main(app: App) -> ExitCode {
         Err(error) => return usage(&error),
     };
     let term = Term::new(global.format, global.color);
-    let ended = Settings::resolve(global.settings, desc).and_then(|settings| {
-        let session = Session::new(app.platform, settings, term, (app.workload, app.invariants));
-        let (name, inner) = matches.subcommand().unwrap_or(("", &matches));
-        match app.extras.iter().find(|extra| extra.name == name) {
-            Some(extra) => (extra.run)(&session, inner),
-            None => match Common::from_arg_matches(&matches) {
-                Ok(common) => common.run(&session),
-                Err(error) => Ok(usage(&error)),
-            },
-        }
+    // What is told of the commands themselves needs no settings: those that are wrong are no hindrance.
+    let manual = match Common::from_arg_matches(&matches) {
+        Ok(Common::Completions(asked)) => Some(Ok(asked.run(term, &command))),
+        Ok(Common::Man(asked)) => Some(asked.run(term, &command)),
+        _ => None,
+    };
+    let ended = manual.unwrap_or_else(|| {
+        Settings::resolve(global.settings, desc).and_then(|settings| {
+            let session =
+                Session::new(app.platform, settings, term, (app.workload, app.invariants));
+            let (name, inner) = matches.subcommand().unwrap_or(("", &matches));
+            match app.extras.iter().find(|extra| extra.name == name) {
+                Some(extra) => (extra.run)(&session, inner),
+                None => match Common::from_arg_matches(&matches) {
+                    Ok(common) => common.run(&session),
+                    Err(error) => Ok(usage(&error)),
+                },
+            }
+        })
     });
     let code = ended.unwrap_or_else(|fault| {
         term.error(&fault);
@@ -251,6 +263,8 @@ impl Common {
             Common::Platform(platform) => platform.run(session),
             Common::Decode(decode) => decode.run(session),
             Common::Simulate(simulate) => simulate.run(session),
+            // They are answered before there is a session.
+            Common::Completions(_) | Common::Man(_) => Ok(ExitCode::SUCCESS),
         }
     }
 }

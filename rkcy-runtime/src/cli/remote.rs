@@ -6,6 +6,7 @@
 use super::settings::Settings;
 use crate::codegen::PlatformDesc;
 use crate::driver::LogChoice;
+use crate::log::kafka::Secret;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::id::TxnId;
@@ -23,6 +24,8 @@ const ANSWER: Duration = Duration::from_secs(60);
 pub(super) struct Remote {
     agent: ureq::Agent,
     base: String,
+    /// Shown to an edge that asks who calls.
+    token: Option<Secret>,
 }
 
 /// What it has answered.
@@ -74,18 +77,18 @@ impl Remote {
     /// Where `--endpoint` leads to nothing, or to something else.
     pub(super) fn find(settings: &Settings, desc: &PlatformDesc) -> Result<Option<Remote>, Fault> {
         if let Some(base) = &settings.endpoint {
-            let remote = Remote::at(base.trim_end_matches('/'));
+            let remote = Remote::at(base.trim_end_matches('/'), settings);
             remote.is_of(desc)?;
             return Ok(Some(remote));
         }
         let Some(base) = notice(&settings.log).and_then(|path| read(&path)) else {
             return Ok(None);
         };
-        let remote = Remote::at(&base);
+        let remote = Remote::at(&base, settings);
         Ok(remote.is_of(desc).is_ok().then_some(remote))
     }
 
-    fn at(base: &str) -> Remote {
+    fn at(base: &str, settings: &Settings) -> Remote {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(CONNECT))
@@ -94,6 +97,7 @@ impl Remote {
         Remote {
             agent: config.into(),
             base: base.to_owned(),
+            token: settings.token.clone(),
         }
     }
 
@@ -135,6 +139,9 @@ impl Remote {
             .uri(format!("{}{path}", self.base));
         for (name, value) in headers {
             request = request.header(*name, value);
+        }
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {}", token.expose()));
         }
         let text = body.map(Json::to_string).unwrap_or_default();
         if body.is_some() {

@@ -6,7 +6,7 @@ use super::supervise;
 use super::term::{Format, Ink, Term};
 use crate::codegen::PlatformDesc;
 use crate::driver::{Options, Role, Running};
-use crate::edge::{Edge, Limits};
+use crate::edge::{Edge, Limits, Security};
 use clap::ValueEnum;
 use rkcy_core::fault::{Class, Fault};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -100,6 +100,8 @@ impl Run {
             roles: parts.iter().filter_map(|part| part.role()).collect(),
             ..settings.options()
         };
+        let security = settings.edge.load()?;
+        let has_tls = security.has_tls();
         let running = session.start_with(&options)?;
         let edge = match parts.contains(&Part::Edge) {
             true => Some(open_edge(
@@ -107,12 +109,15 @@ impl Run {
                 session.platform.desc,
                 &running,
                 settings.listen,
+                &security,
             )?),
             false => None,
         };
-        let url = edge.as_ref().map(|edge| format!("http://{}", edge.addr()));
-        let notice = url
-            .as_ref()
+        let scheme = if has_tls { "https" } else { "http" };
+        let url = (edge.as_ref()).map(|edge| format!("{scheme}://{}", edge.addr()));
+        // Commands do not talk TLS: they are not told of an edge that does.
+        let notice = (url.as_ref())
+            .filter(|_| !has_tls)
             .map(|url| Notice::put(&settings.log, url))
             .transpose()?;
         let roles: Vec<&str> = parts.iter().map(|part| part.word()).collect();
@@ -183,10 +188,17 @@ fn open_edge(
     desc: &'static PlatformDesc,
     running: &Running,
     listen: Option<SocketAddr>,
+    security: &Security,
 ) -> Result<Edge, Fault> {
-    let open = |addr| Edge::start(desc, running, addr, Limits::default());
+    let open = |addr| Edge::start(desc, running, addr, Limits::default(), security.clone());
+    if security.answers_nobody(desc) {
+        term.warn(
+            "the schema declares a `caller`, and the edge has no keys to verify one with: it answers nobody. Set `keys` \
+             in the table [edge] of rkcy.toml, or RKCY_EDGE_KEYS; or `anonymous`, to take requests of nobody",
+        );
+    }
     if let Some(addr) = listen {
-        if !addr.ip().is_loopback() {
+        if !addr.ip().is_loopback() && !security.asks() {
             term.warn(&format!(
                 "{addr} may be reached from other machines, and the edge asks nobody who they are"
             ));

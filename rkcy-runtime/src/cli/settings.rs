@@ -5,8 +5,9 @@
 
 use crate::codegen::PlatformDesc;
 use crate::driver::{LogChoice, Options, StoreChoice};
+use crate::edge;
 use crate::log::embedded::Fsync;
-use crate::log::kafka;
+use crate::log::kafka::{self, Secret};
 use crate::store::postgres;
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::settings::Audit;
@@ -125,6 +126,10 @@ pub(crate) struct Written {
     #[arg(skip)]
     #[serde(default)]
     pub(crate) kafka: kafka::Settings,
+    /// Who may ask at the edge: the table `[edge]`, and variables `RKCY_EDGE_…` before it.
+    #[arg(skip)]
+    #[serde(default)]
+    pub(crate) edge: edge::Settings,
 }
 
 /// Settings, understood.
@@ -150,6 +155,10 @@ pub struct Settings {
     pub listen: Option<SocketAddr>,
     /// Edge of the platform that commands talk to, where that was said.
     pub endpoint: Option<String>,
+    /// Who may ask at the edge.
+    pub edge: edge::Settings,
+    /// The bearer token that commands show at the edge of a platform that runs (`RKCY_TOKEN`).
+    pub token: Option<Secret>,
     /// How long an idempotency key is remembered.
     pub key_life: Duration,
     /// Whether log or database were named, in whatever way, and are not the built-in ones.
@@ -177,10 +186,12 @@ impl Settings {
             endpoint: written.endpoint.or(file.endpoint),
             key_life: written.key_life.or(file.key_life),
             kafka: file.kafka,
+            edge: file.edge,
         };
+        let variable = |name: &str| std::env::var(name).ok();
         let places_given = written.log.is_some() || written.store.is_some();
         let log = match &written.log {
-            Some(text) => log(text, written.kafka, |name| std::env::var(name).ok())?,
+            Some(text) => log(text, written.kafka, variable)?,
             None => LogChoice::Embedded(PathBuf::from("./data/log")),
         };
         let store = match &written.store {
@@ -225,6 +236,8 @@ impl Settings {
             watchdog: (written.watchdog).map_or(Options::default().watchdog, Duration::from_secs),
             listen: written.listen.as_deref().map(listen).transpose()?,
             endpoint: written.endpoint.map(endpoint).transpose()?,
+            edge: written.edge.with_variables(variable)?,
+            token: variable("RKCY_TOKEN").map(Secret::new),
             key_life: match written.key_life {
                 Some(0) => return Err(invalid("key_life", "at least one second")),
                 Some(seconds) => Duration::from_secs(u64::from(seconds)),
@@ -267,11 +280,11 @@ impl Settings {
 fn read_file(path: &Path) -> Result<Written, Fault> {
     match std::fs::read_to_string(path) {
         Ok(text) => toml::from_str(&text).map_err(|error| {
-            Fault::new(
-                Class::Invalid,
-                "settings_file",
-                format!("{}: {}", path.display(), error.to_string().trim_end()),
-            )
+            // The line itself is not shown: it may be one with a password.
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+            let message = format!("{}, line {line}: {}", path.display(), error.message());
+            Fault::new(Class::Invalid, "settings_file", message)
         }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Written::default()),
         Err(error) => Err(Fault::new(
@@ -506,5 +519,9 @@ mod tests {
         assert_eq!(read_file(&path).unwrap().env.as_deref(), Some("test"));
         std::fs::write(&path, "logs = \"embedded:x\"\n").unwrap();
         assert!(read_file(&path).unwrap_err().message.contains("logs"));
+        std::fs::write(&path, "env = \"test\"\n[kafka]\npasswort = \"hunter2\"\n").unwrap();
+        let message = read_file(&path).unwrap_err().message;
+        assert!(message.contains("line 3") && message.contains("passwort"));
+        assert!(!message.contains("hunter2"), "{message}");
     }
 }

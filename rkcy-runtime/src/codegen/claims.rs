@@ -233,7 +233,7 @@ pub fn index_within<C: Concern>(key: &Key) -> Option<RowKey> {
 }
 
 /// Bytes as a person reads them.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -14,6 +14,7 @@ use super::time::Timestamp;
 use super::value::{Value, Violation, check, decode, encode};
 use bytes::Bytes;
 use rkcy_core::claim::{self, Asked};
+use rkcy_core::expect::Expected;
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::id::{ConcernId, TxnId};
 use rkcy_core::key::{Key, KeyPart, RowKey};
@@ -786,6 +787,8 @@ pub struct Origin<'a> {
     pub logic: &'a dyn Logic,
     /// The key that the request is made with. One that only reads a single instance has none: it runs each time.
     pub key: Option<&'a IdempotencyKey>,
+    /// How the instance has to be that a single operation changes.
+    pub expected: Option<&'a Expected>,
 }
 
 impl std::fmt::Debug for Origin<'_> {
@@ -831,7 +834,11 @@ pub fn transaction<T: Transaction>(params: &T, origin: Origin<'_>) -> Result<Txn
     Ok(txn.with_key(&keyed, origin.logic))
 }
 
-/// A single operation, called alone; one that only reads is not remembered.
+/// Number of the step that compares an instance with what is expected of it; the claims of an operation are numbered
+/// from 1.
+const EXPECTS: u16 = u16::MAX - 1;
+
+/// A single operation, called alone; one that only reads is not remembered, and expects nothing.
 ///
 /// # Errors
 /// Where the key is none of the concern's.
@@ -844,13 +851,14 @@ pub fn single(
     args: Bytes,
 ) -> Result<Txn, Fault> {
     let root = group.concern;
-    // In four parts: what a transaction is compared by has two.
+    let expected = origin.expected.filter(|_| access != Access::Shared);
+    // In four parts, or five: what a transaction is compared by has two.
     let keyed = origin.key.filter(|_| access != Access::Shared).map(|key| {
         let [concern, number] = [row.concern.0.to_be_bytes(), op.to_be_bytes()];
-        key.keyed(
-            origin.caller,
-            &[&concern, row.key.as_bytes(), &number, &args],
-        )
+        let expected = expected.map(Wire::to_wire);
+        let mut body = vec![&concern[..], row.key.as_bytes(), &number, &args];
+        body.extend(expected.as_deref());
+        key.keyed(origin.caller, &body)
     });
     let mut txn = Txn {
         caller: origin.caller.clone(),
@@ -864,26 +872,31 @@ pub fn single(
         let step = Wanted::known(asked).step(nth, 0, true);
         txn.unplanned.extend(step);
     }
-    txn.unplanned.push(Unplanned {
-        step: Step {
-            number: 0,
-            place: if row == group {
-                Place::Root
-            } else {
-                Place::Member(row)
-            },
-            op,
-            args: Args::Ready(args),
-            keep: true,
-            sure: true,
-            undo: None,
-            claims_for: None,
-        },
-        root,
-        group: Some(group.key),
-        access,
-        after: Vec::new(),
-    });
+    let place = match row == group {
+        true => Place::Root,
+        false => Place::Member(row),
+    };
+    // In the visit of the operation, and before it.
+    let compares = expected.map(|expected| expected.step(EXPECTS, place.clone()));
+    let operates = Step {
+        number: 0,
+        place,
+        op,
+        args: Args::Ready(args),
+        keep: true,
+        sure: true,
+        undo: None,
+        claims_for: None,
+    };
+    for step in compares.into_iter().chain([operates]) {
+        txn.unplanned.push(Unplanned {
+            step,
+            root,
+            group: Some(group.key.clone()),
+            access,
+            after: Vec::new(),
+        });
+    }
     let txn = planned(txn, origin.logic)?;
     Ok(match keyed {
         Some(keyed) => txn.with_key(&keyed, origin.logic),

@@ -19,6 +19,8 @@ use uuid::Uuid;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey {
     caller: String,
+    /// Who asks, where a verified token tells; or empty.
+    subject: Bytes,
     key: String,
 }
 
@@ -37,7 +39,11 @@ impl IdempotencyKey {
         }
         is_short("an idempotency key", &key)?;
         let caller = String::new();
-        Ok(IdempotencyKey { caller, key })
+        Ok(IdempotencyKey {
+            caller,
+            subject: Bytes::new(),
+            key,
+        })
     }
 
     /// The same, of a caller: others may use the key for something else.
@@ -50,16 +56,28 @@ impl IdempotencyKey {
         Ok(IdempotencyKey { caller, ..self })
     }
 
+    /// The same, of one whom a verified token names: no other reaches it, whatever caller the other says it is.
+    #[must_use]
+    pub(crate) fn by(self, subject: Bytes) -> IdempotencyKey {
+        IdempotencyKey { subject, ..self }
+    }
+
     /// A key for an instance that is created with it: the same whenever it is repeated.
     #[must_use]
     pub fn derived_uuid(&self) -> Uuid {
-        let name = digest(&[self.caller.as_bytes(), self.key.as_bytes()]);
-        Uuid::new_v5(&Uuid::NAMESPACE_OID, &name.0)
+        let mut name = vec![self.caller.as_bytes(), self.key.as_bytes()];
+        name.extend(self.subject());
+        Uuid::new_v5(&Uuid::NAMESPACE_OID, &digest(&name).0)
+    }
+
+    fn subject(&self) -> Option<&[u8]> {
+        Some(&*self.subject).filter(|subject| !subject.is_empty())
     }
 
     /// As the engine compares it: used by `verified`, the encoded `caller` message or empty, to ask for `body`.
     pub(super) fn keyed(&self, verified: &Bytes, body: &[&[u8]]) -> Keyed {
-        let key = [self.caller.as_bytes(), verified, self.key.as_bytes()];
+        let mut key = vec![self.caller.as_bytes(), verified, self.key.as_bytes()];
+        key.extend(self.subject());
         Keyed::new(digest(&key), digest(body))
     }
 }
@@ -156,6 +174,27 @@ mod tests {
         let bodies = [&[b"ab".as_slice(), b"c"][..], &[b"a", b"bc"]];
         let bodies = bodies.map(|body| one.keyed(&Bytes::new(), body).body);
         assert_ne!(bodies[0], bodies[1]);
+    }
+
+    #[test]
+    fn a_key_of_one_subject_is_out_of_reach_of_others() {
+        let key = |caller: &str, subject: &'static [u8]| {
+            let key = IdempotencyKey::new("c").unwrap().of(caller).unwrap();
+            key.by(Bytes::from_static(subject))
+        };
+        let all = [
+            key("", b""),
+            key("", b"anna"),
+            key("", b"bert"),
+            key("anna", b""),
+        ];
+        for (nth, one) in all.iter().enumerate() {
+            for other in &all[nth + 1..] {
+                let [keyed, others] = [one, other].map(|it| it.keyed(&Bytes::new(), &[]).key);
+                assert_ne!(keyed, others);
+                assert_ne!(one.derived_uuid(), other.derived_uuid());
+            }
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! another.
 
 mod blob;
+mod called;
 mod claims;
 mod config;
 pub mod constraint;
@@ -30,6 +31,8 @@ pub const CONTRACT: u32 = 6;
 
 pub use crate::__later as later;
 pub use blob::Blob;
+pub use called::CallerContext;
+pub(crate) use claims::hex;
 pub use claims::{
     Claims, Target, claims_of, claims_of_new, claims_to_json, half_of_unique, hidden_from_columns,
     hidden_key, hidden_to_columns, index_root, index_within,
@@ -73,6 +76,7 @@ pub use prost;
 pub use rkcy_core::bugs;
 pub use rkcy_core::claim::Asked;
 pub use rkcy_core::config::ConfigObject;
+pub use rkcy_core::expect::{Expected, Tag};
 pub use rkcy_core::fault::{Class, Fault};
 pub use rkcy_core::id::{ConcernId, TxnId};
 pub use rkcy_core::key::{Key, KeyPart, RowKey};

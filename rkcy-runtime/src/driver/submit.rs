@@ -5,8 +5,8 @@
 
 use super::answers::{Answers, unknown};
 use crate::codegen::{
-    self, Bytes, Concern, Fault, IdempotencyKey, Origin, Patch, Transaction, TxnId, check, decode,
-    encode,
+    self, Bytes, Concern, Expected, Fault, IdempotencyKey, Origin, Patch, Transaction, TxnId,
+    check, decode, encode,
 };
 use crate::log::{Log, LogError, StreamId, wall_clock};
 use crossbeam_channel::{Receiver, Sender};
@@ -49,6 +49,8 @@ pub struct Client {
     in_flight: Arc<InFlight>,
     partitions: Arc<[PartitionId]>,
     key: Option<Arc<IdempotencyKey>>,
+    expected: Option<Arc<Expected>>,
+    caller: Bytes,
 }
 
 /// The id of a question that is about no transaction in particular.
@@ -86,6 +88,8 @@ impl Client {
             submissions,
             in_flight: Arc::default(),
             key: None,
+            expected: None,
+            caller: Bytes::new(),
         }
     }
 
@@ -102,6 +106,33 @@ impl Client {
             key: Some(Arc::new(key)),
             ..self.clone()
         }
+    }
+
+    /// The same for one operation on one instance, which is made only where the instance is as expected: compared under
+    /// the lock under which it is changed, so nobody comes between. Else it is refused, `precondition_failed`. The tag of
+    /// an instance that was read is `Tag::of(&encode(&instance))`; one that was changed and changed back has the same.
+    /// What only reads, and a transaction, expect nothing.
+    #[must_use]
+    pub fn expecting(&self, expected: Expected) -> Client {
+        Client {
+            expected: Some(Arc::new(expected)),
+            ..self.clone()
+        }
+    }
+
+    /// The same on behalf of a caller, the encoded `caller` message of the schema: whoever takes this has verified who
+    /// that is.
+    #[must_use]
+    pub fn called_by(&self, caller: Bytes) -> Client {
+        Client {
+            caller,
+            ..self.clone()
+        }
+    }
+
+    /// On whose behalf it asks: the encoded `caller` message, or empty.
+    pub(crate) fn caller(&self) -> &Bytes {
+        &self.caller
     }
 
     /// A client of no platform: it plans, and whatever it submits is not taken.
@@ -143,7 +174,7 @@ impl Client {
     /// # Errors
     /// An invalid parameter, or a `require` that fails.
     pub fn plan<T: Transaction>(&self, id: TxnId, params: &T) -> Result<Txn, Fault> {
-        codegen::transaction(params, self.origin(id, &Bytes::new()))
+        codegen::transaction(params, self.origin(id, &self.caller))
     }
 
     /// Reads an instance; waits for transactions that hold it.
@@ -224,6 +255,7 @@ impl Client {
             caller,
             logic: &*self.logic,
             key: self.key.as_deref(),
+            expected: self.expected.as_deref(),
         }
     }
 
@@ -241,8 +273,7 @@ impl Client {
         access: Access,
         args: Bytes,
     ) -> Result<Txn, Fault> {
-        let caller = Bytes::new();
-        codegen::single(self.origin(id, &caller), group, row, op, access, args)
+        codegen::single(self.origin(id, &self.caller), group, row, op, access, args)
     }
 
     pub(crate) fn all_partitions(&self) -> Vec<PartitionId> {

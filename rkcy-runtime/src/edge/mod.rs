@@ -4,17 +4,24 @@
 //! the command line, through [`Client`]; the edge knows no more of the platform than its description.
 //!
 //! ```text
-//! serve: connections ─► rest: paths ─► request: names and JSON ─► Client ─► the log
-//!                         │              problem: what is not done, and why
-//!                         └─► pages: health, metrics, OpenAPI
+//! serve: connections ─► auth: who asks ─► rest: paths ─► request: names and JSON ─► Client ─► the log
+//!                                           │              problem: what is not done, and why
+//!                                           └─► pages: health, metrics, OpenAPI
 //! ```
 
+mod about;
+mod asked;
+mod auth;
+mod body;
+mod conditional;
 mod metrics;
 mod pages;
 mod problem;
 mod request;
 mod rest;
 mod serve;
+
+pub use auth::{Security, Settings};
 
 use crate::codegen::{ConcernDesc, Key, PlatformDesc};
 use crate::driver::{Client, Running};
@@ -67,6 +74,7 @@ struct Gate {
     desc: &'static PlatformDesc,
     client: Client,
     limits: Limits,
+    security: Security,
     /// One for each request that may be at work.
     places: Semaphore,
     metrics: Metrics,
@@ -95,7 +103,7 @@ const THREADS: usize = 2;
 
 impl Edge {
     /// Listens at `addr`, and serves what `running` runs from then on. Stop it first: what it has taken is answered
-    /// as long as the platform is at work.
+    /// as long as the platform is at work. `security` says who may ask.
     ///
     /// # Errors
     /// [`Class::Unavailable`] where the address cannot be had: another process has it, or this machine has it not.
@@ -104,6 +112,7 @@ impl Edge {
         running: &Running,
         addr: SocketAddr,
         limits: Limits,
+        security: Security,
     ) -> Result<Edge, Fault> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
@@ -120,6 +129,7 @@ impl Edge {
             client: running.client(),
             places: Semaphore::new(limits.requests),
             limits,
+            security,
             metrics: Metrics::new(),
             stopping,
             rows_stored: running.stored_rows(),

@@ -1,6 +1,7 @@
-//! What is told of the platform itself: health, metrics, the document of its interface, the console.
+//! What is told of the platform itself: health, metrics, the document of its interface and a page that shows it, the
+//! console.
 //!
-//! The console is three files without a build step and without a library: what it shows is a list, a form and a table,
+//! The console and the page are three files each, without a build step and without a library: what it shows is a list, a form and a table,
 //! for which the browser has all that is needed.
 
 use super::Gate;
@@ -20,15 +21,18 @@ pub(super) fn router() -> Router<Arc<Gate>> {
         .route("/readyz", get(readiness))
         .route("/metrics", get(metrics))
         .route("/openapi.json", get(openapi))
-        .route("/console", console("text/html; charset=utf-8", PAGE))
+        .route("/console", file(HTML, include_str!("console/index.html")))
         .route(
             "/console/app.js",
-            console("text/javascript; charset=utf-8", CODE),
+            file(SCRIPT, include_str!("console/app.js")),
         )
         .route(
             "/console/style.css",
-            console("text/css; charset=utf-8", STYLE),
+            file(STYLE, include_str!("console/style.css")),
         )
+        .route("/docs", file(HTML, include_str!("docs/index.html")))
+        .route("/docs/docs.js", file(SCRIPT, include_str!("docs/docs.js")))
+        .route("/docs/docs.css", file(STYLE, include_str!("docs/docs.css")))
 }
 
 /// The process lives.
@@ -62,15 +66,15 @@ async fn openapi(State(gate): State<Arc<Gate>>) -> Response {
         .into_response()
 }
 
-const PAGE: &str = include_str!("console/index.html");
-const CODE: &str = include_str!("console/app.js");
-const STYLE: &str = include_str!("console/style.css");
+const HTML: &str = "text/html; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
 /// The page has what it needs from here, and nothing from elsewhere; nobody shows it within another.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// A file of the console.
-fn console(kind: &'static str, text: &'static str) -> MethodRouter<Arc<Gate>> {
+/// A file of a page.
+fn file(kind: &'static str, text: &'static str) -> MethodRouter<Arc<Gate>> {
     get(async move || {
         let headers = [
             (header::CONTENT_TYPE, kind),

@@ -25,6 +25,8 @@ pub(super) struct Problem {
     fault: Fault,
     /// The transaction that it is about.
     id: Option<TxnId>,
+    /// What a caller has to show, where nobody knows who it is.
+    challenge: Option<Box<HeaderValue>>,
 }
 
 impl Problem {
@@ -39,6 +41,7 @@ impl Problem {
             status,
             fault,
             id: None,
+            challenge: None,
         }
     }
 
@@ -48,6 +51,13 @@ impl Problem {
             id: Some(id),
             ..self
         }
+    }
+
+    /// With what the caller has to show of itself.
+    pub(super) fn challenging(self, challenge: &str) -> Problem {
+        // Names and words in it are ASCII.
+        let challenge = HeaderValue::from_str(challenge).ok().map(Box::new);
+        Problem { challenge, ..self }
     }
 
     /// With another status than the fault's own.
@@ -98,6 +108,7 @@ impl From<Fault> for Problem {
             status,
             fault,
             id: None,
+            challenge: None,
         }
     }
 }
@@ -114,6 +125,9 @@ impl IntoResponse for Problem {
         };
         if let Some(seconds) = retry {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Some(challenge) = self.challenge {
+            headers.insert(header::WWW_AUTHENTICATE, *challenge);
         }
         if let Some(id) = self.id {
             put_id(&mut response, id);
@@ -142,6 +156,8 @@ fn title(status: StatusCode, class: Class) -> &'static str {
             "the outcome is unknown: ask by id"
         }
         (StatusCode::INTERNAL_SERVER_ERROR, _) => "what is stored is not what it should be",
+        (StatusCode::UNAUTHORIZED, _) => "who asks is not known",
+        (StatusCode::PRECONDITION_FAILED, _) => "the instance is not as expected",
         (status, _) => status.canonical_reason().unwrap_or("refused"),
     }
 }

@@ -3,7 +3,7 @@
 //! Owns how the key of a new instance is found, and how an argument in a query string is read.
 
 use crate::codegen::{
-    Bytes, ConcernDesc, Fault, Kind, OpDesc, ParamDesc, Times, TransactionDesc, Txn, TxnId, Uuid,
+    ConcernDesc, Fault, Kind, OpDesc, ParamDesc, Times, TransactionDesc, Txn, TxnId, Uuid,
 };
 use crate::driver::Client;
 use rkcy_core::fault::Class;
@@ -31,7 +31,7 @@ pub(super) fn planned(
     transaction: &TransactionDesc,
     args: Map<String, Json>,
 ) -> Result<Txn, Fault> {
-    (transaction.from_json)(Json::Object(args), client.origin(id, &Bytes::new()))
+    (transaction.from_json)(Json::Object(args), client.origin(id, client.caller()))
 }
 
 /// The key of an instance that is to be created. A key that is one `uuid` may be left out: `derived` is taken then.

@@ -45,13 +45,25 @@ pub(super) async fn serve(listener: TcpListener, gate: Arc<Gate>) {
         };
         quick(&stream);
         let service = TowerToHyperService::new(router.clone());
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection.into_owned());
+        let (builder, watcher) = (builder.clone(), graceful.watcher());
         let gate = gate.clone();
         gate.metrics.connected();
         tokio::spawn(async move {
             // What goes wrong on a connection is its caller's: it is closed.
-            let _ = connection.await;
+            match gate.security.tls() {
+                None => {
+                    let connection = builder.serve_connection(TokioIo::new(stream), service);
+                    let _ = watcher.watch(connection.into_owned()).await;
+                }
+                Some(tls) => {
+                    let greeted = tls.acceptor.accept(stream);
+                    let greeted = tokio::time::timeout(gate.limits.head, greeted).await;
+                    if let Ok(Ok(stream)) = greeted {
+                        let connection = builder.serve_connection(TokioIo::new(stream), service);
+                        let _ = watcher.watch(connection.into_owned()).await;
+                    }
+                }
+            }
             gate.metrics.disconnected();
             drop(place);
         });

@@ -5,7 +5,9 @@
 
 use super::values::{Values, at_random};
 use super::workload::{Request, Workload, World};
-use crate::codegen::{self, Class, ConcernDesc, Fault, Key, OpDesc, Origin, PlatformDesc, Txn, op};
+use crate::codegen::{
+    self, Class, ConcernDesc, Expected, Fault, Key, OpDesc, Origin, PlatformDesc, Tag, Txn, op,
+};
 use bytes::Bytes;
 use rand::RngExt;
 use rkcy_core::txn::Access;
@@ -83,7 +85,14 @@ impl Generic {
         };
         let (group, row) = concern.group_and_row(key)?;
         let args = (op.args_from_json)(params)?;
-        let origin = origin(request, caller);
+        let expected = match op.number {
+            op::CREATE => None,
+            _ => expected(request),
+        };
+        let origin = Origin {
+            expected: expected.as_ref(),
+            ..origin(request, caller)
+        };
         codegen::single(origin, group, row, op.number, op.access, args)
     }
 
@@ -147,6 +156,15 @@ fn origin<'a>(request: &Request<'a>, caller: &'a Bytes) -> Origin<'a> {
     Origin {
         caller,
         ..request.origin()
+    }
+}
+
+/// What some callers expect of an instance: that it is there, or has a value that it has not.
+fn expected(request: &mut Request<'_>) -> Option<Expected> {
+    match request.rng.random_range(0..40) {
+        0..2 => Some(Expected::Any),
+        2 => Some(Expected::One(vec![Tag::of(b"")])),
+        _ => None,
     }
 }
 

@@ -5,6 +5,7 @@ use crate::codegen::{Class, Fault, TxnId};
 use bytes::Bytes;
 use rkcy_core::claim::{self, Claim, Counts, GiveBack, Hold, Referrer};
 use rkcy_core::config::Configs;
+use rkcy_core::expect;
 use rkcy_core::key::RowKey;
 use rkcy_core::logic::{Call, Context, Logic, Row};
 use rkcy_core::plan;
@@ -469,6 +470,8 @@ impl<'a> Serial<'a> {
                 Bytes::new()
             } else if let Some(done) = claim::run(step.op, args, &mut copy, name) {
                 done?
+            } else if let Some(compared) = expect::run(step.op, args, &copy, name) {
+                compared?
             } else {
                 guard(|| self.logic.run(&call, &mut copy))?
             };

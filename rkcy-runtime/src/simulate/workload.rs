@@ -67,6 +67,7 @@ impl<'a> Request<'a> {
             caller: &NOBODY,
             logic: self.logic,
             key: None,
+            expected: None,
         }
     }
 

@@ -16,14 +16,20 @@ function el(name, props = {}, ...children) {
   return node;
 }
 
+/** What says who asks, where the edge wants to know; kept in this page, and gone with it. */
+let token = "";
+
 /** One request; what was answered, with its status. */
 async function ask(method, path, body) {
   const options = { method, headers: {} };
+  if (token) options.headers.authorization = `Bearer ${token}`;
   if (body !== undefined) {
     options.headers["content-type"] = "application/json";
     options.body = typeof body === "string" ? body : JSON.stringify(body);
   }
   const response = await fetch(path, options);
+  // Nobody is known, or not as an operator: whoever looks on may say who it is.
+  if ([401, 403].includes(response.status)) document.getElementById("who").hidden = false;
   const text = await response.text();
   let json = null;
   try { json = text ? JSON.parse(text) : null; } catch { json = text; }
@@ -326,6 +332,14 @@ async function readiness() {
   }
 }
 
+document.getElementById("who").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const field = document.getElementById("token");
+  token = field.value.trim();
+  field.value = "";
+  event.currentTarget.hidden = true;
+  show();
+});
 addEventListener("hashchange", show);
 setInterval(() => { if (!document.hidden) readiness(); }, 5000);
 setInterval(() => { if (!document.hidden && /^#?(overview)?$/.test(location.hash)) show(); }, 2000);

@@ -82,12 +82,13 @@ const SELECT_LOG: &str = r#"SELECT "id" FROM "_rkcy_log""#;
 
 /// Whether a lock was not to be had within `lock_timeout`, which each part sets for itself: who waits for a table keeps
 /// all others waiting behind. Among those who may have it is autovacuum, which lets go when it is asked to, a second later.
+/// Or whether two waited for each other, of which PostgreSQL has ended this one.
 fn is_locked(error: &StoreError) -> bool {
     let StoreError::Unavailable { source, .. } = error else {
         return false;
     };
     let code = source.as_database_error().and_then(|error| error.code());
-    code.is_some_and(|code| code == "55P03")
+    code.is_some_and(|code| code == "55P03" || code == "40P01")
 }
 
 /// What is done next, of a transaction that has seen what is applied.
