@@ -200,6 +200,7 @@ codes! {
     UnknownWas          "0155" Error   "a former name that the lock does not know"
     MigrationTampered   "0156" Error   "a migration is never edited, moved or removed"
     MigrationsBehind    "0157" Warning "the migrations do not reach the schema yet"
+    NumbersUsedUp       "0170" Error   "there are no more numbers to give"
     CallerUnseen        "0158" Warning "a transaction that does not look at who calls"
     // Migrations: what has none.
     KeyMoved            "0200" Error   "a key never changes, nor the group that an instance is in"

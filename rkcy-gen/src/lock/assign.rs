@@ -422,9 +422,10 @@ impl Scope {
             self.live.insert(want.name.clone(), tag);
         }
         for want in names {
-            let range = kind.range(want.hot);
+            let ranges = kind.ranges(want.hot);
             match self.live.get(&want.name) {
-                Some(known) if range.contains(known) || kind != Kind::Concern => {}
+                Some(known)
+                    if kind != Kind::Concern || ranges.iter().any(|it| it.contains(known)) => {}
                 Some(known) => {
                     let what = match want.hot {
                         true => "would make it the last",
@@ -436,7 +437,9 @@ impl Scope {
                     return Err(moved(want, message, help.to_owned()));
                 }
                 None => {
-                    let number = self.next(kind, &range);
+                    let mut ranges = ranges.iter();
+                    let number = ranges.find_map(|range| self.next(range));
+                    let number = number.ok_or_else(|| used_up(kind, want))?;
                     self.live.insert(want.name.clone(), number);
                 }
             }
@@ -455,15 +458,38 @@ impl Scope {
     }
 
     /// The number after the largest that was ever given in the range; where those have run out, the
-    /// first gap.
-    fn next(&self, kind: Kind, range: &RangeInclusive<u32>) -> u32 {
+    /// first gap; `None` where there is none.
+    fn next(&self, range: &RangeInclusive<u32>) -> Option<u32> {
         let given = self.live.values().chain(self.retired.keys());
-        let largest = given.filter(|number| range.contains(number)).max().copied();
-        let after = largest.map_or(*range.start(), |largest| largest.saturating_add(1));
-        let free = |number: &u32| kind.allows(*number) && self.owner_of(*number).is_none();
+        let given: BTreeSet<u32> = given.filter(|it| range.contains(it)).copied().collect();
+        let after = match given.last() {
+            Some(largest) => largest.saturating_add(1),
+            None => *range.start(),
+        };
+        let free = |number: &u32| !given.contains(number);
         (after..=*range.end())
             .find(free)
             .or_else(|| range.clone().find(free))
-            .unwrap_or(*range.end())
     }
+}
+
+/// More of a kind is wanted than there are numbers.
+fn used_up(kind: Kind, want: &Want) -> Box<Diagnostic> {
+    let what = match kind {
+        Kind::Concern if want.hot => "`@hot` concerns",
+        Kind::Concern => "concerns",
+        Kind::Index => "unique values",
+        Kind::Count => "concerns that others refer to",
+        Kind::View => "concerns with related views",
+        Kind::Field => "fields",
+        Kind::Op => "commands and queries",
+        Kind::Param => "parameters",
+        Kind::Transaction => "transactions",
+        Kind::Value => "values",
+        Kind::Config => "configs",
+    };
+    let ranges = kind.ranges(want.hot).iter();
+    let most: u64 = ranges.map(|it| u64::from(it.end() - it.start()) + 1).sum();
+    let message = format!("there are at most {most} {what}, those that were removed included");
+    Box::new(Diagnostic::new(Code::NumbersUsedUp, want.span, message).help("split the platform"))
 }

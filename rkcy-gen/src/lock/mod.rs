@@ -8,7 +8,7 @@
 mod assign;
 mod text;
 
-pub use text::Damage;
+pub use text::{Damage, closed};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -24,14 +24,9 @@ pub const LAYOUT: u32 = 2;
 /// before all others.
 pub const FIRST_RANK: u32 = 1024;
 
-/// The first number of a hidden concern that counts; those of unique values are before.
-pub const FIRST_COUNT: u32 = 512;
-
-/// The first number of a hidden concern that keeps related views; those that count are before.
-pub const FIRST_VIEW: u32 = 768;
-
-/// The first rank of a `@hot` concern: half of all there are.
+/// The first rank of a `@hot` concern.
 pub const FIRST_HOT_RANK: u32 = 16_384;
+
 /// The first number of an operation of the schema, as the contract with the runtime has it.
 pub const FIRST_OP: u32 = 16;
 
@@ -90,51 +85,32 @@ impl Kind {
         }
     }
 
-    /// The smallest number that is given.
-    fn first(self) -> u32 {
+    /// The numbers that are given, those of the first range first. `@hot` concerns come behind all others.
+    fn ranges(self, hot: bool) -> &'static [RangeInclusive<u32>] {
         match self {
-            Kind::Concern => FIRST_RANK,
-            Kind::Count => FIRST_COUNT,
-            Kind::View => FIRST_VIEW,
-            Kind::Op => FIRST_OP,
-            Kind::Index
-            | Kind::Field
-            | Kind::Param
-            | Kind::Transaction
-            | Kind::Value
-            | Kind::Config => 1,
-        }
-    }
-
-    /// The largest number that can be given.
-    fn last(self) -> u32 {
-        match self {
-            // The upper half of the numbers tells audits from command logs.
-            Kind::Concern => 32_767,
-            Kind::Index => FIRST_COUNT - 1,
-            Kind::Count => FIRST_VIEW - 1,
-            Kind::View => FIRST_RANK - 1,
-            Kind::Op | Kind::Config => u32::from(u16::MAX),
-            Kind::Field | Kind::Param => 536_870_911,
-            Kind::Transaction => u32::MAX,
-            Kind::Value => i32::MAX as u32,
-        }
-    }
-
-    /// The numbers that are given; those of `@hot` concerns are behind those of all others.
-    fn range(self, hot: bool) -> RangeInclusive<u32> {
-        match (self, hot) {
-            (Kind::Concern, false) => FIRST_RANK..=FIRST_HOT_RANK - 1,
-            (Kind::Concern, true) => FIRST_HOT_RANK..=self.last(),
-            _ => self.first()..=self.last(),
+            Kind::Concern if hot => &[FIRST_HOT_RANK..=24_575],
+            Kind::Concern => &[FIRST_RANK..=FIRST_HOT_RANK - 1],
+            // They are locked before all that is declared, so they rank before it.
+            Kind::Index => &[1..=511],
+            // Their rows are locked with those that they belong to, so their own rank orders nothing. The upper half
+            // of 16 bits tells audits from command logs.
+            Kind::Count => &[512..=767, 24_576..=28_671],
+            Kind::View => &[768..=FIRST_RANK - 1, 28_672..=32_767],
+            Kind::Op => &[FIRST_OP..=u16::MAX as u32],
+            Kind::Config => &[1..=u16::MAX as u32],
+            // Those between are protobuf's own.
+            Kind::Field | Kind::Param => &[1..=18_999, 20_000..=536_870_911],
+            Kind::Transaction => &[1..=u32::MAX],
+            Kind::Value => &[1..=i32::MAX as u32],
         }
     }
 
     /// Whether a number of this kind may be given.
     fn allows(self, number: u32) -> bool {
-        let reserved =
-            matches!(self, Kind::Field | Kind::Param) && (19_000..=19_999).contains(&number);
-        (self.first()..=self.last()).contains(&number) && !reserved
+        [false, true].iter().any(|hot| {
+            let ranges = self.ranges(*hot).iter();
+            ranges.clone().any(|range| range.contains(&number))
+        })
     }
 }
 
@@ -202,11 +178,9 @@ impl Lock {
     pub fn spare_field(&self, owner: &str) -> u32 {
         let scope = self.scopes.get(&(Kind::Field, owner.to_owned()));
         let is_taken = |number: &u32| scope.is_some_and(|scope| scope.owner_of(*number).is_some());
-        let (first, last) = (Kind::Field.first(), Kind::Field.last());
-        (first..=last)
-            .rev()
-            .find(|it| !is_taken(it))
-            .unwrap_or(last)
+        let numbers = Kind::Field.ranges(false).iter().rev().cloned();
+        let mut numbers = numbers.flat_map(Iterator::rev);
+        numbers.find(|it| !is_taken(it)).unwrap_or(1)
     }
 
     /// The number of a command or a query.

@@ -7,7 +7,7 @@ use super::observe::{Event, Observer, Violation};
 use super::related::{self, Watched};
 use super::serial::{Seen, Serial};
 use super::workload::World;
-use crate::codegen::{Fault, op};
+use crate::codegen::{Fault, PlatformDesc, op};
 use crate::log::StreamId;
 use bytes::Bytes;
 use rkcy_core::claim::{Claim, Counts, Referrer, Reservation};
@@ -46,7 +46,7 @@ pub(super) fn verify(cluster: &mut Cluster<'_>) -> Result<(), Violation> {
         cluster.observer.checks += 4;
     }
     related::check_at_the_end(cluster, &world)?;
-    check_claims(&world, &*logic, parked.is_empty())?;
+    check_claims(&world, cluster.desc, &*logic, parked.is_empty())?;
     world.calls = cluster.observer.take_calls();
     cluster
         .workload()
@@ -254,7 +254,12 @@ fn check_at_rest(
 /// Every unique value is that of the one row that has it, every reference leads to a row that is there, and what
 /// is counted is the true number of those that refer. A saga that is parked still has what it claims for rows that
 /// are not there any more or yet, so where there is one, it is at least that (not `exact`).
-fn check_claims(world: &World, logic: &dyn Logic, exact: bool) -> Result<(), Violation> {
+fn check_claims(
+    world: &World,
+    desc: &PlatformDesc,
+    logic: &dyn Logic,
+    exact: bool,
+) -> Result<(), Violation> {
     let broken = |what: String| Err(Violation(format!("claims: {what}")));
     let malformed = |row: &RowKey| Violation(format!("claims: {row:?} cannot be read"));
     let mut wanted: BTreeMap<RowKey, Bytes> = BTreeMap::new();
@@ -314,7 +319,10 @@ fn check_claims(world: &World, logic: &dyn Logic, exact: bool) -> Result<(), Vio
         .into_iter()
         .filter_map(|(row, count)| Some((row, count.value()?)));
     wanted.extend(counts);
-    let hidden = |row: &RowKey| row.concern.0 < FIRST_OF_A_SCHEMA;
+    let hidden = |row: &RowKey| {
+        let concern = desc.concerns.iter().find(|it| it.id == row.concern);
+        concern.is_none_or(|concern| concern.hidden)
+    };
     let kept = world.rows.iter().filter(|(row, _)| hidden(row));
     let kept: BTreeMap<&RowKey, &Bytes> = kept.collect();
     if kept.len() == wanted.len()
@@ -326,9 +334,6 @@ fn check_claims(world: &World, logic: &dyn Logic, exact: bool) -> Result<(), Vio
     }
     broken(format!("{kept:?} is kept, it should be {wanted:?}"))
 }
-
-/// Concerns below are the engine's own.
-const FIRST_OF_A_SCHEMA: u16 = 1_024;
 
 /// What is held is what the sagas that are parked have changed.
 fn check_holds(
