@@ -126,7 +126,9 @@ fn every_code_about_changes_has_a_pair() {
 
 #[test]
 fn nothing_breaks_where_nothing_changes() {
-    for name in ["rpg", "engine", "flow", "saga", "group", "refs"] {
+    for name in [
+        "bank", "engine", "flow", "group", "refs", "rpg", "saga", "seats", "shop", "tpcc",
+    ] {
         let text = read(&Path::new(ROOT).join(format!("schemas/{name}.rkcy"))).unwrap();
         let model = model(name, &text, &mut Sources::new());
         let lock = locked(&model);
@@ -383,4 +385,46 @@ fn no_number_is_given_twice_by_a_merge() {
             "{outcomes:?}"
         );
     }
+}
+
+/// Concerns in a chain, each of which refers to the one before.
+fn chain(count: usize) -> Model {
+    let concern = |nth: usize| match nth {
+        0 => "concern T0 { key id: uuid }\n".to_owned(),
+        nth => format!(
+            "concern T{nth} {{ key id: uuid  before: ref T{}? }}\n",
+            nth - 1
+        ),
+    };
+    of(&(0..count).map(concern).collect::<String>())
+}
+
+#[test]
+fn a_large_platform_has_a_number_for_everything() {
+    let model = chain(1_000);
+    let lock = locked(&model);
+    let counts: BTreeSet<u32> = (0..999).map(|nth| lock.count(&format!("T{nth}"))).collect();
+    assert_eq!(counts.len(), 999);
+    // A concern more moves none of them.
+    let next = lock.assign(&chain(1_001)).unwrap();
+    assert!((0..999).all(|nth| counts.contains(&next.count(&format!("T{nth}")))));
+    assert!(!counts.contains(&next.count("T999")));
+    let read = Lock::parse(&lock.print()).unwrap();
+    assert_eq!(read.print(), lock.print());
+}
+
+#[test]
+fn numbers_that_are_used_up_are_an_error() {
+    let fields = |count: usize| -> String {
+        let field = |nth| format!("f{nth}: u32 @unique ");
+        (0..count).map(field).collect()
+    };
+    let model = |count| of(&format!("concern T {{ key id: uuid {} }}", fields(count)));
+    assert!(Lock::default().assign(&model(511)).is_ok());
+    let refused = Lock::default().assign(&model(512)).unwrap_err();
+    assert_eq!(refused.code, Code::NumbersUsedUp);
+    assert!(
+        refused.message.contains("at most 511 unique values"),
+        "{refused:?}"
+    );
 }

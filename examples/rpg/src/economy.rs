@@ -3,10 +3,7 @@
 use crate::generated::txn::{Fund, SignUp, Trade};
 use crate::generated::{Character, CharacterRename, Currency, Offer, Player, PlayerPatch};
 use rand::RngExt;
-use rkcy_runtime::codegen::Access;
-use rkcy_runtime::codegen::{
-    self, Bytes, Concern, ConfigRef, Fault, Ref, Transaction, Txn, Uuid, op,
-};
+use rkcy_runtime::codegen::{self, Bytes, Concern, ConfigRef, Fault, Ref, Transaction, Txn, Uuid};
 use rkcy_runtime::simulate::{Request, Workload, World};
 
 /// Sign-ups at the start of a run; the characters are few, so that they are contended.
@@ -55,35 +52,16 @@ impl Workload for Economy {
                 let payload = CharacterRename {
                     fullname: format!("Renamed {nth}"),
                 };
-                let op = operation::<Character>("rename");
-                single::<Character>(
-                    request,
-                    &one,
-                    op,
-                    Access::Exclusive,
-                    codegen::encode(&payload),
-                )
+                request.single::<Character>(&one, "rename", codegen::encode(&payload))
             }
-            85..90 => single::<Character>(
-                request,
-                &one,
-                operation::<Character>("worth"),
-                Access::Shared,
-                Bytes::new(),
-            ),
-            90..92 => single::<Character>(
-                request,
-                &Uuid::from_u128(7),
-                op::GET,
-                Access::Shared,
-                Bytes::new(),
-            ),
+            85..90 => request.single::<Character>(&one, "worth", Bytes::new()),
+            90..92 => request.single::<Character>(&Uuid::from_u128(7), "get", Bytes::new()),
             92..94 => request.transaction(&Fund {
                 to: Ref::new(Uuid::from_u128(8)),
                 amount,
             }),
             94..97 => player(nth, request),
-            _ => single::<Character>(request, &one, op::GET, Access::Shared, Bytes::new()),
+            _ => request.single::<Character>(&one, "get", Bytes::new()),
         }
     }
 
@@ -139,17 +117,13 @@ fn player(nth: usize, request: &mut Request<'_>) -> Result<Txn, Fault> {
         1 | 2 => Some(ConfigRef::new(Uuid::from_u128(
             request.rng.random_range(1..=3),
         ))),
-        _ => {
-            let op = operation::<Player>("add_character");
-            return single::<Player>(request, &player, op, Access::Exclusive, Bytes::new());
-        }
+        _ => return request.single::<Player>(&player, "add_character", Bytes::new()),
     };
     let patch = PlayerPatch {
         limits: Some(limits),
         ..PlayerPatch::default()
     };
-    let args = codegen::encode(&patch);
-    single::<Player>(request, &player, op::UPDATE, Access::Exclusive, args)
+    request.single::<Player>(&player, "update", codegen::encode(&patch))
 }
 
 fn sign_up(nth: usize, request: &mut Request<'_>) -> Result<Txn, Fault> {
@@ -162,16 +136,6 @@ fn sign_up(nth: usize, request: &mut Request<'_>) -> Result<Txn, Fault> {
         username: format!("player-{wanted}"),
         fullname: format!("Hero {nth}"),
     })
-}
-
-fn single<C: Concern>(
-    request: &Request<'_>,
-    key: &C::Key,
-    op: u16,
-    access: Access,
-    args: Bytes,
-) -> Result<Txn, Fault> {
-    request.single::<C>(key, op, access, args)
 }
 
 /// Number of an operation, by its name in the schema; 0 where there is none.

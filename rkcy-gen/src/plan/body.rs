@@ -906,7 +906,8 @@ fn derives_key(step: &Step) -> bool {
     derives
 }
 
-fn entry(name: &str, value: String) -> String {
+/// A field of a literal, in its short form where that can be.
+pub(super) fn entry(name: &str, value: String) -> String {
     if name == value {
         value
     } else {

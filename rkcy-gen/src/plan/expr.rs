@@ -2,7 +2,7 @@
 //! results as a `Later`.
 
 use super::Cx;
-use super::body::Variables;
+use super::body::{Variables, entry};
 use super::types::Imports;
 use crate::model::{
     CompareOp, ConcernId, Expr, ExprKind, Field, FieldRef, Literal, Many, Number, Path, Root,
@@ -274,7 +274,8 @@ impl Scope<'_> {
                     if self.cx.is_boxed(Some(*id), field) {
                         value = format!("{value}.map({}::new)", self.cx.names.std.boxed);
                     }
-                    record.push_str(&format!("{}: {value}, ", naming::snake(&field.name)));
+                    record.push_str(&entry(&naming::snake(&field.name), value));
+                    record.push_str(", ");
                 }
                 record.push('}');
                 (record, Many::One)
@@ -283,9 +284,10 @@ impl Scope<'_> {
                 let concern = self.cx.model.concern(*id);
                 let name = self.cx.names.key(&concern.name).to_owned();
                 self.imports.insert(name.clone());
-                let parts = parts.iter().zip(&concern.keys).map(|(part, key)| {
-                    format!("{}: {}", naming::snake(&key.name), self.owned(part, key.ty))
-                });
+                let parts = parts
+                    .iter()
+                    .zip(&concern.keys)
+                    .map(|(part, key)| entry(&naming::snake(&key.name), self.owned(part, key.ty)));
                 let parts: Vec<String> = parts.collect();
                 (
                     wrap(format!("{name} {{ {} }}", parts.join(", ")), want.value),

@@ -194,6 +194,7 @@ impl<'a> Cluster<'a> {
             id,
             keys: &self.keys,
             logic: &*self.logic,
+            desc: self.desc,
             rng: &mut self.rng,
         };
         let asked = match repeated {
@@ -235,6 +236,7 @@ impl<'a> Cluster<'a> {
             id: TxnId::from_parts(self.now, 0),
             keys: &self.keys,
             logic: &*self.logic,
+            desc: self.desc,
             rng: &mut self.rng,
         };
         values.object(&mut request, fields)

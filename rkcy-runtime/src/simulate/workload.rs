@@ -1,13 +1,15 @@
 //! What the simulated callers do, and what must hold whatever happens.
 
 use super::history::Heard;
-use crate::codegen::{self, Concern, Fault, Origin, Platform, TxnId, Value, decode};
+use crate::codegen::{
+    self, Class, Concern, Fault, Origin, Platform, PlatformDesc, TxnId, Value, decode,
+};
 use bytes::Bytes;
 use rand_chacha::ChaCha8Rng;
 use rkcy_core::id::ConcernId;
 use rkcy_core::key::{Key, RowKey};
 use rkcy_core::logic::Logic;
-use rkcy_core::txn::{Access, Outcome, Txn};
+use rkcy_core::txn::{Outcome, Txn};
 use std::collections::BTreeMap;
 
 /// Load for a platform, with its invariants.
@@ -34,6 +36,7 @@ pub struct Request<'a> {
     /// Keys of instances that callers know to be there, or in some runs have asked for, by concern.
     pub keys: &'a BTreeMap<ConcernId, Vec<Key>>,
     pub(super) logic: &'a dyn Logic,
+    pub(super) desc: &'static PlatformDesc,
 }
 
 impl<'a> Request<'a> {
@@ -45,19 +48,18 @@ impl<'a> Request<'a> {
         codegen::transaction(params, self.origin())
     }
 
-    /// A single operation on an instance.
+    /// An operation on an instance, alone, by its name in the schema: `create`, `get`, a command, a query.
     ///
     /// # Errors
-    /// Where it cannot be planned.
-    pub fn single<C: Concern>(
-        &self,
-        key: &C::Key,
-        op: u16,
-        access: Access,
-        args: Bytes,
-    ) -> Result<Txn, Fault> {
+    /// Where the concern has no such operation, or it cannot be planned.
+    pub fn single<C: Concern>(&self, key: &C::Key, name: &str, args: Bytes) -> Result<Txn, Fault> {
+        let ops = self.desc.concern(C::NAME).map_or(&[][..], |it| it.ops);
+        let op = ops.iter().find(|op| op.name == name).ok_or_else(|| {
+            let message = format!("`{}` has no operation `{name}`", C::NAME);
+            Fault::new(Class::Invalid, "unknown_operation", message)
+        })?;
         let (group, row) = C::group_and_row(key);
-        codegen::single(self.origin(), group, row, op, access, args)
+        codegen::single(self.origin(), group, row, op.number, op.access, args)
     }
 
     pub(super) fn origin(&self) -> Origin<'a> {

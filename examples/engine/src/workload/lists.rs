@@ -6,7 +6,7 @@ use crate::generated::txn::{
 use crate::generated::{Alpha, AlphaAppend, Beta, Logs};
 use rand::RngExt;
 use rkcy_runtime::codegen::{
-    Access, Args, Bytes, Concern, Fault, KeyPart, Ref, RowKey, Step, Transaction, Txn, decode, op,
+    Args, Bytes, Concern, Fault, KeyPart, Ref, RowKey, Step, Transaction, Txn, decode, op,
 };
 use rkcy_runtime::simulate::history::{self, Attempt, Op};
 use rkcy_runtime::simulate::{Call, Request, World};
@@ -27,8 +27,8 @@ pub fn next(nth: usize, request: &mut Request<'_>) -> Result<Txn, Fault> {
         2..4 => request.transaction(&AppendAndRead { y, x, entry }),
         4..6 => request.transaction(&ReadAndAppend { y, x, entry }),
         6..8 => request.transaction(&ReadBoth { x, y }),
-        8 => request.single::<Alpha>(x.key(), op::GET, Access::Shared, Bytes::new()),
-        _ => request.single::<Beta>(y.key(), op::GET, Access::Shared, Bytes::new()),
+        8 => request.single::<Alpha>(x.key(), "get", Bytes::new()),
+        _ => request.single::<Beta>(y.key(), "get", Bytes::new()),
     }
 }
 
