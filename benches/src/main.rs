@@ -8,6 +8,7 @@ mod embedded;
 mod engine;
 mod features;
 mod figures;
+mod generator;
 mod houses;
 mod kafka_log;
 mod kafka_platform;
@@ -33,6 +34,7 @@ const ALL: &[Benchmark] = &[
     ("kafka-platform", kafka_platform::run),
     ("kafka-log", kafka_log::run),
     ("storage", storage::run),
+    ("gen", generator::run),
 ];
 
 fn main() -> ExitCode {

@@ -14,6 +14,7 @@ pub mod check;
 pub mod diagnostic;
 pub mod diagram;
 pub mod evolve;
+pub mod json_schema;
 pub mod layout;
 pub mod lock;
 pub mod model;

@@ -1,5 +1,6 @@
 //! `rkcy-gen show`: what the stages of the generator see.
 
+use rkcy_gen::json_schema;
 use rkcy_gen::model::outline;
 
 use super::input::{Sound, parse, sound};
@@ -61,6 +62,13 @@ enum What {
         #[arg(value_name = "FILE")]
         file: String,
     },
+    /// The JSON Schema of a document that other tools read: what `show model` or `show plan` prints as JSON.
+    #[command(after_help = "Example:\n  rkcy-gen show json-schema model")]
+    JsonSchema {
+        /// Which document.
+        #[arg(value_enum)]
+        of: Document,
+    },
     /// The tables, in PostgreSQL and in SQLite.
     #[command(after_help = "Example:\n  rkcy-gen show sql schemas/rpg.rkcy")]
     Sql {
@@ -70,6 +78,13 @@ enum What {
     },
 }
 
+/// A document with a version.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Document {
+    Model,
+    Plan,
+}
+
 pub(super) fn run(args: &Args, color: Color) -> Outcome {
     match &args.what {
         What::Ast { file } => show_ast(file, color),
@@ -77,6 +92,13 @@ pub(super) fn run(args: &Args, color: Color) -> Outcome {
         What::Plan { file, format } => show_plan(file, *format, color),
         What::Proto { file } => show_proto(file, color),
         What::Diagram { file } => show_diagram(file, color),
+        What::JsonSchema { of } => {
+            let schema = match of {
+                Document::Model => json_schema::of_model(),
+                Document::Plan => json_schema::of_plan(),
+            };
+            print(&format!("{schema:#}\n"))
+        }
         What::Sql { file } => show_sql(file, color),
     }
 }

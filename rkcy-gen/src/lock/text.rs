@@ -2,7 +2,6 @@
 //! a check of itself, so that an edit by hand is told.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 use super::{Kind, LAYOUT, Lock};
 use crate::evolve::{Reader, WORDS, print};
@@ -38,7 +37,7 @@ impl Lock {
         let mut lines = Lines {
             is_old: text
                 .lines()
-                .any(|line| line == format!("layout 1 ~{}", check_of("layout 1"))),
+                .any(|line| line == closed("layout 1").trim_end()),
             ..Lines::default()
         };
         for (index, line) in text.lines().enumerate() {
@@ -237,12 +236,8 @@ impl Lock {
                     .map(|(number, name)| format!("retired {word} {} {number}", path(name))),
             );
         }
-        let mut text = HEADER.to_owned();
-        for fact in facts {
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "{fact} ~{}", check_of(&fact));
-        }
-        text
+        let lines = facts.iter().map(|fact| closed(fact));
+        std::iter::once(HEADER.to_owned()).chain(lines).collect()
     }
 }
 
@@ -273,6 +268,11 @@ fn sum_of<'a>(facts: impl Iterator<Item = &'a String>) -> String {
     format!("{:016x}", fnv(text.as_bytes()))
 }
 
+/// A fact as a line: with the check of itself behind it, and a line feed.
+pub fn closed(fact: &str) -> String {
+    format!("{fact} ~{}\n", check_of(fact))
+}
+
 fn check_of(fact: &str) -> String {
     let hash = fnv(fact.as_bytes());
     format!(
@@ -294,11 +294,8 @@ fn changed(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::closed as line;
     use super::*;
-
-    fn line(fact: &str) -> String {
-        format!("{fact} ~{}\n", check_of(fact))
-    }
 
     #[test]
     fn what_is_printed_is_read() {

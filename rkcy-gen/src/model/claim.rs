@@ -1,5 +1,6 @@
 //! Owns what instances claim beside themselves: unique values, and the instances that they refer to.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::concern::Concern;
@@ -10,7 +11,7 @@ use super::types::{Many, ValueType};
 use crate::syntax::Span;
 
 /// Fields whose values, together, only one instance has: `@unique` or `unique (a, b)`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Unique {
     /// The fields, by their positions in `Concern::all_fields`, as written. None is a list.
     pub fields: Vec<usize>,
@@ -23,7 +24,7 @@ pub struct Unique {
 }
 
 /// The other side of a reference: `characters: [Character] by player`. It is derived, never set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Side {
     /// The name as written.
     pub name: String,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::claim::{Side, Unique};
@@ -13,7 +14,7 @@ use super::types::Type;
 use crate::syntax::Span;
 
 /// A concern: an entity with a key.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[non_exhaustive]
 pub struct Concern {
     /// Its id; ids grow in order of declaration.
@@ -97,7 +98,7 @@ impl Concern {
 }
 
 /// An operation that a concern has without being asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Builtin {
     /// A new instance; also what `ensure` needs.
@@ -136,7 +137,7 @@ impl Builtin {
 }
 
 /// The operations that a concern has without being asked, and what `only` or `without` left of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(transparent)]
 pub struct Builtins(pub(crate) Vec<Builtin>);
 
@@ -154,7 +155,7 @@ impl Builtins {
 }
 
 /// Changes one instance.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[non_exhaustive]
 pub struct Command {
     /// Its id in its concern.
@@ -180,7 +181,7 @@ pub struct Command {
 }
 
 /// Reads one instance.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[non_exhaustive]
 pub struct Query {
     /// Its id in its concern.
@@ -210,7 +211,7 @@ fn is_false(flag: &bool) -> bool {
 }
 
 /// What a command or a query is given.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Payload {
     /// `()`
@@ -222,7 +223,7 @@ pub enum Payload {
 }
 
 /// A result type and its attributes.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[non_exhaustive]
 pub struct Answer {
     /// The type.
@@ -232,7 +233,7 @@ pub struct Answer {
 }
 
 /// How an operation may refuse.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusals {
     /// Nothing was said: with any text.
@@ -268,7 +269,7 @@ impl Refusals {
 }
 
 /// A refusal by name.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[non_exhaustive]
 pub struct Refusal {
     /// Its id among the refusals of its operation.

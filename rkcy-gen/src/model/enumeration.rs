@@ -1,5 +1,6 @@
 //! Owns enums.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::former::FormerName;
@@ -7,7 +8,7 @@ use super::ids::EnumId;
 use crate::syntax::Span;
 
 /// An enum. Number 0 on the wire is the generated `UNSPECIFIED`, which is not among the values.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[non_exhaustive]
 pub struct Enum {
     /// Its id.
@@ -29,7 +30,7 @@ pub struct Enum {
 }
 
 /// A value of an enum.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[non_exhaustive]
 pub struct EnumValue {
     /// The name as written.

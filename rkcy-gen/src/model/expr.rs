@@ -1,5 +1,6 @@
 //! Owns expressions in transactions: every one has its type, every name in it is resolved.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::field::Literal;
@@ -8,7 +9,7 @@ use super::types::Type;
 use crate::syntax::Span;
 
 /// An expression with its type.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[non_exhaustive]
 pub struct Expr {
     /// The type of its value. Where a value is used as another type (a `ref X` as an `id of X`, a
@@ -24,7 +25,7 @@ pub struct Expr {
 
 /// What an expression is. `let name = EXPR` leaves no trace, unless the expression calls a function:
 /// it stands wherever the name was used.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ExprKind {
@@ -62,7 +63,7 @@ pub enum ExprKind {
 }
 
 /// Something that is bound, or a field in it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
 #[non_exhaustive]
 pub struct Path {
     /// Where it begins.
@@ -72,7 +73,7 @@ pub struct Path {
 }
 
 /// Where a path begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Root {
     /// A parameter of the transaction.
@@ -88,7 +89,7 @@ pub enum Root {
 }
 
 /// A field of a concern or of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FieldRef {
     /// The key of a concern that has one part.
@@ -102,7 +103,7 @@ pub enum FieldRef {
 }
 
 /// A comparison.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CompareOp {
     /// `==`

@@ -1,6 +1,7 @@
 //! Owns fields: of a concern, of a message, and the parameters of commands, queries and
 //! transactions, which are fields of the message that carries them.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::former::FormerName;
@@ -9,7 +10,7 @@ use super::types::Type;
 use crate::syntax::Span;
 
 /// A field or a parameter.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[non_exhaustive]
 pub struct Field {
     /// The name as written.
@@ -53,7 +54,7 @@ impl Field {
 }
 
 /// The values that a field or a result takes. Checked after every command and on `create`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, JsonSchema, Serialize)]
 #[non_exhaustive]
 pub struct Constraints {
     /// The smallest number (`@min`, `@range`), included. Fits the type.
@@ -74,7 +75,7 @@ impl Constraints {
 }
 
 /// A range of lengths, both ends included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Length {
     /// The shortest; 0 if none was given.
     pub min: u32,
@@ -83,7 +84,7 @@ pub struct Length {
 }
 
 /// A number in a schema.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Number {
     /// For integer types.
@@ -93,7 +94,7 @@ pub enum Number {
 }
 
 /// A literal whose type is known.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Literal {
     /// `true` or `false`.

@@ -1,24 +1,21 @@
 //! Owns what a schema says of its own past: what things were called, and which findings about a change
 //! were seen and accepted.
 
-use serde::{Serialize, Serializer};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::diagnostic::Code;
 use crate::syntax::Span;
 
 /// A name of `@was`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
+#[serde(transparent)]
 pub struct FormerName {
     /// The name.
     pub text: String,
     /// Where it stands.
+    #[serde(skip)]
     pub span: Span,
-}
-
-impl Serialize for FormerName {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.text)
-    }
 }
 
 /// `@allow(CODE, "why")`.

@@ -1,5 +1,6 @@
 //! Owns functions: pure, written in Rust, usable in every expression.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::concern::Answer;
@@ -8,7 +9,7 @@ use super::ids::FunctionId;
 use crate::syntax::Span;
 
 /// `function f(a: T, …) -> U`
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[non_exhaustive]
 pub struct Function {
     /// Its id.

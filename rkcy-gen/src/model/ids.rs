@@ -1,12 +1,13 @@
 //! Owns the ids by which parts of a model name each other. Each is a position in a list of the
 //! model (or of a concern, a message, a transaction), in order of declaration.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize)]
         #[serde(transparent)]
         pub struct $name(pub(crate) u32);
 

@@ -1,6 +1,7 @@
 //! Owns messages: values without a key, in fields, requests and results; and configuration, which is kept as they are,
 //! and has a key.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::field::Field;
@@ -9,7 +10,7 @@ use super::ids::MessageId;
 use crate::syntax::Span;
 
 /// A message, or a `config`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[non_exhaustive]
 pub struct Message {
     /// Its id.

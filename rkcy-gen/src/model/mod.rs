@@ -50,6 +50,7 @@ pub use transaction::{
 };
 pub use types::{Many, Scalar, Type, ValueType};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The version of the document that `show model --format json` prints. Grows when a reader of the
@@ -57,7 +58,7 @@ use serde::Serialize;
 pub const DOCUMENT_VERSION: u32 = 1;
 
 /// A whole checked schema.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 pub struct Model {
     version: u32,
     platform: Platform,

@@ -1,12 +1,13 @@
 //! Owns the platform: what a build is called and where its crate lives.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::ids::MessageId;
 use crate::syntax::Span;
 
 /// The one `platform` of a build.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[non_exhaustive]
 pub struct Platform {
     /// The name as written.

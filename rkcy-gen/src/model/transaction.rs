@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::concern::{Answer, Concern, Refusals};
@@ -15,7 +16,7 @@ use super::types::Type;
 use crate::syntax::Span;
 
 /// A transaction or a saga.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[non_exhaustive]
 pub struct Transaction {
     /// Its id.
@@ -50,7 +51,7 @@ pub struct Transaction {
 }
 
 /// How the steps of a transaction belong together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Strictly serializable, all or nothing.
@@ -70,7 +71,7 @@ impl Mode {
 }
 
 /// Statements in written order, and the value that they give.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, JsonSchema, Serialize)]
 #[non_exhaustive]
 pub struct Block {
     /// The statements.
@@ -80,7 +81,7 @@ pub struct Block {
 }
 
 /// A statement.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Statement {
@@ -97,7 +98,7 @@ pub enum Statement {
 }
 
 /// `require COND else refusal`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[non_exhaustive]
 pub struct Require {
     /// The condition; its type is `bool`.
@@ -110,7 +111,7 @@ pub struct Require {
 }
 
 /// `if COND { … } else { … }`
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[non_exhaustive]
 pub struct If {
     /// What is asked.
@@ -127,7 +128,7 @@ pub struct If {
 }
 
 /// What an `if` asks.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Head {
@@ -147,7 +148,7 @@ impl Head {
 }
 
 /// `for element in list { … }`
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[non_exhaustive]
 pub struct For {
     /// The element.
@@ -166,7 +167,7 @@ pub struct For {
 }
 
 /// A name, or a value without one, that is neither a parameter nor what a step gives.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[non_exhaustive]
 pub struct Local {
     /// Its id in the transaction.
@@ -182,7 +183,7 @@ pub struct Local {
 }
 
 /// What a local is.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum LocalKind {
@@ -209,7 +210,7 @@ impl Local {
 }
 
 /// A step on one instance.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[non_exhaustive]
 pub struct Step {
     /// Its id in the transaction.
@@ -230,7 +231,7 @@ pub struct Step {
 }
 
 /// What a step does.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum StepKind {
@@ -279,7 +280,7 @@ impl StepKind {
 }
 
 /// What a command or a query is given, in the shape of its `Payload`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Argument {
     /// `()`

@@ -1,11 +1,12 @@
 //! Owns types: what a field, a parameter, a result or an expression holds.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::ids::{ConcernId, EnumId, MessageId};
 
 /// A type: a kind of value, and how many of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize)]
 pub struct Type {
     /// What one value is.
     pub value: ValueType,
@@ -42,7 +43,7 @@ impl Type {
 }
 
 /// How many values a type holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Many {
     /// `T`
@@ -54,7 +55,7 @@ pub enum Many {
 }
 
 /// What one value is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ValueType {
     /// A built-in type.
@@ -75,7 +76,7 @@ pub enum ValueType {
 }
 
 /// The built-in types.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scalar {
     /// `bool`

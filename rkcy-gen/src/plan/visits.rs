@@ -9,6 +9,7 @@ use rkcy_core::plan::{Partitions, extend};
 use rkcy_core::txn::{
     Access, Args, Mode as CoreMode, Place as CorePlace, Step as CoreStep, Txn, Unplanned, Visit,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Cx;
@@ -21,7 +22,7 @@ use crate::model::{
 const DOCUMENT_VERSION: u32 = 2;
 
 /// The plans of all transactions.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 pub struct VisitsDocument {
     version: u32,
     platform: String,
@@ -30,7 +31,7 @@ pub struct VisitsDocument {
 }
 
 /// The plan of a transaction.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 pub struct TransactionPlan {
     /// `transaction` or `saga`.
     pub mode: &'static str,
@@ -51,7 +52,7 @@ pub struct TransactionPlan {
 }
 
 /// A visit.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 pub struct VisitPlan {
     /// The instance: `Character[lhs.character]`.
     pub instance: String,
@@ -68,7 +69,7 @@ pub struct VisitPlan {
 }
 
 /// A step in a visit.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 pub struct VisitStep {
     /// Its number.
     pub number: u16,

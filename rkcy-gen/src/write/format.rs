@@ -1,14 +1,15 @@
-//! Owns formatting: all generated Rust goes through one `rustfmt`, with the settings of the crate that
-//! it is for. It alone knows where long names break.
+//! Owns formatting: all generated Rust goes through `rustfmt`, with the settings of the crate that it is for: it
+//! alone knows where long names break. It uses one processor, so as many are started as there are.
 
 // This is the module that does I/O.
-#![allow(clippy::disallowed_methods)]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use crate::render::{Rendered, Texts};
 
@@ -46,23 +47,95 @@ pub fn format(rendered: &mut Rendered, crate_dir: &Path) -> Result<(), FormatErr
         }
         fs::write(path, text)?;
     }
-    // It follows `mod` from these to all others.
-    let mut rustfmt = Command::new("rustfmt");
-    rustfmt
-        .args(["--edition", "2024", "--config-path"])
-        .arg(config(crate_dir, &scratch)?);
-    rustfmt.args([scratch.0.join("src/lib.rs"), scratch.0.join("src/main.rs")]);
-    let tests = all().filter(|(path, _)| path.starts_with("tests/"));
-    rustfmt.args(tests.map(|(path, _)| scratch.0.join(path)));
-    let output = rustfmt.output().map_err(FormatError::Missing)?;
-    if !output.status.success() {
-        return Err(FormatError::Refused(
-            String::from_utf8_lossy(&output.stderr).into_owned(),
-        ));
-    }
+    let config = config(crate_dir, &scratch)?;
+    let (roots, leaves): (Vec<_>, Vec<_>) = all().partition(|(_, text)| has_modules(text));
+    let mut works: Vec<Work> = roots.iter().map(|(path, _)| Work::Text(path)).collect();
+    works.extend(shares(&leaves, processors().max(leaves.len() / 500)).map(Work::Files));
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        let worker = || -> Result<(), FormatError> {
+            while let Some(work) = works.get(next.fetch_add(1, Ordering::Relaxed)) {
+                run(work, &scratch.0, &config)?;
+            }
+            Ok(())
+        };
+        let workers: Vec<_> = (0..processors()).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().try_for_each(|worker| {
+            let panicked = |_| FormatError::Io(io::Error::other("a formatting thread panicked"));
+            worker.join().map_err(panicked)?
+        })
+    })?;
     take_back(&scratch.0, &mut rendered.generated)?;
     take_back(&scratch.0, &mut rendered.once)?;
     Ok(())
+}
+
+/// What one `rustfmt` is asked for.
+enum Work<'a> {
+    /// A file that declares modules, as text: by its path it would be followed to those.
+    Text(&'a str),
+    /// Files that declare none.
+    Files(Vec<&'a str>),
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// Whether a text declares modules that are files of their own.
+fn has_modules(text: &str) -> bool {
+    text.lines().any(|line| {
+        let line = line.strip_prefix("pub ").unwrap_or(line);
+        line.starts_with("mod ") && line.trim_end().ends_with(';')
+    })
+}
+
+/// Divides files into as many shares, of about the same size.
+fn shares<'a>(
+    files: &[(&'a String, &'a String)],
+    count: usize,
+) -> impl Iterator<Item = Vec<&'a str>> + use<'a> {
+    let mut shares = vec![(0, Vec::new()); count];
+    let mut files: Vec<_> = files.to_vec();
+    files.sort_by_key(|(_, text)| std::cmp::Reverse(text.len()));
+    for (path, text) in files {
+        if let Some(least) = shares.iter_mut().min_by_key(|(size, _)| *size) {
+            least.0 += text.len();
+            least.1.push(path.as_str());
+        }
+    }
+    let shares = shares.into_iter().map(|(_, files)| files);
+    shares.filter(|files| !files.is_empty())
+}
+
+fn run(work: &Work<'_>, scratch: &Path, config: &Path) -> Result<(), FormatError> {
+    let mut rustfmt = Command::new("rustfmt");
+    rustfmt
+        .args(["--edition", "2024", "--config-path"])
+        .arg(config);
+    match work {
+        Work::Files(paths) => {
+            let paths = paths.iter().map(|path| scratch.join(path));
+            succeeded(rustfmt.args(paths).output().map_err(FormatError::Missing)?)?;
+        }
+        Work::Text(path) => {
+            let path = scratch.join(path);
+            rustfmt.stdin(File::open(&path)?);
+            let formatted = succeeded(rustfmt.output().map_err(FormatError::Missing)?)?;
+            fs::write(&path, formatted)?;
+        }
+    }
+    Ok(())
+}
+
+/// What it printed.
+fn succeeded(output: Output) -> Result<Vec<u8>, FormatError> {
+    match output.status.success() {
+        true => Ok(output.stdout),
+        false => Err(FormatError::Refused(
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )),
+    }
 }
 
 fn take_back(scratch: &Path, texts: &mut Texts) -> io::Result<()> {
