@@ -7,13 +7,14 @@
 mod support;
 
 use bytes::Bytes;
+use rkcy_core::expect::{Expected, Tag, UNMET};
 use rkcy_core::frame::{Body, Envelope, Frame, Head, Kind, Reply, Source};
 use rkcy_core::id::{PartitionId, Position, TxnId};
 use rkcy_core::key::{Key, RowKey, partition_of};
 use rkcy_core::rows::StoredRow;
 use rkcy_core::settings::Settings;
 use rkcy_core::storage::{Storage, StoredPosition};
-use rkcy_core::txn::{Answer, ReplyTo, Txn};
+use rkcy_core::txn::{Answer, Place, ReplyTo, Txn, Unplanned};
 use rkcy_core::worker::{Config, Progress, Stop, TakeOver, Worker};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -330,6 +331,40 @@ fn who_has_waited_longest_is_served_first() {
     assert_eq!(order_of_those_who_wait(), [2, 3, 4]);
 }
 
+/// Adds one to a counter that must have a value: in the same visit.
+fn add_expecting(value: u8, key: u64, nth: u128) -> Envelope {
+    let expected = Expected::One(vec![Tag::of(&[value])]);
+    let compares = Unplanned {
+        step: expected.step(0, Place::Root),
+        ..step(0, Key::of(&key), 1, Bytes::new())
+    };
+    let adds = kept(step(1, Key::of(&key), 1, Bytes::new()));
+    let txn = Txn {
+        unplanned: vec![compares, adds],
+        answer: Answer::Step(1),
+        ..Txn::new(TxnId::from_parts(1_000, nth), 1, 1)
+    };
+    Envelope::submit(planned(txn, &COUNTER))
+}
+
+/// Which callers are refused, who all expect the value that the first of them changes.
+fn refused_of_those_who_expect_one_value() -> Vec<bool> {
+    let mut world = World::default();
+    let mut worker = world.worker().unwrap();
+    world.submit(&[add(7, 1), add_expecting(1, 7, 2), add_expecting(1, 7, 3)]);
+    world.run(&mut worker, 100).unwrap();
+    let unmet = |reply: &Reply| reply.fault().is_some_and(|fault| fault.code == UNMET);
+    worker.take_replies().iter().map(unmet).collect()
+}
+
+#[test]
+fn who_expects_a_value_that_is_gone_is_refused() {
+    assert_eq!(
+        refused_of_those_who_expect_one_value(),
+        [false, false, true]
+    );
+}
+
 /// A panic is a refusal for its caller; nothing of it stays, and the next one goes on.
 #[test]
 fn a_handler_that_panics_refuses_and_does_nothing_else() {
@@ -365,6 +400,15 @@ mod broken {
     use super::support::with;
     use super::*;
     use rkcy_core::bugs::Bug;
+
+    #[test]
+    fn where_expectations_are_ignored_a_change_is_lost() {
+        let refused = with(
+            Bug::ExpectationIgnored,
+            refused_of_those_who_expect_one_value,
+        );
+        assert_eq!(refused, [false; 3]);
+    }
 
     #[test]
     fn eviction_by_offset_loses_a_change() {

@@ -18,6 +18,7 @@ const SEEDS_OF_DIRECTED: u64 = 25;
 /// `directed.rs`, `careful.rs`, `claims.rs`, `keyed.rs` and `drain.rs` in `rkcy-core/tests` have a scenario for each.
 const DIRECTED: &[Bug] = &[
     Bug::AcceptGaps,
+    Bug::ExpectationIgnored,
     Bug::EvictionByOffset,
     Bug::SnapshotNotRecorded,
     Bug::QueueOrderBroken,
