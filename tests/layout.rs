@@ -176,6 +176,14 @@ fn comments_stay_where_they_were() {
 }
 
 #[test]
+fn a_comment_stays_where_the_comma_behind_it_goes() {
+    becomes(
+        "concern D {\n    key id: uuid\n    only create // why\n    , config: bool\n}\n",
+        "concern D {\n    key id: uuid\n    only create  // why\n    config: bool\n}\n",
+    );
+}
+
+#[test]
 fn a_syntax_error_is_told_and_nothing_else() {
     assert_eq!(laid_out("message A { a: }"), None);
     assert_eq!(laid_out("message A {"), None);

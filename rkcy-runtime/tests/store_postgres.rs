@@ -566,6 +566,21 @@ async fn a_migration_that_met_a_deadlock_is_begun_again() {
     assert_eq!(applied.unwrap(), [3]);
 }
 
+/// An index that is made outside of a transaction waits for whoever looks at the database, and so for another program that
+/// waits to migrate. That one must not wait within a statement.
+#[tokio::test]
+async fn two_programs_that_migrate_at_once_wait_for_each_other() {
+    for _ in 0..3 {
+        let database = Database::new().await;
+        let open = async || PostgresStore::open(&database.settings(), []).await.unwrap();
+        let (one, other) = (open().await, open().await);
+        let (one, other) = tokio::join!(one.migrate_up(IN_PARTS), other.migrate_up(IN_PARTS));
+        let mut applied = [one.unwrap(), other.unwrap()].concat();
+        applied.sort_unstable();
+        assert_eq!(applied, [1, 2]);
+    }
+}
+
 const LOCKS: &[Migration] = &[
     THING,
     Migration {

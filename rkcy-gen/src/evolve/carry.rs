@@ -193,7 +193,22 @@ fn fold(columns: &[&Column], json: &Column, dialect: Dialect) -> Option<String> 
                 ident(&presence.name)
             )
         }
-        _ => object,
+        // It may be absent no more.
+        (Some(presence), false) => {
+            let filled = match &json.fill {
+                Some(fill) => literal(fill, json.ty, dialect),
+                None => missing(presence, json.ty, dialect),
+            };
+            let filled = match dialect {
+                Dialect::Postgres => format!("({filled})::jsonb"),
+                Dialect::Sqlite => filled,
+            };
+            format!(
+                "CASE WHEN {} THEN {object} ELSE {filled} END",
+                ident(&presence.name)
+            )
+        }
+        (None, _) => object,
     })
 }
 

@@ -158,9 +158,42 @@ fn of_table(pair: Pair<'_>, parts: &mut Parts) {
             _ => false,
         })
     });
-    let drop_column = |column: &&Column| alter(&format!("DROP COLUMN {}", ident(&column.name)));
-    parts.first.extend(now.iter().map(drop_column));
-    parts.first.push_str(&rename_columns(pair, &later, &alter));
+    // One of them may have a name that another column is to have: it goes on under another one.
+    let is_wanted = |name: &String| new.columns.iter().any(|it| it.name == *name);
+    let moved: Vec<Column> = (later.iter().enumerate())
+        .map(|(place, column)| Column {
+            name: match is_wanted(&column.name) {
+                true => format!("_rkcy_leaving_{place}"),
+                false => column.name.clone(),
+            },
+            ..(*column).clone()
+        })
+        .collect();
+    let now_called = |column: &'_ Column| moved.iter().find(|it| it.id == column.id);
+    let made: Vec<(&Column, Source<'_>)> = (made.into_iter())
+        .map(|(column, source)| match source {
+            Source::Unfold(json) => (column, Source::Unfold(now_called(json).unwrap_or(json))),
+            Source::Fold(columns) => {
+                let columns = columns.into_iter();
+                let columns = columns.map(|it| now_called(it).unwrap_or(it));
+                (column, Source::Fold(columns.collect()))
+            }
+            other => (column, other),
+        })
+        .collect();
+    let drop_column = |column: &Column| alter(&format!("DROP COLUMN {}", ident(&column.name)));
+    parts.first.extend(now.iter().map(|it| drop_column(it)));
+    for (column, moved) in later
+        .iter()
+        .zip(&moved)
+        .filter(|(column, moved)| column.name != moved.name)
+    {
+        let (from, to) = (ident(&column.name), ident(&moved.name));
+        parts
+            .first
+            .push_str(&alter(&format!("RENAME COLUMN {from} TO {to}")));
+    }
+    parts.first.push_str(&rename_columns(pair, &alter));
     stays.retain(|(from, to)| from != to);
     parts.first.push_str(&renames(&stays, |from, to| {
         let (from, to) = (ident(from), ident(to));
@@ -190,7 +223,7 @@ fn of_table(pair: Pair<'_>, parts: &mut Parts) {
             }
         }
     }
-    parts.first.extend(later.iter().map(drop_column));
+    parts.first.extend(moved.iter().map(drop_column));
     for column in &new.columns {
         if let Some(before) = old.column(&column.id) {
             change_column(before, column, &table, &alter, parts);
@@ -254,19 +287,13 @@ fn named_alike(column: &Column, table: &Table, name: &str) -> Vec<(String, Strin
         .collect()
 }
 
-/// New names of columns; those that are on their way out get out of the way.
-fn rename_columns(pair: Pair<'_>, later: &[&Column], alter: &dyn Fn(&str) -> String) -> String {
+/// New names of columns; those that are on their way out are out of the way.
+fn rename_columns(pair: Pair<'_>, alter: &dyn Fn(&str) -> String) -> String {
     let renamed = pair.new.columns.iter().filter_map(|column| {
         let before = pair.old.column(&column.id)?;
         (before.name != column.name).then(|| (before.name.clone(), column.name.clone()))
     });
     let renamed: Vec<(String, String)> = renamed.collect();
-    debug_assert!(
-        later
-            .iter()
-            .all(|gone| renamed.iter().all(|(_, to)| *to != gone.name)),
-        "a message and its columns have different names"
-    );
     renames(&renamed, |from, to| {
         alter(&format!("RENAME COLUMN {} TO {}", ident(from), ident(to)))
     })

@@ -284,6 +284,10 @@ impl<'a> Printer<'a> {
             out.push(self.tokens[close].text);
             at = close + 1;
         }
+        // What stands behind the line's own last token is the caller's; a needless comma may be that.
+        if let Some(last) = before.filter(|last| last + 1 < range.end) {
+            out.comment(self.tokens[last].after);
+        }
         out.finish()
     }
 

@@ -8,9 +8,9 @@ use super::{PostgresStore, READ_LIMIT};
 use crate::store::migrate::{self, Applied};
 use crate::store::{Migration, MigrationState, MigrationStatus, StoreError};
 use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{Connection, Row, SqlSafeStr};
+use sqlx::{Connection, Postgres, Row, SqlSafeStr, Transaction};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longer than any migration takes.
 const MIGRATION_LIMIT: Duration = Duration::from_secs(24 * 3600);
@@ -18,18 +18,28 @@ const MIGRATION_LIMIT: Duration = Duration::from_secs(24 * 3600);
 const TRIES: u32 = 60;
 /// with such a pause between, in which those go on that came behind.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Another program that migrates is waited for so long,
+const OTHERS: Duration = Duration::from_secs(60);
+/// and looked for so often.
+const LOOK: Duration = Duration::from_millis(100);
 /// Keeps others out while a part runs that cannot stand in a transaction.
 const LOCK: &str = "SELECT pg_advisory_lock(7823160914530277)";
 const UNLOCK: &str = "SELECT pg_advisory_unlock(7823160914530277)";
 /// Such a part takes its time.
 const NO_LIMIT: &str = "SET statement_timeout = 0";
 const LIMIT: &str = "RESET statement_timeout";
-/// A migration takes its time, and waits for another that is at work; the number of the lock is drawn.
+/// One program at a time; the number of the lock is drawn.
+const TRY_LOCK: &str = "SELECT pg_try_advisory_lock(7823160914530277)";
+/// The same, which says what was waited for in vain.
+const LOCK_NOW: &str =
+    "SET LOCAL lock_timeout = '1ms'; SELECT pg_advisory_xact_lock(7823160914530277)";
+/// A migration takes its time. The lock of the session becomes that of the transaction.
 const BEGIN: &str = "
     SET LOCAL statement_timeout = 0;
     SET LOCAL lock_timeout = '60s';
     SET LOCAL idle_in_transaction_session_timeout = 0;
-    SELECT pg_advisory_xact_lock(7823160914530277)";
+    SELECT pg_advisory_xact_lock(7823160914530277);
+    SELECT pg_advisory_unlock(7823160914530277)";
 /// The tables of the store itself; `concern` and `partition` are numbers of the schema and of the log. That of
 /// idempotency keys is a hidden concern that no schema tells of.
 pub(super) const CREATE: &str = r#"
@@ -89,6 +99,25 @@ fn is_locked(error: &StoreError) -> bool {
     };
     let code = source.as_database_error().and_then(|error| error.code());
     code.is_some_and(|code| code == "55P03" || code == "40P01")
+}
+
+/// A transaction that no other program's migration runs beside. Who waits is in no transaction meanwhile: an index that
+/// is made concurrently waits for all that are open, and so each would wait for the other.
+async fn begin_alone(
+    connection: &mut PgConnection,
+) -> Result<Transaction<'_, Postgres>, sqlx::Error> {
+    let began = Instant::now();
+    let try_lock = || sqlx::query_scalar::<_, bool>(TRY_LOCK);
+    while !try_lock().fetch_one(&mut *connection).await? {
+        if began.elapsed() > OTHERS {
+            let mut transaction = connection.begin().await?;
+            sqlx::raw_sql(LOCK_NOW).execute(&mut *transaction).await?;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    let mut transaction = connection.begin().await?;
+    sqlx::raw_sql(BEGIN).execute(&mut *transaction).await?;
+    Ok(transaction)
 }
 
 /// What is done next, of a transaction that has seen what is applied.
@@ -160,11 +189,9 @@ impl PostgresStore {
             let (mut done, mut tries) = (Vec::new(), 0);
             loop {
                 // Another process may do the same: what is applied is read under the lock, each time.
-                let mut transaction = connection.begin().await.map_err(wrap)?;
-                for sql in [BEGIN, CREATE] {
-                    let run = sqlx::raw_sql(sql).execute(&mut *transaction).await;
-                    run.map_err(wrap)?;
-                }
+                let mut transaction = begin_alone(connection).await.map_err(wrap)?;
+                let create = sqlx::raw_sql(CREATE).execute(&mut *transaction).await;
+                create.map_err(wrap)?;
                 let applied = self.applied(&mut transaction).await?;
                 migrate::check(migrations, &applied, &self.name.get())?;
                 let Some(step) = next(&applied) else {
@@ -184,11 +211,12 @@ impl PostgresStore {
                     let limit = sqlx::raw_sql(NO_LIMIT).execute(&mut *connection).await;
                     limit.map_err(wrap)?;
                     let ran = self.run(migration, part.sql, connection).await;
-                    for sql in [LIMIT, UNLOCK] {
-                        let reset = sqlx::raw_sql(sql).execute(&mut *connection).await;
-                        reset.map_err(wrap)?;
-                    }
-                    transaction = connection.begin().await.map_err(wrap)?;
+                    let reset = sqlx::raw_sql(LIMIT).execute(&mut *connection).await;
+                    reset.map_err(wrap)?;
+                    // Nobody comes between it and the note that it is done: a session has a lock as often as it asked.
+                    transaction = begin_alone(connection).await.map_err(wrap)?;
+                    let unlock = sqlx::raw_sql(UNLOCK).execute(&mut *transaction).await;
+                    unlock.map_err(wrap)?;
                     ran
                 } else {
                     self.run(migration, part.sql, &mut transaction).await
