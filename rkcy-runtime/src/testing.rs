@@ -323,6 +323,7 @@ impl TestPlatform {
                     last: false,
                     snapshot: false,
                     limit: usize::MAX,
+                    most: usize::MAX,
                 };
                 let batch = batch::cut(worker, cut);
                 let commands = |(stream, record): (StreamId, Bytes)| {

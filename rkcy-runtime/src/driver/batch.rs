@@ -36,6 +36,8 @@ pub(crate) struct Cut {
     pub(crate) snapshot: bool,
     /// Bytes of one append, unless a single record is larger.
     pub(crate) limit: usize,
+    /// Bytes of an append with all frames of the batch: what the log takes at once.
+    pub(crate) most: usize,
 }
 
 /// Takes what the worker has to say.
@@ -53,36 +55,42 @@ pub(crate) fn cut(worker: &mut Worker, cut: Cut) -> Batch {
     let changes = worker.take_change(cut.snapshot || cut.last);
     let change_bytes = changes.iter().map(Bytes::len).sum();
     let own = StreamId::changes(worker.partition().id());
-    let mut records: Append = (frames.into_iter())
-        .map(|frame| (StreamId::commands(frame.to), frame.frame))
-        .collect();
-    records.extend(changes.into_iter().map(|change| (own, change)));
-    let (answers, waiting) = match records.is_empty() || bugs::on(Bug::AnsweredBeforeDurable) {
+    let frames = frames.into_iter();
+    let frames = frames.map(|frame| (StreamId::commands(frame.to), frame.frame));
+    let changes = changes.into_iter().map(|change| (own, change));
+    let appends = split(frames.collect(), changes.collect(), cut);
+    let (answers, waiting) = match appends.is_empty() || bugs::on(Bug::AnsweredBeforeDurable) {
         true => (replies, Vec::new()),
         false => (Vec::new(), replies),
     };
     Batch {
         answers,
-        appends: split(records, cut.limit),
+        appends,
         waiting,
         change_bytes,
     }
 }
 
-/// Cuts a batch that is too large for one append. The change record counts with its last chunk, which
-/// comes last: until that is durable nothing has happened, and what was sent before is sent again under
-/// the same numbers.
-fn split(records: Append, limit: usize) -> Vec<Append> {
-    let (mut parts, mut bytes) = (Vec::<Append>::new(), 0);
-    for record in records {
-        if parts.is_empty() || bytes + record.1.len() > limit {
-            parts.push(Vec::new());
-            bytes = 0;
-        }
-        bytes += record.1.len();
-        if let Some(part) = parts.last_mut() {
-            part.push(record);
+/// Cuts a batch that is too large for one append. The change record counts with its last chunk, which comes last:
+/// until that is durable nothing has happened. Nothing is sent before that either, since an envelope that is tried
+/// once more may be given up, and then comes out otherwise. Only where the frames alone are more than the log takes
+/// at once they go first; they are sent again under the same numbers.
+fn split(frames: Append, changes: Append, cut: Cut) -> Vec<Append> {
+    let len = |records: &[(StreamId, Bytes)]| records.iter().map(|it| it.1.len()).sum::<usize>();
+    let mut units: Vec<Append> = changes.into_iter().map(|record| vec![record]).collect();
+    if len(&frames) > cut.most {
+        units.splice(0..0, frames.into_iter().map(|record| vec![record]));
+    } else if let Some(last) = units.last_mut() {
+        last.splice(0..0, frames);
+    } else if !frames.is_empty() {
+        units.push(frames);
+    }
+    let mut appends = Vec::<Append>::new();
+    for unit in units {
+        match appends.last_mut() {
+            Some(append) if len(append) + len(&unit) <= cut.limit => append.extend(unit),
+            _ => appends.push(unit),
         }
     }
-    parts
+    appends
 }

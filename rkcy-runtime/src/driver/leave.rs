@@ -26,6 +26,8 @@ const BATCHES: usize = 4;
 const BYTES_ON_THE_WAY: usize = 8 << 20;
 /// Bytes of one append, unless a single record is larger; far below what the log takes at once.
 const APPEND_BYTES: usize = 8 << 20;
+/// Bytes of an append with all that a batch sends; the log takes a little more.
+const FRAMES_AT_ONCE: usize = 30 << 20;
 /// Where change records do not go with the effects, one is written after this,
 const CHECKPOINT: Duration = Duration::from_millis(150);
 /// or once it is about this many bytes.
@@ -95,6 +97,7 @@ impl Outlet {
             last: slot.finished,
             snapshot: slot.wants_snapshot(),
             limit: APPEND_BYTES,
+            most: FRAMES_AT_ONCE,
         };
         let mut batch = batch::cut(&mut slot.worker, cut);
         for reply in batch.answers {

@@ -440,6 +440,7 @@ impl Member {
             last: self.sealed,
             snapshot,
             limit,
+            most: 4 * limit,
         };
         let mut batch = batch::cut(&mut self.worker, cut);
         self.decided = 0;
