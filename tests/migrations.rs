@@ -2,8 +2,8 @@
 //! step and from nothing lead to the same tables; the way back leads to what was there; rows survive where
 //! nothing says that they do not.
 //!
-//! `RKCY_EDIT_SCRIPTS` says how many random histories are tried, or which: `45..500`; otherwise 40 on SQLite, which is always there, and 15 on
-//! PostgreSQL, the server of `scripts/services`, which takes some four seconds for each.
+//! `RKCY_EDIT_SCRIPTS` says how many random histories are tried, or which: `45..500`; otherwise 40 on SQLite, which is
+//! always there, and 15 on PostgreSQL, the server of `scripts/services`, which takes some four seconds for each.
 
 // Tests write files, and fail by panicking.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]

@@ -182,34 +182,27 @@ fn fold(columns: &[&Column], json: &Column, dialect: Dialect) -> Option<String> 
     }
     let object = json_object(parts, dialect);
     let presence = columns.iter().find(|column| column.id.ends_with(&[0]));
-    Some(match (presence, optional) {
-        (Some(presence), true) => {
-            let null = match dialect {
-                Dialect::Postgres => "'null'::jsonb",
-                Dialect::Sqlite => "'null'",
-            };
-            format!(
-                "CASE WHEN {} THEN {object} ELSE {null} END",
-                ident(&presence.name)
-            )
-        }
+    let Some(presence) = presence else {
+        return Some(object);
+    };
+    let absent = match (optional, &json.fill) {
+        (true, _) => super::convert::literal("null", dialect),
         // It may be absent no more.
-        (Some(presence), false) => {
-            let filled = match &json.fill {
+        (false, fill) => {
+            let filled = match fill {
                 Some(fill) => literal(fill, json.ty, dialect),
                 None => missing(presence, json.ty, dialect),
             };
-            let filled = match dialect {
+            match dialect {
                 Dialect::Postgres => format!("({filled})::jsonb"),
                 Dialect::Sqlite => filled,
-            };
-            format!(
-                "CASE WHEN {} THEN {object} ELSE {filled} END",
-                ident(&presence.name)
-            )
+            }
         }
-        (None, _) => object,
-    })
+    };
+    let presence = ident(&presence.name);
+    Some(format!(
+        "CASE WHEN {presence} THEN {object} ELSE {absent} END"
+    ))
 }
 
 /// A column of a message out of its JSON.

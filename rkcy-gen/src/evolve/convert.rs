@@ -308,7 +308,7 @@ fn is_null(value: &str, dialect: Dialect) -> String {
     }
 }
 
-fn literal(json: &str, dialect: Dialect) -> String {
+pub(super) fn literal(json: &str, dialect: Dialect) -> String {
     match dialect {
         Dialect::Postgres => format!("{}::jsonb", text(json)),
         Dialect::Sqlite => text(json),

@@ -169,7 +169,7 @@ fn of_table(pair: Pair<'_>, parts: &mut Parts) {
             ..(*column).clone()
         })
         .collect();
-    let now_called = |column: &'_ Column| moved.iter().find(|it| it.id == column.id);
+    let now_called = |column: &Column| moved.iter().find(|it| it.id == column.id);
     let made: Vec<(&Column, Source<'_>)> = (made.into_iter())
         .map(|(column, source)| match source {
             Source::Unfold(json) => (column, Source::Unfold(now_called(json).unwrap_or(json))),
@@ -182,18 +182,16 @@ fn of_table(pair: Pair<'_>, parts: &mut Parts) {
         })
         .collect();
     let drop_column = |column: &Column| alter(&format!("DROP COLUMN {}", ident(&column.name)));
-    parts.first.extend(now.iter().map(|it| drop_column(it)));
-    for (column, moved) in later
-        .iter()
-        .zip(&moved)
-        .filter(|(column, moved)| column.name != moved.name)
-    {
-        let (from, to) = (ident(&column.name), ident(&moved.name));
-        parts
-            .first
-            .push_str(&alter(&format!("RENAME COLUMN {from} TO {to}")));
+    let rename_column =
+        |from: &str, to: &str| alter(&format!("RENAME COLUMN {} TO {}", ident(from), ident(to)));
+    parts.first.extend(now.into_iter().map(drop_column));
+    for (column, moved) in later.iter().zip(&moved) {
+        if column.name != moved.name {
+            let renamed = rename_column(&column.name, &moved.name);
+            parts.first.push_str(&renamed);
+        }
     }
-    parts.first.push_str(&rename_columns(pair, &alter));
+    parts.first.push_str(&rename_columns(pair, rename_column));
     stays.retain(|(from, to)| from != to);
     parts.first.push_str(&renames(&stays, |from, to| {
         let (from, to) = (ident(from), ident(to));
@@ -288,15 +286,13 @@ fn named_alike(column: &Column, table: &Table, name: &str) -> Vec<(String, Strin
 }
 
 /// New names of columns; those that are on their way out are out of the way.
-fn rename_columns(pair: Pair<'_>, alter: &dyn Fn(&str) -> String) -> String {
+fn rename_columns(pair: Pair<'_>, rename: impl Fn(&str, &str) -> String) -> String {
     let renamed = pair.new.columns.iter().filter_map(|column| {
         let before = pair.old.column(&column.id)?;
         (before.name != column.name).then(|| (before.name.clone(), column.name.clone()))
     });
     let renamed: Vec<(String, String)> = renamed.collect();
-    renames(&renamed, |from, to| {
-        alter(&format!("RENAME COLUMN {} TO {}", ident(from), ident(to)))
-    })
+    renames(&renamed, rename)
 }
 
 fn add_column(

@@ -440,6 +440,7 @@ impl Member {
             last: self.sealed,
             snapshot,
             limit,
+            // Small enough that frames alone are more, in some runs.
             most: 4 * limit,
         };
         let mut batch = batch::cut(&mut self.worker, cut);

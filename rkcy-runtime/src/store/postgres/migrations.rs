@@ -24,7 +24,6 @@ const OTHERS: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(100);
 /// Keeps others out while a part runs that cannot stand in a transaction.
 const LOCK: &str = "SELECT pg_advisory_lock(7823160914530277)";
-const UNLOCK: &str = "SELECT pg_advisory_unlock(7823160914530277)";
 /// Such a part takes its time.
 const NO_LIMIT: &str = "SET statement_timeout = 0";
 const LIMIT: &str = "RESET statement_timeout";
@@ -115,6 +114,13 @@ async fn begin_alone(
         }
         tokio::time::sleep(LOOK).await;
     }
+    begin_locked(connection).await
+}
+
+/// The same of a session that has the lock.
+async fn begin_locked(
+    connection: &mut PgConnection,
+) -> Result<Transaction<'_, Postgres>, sqlx::Error> {
     let mut transaction = connection.begin().await?;
     sqlx::raw_sql(BEGIN).execute(&mut *transaction).await?;
     Ok(transaction)
@@ -213,10 +219,8 @@ impl PostgresStore {
                     let ran = self.run(migration, part.sql, connection).await;
                     let reset = sqlx::raw_sql(LIMIT).execute(&mut *connection).await;
                     reset.map_err(wrap)?;
-                    // Nobody comes between it and the note that it is done: a session has a lock as often as it asked.
-                    transaction = begin_alone(connection).await.map_err(wrap)?;
-                    let unlock = sqlx::raw_sql(UNLOCK).execute(&mut *transaction).await;
-                    unlock.map_err(wrap)?;
+                    // Nobody comes between it and the note that it is done.
+                    transaction = begin_locked(connection).await.map_err(wrap)?;
                     ran
                 } else {
                     self.run(migration, part.sql, &mut transaction).await
