@@ -170,6 +170,15 @@ impl<'a> Comparison<'a> {
                 ),
             }
         }
+        let was_made = old.default.is_some() || old.auto.is_some();
+        if was_made && old.ty.many == Many::One && new.ty.many == Many::One && !new.omissible {
+            self.report(
+                Code::RequestNeedsMore,
+                new.span,
+                format!("a request without `{name}` is refused now"),
+                "leave it what it was given where it was left out",
+            );
+        }
         if narrows(old, new) {
             match owner {
                 Owner::Concern => self.report(
@@ -282,9 +291,10 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// Whether a record or a request may be without it.
+/// Whether a record or a request may be without it. What `@auto` makes is made before it is written.
 fn can_be_missing(field: &Field) -> bool {
-    field.ty.many != Many::One || field.omissible || field.default.is_some()
+    let is_empty = field.omissible && field.auto.is_none();
+    field.ty.many != Many::One || is_empty || field.default.is_some()
 }
 
 /// Whether a field takes fewer values than before.

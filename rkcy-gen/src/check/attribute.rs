@@ -2,7 +2,7 @@
 
 use super::Checker;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::FormerName;
+use crate::model::{Auto, FormerName};
 use crate::syntax::Span;
 use crate::syntax::field::{Argument, Attribute, Literal, LiteralKind};
 
@@ -36,6 +36,7 @@ pub(super) struct Attributes<'a> {
     pub(super) immutable: bool,
     pub(super) index: Option<Span>,
     pub(super) unique: Option<Span>,
+    pub(super) auto: Option<(Auto, Span)>,
     pub(super) hot: bool,
     pub(super) related: Option<Span>,
     pub(super) json: Option<String>,
@@ -48,7 +49,7 @@ pub(super) struct Attributes<'a> {
 }
 
 /// Those that can be built.
-const SUPPORTED: [&str; 15] = [
+const SUPPORTED: [&str; 16] = [
     "min",
     "max",
     "range",
@@ -64,9 +65,10 @@ const SUPPORTED: [&str; 15] = [
     "related",
     "was",
     "allow",
+    "auto",
 ];
 /// Those that the language has besides.
-const UNSUPPORTED: [&str; 2] = ["auto", "table"];
+const UNSUPPORTED: [&str; 1] = ["table"];
 
 impl Checker {
     /// Reads the attributes of an element, which is all of the span.
@@ -177,6 +179,17 @@ impl Checker {
             ("immutable", []) if attribute.arguments.is_none() => read.immutable = true,
             ("index", []) if attribute.arguments.is_none() => read.index = Some(attribute.span),
             ("unique", []) if attribute.arguments.is_none() => read.unique = Some(attribute.span),
+            (
+                "auto",
+                [
+                    Argument::Literal(Literal {
+                        kind: LiteralKind::Name(word),
+                        ..
+                    }),
+                ],
+            ) if let Some(auto) = Auto::from_word(word) => {
+                read.auto = Some((auto, attribute.span));
+            }
             ("hot", []) if attribute.arguments.is_none() => read.hot = true,
             ("related", []) if attribute.arguments.is_none() => {
                 read.related = Some(attribute.span);
@@ -293,7 +306,7 @@ fn may_stand(name: &str, on: On) -> bool {
             !matches!(on, On::EnumValue | On::Declaration | On::Concern)
         }
         "tag" | "json" => !matches!(on, On::Result | On::Declaration | On::Concern),
-        "immutable" | "index" | "unique" => on == On::ConcernField,
+        "immutable" | "index" | "unique" | "auto" => on == On::ConcernField,
         "hot" => on == On::Concern,
         _ => on != On::Result,
     }
@@ -304,6 +317,7 @@ fn places(name: &str) -> &'static str {
         "min" | "max" | "range" | "length" | "pattern" => "fields, keys, parameters and results",
         "tag" | "json" => "fields, keys, parameters and values of enums",
         "immutable" | "index" | "unique" => "fields of concerns",
+        "auto" => "fields of concerns; a `uuid` key that is left out is made anyway",
         "hot" => "concerns",
         "related" => "commands and queries",
         "was" => "fields, keys, parameters, values of enums, and declarations",
@@ -339,6 +353,7 @@ fn usage(name: &str) -> &'static str {
         "unique" => {
             "`@unique`, without arguments; over several fields, `unique (a, b)` in the concern"
         }
+        "auto" => "`@auto(uuid)` or `@auto(now)`",
         "hot" => "`@hot`, without arguments",
         "related" => "`@related`, without arguments",
         "json" => "`@json(\"name\")`",

@@ -84,6 +84,7 @@ fn most_visits(concerns: &[Concern], transaction: &Transaction, places: &[Place]
 fn name_of(key: &Expr) -> Option<String> {
     match &key.kind {
         ExprKind::Path(path) => Some(format!("{path:?}")),
+        ExprKind::AutoUuid(step, field) => Some(format!("auto {step:?} {field}")),
         ExprKind::DerivedUuid(step) => Some(format!("derived {step:?}")),
         ExprKind::Literal(literal) => Some(format!("{literal:?}")),
         ExprKind::Key(concern, parts) => {

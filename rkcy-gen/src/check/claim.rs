@@ -199,8 +199,10 @@ impl Checker {
         let by = written.by.as_ref()?;
         let ty = self.resolve_type(&written.ty, Place::Side)?;
         let attributes = self.attributes(&written.attributes, On::ConcernField, written.span);
-        let limits_value =
-            attributes.immutable || attributes.index.is_some() || attributes.unique.is_some();
+        let limits_value = attributes.immutable
+            || attributes.index.is_some()
+            || attributes.unique.is_some()
+            || attributes.auto.is_some();
         let constraints = self.constraints(&attributes, ty);
         let span = written.name.span;
         let wrong = |message: String| Diagnostic::new(Code::WrongSide, by.span, message);

@@ -259,6 +259,7 @@ impl Checker {
             ty: Type::one(ValueType::Ref(id)),
             constraints: Constraints::default(),
             default: None,
+            auto: None,
             omissible: false,
             tag: None,
             immutable: true,

@@ -8,7 +8,7 @@ use super::Checker;
 use super::attribute::On;
 use super::types::Place;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Constraints, Field};
+use crate::model::{Auto, Constraints, Field, Type, ValueType};
 use crate::syntax::Span;
 use crate::syntax::field as ast;
 
@@ -53,6 +53,7 @@ impl Checker {
             .default
             .as_ref()
             .and_then(|literal| self.default(literal, ty, &constraints));
+        let auto = self.auto(attributes.auto, ty);
         let index = self.can_be_indexed(attributes.index, ty, &constraints);
         Some(Field {
             name: field.name.text.clone(),
@@ -60,6 +61,7 @@ impl Checker {
             ty,
             constraints,
             default,
+            auto,
             // Pass 4 tells.
             omissible: false,
             tag: attributes.tag,
@@ -73,11 +75,25 @@ impl Checker {
         })
     }
 
+    /// What a `create` gives the field that leaves it out.
+    fn auto(&mut self, auto: Option<(Auto, Span)>, ty: Type) -> Option<Auto> {
+        let (auto, span) = auto?;
+        let wanted = auto.scalar();
+        if ty == Type::one(ValueType::Scalar(wanted)) {
+            return Some(auto);
+        }
+        let (shown, wanted) = (self.show_type(ty), wanted.word());
+        let message = format!("`@auto({})` gives no `{shown}`", auto.word());
+        let finding = Diagnostic::new(Code::WrongAuto, span, message);
+        self.report(finding.help(format!("it stands on a `{wanted}` that is never absent")));
+        None
+    }
+
     /// The constraints of a result.
     pub(super) fn result_constraints(
         &mut self,
         attributes: &[ast::Attribute],
-        ty: crate::model::Type,
+        ty: Type,
     ) -> Constraints {
         let span = attributes.first().map(|it| it.span);
         let Some(span) = span else {

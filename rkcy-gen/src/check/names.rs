@@ -141,6 +141,7 @@ fn empty_concern(id: ConcernId, name: &Ident) -> Concern {
         ty: Type::one(ValueType::Scalar(Scalar::Uuid)),
         constraints: Constraints::default(),
         default: None,
+        auto: None,
         omissible: true,
         tag: None,
         immutable: true,

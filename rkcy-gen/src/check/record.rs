@@ -6,7 +6,9 @@ use super::Checker;
 use super::body::Body;
 use super::schema::Owner;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{ConcernId, Expr, ExprKind, Field, MessageId, Type, ValueType};
+use crate::model::{
+    Auto, ConcernId, Expr, ExprKind, Field, MessageId, Path, Root, StepId, Type, ValueType,
+};
 use crate::syntax::Span;
 use crate::syntax::ast::Ident;
 use crate::syntax::expr::Entry;
@@ -44,7 +46,7 @@ impl Checker {
         id: ConcernId,
         name: &Ident,
         entries: &'a [Entry],
-        span: Span,
+        (step, span): (StepId, Span),
         body: &mut Body<'a>,
     ) -> Option<(Vec<Option<Expr>>, Vec<Expr>)> {
         let fields: Vec<Field> = self.schema.concern(id).all_fields().cloned().collect();
@@ -63,11 +65,18 @@ impl Checker {
         let count = self.schema.concern(id).keys.len();
         let mut values = values.into_iter();
         let keys = values.by_ref().take(count).collect();
-        let rest = values.zip(fields.iter().skip(count));
-        let rest = rest.map(|(value, field)| {
+        let rest = (0..).zip(values.zip(fields.iter().skip(count)));
+        let rest = rest.map(|(index, (value, field))| {
             value.unwrap_or(Expr {
                 ty: field.ty,
-                kind: ExprKind::Default,
+                kind: match field.auto {
+                    Some(Auto::Now) => ExprKind::Path(Path {
+                        root: Root::Now,
+                        fields: Vec::new(),
+                    }),
+                    Some(Auto::Uuid) => ExprKind::AutoUuid(step, index),
+                    None => ExprKind::Default,
+                },
                 span,
             })
         });

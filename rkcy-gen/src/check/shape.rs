@@ -152,7 +152,7 @@ impl Checker {
     }
 
     fn may_omit(&self, field: &Field) -> bool {
-        if field.default.is_some() {
+        if field.default.is_some() || field.auto.is_some() {
             return true;
         }
         match (field.ty.many, field.ty.value) {

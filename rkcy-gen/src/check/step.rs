@@ -364,11 +364,11 @@ impl Checker {
         kind: fn(Vec<Expr>) -> StepKind,
         body: &mut Body<'a>,
     ) -> Given {
-        let values = self.create_entries(concern, name, entries, span, body);
+        let step = StepId::new(body.steps.len());
+        let values = self.create_entries(concern, name, entries, (step, span), body);
         let Some((keys, fields)) = values else {
             return self.lost(body);
         };
-        let step = StepId::new(body.steps.len());
         let key = self.new_key(concern, keys, step, span);
         let gives = Some(Type::one(ValueType::Concern(concern)));
         let id = self.append(concern, key, kind(fields), gives, span, body);

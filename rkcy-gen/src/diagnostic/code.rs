@@ -128,6 +128,7 @@ codes! {
     WrongTag            "0053" Error   "a number that protobuf does not allow"
     TagTwice            "0054" Error   "a number is used once"
     JsonNameTwice       "0055" Error   "a name in JSON is used once"
+    WrongAuto           "0056" Error   "a value that `@auto` does not make"
     // Transactions.
     UnknownName         "0057" Error   "a name that is bound nowhere"
     UnknownField        "0058" Error   "a field that does not exist"

@@ -52,6 +52,9 @@ pub enum ExprKind {
     Absent,
     /// A uuid key that `create` leaves out: derived from (transaction id, step, index).
     DerivedUuid(StepId),
+    /// An `@auto(uuid)` field that `create` leaves out, by its position in `Concern::fields`: derived from
+    /// the transaction's id, the step and the name of the field.
+    AutoUuid(StepId, u32),
     /// `!a`
     Not(Box<Expr>),
     /// `a == b` and the like; a condition.
@@ -121,6 +124,11 @@ pub enum CompareOp {
 }
 
 impl Expr {
+    /// Whether the schema does not write it: a uuid that `create` leaves out.
+    pub fn is_derived(&self) -> bool {
+        matches!(self.kind, ExprKind::DerivedUuid(_) | ExprKind::AutoUuid(..))
+    }
+
     /// Calls `visit` for this expression and every one inside it, outermost first.
     pub fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Expr)) {
         visit(self);
@@ -141,7 +149,8 @@ impl Expr {
             | ExprKind::Path(_)
             | ExprKind::Default
             | ExprKind::Absent
-            | ExprKind::DerivedUuid(_) => {}
+            | ExprKind::DerivedUuid(_)
+            | ExprKind::AutoUuid(..) => {}
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::former::FormerName;
 use super::ids::EnumId;
-use super::types::Type;
+use super::types::{Scalar, Type};
 use crate::syntax::Span;
 
 /// A field or a parameter.
@@ -24,6 +24,9 @@ pub struct Field {
     /// `= literal`, if there is one. What an omitted field holds without it is told by its type:
     /// absent, empty, zero, or a message made of such fields.
     pub default: Option<Literal>,
+    /// `@auto(…)`: what a `create` that leaves it out gives it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto: Option<Auto>,
     /// Whether `create` and record literals may leave it out.
     pub omissible: bool,
     /// `@tag(n)`: the protobuf number that it must have.
@@ -50,6 +53,41 @@ impl Field {
     /// Its name in JSON.
     pub fn json_name(&self) -> &str {
         self.json.as_deref().unwrap_or(&self.name)
+    }
+}
+
+/// What the platform gives a field that `create` leaves out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Auto {
+    /// `@auto(uuid)`: a uuid that is derived from the transaction's id, the step and the field.
+    Uuid,
+    /// `@auto(now)`: the stamp of the submission.
+    Now,
+}
+
+impl Auto {
+    /// The word for it in a schema.
+    pub fn word(self) -> &'static str {
+        match self {
+            Auto::Uuid => "uuid",
+            Auto::Now => "now",
+        }
+    }
+
+    /// What a word names.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Auto::Uuid, Auto::Now]
+            .into_iter()
+            .find(|auto| auto.word() == word)
+    }
+
+    /// The type of the fields that have it.
+    pub fn scalar(self) -> Scalar {
+        match self {
+            Auto::Uuid => Scalar::Uuid,
+            Auto::Now => Scalar::Timestamp,
+        }
     }
 }
 

@@ -32,7 +32,7 @@ pub use claim::{MOST_RELATED, Side, Unique};
 pub use concern::{Answer, Builtin, Builtins, Command, Concern, Payload, Query, Refusal, Refusals};
 pub use enumeration::{Enum, EnumValue};
 pub use expr::{CompareOp, Expr, ExprKind, FieldRef, Path, Root};
-pub use field::{Constraints, Field, Length, Literal, Number};
+pub use field::{Auto, Constraints, Field, Length, Literal, Number};
 pub use former::{Allow, FormerName};
 pub use function::Function;
 pub use ids::{

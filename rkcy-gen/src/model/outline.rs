@@ -199,6 +199,8 @@ fn show_field(model: &Model, field: &Field) -> String {
     );
     if let Some(default) = &field.default {
         text.push_str(&format!(" = {}", show_literal(model, default)));
+    } else if let Some(auto) = field.auto {
+        text.push_str(&format!(" @auto({})", auto.word()));
     } else if field.omissible {
         text.push_str(" (may be left out)");
     }

@@ -106,7 +106,7 @@ impl<'a> Text<'a> {
         let keys = concern.keys.iter().zip(step.key_parts());
         let pairs = keys.chain(concern.fields.iter().zip(values));
         let entries = pairs
-            .filter(|(_, value)| !matches!(value.kind, ExprKind::DerivedUuid(_)))
+            .filter(|(_, value)| !value.is_derived())
             .filter(|(_, value)| !matches!(value.kind, ExprKind::Default))
             .map(|(field, value)| self.entry(field, value));
         format!("{word} {} {}", concern.name, record(entries.collect()))
@@ -169,6 +169,7 @@ impl<'a> Text<'a> {
             ExprKind::Default => "default".to_owned(),
             ExprKind::Absent => "absent".to_owned(),
             ExprKind::DerivedUuid(step) => format!("uuid({})", step.index()),
+            ExprKind::AutoUuid(step, field) => format!("uuid({}, {field})", step.index()),
             ExprKind::Not(inner) => format!("!{}", self.expr(inner)),
             ExprKind::Compare(op, left, right) => {
                 format!("{} {} {}", self.expr(left), symbol(*op), self.expr(right))

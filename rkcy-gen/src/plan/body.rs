@@ -38,6 +38,8 @@ pub(super) struct Variables {
     pub(super) results: HashMap<StepId, String>,
     /// Keys that are derived.
     pub(super) keys: HashMap<StepId, String>,
+    /// `@auto(uuid)` fields that are left out.
+    pub(super) autos: HashMap<(StepId, u32), String>,
     pub(super) locals: HashMap<LocalId, Variable>,
     names: Claims,
 }
@@ -256,6 +258,15 @@ impl<'a> Body<'a> {
             let name = self.variables.names.claim(naming::snake(&wanted));
             lines.push(format!("let {name} = t.derived_uuid();"));
             self.variables.keys.insert(step.id, name);
+        }
+        for part in step.payload() {
+            let ExprKind::AutoUuid(of, index) = part.kind else {
+                continue;
+            };
+            let field = &self.cx.model.concern(step.concern).fields[index as usize];
+            let name = self.variables.names.claim(naming::snake(&field.name));
+            lines.push(format!("let {name} = t.auto_uuid({:?});", field.name));
+            self.variables.autos.insert((of, index), name);
         }
         let concern = naming::camel(&self.cx.model.concern(step.concern).name);
         self.imports.insert(concern.clone());

@@ -303,6 +303,11 @@ impl Scope<'_> {
                 let key = self.derived(*step);
                 (wrap(key, want.value), Many::One)
             }
+            ExprKind::AutoUuid(step, field) => {
+                let autos = &self.variables.autos;
+                let variable = autos.get(&(*step, *field)).cloned().unwrap_or_default();
+                (variable, Many::One)
+            }
             ExprKind::Absent => return "None".to_owned(),
             // Only fields are left out, and those know their default. Calls and what is committed are
             // variables.

@@ -80,7 +80,7 @@ impl Cx<'_> {
                 boxed,
             ),
             default: self.default_of(field),
-            omissible: field.omissible,
+            omissible: field.omissible && field.auto.is_none(),
             visibility: if place.private { "pub(super)" } else { "pub" },
             ty,
             default_fn,
@@ -202,7 +202,8 @@ fn serde_of(field: &Field, rust: &str, default_fn: Option<&str>) -> Vec<String> 
     match default_fn {
         Some(function) => arguments.push(format!("default = {function:?}")),
         // serde takes an optional field that is missing for an absent one.
-        None if field.omissible && !field.ty.is_optional() && !field.immutable_key() => {
+        // What the platform makes is made before, so in JSON it is always there.
+        None if field.omissible && !field.ty.is_optional() && !field.is_made() => {
             arguments.push("default".to_owned());
         }
         None => {}
@@ -211,9 +212,10 @@ fn serde_of(field: &Field, rust: &str, default_fn: Option<&str>) -> Vec<String> 
 }
 
 impl Field {
-    /// A key that `create` may leave out is made by the transaction, so in JSON it is always there.
-    fn immutable_key(&self) -> bool {
-        self.omissible && self.ty == Type::one(ValueType::Scalar(Scalar::Uuid))
+    /// Whether the platform makes it where `create` leaves it out: a key, or by `@auto`.
+    fn is_made(&self) -> bool {
+        let is_uuid = self.ty == Type::one(ValueType::Scalar(Scalar::Uuid));
+        self.omissible && (is_uuid || self.auto.is_some())
     }
 }
 

@@ -7,7 +7,7 @@ use super::signature::number;
 use super::types::Imports;
 use super::value::{Shape, ValueStruct};
 use super::{Cx, docs};
-use crate::model::{Answer, Concern, Constraints, Field, Number, Payload, Refusals};
+use crate::model::{Answer, Auto, Concern, Constraints, Field, Number, Payload, Refusals};
 use crate::naming::{self, Claims, Std};
 
 /// A command or a query, whichever.
@@ -102,6 +102,8 @@ pub(super) struct DescParam {
     pub(super) ty: String,
     /// Calls that say which values it takes.
     pub(super) limits: String,
+    /// What a `create` that leaves it out gives it.
+    pub(super) auto: Option<&'static str>,
 }
 
 /// An enum of refusals.
@@ -317,6 +319,10 @@ impl Cx<'_> {
                 name: field.json_name().to_owned(),
                 ty: self.schema_type(field.ty),
                 limits: limits(&field.constraints),
+                auto: field.auto.map(|auto| match auto {
+                    Auto::Uuid => "Uuid",
+                    Auto::Now => "Now",
+                }),
             })
             .collect()
     }

@@ -77,7 +77,7 @@ impl Cx<'_> {
             (Many::Optional, _) => Some("null".to_owned()),
             (Many::List, _) => Some("[]".to_owned()),
             (Many::One, ValueType::Scalar(Scalar::Bool)) => Some("false".to_owned()),
-            (Many::One, _) if !field.omissible => None,
+            (Many::One, _) if !field.omissible || field.auto.is_some() => None,
             (Many::One, ValueType::Scalar(Scalar::Uuid)) => None,
             (Many::One, ValueType::Message(id)) => {
                 let members = self.model.message(id).fields.iter().map(|field| {

@@ -46,6 +46,9 @@ impl Cx<'_> {
         if field.index {
             text.push_str(" @index");
         }
+        if let Some(auto) = field.auto {
+            text.push_str(&format!(" @auto({})", auto.word()));
+        }
         if let Some(default) = &field.default {
             text.push_str(&format!(" = {}", self.literal(default)));
         }

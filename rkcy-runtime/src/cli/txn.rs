@@ -6,7 +6,7 @@ use super::inspect::About;
 use super::remote::{self, Remote};
 use super::session::{Session, runtime};
 use super::term::{Format, Ink, Term};
-use crate::codegen::{Bytes, ConcernDesc, IdempotencyKey, OpDesc, op};
+use crate::codegen::{self, Bytes, ConcernDesc, IdempotencyKey, OpDesc, op};
 use crate::driver::Client;
 use crate::edge::instance_path;
 use crate::facts::{fault_json, reused, txn_id};
@@ -165,12 +165,12 @@ impl Txn {
             let (key, words) = key_and_words(concern, op, &self.args)?;
             let call = Call::of_op(concern, op, &key);
             let mut body = Json::Null;
-            let args = args::read(json, words, op.params, |json| {
-                body.clone_from(&json);
-                (op.args_from_json)(json)
+            let planned = args::read(json, words, op.params, |json| {
+                let params = json.as_object().cloned().unwrap_or_default();
+                body = json;
+                let origin = client.origin(id, client.caller());
+                codegen::operation(origin, concern, op, key.clone(), params)
             })?;
-            let (group, row) = concern.group_and_row(key)?;
-            let planned = client.single(id, group, row, op.number, op.access, args)?;
             return Ok((planned, op.result_to_json, call.with(body)));
         }
         let Some(transaction) = desc.transaction(name) else {

@@ -7,6 +7,7 @@
 use super::claims::{self, Claims, Target};
 use super::keyed::IdempotencyKey;
 use super::later::{After, Later, unite};
+use super::made::auto_uuid;
 use super::op;
 use super::patch::Patch;
 use super::platform::{Concern, Transaction};
@@ -406,6 +407,12 @@ impl<'a> Draft<'a> {
     #[must_use]
     pub fn derived_uuid(&self) -> Uuid {
         derived_uuid(self.id, u16::try_from(self.next).unwrap_or(u16::MAX), 0)
+    }
+
+    /// An `@auto(uuid)` field of the next step, where `create` leaves it out.
+    #[must_use]
+    pub fn auto_uuid(&self, field: &str) -> Uuid {
+        auto_uuid(self.derived_uuid(), field)
     }
 
     /// A step whose result nobody uses.
@@ -850,13 +857,28 @@ pub fn single(
     access: Access,
     args: Bytes,
 ) -> Result<Txn, Fault> {
+    let compared = args.clone();
+    single_compared(origin, group, row, op, access, args, &compared)
+}
+
+/// The same; whether it is the same that was asked for with an idempotency key is told by `compared`, not by the
+/// arguments.
+pub(super) fn single_compared(
+    origin: Origin<'_>,
+    group: RowKey,
+    row: RowKey,
+    op: u16,
+    access: Access,
+    args: Bytes,
+    compared: &[u8],
+) -> Result<Txn, Fault> {
     let root = group.concern;
     let expected = origin.expected.filter(|_| access != Access::Shared);
     // In four parts, or five: what a transaction is compared by has two.
     let keyed = origin.key.filter(|_| access != Access::Shared).map(|key| {
         let [concern, number] = [row.concern.0.to_be_bytes(), op.to_be_bytes()];
         let expected = expected.map(Wire::to_wire);
-        let mut body = vec![&concern[..], row.key.as_bytes(), &number, &args];
+        let mut body = vec![&concern[..], row.key.as_bytes(), &number, compared];
         body.extend(expected.as_deref());
         key.keyed(origin.caller, &body)
     });

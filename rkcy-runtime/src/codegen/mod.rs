@@ -16,6 +16,7 @@ mod json;
 mod key;
 mod keyed;
 mod later;
+mod made;
 mod many;
 mod patch;
 mod platform;
@@ -50,6 +51,7 @@ pub use keyed::{IdempotencyKey, KEYS};
 pub use later::Later;
 #[doc(hidden)]
 pub use later::Union;
+pub use made::{Auto, auto_uuid, operation};
 pub use many::Many;
 pub use patch::{Patch, cleared, given, put_change, take_change, take_list_change};
 pub use platform::{

@@ -3,6 +3,7 @@
 //! Owns the description of parameters, messages and enums, and how the text of a type is read.
 
 use super::json;
+use super::made::Auto;
 use super::platform::Concern;
 use super::{Key, decode_key};
 use bytes::Bytes;
@@ -33,6 +34,8 @@ pub struct ParamDesc {
     pub length: (usize, Option<usize>),
     /// The regular expression that the whole text matches.
     pub pattern: Option<&'static str>,
+    /// What it is given where a `create` leaves it out.
+    pub auto: Option<Auto>,
 }
 
 /// A message.
@@ -102,6 +105,7 @@ impl ParamDesc {
             max: None,
             length: (0, None),
             pattern: None,
+            auto: None,
         }
     }
 
@@ -128,6 +132,15 @@ impl ParamDesc {
     pub const fn length(self, least: usize, most: Option<usize>) -> ParamDesc {
         ParamDesc {
             length: (least, most),
+            ..self
+        }
+    }
+
+    /// Made by the platform where a `create` leaves it out.
+    #[must_use]
+    pub const fn auto(self, auto: Auto) -> ParamDesc {
+        ParamDesc {
+            auto: Some(auto),
             ..self
         }
     }

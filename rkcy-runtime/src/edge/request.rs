@@ -3,7 +3,7 @@
 //! Owns how the key of a new instance is found, and how an argument in a query string is read.
 
 use crate::codegen::{
-    ConcernDesc, Fault, Kind, OpDesc, ParamDesc, Times, TransactionDesc, Txn, TxnId, Uuid,
+    self, ConcernDesc, Fault, Kind, OpDesc, ParamDesc, Times, TransactionDesc, Txn, TxnId, Uuid,
 };
 use crate::driver::Client;
 use rkcy_core::fault::Class;
@@ -19,9 +19,7 @@ pub(super) fn operation(
     key: Key,
     args: Map<String, Json>,
 ) -> Result<Txn, Fault> {
-    let args = (op.args_from_json)(Json::Object(args))?;
-    let (group, row) = concern.group_and_row(key)?;
-    client.single(id, group, row, op.number, op.access, args)
+    codegen::operation(client.origin(id, client.caller()), concern, op, key, args)
 }
 
 /// A transaction, planned.

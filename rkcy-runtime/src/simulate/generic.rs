@@ -67,8 +67,13 @@ impl Generic {
     ) -> Result<Txn, Fault> {
         let (key, params) = match op.number {
             op::CREATE => {
-                let params = self.values.object(request, op.params)?;
-                let fields = params.as_object().ok_or_else(nothing)?;
+                let mut params = self.values.object(request, op.params)?;
+                let fields = params.as_object_mut().ok_or_else(nothing)?;
+                for made in op.params.iter().filter(|param| param.auto.is_some()) {
+                    if request.rng.random_bool(0.5) {
+                        fields.remove(made.name);
+                    }
+                }
                 (concern.key_in(fields)?, params)
             }
             op::UPDATE => {
@@ -83,8 +88,9 @@ impl Generic {
                 self.values.object(request, op.params)?,
             ),
         };
-        let (group, row) = concern.group_and_row(key)?;
-        let args = (op.args_from_json)(params)?;
+        let Json::Object(params) = params else {
+            return Err(nothing());
+        };
         let expected = match op.number {
             op::CREATE => None,
             _ => expected(request),
@@ -93,7 +99,7 @@ impl Generic {
             expected: expected.as_ref(),
             ..origin(request, caller)
         };
-        codegen::single(origin, group, row, op.number, op.access, args)
+        codegen::operation(origin, concern, op, key, params)
     }
 
     /// A key of an instance, that is there or not.
