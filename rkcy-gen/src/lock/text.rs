@@ -120,7 +120,18 @@ impl Lock {
             return Ok(());
         }
         let words: Vec<&str> = fact.split(' ').collect();
-        if let ["migration", number, name, sum] = words.as_slice() {
+        if let ["layout", text] = words.as_slice() {
+            let number: u32 = text.parse().map_err(|_| unknown())?;
+            return match lines.layout.replace(number) {
+                _ if number.to_string() != *text => Err(unknown()),
+                None => Ok(()),
+                Some(other) => Err(format!(
+                    "this file is of layout {other} and of layout {number}"
+                )),
+            };
+        }
+        // Those of the first layout knew none.
+        if let (["migration", number, name, sum], false) = (words.as_slice(), lines.is_old) {
             let number: u32 = number.parse().map_err(|_| unknown())?;
             if let Some(other) = self.migrations.insert(number, (*name).to_owned()) {
                 return Err(format!(
@@ -141,10 +152,6 @@ impl Lock {
         };
         let number: u32 = number.parse().map_err(|_| unknown())?;
         let (word, path) = match words {
-            ["layout", _] => {
-                lines.layout = Some(number);
-                return Ok(());
-            }
             ["migrated", _] => return Ok(()),
             [word, path, _] => (*word, *path),
             _ => return Err(unknown()),
@@ -409,6 +416,17 @@ mod tests {
                 2,
                 "`migration 1` is missing",
             ),
+            (
+                format!("{}{}", line("layout 1"), line("migration 0000 a -")),
+                2,
+                "no line",
+            ),
+            (
+                format!("{}{}", line("layout 1"), line("layout 2")),
+                2,
+                "layout 1 and of layout 2",
+            ),
+            (line("layout 01"), 1, "no line"),
             (line("nonsense"), 1, "no line"),
             (String::new(), 1, "missing"),
         ] {
