@@ -35,6 +35,7 @@ struct Field {
     ty: Ty,
     optional: bool,
     list: bool,
+    table: bool,
     unique: bool,
     index: bool,
     docs: Option<u32>,
@@ -58,6 +59,7 @@ fn plain(ty: Ty) -> Field {
         ty,
         optional: false,
         list: false,
+        table: false,
         unique: false,
         index: false,
         docs: None,
@@ -134,7 +136,7 @@ impl World {
         let concern = rng.random_range(0..self.concerns.len());
         let count = self.concerns[concern].it.len();
         let field = rng.random_range(0..count.max(1));
-        match rng.random_range(0..22) {
+        match rng.random_range(0..24) {
             0..=3 => {
                 let new = self.new_field(&mut rng);
                 let at = rng.random_range(0..=count);
@@ -197,6 +199,14 @@ impl World {
                     |it: &Named<Field>| matches!(it.it.ty, Ty::Ref(to) | Ty::IdOf(to) if to == id);
                 if !self.concerns.iter().any(|it| it.it.iter().any(refers)) {
                     self.concerns.remove(concern);
+                }
+            }
+            22 | 23 => {
+                let fields = self.concerns[concern].it.iter_mut();
+                let is_it =
+                    |it: &&mut Named<Field>| it.it.list && matches!(it.it.ty, Ty::Message(_));
+                if let Some(it) = fields.filter(is_it).nth(field % 2) {
+                    it.it.table = !it.it.table;
                 }
             }
             21 if count > 0 => self.concerns[concern].it[field].it.docs = Some(self.next),
@@ -288,6 +298,7 @@ impl World {
             },
             7 => Field {
                 list: true,
+                table: rng.random_bool(0.5),
                 ..plain(Ty::Message(message))
             },
             8 => Field {
@@ -373,7 +384,11 @@ impl World {
         if let (Ty::Text(most), false) = (&it.ty, it.list) {
             text.push_str(&format!(" @length(..={most})"));
         }
-        for (word, is_there) in [("unique", it.unique), ("index", it.index)] {
+        for (word, is_there) in [
+            ("unique", it.unique),
+            ("index", it.index),
+            ("table", it.table),
+        ] {
             if is_there {
                 text.push_str(&format!(" @{word}"));
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use rkcy_core::claim::{Counts, Reservation};
 use rkcy_core::wire::Wire as _;
-use rkcy_gen::evolve::{Check, Column, ColumnType, Derived, Dialect, Shape, Table};
+use rkcy_gen::evolve::{Check, Column, ColumnType, Derived, Dialect, PLACE, Shape, Table};
 use serde_json::{Value, json};
 
 use super::database::Database;
@@ -17,7 +17,13 @@ const ROWS: usize = 5;
 pub(crate) fn insert(tables: &[Table], dialect: Dialect) -> String {
     let mut sql = String::new();
     for table in tables.iter().filter(|it| it.derived.is_none()) {
-        for row in 0..ROWS {
+        // Of a list, some instances have no element, others several.
+        let places = |row: usize| match table.list {
+            Some(_) => 0..row % 3,
+            None => 0..1,
+        };
+        for (key, place) in (0..ROWS).flat_map(|row| places(row).map(move |place| (row, place))) {
+            let row = key + place;
             let (mut names, mut values) = (Vec::new(), Vec::new());
             // All columns of an optional message are there or none.
             let absent = |column: &Column| {
@@ -28,6 +34,13 @@ pub(crate) fn insert(tables: &[Table], dialect: Dialect) -> String {
             for column in &table.columns {
                 names.push(format!("\"{}\"", column.name));
                 let is_presence = column.id.len() > 1 && column.id.ends_with(&[0]);
+                if column.key.is_some() {
+                    values.push(match column.name == PLACE {
+                        true => place.to_string(),
+                        false => value(column, key, dialect),
+                    });
+                    continue;
+                }
                 values.push(match (is_presence, absent(column)) {
                     (true, absent) => value(column, usize::from(!absent), dialect),
                     (false, true) => "NULL".to_owned(),
@@ -41,11 +54,12 @@ pub(crate) fn insert(tables: &[Table], dialect: Dialect) -> String {
                     _ => value(column, row, dialect),
                 });
             }
-            for (name, number) in [
+            let version = [
                 ("_rkcy_generation", 1),
                 ("_rkcy_offset", row),
                 ("_rkcy_index", 0),
-            ] {
+            ];
+            for (name, number) in version.into_iter().filter(|_| table.list.is_none()) {
                 names.push(format!("\"{name}\""));
                 values.push(number.to_string());
             }
@@ -84,7 +98,11 @@ fn value(column: &Column, row: usize, dialect: Dialect) -> String {
         ColumnType::Bytes => format!("x'{row:02x}'"),
         ColumnType::Timestamp if postgres => format!("'2024-01-0{}T00:00:00Z'", row + 1),
         ColumnType::Timestamp | ColumnType::Duration => (row * 1_000_000).to_string(),
-        ColumnType::Json => quoted(&of_shape(column.shape.as_ref().unwrap(), row).to_string()),
+        ColumnType::Json => match of_shape(column.shape.as_ref().unwrap(), row) {
+            // As the runtime writes it.
+            Value::Null => "NULL".to_owned(),
+            json => quoted(&json.to_string()),
+        },
     }
 }
 
@@ -144,7 +162,8 @@ pub(crate) async fn are_readable(name: &str, tables: &[Table], database: &Databa
     for table in tables {
         for column in table.columns.iter().filter(|it| it.shape.is_some()) {
             let cast = if postgres { "::text" } else { "" };
-            let sql = format!("SELECT \"{}\"{cast} FROM \"{}\"", column.name, table.name);
+            let value = format!("coalesce(\"{}\"{cast}, 'null')", column.name);
+            let sql = format!("SELECT {value} FROM \"{}\"", table.name);
             for text in database.texts(&sql).await {
                 let value: Value = serde_json::from_str(&text).unwrap();
                 let shape = column.shape.as_ref().unwrap();
@@ -171,7 +190,8 @@ pub(crate) async fn are_readable(name: &str, tables: &[Table], database: &Databa
             .map(|(key, value)| (unhex(key), unhex(value)))
             .collect();
         let columns_of = |number: u32, field: &[u32]| {
-            let table = tables.iter().find(|it| it.number == number).unwrap();
+            let is_it = |it: &&Table| it.number == number && it.list.is_none();
+            let table = tables.iter().find(is_it).unwrap();
             let columns = table.columns.iter().filter(|it| it.id.starts_with(field));
             let present: Vec<String> = columns
                 .map(|it| format!("\"{}\" IS NOT NULL", it.name))

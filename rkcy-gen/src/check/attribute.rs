@@ -37,6 +37,7 @@ pub(super) struct Attributes<'a> {
     pub(super) index: Option<Span>,
     pub(super) unique: Option<Span>,
     pub(super) auto: Option<(Auto, Span)>,
+    pub(super) table: Option<Span>,
     pub(super) hot: bool,
     pub(super) related: Option<Span>,
     pub(super) json: Option<String>,
@@ -48,8 +49,8 @@ pub(super) struct Attributes<'a> {
     pub(super) length_span: Option<Span>,
 }
 
-/// Those that can be built.
-const SUPPORTED: [&str; 16] = [
+/// All that there are.
+const KNOWN: [&str; 17] = [
     "min",
     "max",
     "range",
@@ -66,9 +67,8 @@ const SUPPORTED: [&str; 16] = [
     "was",
     "allow",
     "auto",
+    "table",
 ];
-/// Those that the language has besides.
-const UNSUPPORTED: [&str; 1] = ["table"];
 
 impl Checker {
     /// Reads the attributes of an element, which is all of the span.
@@ -82,19 +82,14 @@ impl Checker {
         let mut seen: Vec<&Attribute> = Vec::new();
         for attribute in list {
             let name = attribute.name.text.as_str();
-            if UNSUPPORTED.contains(&name) {
-                self.not_supported(attribute.span, &format!("the attribute `@{name}`"));
-                continue;
-            }
-            if !SUPPORTED.contains(&name) {
-                let known = SUPPORTED.iter().chain(&UNSUPPORTED).copied();
+            if !KNOWN.contains(&name) {
                 let finding = Diagnostic::new(
                     Code::UnknownAttribute,
                     attribute.name.span,
                     format!("there is no attribute `@{name}`"),
                 )
                 .help("the attributes are listed by `rkcy-gen explain RKCY0028`");
-                self.report(finding.did_you_mean(attribute.name.span, name, known));
+                self.report(finding.did_you_mean(attribute.name.span, name, KNOWN));
                 continue;
             }
             let earlier = seen.iter().find(|earlier| earlier.name.text == name);
@@ -178,6 +173,7 @@ impl Checker {
             }
             ("immutable", []) if attribute.arguments.is_none() => read.immutable = true,
             ("index", []) if attribute.arguments.is_none() => read.index = Some(attribute.span),
+            ("table", []) if attribute.arguments.is_none() => read.table = Some(attribute.span),
             ("unique", []) if attribute.arguments.is_none() => read.unique = Some(attribute.span),
             (
                 "auto",
@@ -306,7 +302,7 @@ fn may_stand(name: &str, on: On) -> bool {
             !matches!(on, On::EnumValue | On::Declaration | On::Concern)
         }
         "tag" | "json" => !matches!(on, On::Result | On::Declaration | On::Concern),
-        "immutable" | "index" | "unique" | "auto" => on == On::ConcernField,
+        "immutable" | "index" | "unique" | "auto" | "table" => on == On::ConcernField,
         "hot" => on == On::Concern,
         _ => on != On::Result,
     }
@@ -316,7 +312,7 @@ fn places(name: &str) -> &'static str {
     match name {
         "min" | "max" | "range" | "length" | "pattern" => "fields, keys, parameters and results",
         "tag" | "json" => "fields, keys, parameters and values of enums",
-        "immutable" | "index" | "unique" => "fields of concerns",
+        "immutable" | "index" | "unique" | "table" => "fields of concerns",
         "auto" => "fields of concerns; a `uuid` key that is left out is made anyway",
         "hot" => "concerns",
         "related" => "commands and queries",
@@ -354,6 +350,7 @@ fn usage(name: &str) -> &'static str {
             "`@unique`, without arguments; over several fields, `unique (a, b)` in the concern"
         }
         "auto" => "`@auto(uuid)` or `@auto(now)`",
+        "table" => "`@table`, without arguments",
         "hot" => "`@hot`, without arguments",
         "related" => "`@related`, without arguments",
         "json" => "`@json(\"name\")`",

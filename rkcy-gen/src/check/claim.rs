@@ -202,7 +202,8 @@ impl Checker {
         let limits_value = attributes.immutable
             || attributes.index.is_some()
             || attributes.unique.is_some()
-            || attributes.auto.is_some();
+            || attributes.auto.is_some()
+            || attributes.table.is_some();
         let constraints = self.constraints(&attributes, ty);
         let span = written.name.span;
         let wrong = |message: String| Diagnostic::new(Code::WrongSide, by.span, message);

@@ -265,6 +265,7 @@ impl Checker {
             immutable: true,
             unique: false,
             index: false,
+            table: false,
             json: None,
             deprecated: None,
             was: Vec::new(),

@@ -54,6 +54,7 @@ impl Checker {
             .as_ref()
             .and_then(|literal| self.default(literal, ty, &constraints));
         let auto = self.auto(attributes.auto, ty);
+        let table = self.has_table(attributes.table, ty);
         let index = self.can_be_indexed(attributes.index, ty, &constraints);
         Some(Field {
             name: field.name.text.clone(),
@@ -68,11 +69,25 @@ impl Checker {
             immutable: attributes.immutable,
             unique: attributes.unique.is_some(),
             index,
+            table,
             json: attributes.json,
             deprecated: attributes.deprecated,
             was: attributes.was,
             span: field.name.span,
         })
+    }
+
+    /// Whether a list has a table of its own.
+    fn has_table(&mut self, table: Option<Span>, ty: Type) -> bool {
+        let Some(span) = table else { return false };
+        if ty.is_list() && matches!(ty.value, ValueType::Message(_)) {
+            return true;
+        }
+        let shown = self.show_type(ty);
+        let message = format!("a `{shown}` has no table of its own");
+        let finding = Diagnostic::new(Code::WrongTable, span, message);
+        self.report(finding.help("`@table` stands on lists of messages: a row for each element"));
+        false
     }
 
     /// What a `create` gives the field that leaves it out.

@@ -147,6 +147,7 @@ fn empty_concern(id: ConcernId, name: &Ident) -> Concern {
         immutable: true,
         unique: false,
         index: false,
+        table: false,
         json: None,
         deprecated: None,
         was: Vec::new(),

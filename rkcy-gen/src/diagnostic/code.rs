@@ -118,6 +118,7 @@ codes! {
     BuiltinOperation    "0043" Error   "a name that every concern uses already"
     WrongPayload        "0044" Error   "a payload is one message or named parameters"
     StoredConcern       "0045" Error   "a concern is not a value"
+    WrongTable          "0046" Error   "a table for what is no list of messages"
     // Constraints, defaults, numbers.
     WrongConstraint     "0047" Error   "a constraint that says nothing about its type"
     LimitOutsideType    "0048" Error   "a limit that the type cannot reach"

@@ -23,6 +23,8 @@ pub(crate) enum Source<'a> {
     Fold(Vec<&'a Column>),
     /// From a member of this one of JSON.
     Unfold(&'a Column),
+    /// From rows of a table of its own, by this expression.
+    Gathered(String),
 }
 
 impl<'a> Source<'a> {
@@ -93,6 +95,7 @@ impl<'a> Source<'a> {
             Source::Absent | Source::Missing => "NULL".to_owned(),
             Source::Fold(columns) => fold(columns, column, dialect).unwrap_or_default(),
             Source::Unfold(json) => unfold(json, column, dialect).unwrap_or_default(),
+            Source::Gathered(sql) => sql.clone(),
         }
     }
 
@@ -163,7 +166,7 @@ fn zero(ty: ColumnType, length: u32, dialect: Dialect) -> String {
 }
 
 /// The JSON of a message out of its columns.
-fn fold(columns: &[&Column], json: &Column, dialect: Dialect) -> Option<String> {
+pub(crate) fn fold(columns: &[&Column], json: &Column, dialect: Dialect) -> Option<String> {
     let shape = json.shape.as_ref()?;
     let (inner, optional) = members(shape)?;
     let mut parts = Vec::new();
@@ -171,8 +174,17 @@ fn fold(columns: &[&Column], json: &Column, dialect: Dialect) -> Option<String> 
         let id = [json.id.as_slice(), &[member.number]].concat();
         let value = match columns.iter().find(|column| column.id == id) {
             Some(column) => to_json(column, member, &ident(&column.name), dialect)?,
-            // A key of several parts, or a member that is new.
-            None if columns.iter().any(|column| column.id.starts_with(&id)) => return None,
+            // A key of several parts, or a message that has columns of its own.
+            None if columns.iter().any(|column| column.id.starts_with(&id)) => {
+                let inner = Column {
+                    id: id.clone(),
+                    ty: ColumnType::Json,
+                    shape: Some(member.shape.clone()),
+                    ..json.clone()
+                };
+                let columns = columns.iter().filter(|column| column.id.starts_with(&id));
+                fold(&columns.copied().collect::<Vec<_>>(), &inner, dialect)?
+            }
             None => match (dialect, member.fill.as_ref()?) {
                 (Dialect::Postgres, fill) => format!("{}::jsonb", text(fill)),
                 (Dialect::Sqlite, fill) => format!("json({})", text(fill)),
@@ -181,7 +193,8 @@ fn fold(columns: &[&Column], json: &Column, dialect: Dialect) -> Option<String> 
         parts.push(format!("{}, {value}", text(&member.name)));
     }
     let object = json_object(parts, dialect);
-    let presence = columns.iter().find(|column| column.id.ends_with(&[0]));
+    let presence = [json.id.as_slice(), &[0]].concat();
+    let presence = columns.iter().find(|column| column.id == presence);
     let Some(presence) = presence else {
         return Some(object);
     };

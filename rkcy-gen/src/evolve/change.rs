@@ -13,6 +13,10 @@ pub struct Difference<'a> {
     pub(crate) removed: Vec<&'a Table>,
     /// Tables that were there and stay, whether or not something differs.
     pub(crate) kept: Vec<Pair<'a>>,
+    /// Lists that were JSON and have tables of their own now.
+    pub(crate) spread: Vec<Moved<'a>>,
+    /// Lists that had tables of their own and are JSON now.
+    pub(crate) gathered: Vec<Moved<'a>>,
     /// All that differs.
     pub changes: Vec<Change<'a>>,
 }
@@ -24,6 +28,17 @@ pub struct Pair<'a> {
     pub old: &'a Table,
     /// As it is to be.
     pub new: &'a Table,
+}
+
+/// A list that is stored in another way.
+#[derive(Debug, Clone, Copy)]
+pub struct Moved<'a> {
+    /// The table of its instances.
+    pub owner: Pair<'a>,
+    /// Its column of JSON, as it was or is to be.
+    pub json: &'a Column,
+    /// Its table, as it is to be or was.
+    pub table: &'a Table,
 }
 
 /// One thing that differs.
@@ -63,6 +78,10 @@ pub enum Change<'a> {
     Folded(Pair<'a>, &'a Column),
     /// A message that was JSON and has columns of its own now.
     Unfolded(Pair<'a>, &'a Column),
+    /// A list that was JSON and has a table of its own now.
+    Spread(Moved<'a>),
+    /// A list that had a table of its own and is JSON now.
+    Gathered(Moved<'a>),
     /// JSON that holds something else.
     JsonChanged(Pair<'a>, &'a Column, &'a Column, Way),
     /// An index that is new.
@@ -98,12 +117,14 @@ impl Difference<'_> {
 
 /// What differs between the tables that are there and those that are to be.
 pub fn difference<'a>(old: &'a [Table], new: &'a [Table]) -> Difference<'a> {
-    let was = |table: &Table| old.iter().find(|it| it.number == table.number);
-    let stays = |table: &Table| new.iter().any(|it| it.number == table.number);
+    let was = |table: &Table| old.iter().find(|it| it.is_same(table));
+    let stays = |table: &Table| new.iter().any(|it| it.is_same(table));
     let mut found = Difference {
         added: new.iter().filter(|it| was(it).is_none()).collect(),
         removed: old.iter().filter(|it| !stays(it)).collect(),
         kept: Vec::new(),
+        spread: Vec::new(),
+        gathered: Vec::new(),
         changes: Vec::new(),
     };
     for new in new {
@@ -111,17 +132,66 @@ pub fn difference<'a>(old: &'a [Table], new: &'a [Table]) -> Difference<'a> {
             found.kept.push(Pair { old, new });
         }
     }
+    moves(&mut found);
     for table in &found.removed {
         found.changes.push(Change::TableRemoved(table));
     }
+    found
+        .changes
+        .extend(found.spread.iter().map(|moved| Change::Spread(*moved)));
+    found
+        .changes
+        .extend(found.gathered.iter().map(|moved| Change::Gathered(*moved)));
     for pair in &found.kept {
-        of_table(*pair, &mut found.changes);
+        let moved = found.spread.iter().chain(&found.gathered);
+        let moved: Vec<&[u32]> = moved
+            .filter(|moved| moved.owner.new.is_same(pair.new))
+            .map(|moved| moved.json.id.as_slice())
+            .collect();
+        of_table(*pair, &moved, &mut found.changes);
     }
     for table in &found.added {
         found.changes.push(Change::TableAdded(table));
     }
     refills(&mut found);
     found
+}
+
+/// Takes lists that are stored in another way from among the tables that are new, and those that are gone.
+fn moves(found: &mut Difference<'_>) {
+    let kept = &found.kept;
+    let owner = |list: &Table| kept.iter().find(|pair| pair.new.is_of(list.number));
+    let json = |table: &'_ Table, list: &Table| -> Option<usize> {
+        let id = [list.list?];
+        let is_it = |column: &Column| column.id == id && column.shape.is_some();
+        table.columns.iter().position(is_it)
+    };
+    let (mut spread, mut gathered) = (Vec::new(), Vec::new());
+    found.added.retain(|table| {
+        let moved = owner(table).and_then(|owner| {
+            let json = &owner.old.columns[json(owner.old, table)?];
+            Some(Moved {
+                owner: *owner,
+                json,
+                table,
+            })
+        });
+        spread.extend(moved);
+        moved.is_none()
+    });
+    found.removed.retain(|table| {
+        let moved = owner(table).and_then(|owner| {
+            let json = &owner.new.columns[json(owner.new, table)?];
+            Some(Moved {
+                owner: *owner,
+                json,
+                table,
+            })
+        });
+        gathered.extend(moved);
+        moved.is_none()
+    });
+    (found.spread, found.gathered) = (spread, gathered);
 }
 
 /// Hidden tables follow from the rows of others.
@@ -140,7 +210,9 @@ fn refills(found: &mut Difference<'_>) {
     }
 }
 
-fn of_table<'a>(pair: Pair<'a>, changes: &mut Vec<Change<'a>>) {
+/// What differs in a table, but for the columns that are moved.
+fn of_table<'a>(pair: Pair<'a>, moved: &[&[u32]], changes: &mut Vec<Change<'a>>) {
+    let is_moved = |column: &Column| moved.contains(&column.id.as_slice());
     let Pair { old, new } = pair;
     if old.name != new.name {
         changes.push(Change::TableRenamed(pair));
@@ -154,7 +226,7 @@ fn of_table<'a>(pair: Pair<'a>, changes: &mut Vec<Change<'a>>) {
         changes.push(Change::KeyChanged(pair));
         return;
     }
-    for column in &old.columns {
+    for column in old.columns.iter().filter(|it| !is_moved(it)) {
         if new.column(&column.id).is_none() && new.unfolded(column).is_none() {
             let folds = new.column(&column.id[..1]).is_some() && column.id.len() > 1;
             if !folds {
@@ -162,7 +234,7 @@ fn of_table<'a>(pair: Pair<'a>, changes: &mut Vec<Change<'a>>) {
             }
         }
     }
-    for column in &new.columns {
+    for column in new.columns.iter().filter(|it| !is_moved(it)) {
         match old.column(&column.id) {
             Some(before) => of_column(pair, before, column, changes),
             None if !old.folded(column).is_empty() => changes.push(Change::Folded(pair, column)),

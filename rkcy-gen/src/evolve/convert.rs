@@ -343,6 +343,13 @@ pub(crate) fn to_json(
                 Dialect::Sqlite => name,
             }
         }
+        (ColumnType::Json, shape, dialect) => {
+            let same = column.shape.as_ref()?.present().bare() == shape.bare();
+            same.then_some(match dialect {
+                Dialect::Postgres => format!("coalesce({value}, 'null'::jsonb)"),
+                Dialect::Sqlite => format!("json(coalesce({value}, 'null'))"),
+            })?
+        }
         (ColumnType::Bool, _, Dialect::Sqlite) => {
             format!("json(CASE {value} WHEN 1 THEN 'true' WHEN 0 THEN 'false' END)")
         }
@@ -404,19 +411,22 @@ pub(crate) fn from_json(
     value: &str,
     dialect: Dialect,
 ) -> Option<String> {
-    let inner = match dialect {
-        Dialect::Postgres => format!("({value} ->> {})", text(&member.name)),
-        Dialect::Sqlite => {
-            let path = format!("$.{}", serde_json::Value::from(member.name.as_str()));
-            format!("({value} ->> {})", text(&path))
-        }
-    };
+    let inner = at(member, value, "->>", dialect);
     Some(match (column.ty, member.shape.present(), dialect) {
         (_, Shape::Enum(names), _) => {
             let names = names_in_json(column, names)?;
             let cases =
                 names.map(|(name, json)| format!(" WHEN {} THEN {}", text(json), text(name)));
             format!("CASE {inner}{} ELSE {inner} END", cases.collect::<String>())
+        }
+        // What is absent is NULL in a column.
+        (ColumnType::Json, shape, dialect) => {
+            let same = column.shape.as_ref()?.present().bare() == shape.bare();
+            let (json, null) = (
+                member_json(member, value, dialect),
+                literal("null", dialect),
+            );
+            same.then(|| format!("nullif({json}, {null})"))?
         }
         (ColumnType::Uuid, _, Dialect::Sqlite) => format!("unhex({inner}, '-')"),
         (ColumnType::Text, ..) => inner,
@@ -442,6 +452,19 @@ pub(crate) fn from_json(
         }
         _ => return None,
     })
+}
+
+/// A member of JSON, as JSON.
+pub(crate) fn member_json(member: &Member, value: &str, dialect: Dialect) -> String {
+    at(member, value, "->", dialect)
+}
+
+fn at(member: &Member, value: &str, operator: &str, dialect: Dialect) -> String {
+    let place = match dialect {
+        Dialect::Postgres => member.name.clone(),
+        Dialect::Sqlite => format!("$.{}", serde_json::Value::from(member.name.as_str())),
+    };
+    format!("({value} {operator} {})", text(&place))
 }
 
 /// The members of a message in JSON, and whether it may be absent.

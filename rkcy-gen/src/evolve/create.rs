@@ -1,6 +1,6 @@
 //! Owns making and removing tables.
 
-use super::table::{Dialect, Table, VERSION, ident, list, text, version_type};
+use super::table::{Dialect, Table, ident, list, text, version_type};
 
 /// What a migration does in one database, and what takes it back: SQL, without a first line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub(crate) fn create_bare(table: &Table, name: &str, dialect: Dialect) -> String
         let definition = column.definition(&table.name, dialect);
         sql.push_str(&format!("    {} {definition},\n", ident(&column.name)));
     }
-    for hidden in VERSION {
+    for hidden in table.version() {
         let ty = version_type(dialect);
         sql.push_str(&format!("    {} {ty} NOT NULL,\n", ident(hidden)));
     }
@@ -67,7 +67,8 @@ pub(crate) fn indexes(table: &Table) -> String {
     indexes.collect()
 }
 
-fn comments(table: &Table) -> String {
+/// Says what a table and its columns are.
+pub(crate) fn comments(table: &Table) -> String {
     let mut sql = String::new();
     if !table.comment.is_empty() {
         sql.push_str(&comment_on(&table.name, &table.comment));

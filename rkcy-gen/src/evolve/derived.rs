@@ -31,7 +31,7 @@ impl Derived {
         };
         // Who was not there refers to nothing yet.
         let was_there = |concern: u32, field: &[u32]| {
-            let mut pairs = kept.iter().filter(|pair| pair.new.number == concern);
+            let mut pairs = kept.iter().filter(|pair| pair.new.is_of(concern));
             pairs.any(|pair| {
                 let starts = |column: &&Column| column.id.starts_with(field);
                 let mut columns = pair.new.columns.iter().filter(starts);
@@ -39,7 +39,7 @@ impl Derived {
             })
         };
         let converted = |concern: u32, field: &[u32]| {
-            let mut pairs = kept.iter().filter(|pair| pair.new.number == concern);
+            let mut pairs = kept.iter().filter(|pair| pair.new.is_of(concern));
             pairs.any(|pair| {
                 let mut columns = pair
                     .new

@@ -71,6 +71,14 @@ impl Change<'_> {
                     path(pair, column)
                 )
             }
+            Change::Spread(moved) => {
+                let json = path(&moved.owner, moved.json);
+                format!("the JSON in {json} becomes rows of {}", moved.table.name)
+            }
+            Change::Gathered(moved) => {
+                let json = path(&moved.owner, moved.json);
+                format!("rows of {} become the JSON in {json}", moved.table.name)
+            }
             Change::JsonChanged(pair, _, column, _) => {
                 format!("the JSON in {} has another shape", path(pair, column))
             }
@@ -107,6 +115,9 @@ impl Change<'_> {
             | Change::BecameRequired(pair, column)
             | Change::TypeChanged(pair, _, column, _)
             | Change::JsonChanged(pair, _, column, _) => of("change", pair.new, column),
+            Change::Spread(moved) | Change::Gathered(moved) => {
+                of("move", moved.owner.new, moved.json)
+            }
             _ => None,
         }
     }

@@ -12,6 +12,7 @@ mod convert;
 mod create;
 mod derived;
 mod describe;
+mod list;
 mod migration;
 mod placeholder;
 mod postgres;
@@ -30,6 +31,6 @@ pub use derived::Derived;
 pub use migration::{FOLDER, Migration, SUM, Tampered, sum, verify};
 pub use risk::findings;
 pub use shape::{Member, Shape};
-pub use table::{Check, Column, ColumnType, Dialect, Fill, Index, Table};
+pub use table::{Check, Column, ColumnType, Dialect, Fill, Index, PLACE, Table};
 
 pub(crate) use reached::{Reader, WORDS, print};

@@ -5,9 +5,10 @@
 use std::collections::BTreeSet;
 
 use super::carry::{Source, literal};
-use super::change::{Difference, Pair, has_index};
+use super::change::{Difference, Moved, Pair, has_index};
 use super::convert::{convert, way};
-use super::create::{comment_on, comment_on_column, create, drop};
+use super::create::{comment_on, comment_on_column, comments, create, drop};
+use super::list::{gathered, spread};
 use super::sqlite::refills;
 use super::table::{Column, Constraint, Dialect, Table, ident, list};
 
@@ -38,10 +39,24 @@ pub(crate) fn script(found: &Difference<'_>) -> String {
     parts
         .first
         .extend(found.removed.iter().map(|table| drop(table)));
+    // Their names may be wanted.
+    parts.first.extend(found.gathered.iter().map(|moved| {
+        let (from, to) = (ident(&moved.table.name), ident(&leaving(moved)));
+        format!("ALTER TABLE {from} RENAME TO {to};\n")
+    }));
     parts.first.push_str(&rename_tables(found));
-    for pair in &found.kept {
-        of_table(*pair, &mut parts);
+    for moved in &found.spread {
+        let (name, owner) = (&moved.table.name, &moved.owner.new.name);
+        parts.first.push_str(&spread(moved, name, owner, HERE));
+        parts.first.push_str(&comments(moved.table));
     }
+    for pair in &found.kept {
+        of_table(*pair, &found.gathered, &mut parts);
+    }
+    parts.first.extend(found.gathered.iter().map(|moved| {
+        let table = ident(&leaving(moved));
+        format!("DROP TABLE {table};\n")
+    }));
     parts
         .first
         .extend(found.added.iter().map(|table| create(table, HERE)));
@@ -89,7 +104,23 @@ fn renames(renamed: &[(String, String)], rename: impl Fn(&str, &str) -> String) 
     first + &last
 }
 
-fn of_table(pair: Pair<'_>, parts: &mut Parts) {
+/// The name of the table of a list that is on its way into JSON.
+fn leaving(moved: &Moved<'_>) -> String {
+    let Table { number, list, .. } = moved.table;
+    format!("_rkcy_leaving_{number}_{}", list.unwrap_or_default())
+}
+
+/// Where the values of a list come from whose table is on its way out.
+fn gathered_from<'a>(pair: Pair<'_>, column: &Column, moved: &[Moved<'_>]) -> Option<Source<'a>> {
+    let is_it =
+        |moved: &&Moved<'_>| moved.owner.new.is_same(pair.new) && moved.json.id == column.id;
+    let moved = moved.iter().find(is_it)?;
+    // The instances' own table and its columns have their new names by then.
+    let (owner, keys) = (&pair.new.name, pair.new.key());
+    gathered(moved, &leaving(moved), (owner, &keys), HERE).map(Source::Gathered)
+}
+
+fn of_table(pair: Pair<'_>, moved: &[Moved<'_>], parts: &mut Parts) {
     let Pair { old, new } = pair;
     let table = ident(&new.name);
     let alter = |what: &str| format!("ALTER TABLE {table} {what};\n");
@@ -131,6 +162,9 @@ fn of_table(pair: Pair<'_>, parts: &mut Parts) {
     let unfolded = new.columns.iter().filter(folds);
     let made: Vec<(&Column, Source<'_>)> = unfolded
         .map(|column| {
+            if let Some(source) = gathered_from(pair, column, moved) {
+                return (column, source);
+            }
             // By then the column that tells whether the message is there has its new name.
             let source = match Source::of(pair, column) {
                 Source::Within(presence, fill) => {
@@ -144,7 +178,7 @@ fn of_table(pair: Pair<'_>, parts: &mut Parts) {
     let takes_values = |source: &Source<'_>| {
         matches!(
             source,
-            Source::Fold(_) | Source::Unfold(_) | Source::Within(..)
+            Source::Fold(_) | Source::Unfold(_) | Source::Within(..) | Source::Gathered(_)
         )
     };
     let mut gone: Vec<&Column> = (old.columns.iter())
@@ -268,7 +302,7 @@ fn of_table(pair: Pair<'_>, parts: &mut Parts) {
             "CREATE INDEX CONCURRENTLY {name} ON {table} ({columns});\n"
         ));
     }
-    comments(pair, parts);
+    say(pair, parts);
 }
 
 /// The checks of a column, as they are written when it has another name.
@@ -315,7 +349,7 @@ fn add_column(
                 .first
                 .push_str(&alter(&format!("ALTER COLUMN {name} DROP DEFAULT")));
         }
-        Source::Fold(_) | Source::Unfold(_) | Source::Within(..) => {
+        Source::Fold(_) | Source::Unfold(_) | Source::Within(..) | Source::Gathered(_) => {
             parts
                 .first
                 .push_str(&alter(&format!("ADD COLUMN {name} {ty}")));
@@ -395,7 +429,7 @@ fn change_column(
     }
 }
 
-fn comments(Pair { old, new }: Pair<'_>, parts: &mut Parts) {
+fn say(Pair { old, new }: Pair<'_>, parts: &mut Parts) {
     if old.comment != new.comment {
         parts.first.push_str(&comment_on(&new.name, &new.comment));
     }

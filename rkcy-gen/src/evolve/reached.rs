@@ -18,7 +18,8 @@ pub(crate) fn print(tables: &[Table]) -> Vec<String> {
     let mut lines = Vec::new();
     for table in tables {
         let name = &table.name;
-        lines.push(format!("table {name} {}", table.number));
+        let numbers: Vec<u32> = [table.number].into_iter().chain(table.list).collect();
+        lines.push(format!("table {name} {}", id(&numbers)));
         lines.extend(comment(name, &table.comment));
         lines.extend((table.derived.iter()).map(|it| format!("derived {name} {}", it.print())));
         for index in &table.indexes {
@@ -119,8 +120,14 @@ impl Reader {
         let path = words.piece().to_owned();
         match word {
             "table" => {
+                let (number, list) = match read_id(words.piece())?.as_slice() {
+                    [number] => (*number, None),
+                    [number, list] => (*number, Some(*list)),
+                    _ => return None,
+                };
                 let table = Table {
-                    number: words.piece().parse().ok()?,
+                    number,
+                    list,
                     name: path.clone(),
                     comment: String::new(),
                     columns: Vec::new(),
@@ -186,7 +193,7 @@ impl Reader {
             let order = |column: &Column| (column.key.unwrap_or(u32::MAX), column.id.clone());
             table.columns.sort_by_key(order);
         }
-        tables.sort_by_key(|table| table.number);
+        tables.sort_by_key(|table| (table.number, table.list));
         Ok(tables)
     }
 }

@@ -7,7 +7,7 @@ use super::table::{Column, ColumnType, Dialect, Table, VERSION, ident, list};
 
 /// The statements that fill a hidden table anew. `tables` are all tables as they are then.
 pub(crate) fn refill(table: &Table, tables: &[&Table], dialect: Dialect) -> String {
-    let number = |number: u32| tables.iter().find(|it| it.number == number).copied();
+    let number = |number: u32| tables.iter().find(|it| it.is_of(number)).copied();
     let select = match &table.derived {
         None => return String::new(),
         Some(Derived::Unique { owner, fields }) => match number(*owner) {

@@ -2,9 +2,10 @@
 //! code, each at the element of the schema that it comes from.
 
 use super::carry::Source;
-use super::change::{Change, Difference, Pair};
+use super::change::{Change, Difference, Moved, Pair};
 use super::convert::Way;
 use super::derived::Derived;
+use super::list;
 use super::table::{Column, Dialect, Table};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::lock::Lock;
@@ -36,9 +37,11 @@ impl Places<'_> {
 
     /// The field of a column; where that is gone, the concern.
     fn column(&self, table: &Table, column: &Column) -> Span {
+        // Of an element, that of its list.
+        let number = table.list.unwrap_or(column.id[0]);
         let field = self.concern(table.number).and_then(|concern| {
             let mut fields = concern.all_fields();
-            let is_it = |name: &str| self.lock.field(&concern.name, name) == column.id[0];
+            let is_it = |name: &str| self.lock.field(&concern.name, name) == number;
             fields.find(|field| is_it(&field.name))
         });
         field.map_or_else(|| self.table(table), |field| field.span)
@@ -233,6 +236,29 @@ fn of_change(change: &Change<'_>, places: &Places<'_>) -> Vec<Diagnostic> {
             ),
             "apply it when there is time: rows are locked until it is through",
         ),
+        Change::Spread(moved) | Change::Gathered(moved) => {
+            let Moved { owner, json, table } = moved;
+            match list::is_impossible(moved) {
+                true => vec![no_way(*owner, json, places)],
+                false => finding(
+                    Code::RewritesRows,
+                    at(owner, json),
+                    format!(
+                        "every row of `{}` is read: its `{}` is stored in another way, {} a table of its own",
+                        owner.new.name,
+                        json.name,
+                        match change {
+                            Change::Spread(_) => "in",
+                            _ => "no longer in",
+                        }
+                    ),
+                    &format!(
+                        "apply it when there is time: `{}` is filled, or emptied, at once",
+                        table.name
+                    ),
+                ),
+            }
+        }
         Change::Filled(table) => of_derived(table, places),
         Change::Refilled(pair) => of_derived(pair.new, places),
         _ => Vec::new(),

@@ -3,10 +3,11 @@
 //! migration.
 
 use super::carry::Source;
-use super::change::{Change, Difference, Pair, has_index};
+use super::change::{Change, Difference, Moved, Pair, has_index};
 use super::create::{create, create_bare, drop, indexes};
+use super::list::{gathered, spread};
 use super::refill::refill;
-use super::table::{Dialect, Index, Table, VERSION, ident, list};
+use super::table::{Dialect, Index, Table, ident, list};
 
 const HERE: Dialect = Dialect::Sqlite;
 
@@ -22,7 +23,11 @@ pub(crate) fn script(found: &Difference<'_>) -> String {
     for pair in &rebuilt {
         sql.push_str(&format!("-- {} is made anew.\n", pair.new.name));
         sql.push_str(&create_bare(pair.new, &beside(pair.new), HERE));
-        sql.push_str(&copy(*pair));
+        sql.push_str(&copy(*pair, &found.gathered));
+    }
+    for moved in &found.spread {
+        let owner = &moved.owner.old.name;
+        sql.push_str(&spread(moved, &beside(moved.table), owner, HERE));
     }
     for pair in found.kept.iter().filter(|it| !is_rebuilt(**it)) {
         for index in pair
@@ -34,12 +39,14 @@ pub(crate) fn script(found: &Difference<'_>) -> String {
             sql.push_str(&format!("DROP INDEX {};\n", ident(&index.name)));
         }
     }
-    sql.extend(found.removed.iter().map(|table| drop(table)));
+    let gathered = found.gathered.iter().map(|moved| moved.table);
+    sql.extend(found.removed.iter().copied().chain(gathered).map(drop));
     sql.extend(rebuilt.iter().map(|pair| drop(pair.old)));
-    for pair in &rebuilt {
-        let (from, to) = (ident(&beside(pair.new)), ident(&pair.new.name));
+    let spread = found.spread.iter().map(|moved| moved.table);
+    for table in rebuilt.iter().map(|pair| pair.new).chain(spread) {
+        let (from, to) = (ident(&beside(table)), ident(&table.name));
         sql.push_str(&format!("ALTER TABLE {from} RENAME TO {to};\n"));
-        sql.push_str(&indexes(pair.new));
+        sql.push_str(&indexes(table));
     }
     for pair in found.kept.iter().filter(|it| !is_rebuilt(**it)) {
         let is_new = |index: &&Index| !has_index(*pair, pair.old, pair.new, index);
@@ -74,7 +81,10 @@ pub(crate) fn refills(found: &Difference<'_>, dialect: Dialect) -> String {
 
 /// The name of a table while it is made.
 fn beside(table: &Table) -> String {
-    format!("_rkcy_new_{}", table.number)
+    match table.list {
+        None => format!("_rkcy_new_{}", table.number),
+        Some(list) => format!("_rkcy_new_{}_{list}", table.number),
+    }
 }
 
 fn is_rebuilt(Pair { old, new }: Pair<'_>) -> bool {
@@ -97,14 +107,22 @@ fn is_rebuilt(Pair { old, new }: Pair<'_>) -> bool {
     definitions(old) != definitions(new) || rewritten
 }
 
-fn copy(pair: Pair<'_>) -> String {
+fn copy(pair: Pair<'_>, moved: &[Moved<'_>]) -> String {
+    let (owner, keys) = (&pair.old.name, pair.old.key());
     let (mut names, mut values) = (Vec::new(), Vec::new());
     for column in &pair.new.columns {
+        let moved = moved
+            .iter()
+            .find(|moved| moved.owner.new.is_same(pair.new) && moved.json.id == column.id);
+        let moved = moved.and_then(|it| gathered(it, &it.table.name, (owner, &keys), HERE));
         names.push(column.name.as_str());
-        values.push(Source::of(pair, column).sql(pair, column, HERE));
+        values.push(match moved {
+            Some(sql) => sql,
+            None => Source::of(pair, column).sql(pair, column, HERE),
+        });
     }
-    names.extend(VERSION);
-    values.extend(VERSION.map(ident));
+    names.extend(pair.new.version());
+    values.extend(pair.new.version().iter().map(|name| ident(name)));
     format!(
         "INSERT INTO {} ({})\nSELECT {} FROM {};\n",
         ident(&beside(pair.new)),

@@ -192,6 +192,8 @@ pub struct Index {
 pub struct Table {
     /// The number of its concern.
     pub number: u32,
+    /// Of the elements of a list: the number of the field.
+    pub list: Option<u32>,
     /// Its name.
     pub name: String,
     /// The documentation; empty if there is none.
@@ -204,7 +206,10 @@ pub struct Table {
     pub derived: Option<super::derived::Derived>,
 }
 
-/// The hidden columns of each table.
+/// The place of an element in its list, from 0: a column of the table of each list.
+pub const PLACE: &str = "_rkcy_place";
+
+/// The hidden columns of each table but those of lists: an element is as old as its instance.
 pub(crate) const VERSION: [&str; 3] = ["_rkcy_generation", "_rkcy_offset", "_rkcy_index"];
 
 /// The type of those.
@@ -247,6 +252,24 @@ impl Column {
             within: false,
             key,
             checks: Vec::new(),
+            shape: None,
+            fill: None,
+            comment: String::new(),
+        }
+    }
+
+    /// The place of an element, where so many are the most.
+    pub(crate) fn place(key: u32, most: Option<u32>) -> Self {
+        let last = most.map(|most| Number::Int(i128::from(most) - 1));
+        Self {
+            // No field has this number.
+            id: vec![0],
+            name: PLACE.to_owned(),
+            ty: ColumnType::I64,
+            optional: false,
+            within: false,
+            key: Some(key),
+            checks: vec![Check::Range(Some(Number::Int(0)), last)],
             shape: None,
             fill: None,
             comment: String::new(),
@@ -356,6 +379,24 @@ impl Column {
 }
 
 impl Table {
+    /// Whether it is that of the instances of a concern.
+    pub(crate) fn is_of(&self, concern: u32) -> bool {
+        self.number == concern && self.list.is_none()
+    }
+
+    /// Whether it holds what another does, before or after a change.
+    pub(crate) fn is_same(&self, other: &Table) -> bool {
+        (self.number, self.list) == (other.number, other.list)
+    }
+
+    /// The hidden columns.
+    pub(crate) fn version(&self) -> &'static [&'static str] {
+        match self.list {
+            None => &VERSION,
+            Some(_) => &[],
+        }
+    }
+
     /// The columns of the key, in its order.
     pub(crate) fn key(&self) -> Vec<&Column> {
         let mut keys: Vec<&Column> = self.columns.iter().filter(|it| it.key.is_some()).collect();

@@ -37,6 +37,9 @@ pub struct Field {
     pub unique: bool,
     /// `@index`: the databases have an index over it.
     pub index: bool,
+    /// `@table`: its elements stand in a table of their own.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub table: bool,
     /// `@json("name")`: its name in JSON.
     pub json: Option<String>,
     /// `@deprecated("why")`.

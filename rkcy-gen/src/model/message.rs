@@ -35,3 +35,12 @@ pub struct Message {
     #[serde(skip)]
     pub span: Span,
 }
+
+impl Message {
+    /// Whether its fields can be columns of whoever holds it: it holds no lists and no messages.
+    pub fn is_flat(&self) -> bool {
+        self.fields.iter().all(|field| {
+            field.ty.many != Many::List && !matches!(field.ty.value, ValueType::Message(_))
+        })
+    }
+}

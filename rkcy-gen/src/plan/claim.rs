@@ -300,6 +300,7 @@ impl Cx<'_> {
             keys: vec![column(1, "key", Some(1))],
             columns: vec![column(2, "value", None)],
             indexes: Vec::new(),
+            lists: Vec::new(),
             derived: hidden.derived,
             from_columns: Vec::new(),
         };

@@ -280,7 +280,7 @@ impl Cx<'_> {
                 .iter()
                 .map(|concern| self.table(concern, &mut types::Imports::new())),
         );
-        tables.iter().map(sql::Table::stored).collect()
+        tables.iter().flat_map(sql::Table::stored).collect()
     }
 
     /// What the hash of a schema has to cover of fields.

@@ -46,6 +46,9 @@ impl Cx<'_> {
         if field.index {
             text.push_str(" @index");
         }
+        if field.table {
+            text.push_str(" @table");
+        }
         if let Some(auto) = field.auto {
             text.push_str(&format!(" @auto({})", auto.word()));
         }

@@ -21,6 +21,8 @@ pub(super) struct Table {
     pub(super) keys: Vec<Column>,
     pub(super) columns: Vec<Column>,
     pub(super) indexes: Vec<Index>,
+    /// The lists that have tables of their own.
+    pub(super) lists: Vec<List>,
     /// How it follows from other tables, where it is hidden.
     pub(super) derived: Option<evolve::Derived>,
     /// The fields of the instance, with the expression that reads each.
@@ -47,6 +49,41 @@ impl Column {
             to_sql,
             stored,
         }
+    }
+}
+
+/// A list in a table of its own.
+#[derive(Debug, Clone)]
+pub(super) struct List {
+    /// Name of the table.
+    pub(super) name: String,
+    /// The field in Rust.
+    pub(super) field: String,
+    /// The same in the names of functions.
+    pub(super) plain: String,
+    /// `Concern.field` in the schema.
+    pub(super) path: String,
+    /// The type of an element in Rust.
+    pub(super) element: String,
+    /// The number of the field.
+    number: u32,
+    doc: String,
+    /// The columns of the instance's key, and the place.
+    pub(super) keys: Vec<evolve::Column>,
+    /// The columns of an element.
+    pub(super) columns: Vec<Column>,
+    /// The fields of an element, with the expression that reads each.
+    pub(super) from_columns: Vec<(String, String)>,
+}
+
+impl List {
+    /// The columns of the instance's key.
+    pub(super) fn key_columns(&self) -> impl Iterator<Item = &str> {
+        let keys = self
+            .keys
+            .iter()
+            .filter(|column| column.name != evolve::PLACE);
+        keys.map(|column| column.name.as_str())
     }
 }
 
@@ -148,21 +185,17 @@ impl Cx<'_> {
                 keys.push(column);
             }
         }
-        let mut indexes = Vec::new();
+        let (mut indexes, mut lists) = (Vec::new(), Vec::new());
         for field in &concern.fields {
             let name = naming::snake(&field.name);
-            let value = format!("instance.{name}");
+            if field.table {
+                lists.extend(self.list(concern, field, &keys, imports));
+                from_columns.push((name, format!("{}::new()", self.names.std.vec)));
+                continue;
+            }
             let first = columns.len();
-            let id = vec![self.lock.field(&concern.name, &field.name)];
-            let read = match self.flattened(field) {
-                Some(message) => {
-                    self.flat_columns(field, message, &id, &value, &mut columns, imports)
-                }
-                None => {
-                    let column = (naming::sql(&field.name), id.as_slice());
-                    self.leaves(field, column, Held::There(value), &mut columns, imports)
-                }
-            };
+            let read =
+                self.field_columns((&concern.name, "instance"), field, &mut columns, imports);
             if field.index {
                 let over = columns[first..].iter().map(|column| column.name.clone());
                 indexes.push(Index {
@@ -180,9 +213,72 @@ impl Cx<'_> {
             keys,
             columns,
             indexes,
+            lists,
             derived: None,
             from_columns,
         }
+    }
+
+    /// The columns of a field of what has columns, and the expression that reads them.
+    fn field_columns(
+        &self,
+        (owner, place): (&str, &str),
+        field: &Field,
+        columns: &mut Vec<Column>,
+        imports: &mut Imports,
+    ) -> String {
+        let value = format!("{place}.{}", naming::snake(&field.name));
+        let id = vec![self.lock.field(owner, &field.name)];
+        match self.flattened(field) {
+            Some(message) => self.flat_columns(field, message, &id, &value, columns, imports),
+            None => {
+                let column = (naming::sql(&field.name), id.as_slice());
+                self.leaves(field, column, Held::There(value), columns, imports)
+            }
+        }
+    }
+
+    /// The table of a list; `keys` are the columns of the key of its instances.
+    fn list(
+        &self,
+        concern: &Concern,
+        field: &Field,
+        keys: &[Column],
+        imports: &mut Imports,
+    ) -> Option<List> {
+        let ValueType::Message(id) = field.ty.value else {
+            return None;
+        };
+        let message = self.model.message(id);
+        let (mut columns, mut from_columns) = (Vec::new(), Vec::new());
+        for inner in &message.fields {
+            let owner = (message.name.as_str(), "element");
+            let read = self.field_columns(owner, inner, &mut columns, imports);
+            from_columns.push((naming::snake(&inner.name), read));
+        }
+        let most = field.constraints.length.and_then(|length| length.max);
+        let keys = keys.iter().map(|column| evolve::Column {
+            // What an element has is told by numbers alone.
+            id: [&[0], column.stored.id.as_slice()].concat(),
+            name: naming::sql_path(&concern.name, &column.name),
+            comment: String::new(),
+            ..column.stored.clone()
+        });
+        let mut keys: Vec<evolve::Column> = keys.collect();
+        keys.push(evolve::Column::place(keys.len() as u32 + 1, most));
+        imports.insert(naming::camel(&message.name));
+        Some(List {
+            name: naming::sql_path(&concern.name, &field.name),
+            field: naming::snake(&field.name),
+            plain: naming::plain_snake(&field.name),
+            path: format!("{}.{}", concern.name, field.name),
+            element: naming::camel(&message.name),
+            number: self.lock.field(&concern.name, &field.name),
+            doc: docs::first_paragraph(&field.docs),
+            keys,
+            columns,
+            from_columns,
+        })
     }
 
     /// The columns of a field, and the expression that reads them: one, unless it is a key of several
@@ -303,10 +399,7 @@ impl Cx<'_> {
             return None;
         };
         let message = self.model.message(id);
-        let scalars = message.fields.iter().all(|inner| {
-            inner.ty.many != Many::List && !matches!(inner.ty.value, ValueType::Message(_))
-        });
-        (field.ty.many != Many::List && scalars).then_some(message)
+        (field.ty.many != Many::List && message.is_flat()).then_some(message)
     }
 
     pub(super) fn is_json(&self, ty: Type) -> bool {
@@ -417,8 +510,24 @@ impl Cx<'_> {
 }
 
 impl Table {
-    /// The table as the databases have it.
-    pub(super) fn stored(&self) -> evolve::Table {
+    /// The table as the databases have it, and those of its lists.
+    pub(super) fn stored(&self) -> Vec<evolve::Table> {
+        let lists = self.lists.iter().map(|list| evolve::Table {
+            number: self.number,
+            list: Some(list.number),
+            name: list.name.clone(),
+            comment: list.doc.clone(),
+            columns: (list.keys.iter())
+                .chain(list.columns.iter().map(|column| &column.stored))
+                .cloned()
+                .collect(),
+            indexes: Vec::new(),
+            derived: None,
+        });
+        [self.own()].into_iter().chain(lists).collect()
+    }
+
+    fn own(&self) -> evolve::Table {
         let columns = self.keys.iter().chain(&self.columns);
         let index = |index: &Index| evolve::Index {
             name: index.name.clone(),
@@ -426,6 +535,7 @@ impl Table {
         };
         evolve::Table {
             number: self.number,
+            list: None,
             name: self.name.clone(),
             comment: self.doc.clone(),
             columns: columns.map(|column| column.stored.clone()).collect(),

@@ -121,6 +121,7 @@ pub const KEYS: ConcernDesc = ConcernDesc::hidden(
         name: "_rkcy_key",
         key_columns: &[ColumnType::Bytes.column("key")],
         value_columns: &[ColumnType::Bytes.column("value")],
+        lists: &[],
         key: hidden_key,
         to_columns: hidden_to_columns,
         from_columns: hidden_from_columns,

@@ -71,7 +71,7 @@ pub use sql::{Column, Columns, sql, sql_json, sql_optional};
 pub use time::{Duration, Timestamp};
 pub use value::{Ref, Text, Value, Violation, check, decode, decode_slice, encode};
 
-pub use crate::store::{ColumnDesc, ColumnType, Migration, SqlValue, TableDesc};
+pub use crate::store::{ColumnDesc, ColumnType, ListDesc, Migration, SqlValue, TableDesc};
 pub use bytes::Bytes;
 pub use prost;
 #[cfg(feature = "seeded-bugs")]

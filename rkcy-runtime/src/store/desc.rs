@@ -69,6 +69,24 @@ pub struct ColumnDesc {
     pub ty: ColumnType,
 }
 
+/// The place of an element in its list, from 0: a column of the table of each [`ListDesc`].
+pub(super) const PLACE: ColumnDesc = ColumnType::I64.column("_rkcy_place");
+
+/// A list of instances in a table of its own: a row for each element.
+#[derive(Debug)]
+pub struct ListDesc {
+    /// Name of the table, not quoted.
+    pub name: &'static str,
+    /// Names of the columns of the instance's key there, not quoted; they hold what its key columns hold.
+    pub key_columns: &'static [&'static str],
+    /// The columns of an element.
+    pub columns: &'static [ColumnDesc],
+    /// The elements of an encoded instance, in their order: what stands in the columns of each.
+    pub to_rows: fn(&[u8]) -> Result<Vec<Vec<SqlValue>>, Fault>,
+    /// An encoded instance with these elements behind those that it has.
+    pub with_rows: fn(&[u8], &[Vec<SqlValue>]) -> Result<Vec<u8>, Fault>,
+}
+
 /// The table of a concern.
 #[derive(Debug)]
 pub struct TableDesc {
@@ -82,9 +100,11 @@ pub struct TableDesc {
     pub value_columns: &'static [ColumnDesc],
     /// Key columns of canonical key bytes.
     pub key: fn(&[u8]) -> Result<Vec<SqlValue>, Fault>,
+    /// The lists that have tables of their own.
+    pub lists: &'static [ListDesc],
     /// Value columns of an encoded instance.
     pub to_columns: fn(&[u8]) -> Result<Vec<SqlValue>, Fault>,
-    /// Encoded instance of its key columns and value columns, in that order.
+    /// Encoded instance of its key columns and value columns, in that order; its lists are empty.
     pub from_columns: fn(&[SqlValue]) -> Result<Vec<u8>, Fault>,
 }
 

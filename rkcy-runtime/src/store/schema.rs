@@ -5,7 +5,8 @@
 //! migrations make, it finds by applying them where nobody sees it, and reading the same catalog there: so both
 //! sides are in the database's own words, and nothing is parsed that it could tell by itself.
 
-use super::{ColumnType, MigrationState, MigrationStatus, StoreError, TableDesc};
+use super::desc::PLACE;
+use super::{ColumnDesc, ColumnType, MigrationState, MigrationStatus, StoreError, TableDesc};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -130,40 +131,57 @@ fn listed(mut all: Vec<String>) -> String {
     all.join("; ")
 }
 
+/// The tables that a build asks for on behalf of one concern, by name, with their columns.
+fn wanted(table: &TableDesc) -> Vec<(&'static str, Vec<ColumnDesc>)> {
+    let own = table.key_columns.iter().chain(table.value_columns);
+    let own = own.copied().chain(HIDDEN.map(|(name, ty)| ty.column(name)));
+    let lists = table.lists.iter().map(|list| {
+        let keys = list.key_columns.iter().zip(table.key_columns);
+        let keys = keys.map(|(name, column)| column.ty.column(name));
+        let columns = keys.chain([PLACE]).chain(list.columns.iter().copied());
+        (list.name, columns.collect())
+    });
+    [(table.name, own.collect())]
+        .into_iter()
+        .chain(lists)
+        .collect()
+}
+
 /// The first column that a build asks for otherwise than its migrations make it.
 fn unreached<'a>(
     tables: impl IntoIterator<Item = &'a TableDesc>,
     made: &Found,
     sql_type: fn(ColumnType) -> &'static str,
 ) -> Option<String> {
-    tables.into_iter().find_map(|table| {
-        let name = table.name;
-        let Some(made) = made.get(name) else {
-            return Some(format!("table \"{name}\" is not made"));
-        };
-        let columns = table.key_columns.iter().chain(table.value_columns);
-        let columns = columns.map(|column| (column.name, column.ty));
-        let wanted: BTreeMap<&str, &str> = (columns.chain(HIDDEN))
-            .map(|(column, ty)| (column, sql_type(ty)))
-            .collect();
-        let wrong = wanted.iter().find_map(|(column, ty)| {
-            let place = format!("column \"{name}\".\"{column}\"");
-            match made.columns.get(*column) {
-                None => Some(format!("{place} is not made")),
-                Some(other) if !other.ty.eq_ignore_ascii_case(ty) => {
-                    Some(format!("{place} is made {}, not {ty}", other.ty))
+    tables
+        .into_iter()
+        .flat_map(wanted)
+        .find_map(|(name, columns)| {
+            let Some(made) = made.get(name) else {
+                return Some(format!("table \"{name}\" is not made"));
+            };
+            let columns = columns.into_iter();
+            let wanted: BTreeMap<&str, &str> = columns
+                .map(|column| (column.name, sql_type(column.ty)))
+                .collect();
+            let wrong = wanted.iter().find_map(|(column, ty)| {
+                let place = format!("column \"{name}\".\"{column}\"");
+                match made.columns.get(*column) {
+                    None => Some(format!("{place} is not made")),
+                    Some(other) if !other.ty.eq_ignore_ascii_case(ty) => {
+                        Some(format!("{place} is made {}, not {ty}", other.ty))
+                    }
+                    Some(_) => None,
                 }
-                Some(_) => None,
-            }
-        });
-        let extra = || (made.columns.keys()).find(|it| !wanted.contains_key(it.as_str()));
-        wrong.or_else(|| {
-            let other = extra()?;
-            Some(format!(
-                "column \"{name}\".\"{other}\" is made, which this build does not know"
-            ))
+            });
+            let extra = || (made.columns.keys()).find(|it| !wanted.contains_key(it.as_str()));
+            wrong.or_else(|| {
+                let other = extra()?;
+                Some(format!(
+                    "column \"{name}\".\"{other}\" is made, which this build does not know"
+                ))
+            })
         })
-    })
 }
 
 /// All that was changed beside the migrations. What is there beside their tables is nobody's business, and

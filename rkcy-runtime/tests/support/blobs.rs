@@ -80,6 +80,7 @@ pub(crate) static DESC: PlatformDesc = PlatformDesc {
             name: "blob",
             key_columns: &[ColumnType::Bytes.column("id")],
             value_columns: &[ColumnType::Bytes.column("bytes")],
+            lists: &[],
             key: |bytes| Ok(vec![SqlValue::Blob(bytes.to_vec())]),
             to_columns: |bytes| Ok(vec![SqlValue::Blob(bytes.to_vec())]),
             from_columns: |columns| match columns {

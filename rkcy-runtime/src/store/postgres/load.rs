@@ -2,12 +2,14 @@
 //!
 //! Owns that rows and position are of one snapshot, whatever is written meanwhile and however far behind a
 //! replica is. Rows of one table, which is nearly every read, need one statement and one round trip; of
-//! several tables, a transaction whose first statement fixes what all of them see.
+//! several tables, or with lists in tables of their own, a transaction whose first statement fixes what all of them
+//! see.
 
 use super::columns::{Array, read};
-use super::statements::{Statements, VERSION};
+use super::statements::{ListStatements, Statements, VERSION};
 use super::{PostgresStore, READ_LIMIT};
-use crate::store::{Loaded, SqlValue, StoreError};
+use crate::store::{ColumnDesc, Loaded, SqlValue, StoreError};
+use rkcy_core::fault::Fault;
 use rkcy_core::id::{ConcernId, PartitionId, Position, Version};
 use rkcy_core::key::RowKey;
 use rkcy_core::rows::StoredRow;
@@ -40,9 +42,11 @@ impl PostgresStore {
         let act = async |connection: &mut PgConnection| {
             if let (1, Some((concern, places))) = (by_table.len(), by_table.first_key_value()) {
                 let table = self.table(*concern)?;
-                return self
-                    .load_table(connection, partition, table, places, &mut loaded)
-                    .await;
+                if table.lists.is_empty() {
+                    return self
+                        .load_table(connection, partition, table, places, &mut loaded)
+                        .await;
+                }
             }
             let mut snapshot = connection.begin_with(BEGIN).await.map_err(wrap)?;
             loaded.position = self.read_position(&mut snapshot, partition).await?.position;
@@ -67,33 +71,15 @@ impl PostgresStore {
         loaded: &mut Loaded,
     ) -> Result<(), StoreError> {
         let wrap = |error| self.name.error(error);
-        let columns = table.desc.key_columns.iter();
-        let mut arrays: Vec<Array> = columns.map(|column| Array::of(column.ty)).collect();
-        for place in places {
-            let (key, _) = &loaded.rows[*place];
-            let unfit = |source| StoreError::Row {
-                store: self.name.get(),
-                table: table.desc.name,
-                source,
-            };
-            let values = (table.desc.key)(key.key.as_bytes()).map_err(unfit)?;
-            for (array, value) in arrays.iter_mut().zip(&values) {
-                if !array.push(value) {
-                    return Err(self.name.unreadable("a key that does not fit its column"));
-                }
-            }
-        }
-        let mut arguments = PgArguments::default();
         let encode = |error| wrap(sqlx::Error::Encode(error));
+        let mut arguments = PgArguments::default();
         arguments
             .add(i64::from(partition.concern.0))
             .map_err(encode)?;
         arguments.add(i64::from(partition.index)).map_err(encode)?;
-        for array in arrays {
-            arguments.add(array).map_err(encode)?;
-        }
+        self.add_keys(&mut arguments, table, places, loaded)?;
         let found = sqlx::query_with(AssertSqlSafe(Arc::clone(&table.load)), arguments)
-            .fetch_all(connection)
+            .fetch_all(&mut *connection)
             .await
             .map_err(wrap)?;
         for row in found {
@@ -101,14 +87,93 @@ impl PostgresStore {
             if let (Some(next), Some(index)) = (number(1)?, number(2)?) {
                 loaded.position = self.position_of(next, index)?;
             }
-            let nth = number(0)?.and_then(|nth| usize::try_from(nth - 1).ok());
-            let place = nth.and_then(|nth| places.get(nth));
-            let place = *place.ok_or_else(|| self.name.unreadable("a row nobody asked for"))?;
+            let place = self.place_of(&row, places)?;
             if let Some(stored) = self.stored_row(table, &row)? {
                 loaded.rows[place].1 = stored;
             }
         }
+        for list in &table.lists {
+            self.load_list(connection, (table, list), places, loaded)
+                .await?;
+        }
         Ok(())
+    }
+
+    /// Reads a list of the rows at these places, out of a table of its own.
+    async fn load_list(
+        &self,
+        connection: &mut PgConnection,
+        (table, list): (&Statements, &ListStatements),
+        places: &[usize],
+        loaded: &mut Loaded,
+    ) -> Result<(), StoreError> {
+        let wrap = |error| self.name.error(error);
+        let mut arguments = PgArguments::default();
+        self.add_keys(&mut arguments, table, places, loaded)?;
+        let found = sqlx::query_with(AssertSqlSafe(Arc::clone(&list.load)), arguments)
+            .fetch_all(connection)
+            .await
+            .map_err(wrap)?;
+        let mut elements: BTreeMap<usize, Vec<Vec<SqlValue>>> = BTreeMap::new();
+        for row in found {
+            let place = self.place_of(&row, places)?;
+            let values = self.values(list.desc.columns.iter(), &row, 1)?;
+            elements.entry(place).or_default().push(values);
+        }
+        for (place, rows) in elements {
+            // A list of a row that is not there is nobody's.
+            let Some(value) = &mut loaded.rows[place].1.value else {
+                continue;
+            };
+            let with_rows = (list.desc.with_rows)(value, &rows);
+            *value = with_rows
+                .map_err(|source| self.unfit(list.desc.name, source))?
+                .into();
+        }
+        Ok(())
+    }
+
+    /// Binds the keys of the rows at these places, an array for each column.
+    fn add_keys(
+        &self,
+        arguments: &mut PgArguments,
+        table: &Statements,
+        places: &[usize],
+        loaded: &Loaded,
+    ) -> Result<(), StoreError> {
+        let columns = table.desc.key_columns.iter();
+        let mut arrays: Vec<Array> = columns.map(|column| Array::of(column.ty)).collect();
+        for place in places {
+            let (key, _) = &loaded.rows[*place];
+            let values = (table.desc.key)(key.key.as_bytes());
+            let values = values.map_err(|source| self.unfit(table.desc.name, source))?;
+            for (array, value) in arrays.iter_mut().zip(&values) {
+                if !array.push(value) {
+                    return Err(self.name.unreadable("a key that does not fit its column"));
+                }
+            }
+        }
+        for array in arrays {
+            let added = arguments.add(array);
+            added.map_err(|error| self.name.error(sqlx::Error::Encode(error)))?;
+        }
+        Ok(())
+    }
+
+    /// Whose row it is: its first column counts the keys asked for, from 1.
+    fn place_of(&self, row: &PgRow, places: &[usize]) -> Result<usize, StoreError> {
+        let nth: Option<i64> = row.try_get(0).map_err(|error| self.name.error(error))?;
+        let nth = nth.and_then(|nth| usize::try_from(nth - 1).ok());
+        let place = nth.and_then(|nth| places.get(nth)).copied();
+        place.ok_or_else(|| self.name.unreadable("a row nobody asked for"))
+    }
+
+    fn unfit(&self, table: &'static str, source: Fault) -> StoreError {
+        StoreError::Row {
+            store: self.name.get(),
+            table,
+            source,
+        }
     }
 
     /// What a row of the answer holds; `None` where the table has no such row.
@@ -123,26 +188,9 @@ impl PostgresStore {
             return Ok(None);
         };
         let first = BEFORE_VERSION + VERSION.len();
-        let values: Result<Vec<SqlValue>, StoreError> = (table.columns().enumerate())
-            .map(|(nth, column)| {
-                let raw = row.try_get_raw(first + nth).map_err(wrap)?;
-                let bytes = match raw.is_null() {
-                    true => None,
-                    false if raw.format() == PgValueFormat::Binary => {
-                        let bytes = raw.as_bytes();
-                        Some(bytes.map_err(|error| wrap(sqlx::Error::Decode(error)))?)
-                    }
-                    false => return Err(self.name.unreadable("a value in text form")),
-                };
-                let unreadable = || self.name.unreadable("a value that no build writes");
-                read(column.ty, bytes).ok_or_else(unreadable)
-            })
-            .collect();
-        let value = (table.desc.from_columns)(&values?).map_err(|source| StoreError::Row {
-            store: self.name.get(),
-            table: table.desc.name,
-            source,
-        })?;
+        let values = self.values(table.columns(), row, first)?;
+        let value = (table.desc.from_columns)(&values);
+        let value = value.map_err(|source| self.unfit(table.desc.name, source))?;
         let generation = u32::try_from(generation);
         Ok(Some(StoredRow {
             value: Some(value.into()),
@@ -152,5 +200,29 @@ impl PostgresStore {
                 position: self.position_of(next, index)?,
             },
         }))
+    }
+
+    /// What stands in these columns of a row, the first of which is at `first`.
+    fn values(
+        &self,
+        columns: impl Iterator<Item = &'static ColumnDesc>,
+        row: &PgRow,
+        first: usize,
+    ) -> Result<Vec<SqlValue>, StoreError> {
+        let wrap = |error| self.name.error(error);
+        let values = columns.enumerate().map(|(nth, column)| {
+            let raw = row.try_get_raw(first + nth).map_err(wrap)?;
+            let bytes = match raw.is_null() {
+                true => None,
+                false if raw.format() == PgValueFormat::Binary => {
+                    let bytes = raw.as_bytes();
+                    Some(bytes.map_err(|error| wrap(sqlx::Error::Decode(error)))?)
+                }
+                false => return Err(self.name.unreadable("a value in text form")),
+            };
+            let unreadable = || self.name.unreadable("a value that no build writes");
+            read(column.ty, bytes).ok_or_else(unreadable)
+        });
+        values.collect()
     }
 }

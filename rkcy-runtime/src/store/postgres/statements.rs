@@ -4,7 +4,8 @@
 //! any number of rows, and the server keeps it prepared. Names come from generated code, which allows
 //! letters, digits and underscores only; values are always bound.
 
-use crate::store::{ColumnDesc, TableDesc};
+use crate::store::desc::PLACE;
+use crate::store::{ColumnDesc, ListDesc, TableDesc};
 use std::sync::Arc;
 
 /// The hidden columns: those of the version.
@@ -21,21 +22,48 @@ pub(super) struct Statements {
     /// Binds concern and partition, then arrays: key columns. Gives for each key: which it is, from 1,
     /// the position of the partition, and, NULL where there is no row: version, key and value columns.
     pub(super) load: Arc<str>,
+    /// Those on the tables of its lists.
+    pub(super) lists: Vec<ListStatements>,
+}
+
+/// All statements on the table of a list.
+#[derive(Debug)]
+pub(super) struct ListStatements {
+    pub(super) desc: &'static ListDesc,
+    /// Binds arrays: the instance's key, the place, the columns.
+    pub(super) insert: Arc<str>,
+    /// Binds arrays: the keys of instances.
+    pub(super) delete: Arc<str>,
+    /// Binds arrays: the keys of instances. Gives which key, from 1, and the columns, in order of place.
+    pub(super) load: Arc<str>,
 }
 
 impl Statements {
     pub(super) fn new(desc: &'static TableDesc) -> Statements {
+        let keys: Vec<&str> = names(desc.key_columns).collect();
         Statements {
             desc,
             upsert: upsert(desc).into(),
-            delete: delete(desc).into(),
+            delete: delete(desc.name, &keys).into(),
             load: load(desc).into(),
+            lists: desc.lists.iter().map(ListStatements::new).collect(),
         }
     }
 
     /// Columns of key and value.
     pub(super) fn columns(&self) -> impl Iterator<Item = &'static ColumnDesc> {
         self.desc.key_columns.iter().chain(self.desc.value_columns)
+    }
+}
+
+impl ListStatements {
+    fn new(desc: &'static ListDesc) -> ListStatements {
+        ListStatements {
+            desc,
+            insert: insert(desc).into(),
+            delete: delete(desc.name, desc.key_columns).into(),
+            load: load_list(desc).into(),
+        }
     }
 }
 
@@ -70,17 +98,29 @@ fn upsert(desc: &'static TableDesc) -> String {
     )
 }
 
-fn delete(desc: &'static TableDesc) -> String {
+fn insert(desc: &'static ListDesc) -> String {
+    let keys = desc.key_columns.iter().copied();
+    let columns = keys.chain([PLACE.name]).chain(names(desc.columns));
+    let columns: Vec<String> = columns.map(quoted).collect();
     format!(
-        "DELETE FROM \"{}\" AS t USING {} AS w({}) WHERE {}",
+        "INSERT INTO \"{}\" ({}) SELECT * FROM {}",
         desc.name,
-        unnest(1, desc.key_columns.len()),
-        keys(desc),
-        same_key(desc),
+        columns.join(", "),
+        unnest(1, columns.len()),
+    )
+}
+
+fn delete(table: &str, key: &[&str]) -> String {
+    format!(
+        "DELETE FROM \"{table}\" AS t USING {} AS w({}) WHERE {}",
+        unnest(1, key.len()),
+        wanted(key),
+        same_key(key),
     )
 }
 
 fn load(desc: &'static TableDesc) -> String {
+    let key: Vec<&str> = names(desc.key_columns).collect();
     let columns = VERSION
         .into_iter()
         .chain(names(desc.key_columns))
@@ -90,20 +130,35 @@ fn load(desc: &'static TableDesc) -> String {
          LEFT JOIN \"_rkcy_position\" AS p ON p.\"concern\" = $1 AND p.\"partition\" = $2 \
          LEFT JOIN \"{}\" AS t ON {}",
         listed(columns.map(|name| format!("t.\"{name}\""))),
-        unnest(3, desc.key_columns.len()),
-        keys(desc),
+        unnest(3, key.len()),
+        wanted(&key),
         desc.name,
-        same_key(desc),
+        same_key(&key),
+    )
+}
+
+fn load_list(desc: &'static ListDesc) -> String {
+    let key = desc.key_columns;
+    let columns = ["w.n".to_owned()].into_iter();
+    let columns = columns.chain(names(desc.columns).map(|name| format!("t.\"{name}\"")));
+    format!(
+        "SELECT {} FROM {} WITH ORDINALITY AS w({}, n) JOIN \"{}\" AS t ON {} ORDER BY w.n, t.\"{}\"",
+        listed(columns),
+        unnest(1, key.len()),
+        wanted(key),
+        desc.name,
+        same_key(key),
+        PLACE.name,
     )
 }
 
 /// Names of the keys asked for: `k0, k1`.
-fn keys(desc: &TableDesc) -> String {
-    listed((0..desc.key_columns.len()).map(|key| format!("k{key}")))
+fn wanted(key: &[&str]) -> String {
+    listed((0..key.len()).map(|part| format!("k{part}")))
 }
 
-fn same_key(desc: &'static TableDesc) -> String {
-    let pairs = names(desc.key_columns).enumerate();
-    let pairs = pairs.map(|(key, name)| format!("t.\"{name}\" = w.k{key}"));
+fn same_key(key: &[&str]) -> String {
+    let pairs = key.iter().enumerate();
+    let pairs = pairs.map(|(part, name)| format!("t.\"{name}\" = w.k{part}"));
     pairs.collect::<Vec<_>>().join(" AND ")
 }

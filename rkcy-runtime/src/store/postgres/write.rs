@@ -4,8 +4,9 @@
 //! keeps a second writer waiting until this one is through, and then it finds another position.
 
 use super::columns::Array;
-use super::statements::{Statements, VERSION};
+use super::statements::{ListStatements, Statements, VERSION};
 use super::{PostgresStore, WRITE_LIMIT};
+use crate::store::desc::PLACE;
 use crate::store::{ColumnType, SqlValue, StoreError};
 use rkcy_core::id::{ConcernId, PartitionId};
 use rkcy_core::key::RowKey;
@@ -28,11 +29,20 @@ const INSERT_POSITION: &str = r#"INSERT INTO "_rkcy_position"
 ("concern", "partition", "next", "index", "changelog", "snapshot") VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT DO NOTHING"#;
 
-/// Rows of one table, as a statement takes them.
+/// Rows of one table, as its statements take them.
 struct Rows<'a> {
     table: &'a Statements,
     kept: Vec<Array>,
     gone: Vec<Array>,
+    lists: Vec<Lists<'a>>,
+}
+
+/// Rows of the table of a list.
+struct Lists<'a> {
+    table: &'a ListStatements,
+    /// The keys of all instances that are written or deleted.
+    of: Vec<Array>,
+    elements: Vec<Array>,
 }
 
 impl PostgresStore {
@@ -57,22 +67,17 @@ impl PostgresStore {
                     found: self.read_position(&mut transaction, partition).await?,
                 });
             }
-            for Rows { table, kept, gone } in tables {
-                for (statement, arrays) in [(&table.upsert, kept), (&table.delete, gone)] {
-                    if arrays.is_empty() {
-                        continue;
-                    }
-                    let mut arguments = PgArguments::default();
-                    for array in arrays {
-                        arguments
-                            .add(array)
-                            .map_err(|error| wrap(sqlx::Error::Encode(error)))?;
-                    }
-                    sqlx::query_with(AssertSqlSafe(Arc::clone(statement)), arguments)
-                        .execute(&mut *transaction)
-                        .await
-                        .map_err(wrap)?;
+            for (statement, arrays) in tables.into_iter().flat_map(Rows::statements) {
+                let mut arguments = PgArguments::default();
+                for array in arrays {
+                    arguments
+                        .add(array)
+                        .map_err(|error| wrap(sqlx::Error::Encode(error)))?;
                 }
+                sqlx::query_with(AssertSqlSafe(Arc::clone(statement)), arguments)
+                    .execute(&mut *transaction)
+                    .await
+                    .map_err(wrap)?;
             }
             transaction.commit().await.map_err(wrap)
         };
@@ -118,11 +123,9 @@ impl PostgresStore {
         for (key, row) in &batch.rows {
             let rows = match tables.entry(key.concern) {
                 std::collections::btree_map::Entry::Occupied(rows) => rows.into_mut(),
-                std::collections::btree_map::Entry::Vacant(free) => free.insert(Rows {
-                    table: self.table(key.concern)?,
-                    kept: Vec::new(),
-                    gone: Vec::new(),
-                }),
+                std::collections::btree_map::Entry::Vacant(free) => {
+                    free.insert(Rows::of(self.table(key.concern)?))
+                }
             };
             rows.push(key, row).map_err(|source| StoreError::Row {
                 store: self.name.get(),
@@ -134,13 +137,55 @@ impl PostgresStore {
     }
 }
 
-impl Rows<'_> {
+impl<'a> Rows<'a> {
+    fn of(table: &'a Statements) -> Rows<'a> {
+        let lists = table.lists.iter().map(|table| Lists {
+            table,
+            of: Vec::new(),
+            elements: Vec::new(),
+        });
+        Rows {
+            table,
+            kept: Vec::new(),
+            gone: Vec::new(),
+            lists: lists.collect(),
+        }
+    }
+
+    /// What is to be executed, with the arrays that it binds.
+    fn statements(self) -> impl Iterator<Item = (&'a Arc<str>, Vec<Array>)> {
+        let rows = [
+            (&self.table.upsert, self.kept),
+            (&self.table.delete, self.gone),
+        ];
+        let lists = self.lists.into_iter().flat_map(|list| {
+            let table = list.table;
+            [(&table.delete, list.of), (&table.insert, list.elements)]
+        });
+        let all = rows.into_iter().chain(lists);
+        all.filter(|(_, arrays)| !arrays.is_empty())
+    }
+
     fn push(&mut self, key: &RowKey, row: &StoredRow) -> Result<(), rkcy_core::fault::Fault> {
         let desc = self.table.desc;
         let keys = (desc.key)(key.key.as_bytes())?;
+        let key_types = || desc.key_columns.iter().map(|column| column.ty);
+        for list in &mut self.lists {
+            add(&mut list.of, key_types(), &keys)?;
+            let Some(value) = &row.value else { continue };
+            let columns = [PLACE]
+                .into_iter()
+                .chain(list.table.desc.columns.iter().copied());
+            let columns: Vec<ColumnType> =
+                key_types().chain(columns.map(|column| column.ty)).collect();
+            for (place, element) in (0..).zip((list.table.desc.to_rows)(value)?) {
+                let place = [SqlValue::I64(place)];
+                let all = keys.iter().chain(&place).chain(&element);
+                add(&mut list.elements, columns.iter().copied(), all)?;
+            }
+        }
         let Some(value) = &row.value else {
-            let columns = desc.key_columns.iter().map(|column| column.ty);
-            return add(&mut self.gone, columns, &keys);
+            return add(&mut self.gone, key_types(), &keys);
         };
         let values = (desc.to_columns)(value)?;
         let (next, index) = row.version.position.to_raw();

@@ -21,10 +21,10 @@ use rkcy_core::storage::{Batch, StoredPosition};
 use rows::position;
 use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
+    SqliteRow, SqliteSynchronous,
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
-use statements::{Statements, rows_per_statement};
+use statements::{Sized, Statements, room_for, rows_per_statement};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::pin::Pin;
@@ -272,21 +272,44 @@ impl SqliteStore {
     ) -> Result<(), StoreError> {
         let (kept, gone): (Vec<_>, Vec<_>) =
             rows.into_iter().partition(|(_, row)| row.value.is_some());
+        for list in &table.lists {
+            let all = kept
+                .iter()
+                .chain(&gone)
+                .map(|(key, _)| self.key(table.desc, key));
+            let all = all.collect::<Result<Vec<_>, StoreError>>()?;
+            self.execute(&list.delete, all, connection).await?;
+            let elements = self.elements(table.desc, list.desc, &kept)?;
+            self.execute(&list.insert, elements, connection).await?;
+        }
         for (statements, rows) in [(&table.upsert, kept), (&table.delete, gone)] {
-            let mut rest = rows.as_slice();
-            while !rest.is_empty() {
-                let (statement, count) = rows_per_statement(statements, rest.len());
-                let (now, later) = rest.split_at(count);
-                let mut arguments = SqliteArguments::default();
-                for (key, row) in now {
-                    self.bind_row(table.desc, key, row, &mut arguments)?;
-                }
-                sqlx::query_with(AssertSqlSafe(statement), arguments)
-                    .execute(&mut *connection)
-                    .await
-                    .map_err(|e| self.name.error(e))?;
-                rest = later;
+            let rows = rows
+                .iter()
+                .map(|(key, row)| self.columns(table.desc, key, row));
+            let rows = rows.collect::<Result<Vec<_>, StoreError>>()?;
+            self.execute(statements, rows, connection).await?;
+        }
+        Ok(())
+    }
+
+    /// Executes a statement for each of these rows of values, many at once.
+    async fn execute(
+        &self,
+        statements: &Sized,
+        rows: Vec<Vec<SqlValue>>,
+        connection: &mut SqliteConnection,
+    ) -> Result<(), StoreError> {
+        let mut rest = rows.into_iter();
+        while rest.len() > 0 {
+            let (statement, count) = rows_per_statement(statements, rest.len());
+            let mut arguments = SqliteArguments::default();
+            for value in rest.by_ref().take(count).flatten() {
+                self.bind(value, &mut arguments)?;
             }
+            sqlx::query_with(AssertSqlSafe(statement), arguments)
+                .execute(&mut *connection)
+                .await
+                .map_err(|e| self.name.error(e))?;
         }
         Ok(())
     }
@@ -311,31 +334,31 @@ impl SqliteStore {
         for (concern, places) in by_table {
             let table = self.table(concern)?;
             for places in places.chunks(table.load_limit()) {
-                let (statement, room) = table.load(places.len());
-                let mut arguments = SqliteArguments::default();
-                for place in places {
-                    let unfit = |source| StoreError::Row {
-                        store: self.name.get(),
-                        table: table.desc.name,
-                        source,
-                    };
-                    let (key, _) = &rows[*place];
-                    for column in (table.desc.key)(key.key.as_bytes()).map_err(unfit)? {
-                        self.bind(column, &mut arguments)?;
+                let keys = places
+                    .iter()
+                    .map(|place| self.key(table.desc, &rows[*place].0));
+                let keys = keys.collect::<Result<Vec<_>, StoreError>>()?;
+                for row in self.find(&table.load, &keys, &mut snapshot).await? {
+                    let stored = self.stored_row(table.desc, &row)?;
+                    rows[self.place_of(&row, places)?].1 = stored;
+                }
+                for list in &table.lists {
+                    let mut elements: BTreeMap<usize, Vec<Vec<SqlValue>>> = BTreeMap::new();
+                    for row in self.find(&list.load, &keys, &mut snapshot).await? {
+                        let place = self.place_of(&row, places)?;
+                        let values = self.values(&row, 1, list.desc.columns.len())?;
+                        elements.entry(place).or_default().push(values);
                     }
-                }
-                // A statement has room for a fixed number of keys; NULL is nobody's.
-                for _ in 0..(room - places.len()) * table.desc.key_columns.len() {
-                    self.bind(SqlValue::Null, &mut arguments)?;
-                }
-                let found = sqlx::query_with(AssertSqlSafe(statement), arguments)
-                    .fetch_all(&mut *snapshot)
-                    .await
-                    .map_err(wrap)?;
-                for row in found {
-                    let (ordinal, stored) = self.stored_row(table.desc, &row)?;
-                    let place = places.get(ordinal).ok_or_else(|| self.name.bad_number())?;
-                    rows[*place].1 = stored;
+                    for (place, elements) in elements {
+                        // A list of a row that is not there is nobody's.
+                        let Some(value) = &mut rows[place].1.value else {
+                            continue;
+                        };
+                        let with_rows = (list.desc.with_rows)(value, &elements);
+                        let with_rows =
+                            with_rows.map_err(|source| self.unfit(list.desc.name, source));
+                        *value = with_rows?.into();
+                    }
                 }
             }
         }
@@ -344,6 +367,29 @@ impl SqliteStore {
             position: stored.position,
             rows,
         })
+    }
+}
+
+impl SqliteStore {
+    /// The rows that a statement finds for these keys.
+    async fn find(
+        &self,
+        load: &Sized,
+        keys: &[Vec<SqlValue>],
+        connection: &mut SqliteConnection,
+    ) -> Result<Vec<SqliteRow>, StoreError> {
+        let (statement, room) = room_for(load, keys.len());
+        let mut arguments = SqliteArguments::default();
+        for value in keys.iter().flatten().cloned() {
+            self.bind(value, &mut arguments)?;
+        }
+        // A statement has room for a fixed number of keys; NULL is nobody's.
+        let columns = keys.first().map_or(0, Vec::len);
+        for _ in 0..(room - keys.len()) * columns {
+            self.bind(SqlValue::Null, &mut arguments)?;
+        }
+        let found = sqlx::query_with(AssertSqlSafe(statement), arguments).fetch_all(connection);
+        found.await.map_err(|e| self.name.error(e))
     }
 }
 

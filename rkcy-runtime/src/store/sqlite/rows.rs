@@ -1,9 +1,10 @@
 //! Rows as columns.
 //!
-//! Owns binding a row to a statement and reading it back, by what generated code says of its table.
+//! Owns what is bound to a statement for a row, and reading it back, by what generated code says of its table.
 
 use super::SqliteStore;
-use crate::store::{SqlValue, StoreError, TableDesc};
+use crate::store::{ListDesc, SqlValue, StoreError, TableDesc};
+use rkcy_core::fault::Fault;
 use rkcy_core::id::{Position, Version};
 use rkcy_core::key::RowKey;
 use rkcy_core::rows::StoredRow;
@@ -11,32 +12,61 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, Row, TypeInfo, ValueRef};
 
 impl SqliteStore {
-    /// Binds key columns and, where there is a value, its columns and version.
-    pub(super) fn bind_row(
+    /// Key columns of a key.
+    pub(super) fn key(
+        &self,
+        table: &'static TableDesc,
+        key: &RowKey,
+    ) -> Result<Vec<SqlValue>, StoreError> {
+        (table.key)(key.key.as_bytes()).map_err(|source| self.unfit(table.name, source))
+    }
+
+    /// Key columns and, where there is a value, its columns and version.
+    pub(super) fn columns(
         &self,
         table: &'static TableDesc,
         key: &RowKey,
         row: &StoredRow,
-        arguments: &mut SqliteArguments,
-    ) -> Result<(), StoreError> {
-        let unfit = |source| StoreError::Row {
+    ) -> Result<Vec<SqlValue>, StoreError> {
+        let mut columns = self.key(table, key)?;
+        if let Some(value) = &row.value {
+            let values = (table.to_columns)(value);
+            columns.extend(values.map_err(|source| self.unfit(table.name, source))?);
+            let (next, index) = row.version.position.to_raw();
+            columns.push(SqlValue::I64(i64::from(row.version.generation)));
+            columns.push(SqlValue::I64(next.cast_signed()));
+            columns.push(SqlValue::I64(i64::from(index)));
+        }
+        Ok(columns)
+    }
+
+    /// The elements of a list of all of these rows: the instance's key, the place, the columns.
+    pub(super) fn elements(
+        &self,
+        table: &'static TableDesc,
+        list: &'static ListDesc,
+        rows: &[(&RowKey, &StoredRow)],
+    ) -> Result<Vec<Vec<SqlValue>>, StoreError> {
+        let mut all = Vec::new();
+        for (key, row) in rows {
+            let Some(value) = &row.value else { continue };
+            let key = self.key(table, key)?;
+            let elements = (list.to_rows)(value);
+            let elements = elements.map_err(|source| self.unfit(list.name, source))?;
+            for (place, element) in (0..).zip(elements) {
+                let columns = key.iter().cloned().chain([SqlValue::I64(place)]);
+                all.push(columns.chain(element).collect());
+            }
+        }
+        Ok(all)
+    }
+
+    pub(super) fn unfit(&self, table: &'static str, source: Fault) -> StoreError {
+        StoreError::Row {
             store: self.name.get(),
-            table: table.name,
+            table,
             source,
-        };
-        for column in (table.key)(key.key.as_bytes()).map_err(unfit)? {
-            self.bind(column, arguments)?;
         }
-        let Some(value) = &row.value else {
-            return Ok(());
-        };
-        for column in (table.to_columns)(value).map_err(unfit)? {
-            self.bind(column, arguments)?;
-        }
-        let (next, index) = row.version.position.to_raw();
-        self.bind(SqlValue::I64(i64::from(row.version.generation)), arguments)?;
-        self.bind(SqlValue::I64(next.cast_signed()), arguments)?;
-        self.bind(SqlValue::I64(i64::from(index)), arguments)
     }
 
     pub(super) fn bind(
@@ -55,36 +85,44 @@ impl SqliteStore {
         added.map_err(|e| self.name.error(sqlx::Error::Encode(e)))
     }
 
-    /// Reads a row that a load statement found: which of the keys it is, and what it holds.
+    /// Whose row it is: its first column counts the keys asked for, from 0.
+    pub(super) fn place_of(&self, row: &SqliteRow, places: &[usize]) -> Result<usize, StoreError> {
+        let nth: i64 = row.try_get(0).map_err(|e| self.name.error(e))?;
+        let place = usize::try_from(nth).ok().and_then(|nth| places.get(nth));
+        place.copied().ok_or_else(|| self.name.bad_number())
+    }
+
+    /// What stands in so many columns of a row, from `first` on.
+    pub(super) fn values(
+        &self,
+        row: &SqliteRow,
+        first: usize,
+        count: usize,
+    ) -> Result<Vec<SqlValue>, StoreError> {
+        let values = (first..first + count).map(|at| column(row, at));
+        let values: Result<Vec<SqlValue>, sqlx::Error> = values.collect();
+        values.map_err(|e| self.name.error(e))
+    }
+
+    /// Reads a row that a load statement found.
     pub(super) fn stored_row(
         &self,
         table: &'static TableDesc,
         row: &SqliteRow,
-    ) -> Result<(usize, StoredRow), StoreError> {
+    ) -> Result<StoredRow, StoreError> {
         let number = |at: usize| row.try_get::<i64, _>(at).map_err(|e| self.name.error(e));
-        let first = number(0)?;
         let (generation, next, index) = (number(1)?, number(2)?, number(3)?);
         let columns = table.key_columns.len() + table.value_columns.len();
-        let values: Result<Vec<SqlValue>, StoreError> = (4..4 + columns)
-            .map(|at| column(row, at).map_err(|e| self.name.error(e)))
-            .collect();
-        let value = (table.from_columns)(&values?).map_err(|source| StoreError::Row {
-            store: self.name.get(),
-            table: table.name,
-            source,
-        })?;
+        let value = (table.from_columns)(&self.values(row, 4, columns)?);
+        let value = value.map_err(|source| self.unfit(table.name, source))?;
         let version = Version {
             generation: u32::try_from(generation).map_err(|_| self.name.bad_number())?,
             position: position(next, index).ok_or_else(|| self.name.bad_number())?,
         };
-        let ordinal = usize::try_from(first).map_err(|_| self.name.bad_number())?;
-        Ok((
-            ordinal,
-            StoredRow {
-                value: Some(value.into()),
-                version,
-            },
-        ))
+        Ok(StoredRow {
+            value: Some(value.into()),
+            version,
+        })
     }
 }
 

@@ -4,7 +4,8 @@
 //! sizes, so that the driver can keep every statement prepared. Names come from generated code, which
 //! allows letters, digits and underscores only; values are always bound.
 
-use crate::store::{ColumnDesc, TableDesc};
+use crate::store::desc::PLACE;
+use crate::store::{ColumnDesc, ListDesc, TableDesc};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -27,22 +28,43 @@ pub(super) struct Statements {
     /// Binds, for each row: key columns.
     pub(super) delete: Sized,
     /// Binds, for each row: key columns. Finds: which key, version, key columns, value columns.
-    load: Sized,
+    pub(super) load: Sized,
+    /// Those on the tables of its lists.
+    pub(super) lists: Vec<ListStatements>,
+}
+
+/// All statements on the table of a list.
+#[derive(Debug)]
+pub(super) struct ListStatements {
+    pub(super) desc: &'static ListDesc,
+    /// Binds, for each element: the instance's key, the place, the columns.
+    pub(super) insert: Sized,
+    /// Binds, for each instance: its key.
+    pub(super) delete: Sized,
+    /// Binds, for each instance: its key. Finds: which key, the columns; in order of place. Keys as many as those of the
+    /// instances' own table.
+    pub(super) load: Sized,
+}
+
+/// A statement in those sizes in which a row binds so many values.
+fn sized(values: usize, text: &dyn Fn(usize) -> String) -> Sized {
+    let fitting = SIZES.into_iter().filter(|rows| rows * values <= MAX_VALUES);
+    fitting.map(|rows| (rows, text(rows).into())).collect()
 }
 
 impl Statements {
     pub(super) fn new(desc: &'static TableDesc) -> Statements {
         let keys = desc.key_columns.len().max(1);
         let columns = keys + desc.value_columns.len() + VERSION.len();
-        let sized = |values: usize, text: &dyn Fn(usize) -> String| -> Sized {
-            let fitting = SIZES.into_iter().filter(|rows| rows * values <= MAX_VALUES);
-            fitting.map(|rows| (rows, text(rows).into())).collect()
-        };
+        let key: Vec<&str> = names(desc.key_columns).collect();
+        let found = VERSION.into_iter().chain(key.iter().copied());
+        let found: Vec<&str> = found.chain(names(desc.value_columns)).collect();
         Statements {
             desc,
             upsert: sized(columns, &|rows| upsert(desc, columns, rows)),
-            delete: sized(keys, &|rows| delete(desc, rows)),
-            load: sized(keys, &|rows| load(desc, rows)),
+            delete: sized(keys, &|rows| delete(desc.name, &key, rows)),
+            load: sized(keys, &|rows| load(desc.name, &key, &found, rows)),
+            lists: desc.lists.iter().map(ListStatements::new).collect(),
         }
     }
 
@@ -50,13 +72,30 @@ impl Statements {
     pub(super) fn load_limit(&self) -> usize {
         self.load.last().map_or(1, |(rows, _)| *rows)
     }
+}
 
-    /// The smallest statement that loads `count` keys (at most the limit), and how many it has room for.
-    pub(super) fn load(&self, count: usize) -> (Arc<str>, usize) {
-        let fitting = self.load.iter().find(|(rows, _)| *rows >= count);
-        let (rows, text) = fitting.or(self.load.last()).cloned().unwrap_or_default();
-        (text, rows)
+impl ListStatements {
+    fn new(desc: &'static ListDesc) -> ListStatements {
+        let keys = desc.key_columns.len();
+        let found: Vec<&str> = names(desc.columns).collect();
+        let load = |rows: usize| {
+            let text = load(desc.name, desc.key_columns, &found, rows);
+            format!("{text} ORDER BY w.n, t.\"{}\"", PLACE.name)
+        };
+        ListStatements {
+            desc,
+            insert: sized(keys + 1 + found.len(), &|rows| insert(desc, rows)),
+            delete: sized(keys, &|rows| delete(desc.name, desc.key_columns, rows)),
+            load: sized(keys, &load),
+        }
     }
+}
+
+/// The smallest statement that loads `count` keys (at most the limit), and how many it has room for.
+pub(super) fn room_for(load: &Sized, count: usize) -> (Arc<str>, usize) {
+    let fitting = load.iter().find(|(rows, _)| *rows >= count);
+    let (rows, text) = fitting.or(load.last()).cloned().unwrap_or_default();
+    (text, rows)
 }
 
 /// The largest statement that `count` rows (at least one) fill, and how many rows it takes.
@@ -66,7 +105,7 @@ pub(super) fn rows_per_statement(sized: &Sized, count: usize) -> (Arc<str>, usiz
     (text, rows.min(count))
 }
 
-fn quoted(names: impl IntoIterator<Item = &'static str>) -> String {
+fn quoted<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let quoted: Vec<String> = names
         .into_iter()
         .map(|name| format!("\"{name}\""))
@@ -103,41 +142,50 @@ fn upsert(desc: &TableDesc, columns: usize, rows: usize) -> String {
     )
 }
 
-fn delete(desc: &TableDesc, rows: usize) -> String {
+fn insert(desc: &ListDesc, rows: usize) -> String {
+    let keys = desc.key_columns.iter().copied();
+    let columns = keys.chain([PLACE.name]).chain(names(desc.columns));
+    let columns: Vec<&str> = columns.collect();
+    let values = tuples(rows, columns.len());
     format!(
-        "DELETE FROM \"{}\" WHERE ({}) IN (VALUES {})",
+        "INSERT INTO \"{}\" ({}) VALUES {values}",
         desc.name,
-        quoted(names(desc.key_columns)),
-        tuples(rows, desc.key_columns.len()),
+        quoted(columns)
     )
 }
 
-/// The keys stand left in a cross join, so that SQLite looks each up in the table's primary key.
-fn load(desc: &TableDesc, rows: usize) -> String {
-    let keys = desc.key_columns.len();
+fn delete(table: &str, key: &[&str], rows: usize) -> String {
+    format!(
+        "DELETE FROM \"{table}\" WHERE ({}) IN (VALUES {})",
+        quoted(key.iter().copied()),
+        tuples(rows, key.len()),
+    )
+}
+
+/// Finds these columns, behind which of the keys it is. The keys stand left in a cross join, so that SQLite looks each up in
+/// the table's primary key.
+fn load(table: &str, key: &[&str], found: &[&str], rows: usize) -> String {
     let mut wanted = String::new();
     for row in 0..rows {
         let comma = if row == 0 { "" } else { ", " };
         // Writing to a string cannot fail.
-        let _ = write!(wanted, "{comma}({row}, {})", vec!["?"; keys].join(", "));
+        let _ = write!(
+            wanted,
+            "{comma}({row}, {})",
+            vec!["?"; key.len()].join(", ")
+        );
     }
-    let keys: Vec<String> = (0..keys).map(|key| format!("k{key}")).collect();
-    let on: Vec<String> = keys
+    let parts: Vec<String> = (0..key.len()).map(|part| format!("k{part}")).collect();
+    let on: Vec<String> = parts
         .iter()
-        .zip(names(desc.key_columns))
+        .zip(key)
         .map(|(wanted, column)| format!("t.\"{column}\" = w.{wanted}"))
         .collect();
-    let columns: Vec<String> = VERSION
-        .into_iter()
-        .chain(names(desc.key_columns))
-        .chain(names(desc.value_columns))
-        .map(|column| format!("t.\"{column}\""))
-        .collect();
+    let found = found.iter().map(|column| format!(", t.\"{column}\""));
     format!(
-        "WITH w(n, {}) AS (VALUES {wanted}) SELECT w.n, {} FROM w CROSS JOIN \"{}\" AS t ON {}",
-        keys.join(", "),
-        columns.join(", "),
-        desc.name,
+        "WITH w(n, {}) AS (VALUES {wanted}) SELECT w.n{} FROM w CROSS JOIN \"{table}\" AS t ON {}",
+        parts.join(", "),
+        found.collect::<String>(),
         on.join(" AND "),
     )
 }
