@@ -15,7 +15,8 @@ use rkcy_runtime::store::{
 use std::sync::Arc;
 use support::postgres::Database;
 use support::tables::{
-    PARTITION, at, batch, cases, everything, gone, member, migrations, player, row, tables,
+    PARTITION, at, batch, cases, crew, crew_row, everything, gone, member, migrations, player, row,
+    tables,
 };
 
 // ---- what every store must do
@@ -110,6 +111,54 @@ async fn rows_are_replaced_and_deleted(store: &dyn Store) {
         assert_eq!(found, expected, "player {number}");
     }
     assert_eq!(store.position(PARTITION).await.unwrap(), at(6));
+}
+
+async fn lists_have_rows_of_their_own(store: &dyn Store) {
+    let text = |number: u32| -> String {
+        let letters = "abcdefghij".chars().take((number % 11) as usize);
+        letters
+            .chain("0123456789".chars().rev().take((number % 7) as usize))
+            .collect()
+    };
+    let first = (0..600).map(|number| (crew(number), crew_row(&text(number), 1)));
+    let first = first.chain([(player(1), row("x", 1, 1))]).collect();
+    store
+        .write(PARTITION, batch(StoredPosition::default(), at(1), first))
+        .await
+        .unwrap();
+    let after = |number: u32| match number % 4 {
+        0 => gone(6),
+        1 => crew_row("", 6),
+        2 => crew_row(&text(number + 5), 6),
+        _ => crew_row(&text(number), 1),
+    };
+    let changed = (0..600).filter(|number| number % 4 < 3);
+    let changed = changed
+        .map(|number| (crew(number), after(number)))
+        .collect();
+    store
+        .write(PARTITION, batch(at(1), at(6), changed))
+        .await
+        .unwrap();
+    let check = async |keys: Vec<RowKey>, rows: Vec<StoredRow>| {
+        let loaded = store.load(PARTITION, keys.clone()).await.unwrap();
+        let expected: Vec<(RowKey, StoredRow)> = keys.into_iter().zip(rows).collect();
+        assert_eq!(loaded.rows, expected);
+    };
+    let rows = (0..600).map(|number| match number % 4 {
+        0 => StoredRow::ABSENT,
+        _ => after(number),
+    });
+    let more = [StoredRow::ABSENT, row("x", 1, 1)];
+    let keys = (0..601).map(crew).chain([player(1)]);
+    check(keys.collect(), rows.chain(more).collect()).await;
+    // What is made again begins without the elements of the one before.
+    let again = vec![(crew(4), crew_row("z9", 7))];
+    store
+        .write(PARTITION, batch(at(6), at(7), again.clone()))
+        .await
+        .unwrap();
+    check(vec![crew(4)], vec![again[0].1.clone()]).await;
 }
 
 async fn a_second_writer_is_found_out(store: &dyn Store) {
@@ -705,6 +754,7 @@ async fn postgres() -> (Database, StoreChoice) {
 conformance!(
         rows_and_position_are_written_and_read_together
         rows_are_replaced_and_deleted
+        lists_have_rows_of_their_own
         a_second_writer_is_found_out
         a_batch_that_fails_leaves_nothing
         migrations_go_up_and_down

@@ -18,6 +18,7 @@ mod block;
 mod body;
 mod bounds;
 mod claim;
+mod column;
 mod concern;
 mod condition;
 mod config;

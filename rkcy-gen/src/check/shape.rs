@@ -10,6 +10,7 @@ impl Checker {
         self.messages_end();
         self.required_refs_end();
         self.what_may_be_omitted();
+        self.stored_names_differ();
     }
 
     /// No message contains itself through fields that are always there.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::field::Field;
 use super::former::FormerName;
 use super::ids::MessageId;
+use super::types::{Many, ValueType};
 use crate::syntax::Span;
 
 /// A message, or a `config`.

@@ -9,7 +9,7 @@ use rkcy_core::storage::{Batch, StoredPosition};
 use rkcy_runtime::codegen::{
     Blob, Columns, Duration, Timestamp, Uuid, sql, sql_json, sql_optional,
 };
-use rkcy_runtime::store::{ColumnType, Dialect, Migration, SqlValue, TableDesc};
+use rkcy_runtime::store::{ColumnType, Dialect, ListDesc, Migration, SqlValue, TableDesc};
 use std::sync::Arc;
 
 pub(crate) const PARTITION: PartitionId = PartitionId {
@@ -29,6 +29,7 @@ pub(crate) static PLAYER: TableDesc = TableDesc {
         ColumnType::Text.column("note"),
         ColumnType::Bool.column("flag"),
     ],
+    lists: &[],
     key: |bytes| Ok(vec![SqlValue::Blob(bytes.to_vec())]),
     to_columns: |bytes| {
         let split = bytes
@@ -67,6 +68,7 @@ pub(crate) static MEMBER: TableDesc = TableDesc {
         ColumnType::U32.column("number"),
     ],
     value_columns: &[],
+    lists: &[],
     key: |mut bytes| {
         let guild = String::decode_key(&mut bytes).ok_or_else(unreadable)?;
         let number = u32::decode_key(&mut bytes).ok_or_else(unreadable)?;
@@ -77,6 +79,67 @@ pub(crate) static MEMBER: TableDesc = TableDesc {
     },
     to_columns: |_| Ok(vec![]),
     from_columns: |_| Ok(b"member".to_vec()),
+};
+
+/// A concern with a key of two columns and two lists in tables of their own. A value is text: its letters, then its
+/// digits.
+pub(crate) static CREW: TableDesc = TableDesc {
+    concern: ConcernId(4),
+    name: "crew",
+    key_columns: MEMBER.key_columns,
+    value_columns: &[],
+    lists: &[
+        ListDesc {
+            name: "crew_letters",
+            key_columns: &["crew_guild", "crew_number"],
+            columns: &[
+                ColumnType::Text.column("letter"),
+                ColumnType::I64.column("code"),
+            ],
+            to_rows: |bytes| {
+                let letters = bytes.iter().filter(|byte| byte.is_ascii_alphabetic());
+                let row = |byte: &u8| {
+                    let letter = char::from(*byte).to_string();
+                    vec![SqlValue::Text(letter), SqlValue::I64(i64::from(*byte))]
+                };
+                Ok(letters.map(row).collect())
+            },
+            with_rows: |bytes, rows| {
+                let mut all = bytes.to_vec();
+                for row in rows {
+                    match row.as_slice() {
+                        [SqlValue::Text(letter), SqlValue::I64(_)] => all.extend(letter.bytes()),
+                        _ => return Err(unreadable()),
+                    }
+                }
+                Ok(all)
+            },
+        },
+        ListDesc {
+            name: "crew_digits",
+            key_columns: &["crew_guild", "crew_number"],
+            columns: &[ColumnType::I32.column("digit")],
+            to_rows: |bytes| {
+                let digits = bytes.iter().filter(|byte| byte.is_ascii_digit());
+                Ok(digits
+                    .map(|byte| vec![SqlValue::I64(i64::from(byte - b'0'))])
+                    .collect())
+            },
+            with_rows: |bytes, rows| {
+                let mut all = bytes.to_vec();
+                for row in rows {
+                    match row.as_slice() {
+                        [SqlValue::I64(digit)] => all.extend(digit.to_string().bytes()),
+                        _ => return Err(unreadable()),
+                    }
+                }
+                Ok(all)
+            },
+        },
+    ],
+    key: MEMBER.key,
+    to_columns: |_| Ok(vec![]),
+    from_columns: |_| Ok(vec![]),
 };
 
 fn unreadable() -> Fault {
@@ -215,6 +278,7 @@ pub(crate) static EVERYTHING: TableDesc = TableDesc {
         ColumnType::I64.column("inner_first"),
         ColumnType::Text.column("inner_second"),
     ],
+    lists: &[],
     key: |mut bytes| {
         let first = i32::decode_key(&mut bytes).ok_or_else(unreadable)?;
         let second = u64::decode_key(&mut bytes).ok_or_else(unreadable)?;
@@ -325,8 +389,21 @@ static SQLITE: [Migration; 3] = [
             "inner_present" INTEGER NOT NULL, "inner_first" INTEGER, "inner_second" TEXT,
             "_rkcy_generation" INTEGER NOT NULL, "_rkcy_offset" INTEGER NOT NULL,
             "_rkcy_index" INTEGER NOT NULL,
-            PRIMARY KEY ("select", "key")) STRICT, WITHOUT ROWID;"#,
-        down: r#"DROP TABLE "every thing";"#,
+            PRIMARY KEY ("select", "key")) STRICT, WITHOUT ROWID;
+            CREATE TABLE "crew" (
+            "guild" TEXT NOT NULL, "number" INTEGER NOT NULL,
+            "_rkcy_generation" INTEGER NOT NULL, "_rkcy_offset" INTEGER NOT NULL,
+            "_rkcy_index" INTEGER NOT NULL,
+            PRIMARY KEY ("guild", "number")) STRICT, WITHOUT ROWID;
+            CREATE TABLE "crew_letters" (
+            "crew_guild" TEXT NOT NULL, "crew_number" INTEGER NOT NULL, "_rkcy_place" INTEGER NOT NULL,
+            "letter" TEXT NOT NULL, "code" INTEGER NOT NULL,
+            PRIMARY KEY ("crew_guild", "crew_number", "_rkcy_place")) STRICT, WITHOUT ROWID;
+            CREATE TABLE "crew_digits" (
+            "crew_guild" TEXT NOT NULL, "crew_number" INTEGER NOT NULL, "_rkcy_place" INTEGER NOT NULL,
+            "digit" INTEGER NOT NULL,
+            PRIMARY KEY ("crew_guild", "crew_number", "_rkcy_place")) STRICT, WITHOUT ROWID;"#,
+        down: r#"DROP TABLE "crew_digits"; DROP TABLE "crew_letters"; DROP TABLE "crew"; DROP TABLE "every thing";"#,
     },
 ];
 
@@ -363,8 +440,21 @@ static POSTGRES: [Migration; 3] = [
             "inner_present" BOOLEAN NOT NULL, "inner_first" BIGINT, "inner_second" TEXT,
             "_rkcy_generation" BIGINT NOT NULL, "_rkcy_offset" BIGINT NOT NULL,
             "_rkcy_index" BIGINT NOT NULL,
-            PRIMARY KEY ("select", "key"));"#,
-        down: r#"DROP TABLE "every thing";"#,
+            PRIMARY KEY ("select", "key"));
+            CREATE TABLE "crew" (
+            "guild" TEXT NOT NULL, "number" BIGINT NOT NULL,
+            "_rkcy_generation" BIGINT NOT NULL, "_rkcy_offset" BIGINT NOT NULL,
+            "_rkcy_index" BIGINT NOT NULL,
+            PRIMARY KEY ("guild", "number"));
+            CREATE TABLE "crew_letters" (
+            "crew_guild" TEXT NOT NULL, "crew_number" BIGINT NOT NULL, "_rkcy_place" BIGINT NOT NULL,
+            "letter" TEXT NOT NULL, "code" BIGINT NOT NULL,
+            PRIMARY KEY ("crew_guild", "crew_number", "_rkcy_place"));
+            CREATE TABLE "crew_digits" (
+            "crew_guild" TEXT NOT NULL, "crew_number" BIGINT NOT NULL, "_rkcy_place" BIGINT NOT NULL,
+            "digit" INTEGER NOT NULL,
+            PRIMARY KEY ("crew_guild", "crew_number", "_rkcy_place"));"#,
+        down: r#"DROP TABLE "crew_digits"; DROP TABLE "crew_letters"; DROP TABLE "crew"; DROP TABLE "every thing";"#,
     },
 ];
 
@@ -381,6 +471,22 @@ pub(crate) fn member(guild: &str, number: u32) -> RowKey {
     RowKey {
         concern: MEMBER.concern,
         key,
+    }
+}
+
+/// A key of [`CREW`].
+pub(crate) fn crew(number: u32) -> RowKey {
+    RowKey {
+        concern: CREW.concern,
+        ..member("red", number)
+    }
+}
+
+/// A row of [`CREW`].
+pub(crate) fn crew_row(text: &str, offset: u64) -> StoredRow {
+    StoredRow {
+        value: Some(text.as_bytes().to_vec().into()),
+        ..gone(offset)
     }
 }
 
@@ -424,6 +530,6 @@ pub(crate) fn batch(
 }
 
 /// All of them.
-pub(crate) fn tables() -> [&'static TableDesc; 3] {
-    [&PLAYER, &MEMBER, &EVERYTHING]
+pub(crate) fn tables() -> [&'static TableDesc; 4] {
+    [&PLAYER, &MEMBER, &EVERYTHING, &CREW]
 }

@@ -458,6 +458,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::Text.column("tariff"),
         codegen::ColumnType::Timestamp.column("opened"),
     ],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,

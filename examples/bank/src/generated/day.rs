@@ -310,6 +310,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::U32.column("day"),
     ],
     value_columns: &[codegen::ColumnType::I64.column("spent")],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,

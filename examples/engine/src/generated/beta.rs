@@ -589,6 +589,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::Uuid.column("next"),
         codegen::ColumnType::Json.column("log"),
     ],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,

@@ -376,6 +376,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::I64.column("n"),
         codegen::ColumnType::Json.column("log"),
     ],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,

@@ -456,6 +456,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::Text.column("note"),
         codegen::ColumnType::Bool.column("done"),
     ],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,

@@ -366,6 +366,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::U32.column("stock"),
         codegen::ColumnType::I64.column("moved"),
     ],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,

@@ -481,6 +481,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::Text.column("favourite_warehouse"),
         codegen::ColumnType::U32.column("favourite_number"),
     ],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,

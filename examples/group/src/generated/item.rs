@@ -195,6 +195,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::Text.column("name"),
         codegen::ColumnType::I64.column("price"),
     ],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,

@@ -472,6 +472,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::Timestamp.column("placed"),
         codegen::ColumnType::Text.column("carrier"),
     ],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,

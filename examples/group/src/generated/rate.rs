@@ -302,6 +302,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::Text.column("label"),
     ],
     value_columns: &[codegen::ColumnType::I64.column("percent")],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,

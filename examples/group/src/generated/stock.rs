@@ -448,6 +448,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::I64.column("quantity"),
         codegen::ColumnType::I64.column("sold"),
     ],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,

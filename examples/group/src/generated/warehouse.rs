@@ -285,6 +285,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::Text.column("region"),
         codegen::ColumnType::I64.column("earnings"),
     ],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,

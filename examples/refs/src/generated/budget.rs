@@ -340,6 +340,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
     name: "budget",
     key_columns: &[codegen::ColumnType::Uuid.column("id")],
     value_columns: &[codegen::ColumnType::I64.column("left")],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,

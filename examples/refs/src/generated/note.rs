@@ -299,6 +299,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::Text.column("sound_mood"),
         codegen::ColumnType::U32.column("sound_times"),
     ],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,

@@ -166,6 +166,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
     name: "site",
     key_columns: &[codegen::ColumnType::Uuid.column("id")],
     value_columns: &[codegen::ColumnType::Text.column("title")],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,

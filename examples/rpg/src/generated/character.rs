@@ -516,6 +516,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::I64.column("currency_faction_2"),
         codegen::ColumnType::Json.column("items"),
     ],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,

@@ -355,6 +355,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::Json.column("taken"),
         codegen::ColumnType::Uuid.column("next"),
     ],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,

@@ -407,6 +407,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::Json.column("nights"),
         codegen::ColumnType::Bool.column("open"),
     ],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,

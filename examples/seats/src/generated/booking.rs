@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const RANK: u16 = 1025;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x423a_8671_6134_31b8;
+pub(super) const SCHEMA: u64 = 0xe4f0_6044_253a_5504;
 
 /// `concern Booking`
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -21,7 +21,7 @@ pub struct Booking {
     pub(super) guest: codegen::Ref<Guest>,
     /// `show: ref Show`
     pub(super) show: codegen::Ref<Show>,
-    /// `places: [Place] @length(1..=6)`
+    /// `places: [Place] @length(1..=6) @table`
     pub places: Vec<Place>,
     /// `stage: Stage = held`
     #[serde(default = "default_stage")]
@@ -145,7 +145,7 @@ pub struct BookingPatch {
         skip_serializing_if = "Option::is_none"
     )]
     pub show: Option<codegen::Ref<Show>>,
-    /// `places: [Place] @length(1..=6)`
+    /// `places: [Place] @length(1..=6) @table`
     #[serde(
         deserialize_with = "codegen::given",
         skip_serializing_if = "Option::is_none"
@@ -438,10 +438,19 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
     value_columns: &[
         codegen::ColumnType::Uuid.column("guest"),
         codegen::ColumnType::Uuid.column("show"),
-        codegen::ColumnType::Json.column("places"),
         codegen::ColumnType::Text.column("stage"),
         codegen::ColumnType::Timestamp.column("until"),
     ],
+    lists: &[codegen::ListDesc {
+        name: "booking_places",
+        key_columns: &["booking_id"],
+        columns: &[
+            codegen::ColumnType::U32.column("row"),
+            codegen::ColumnType::U32.column("number"),
+        ],
+        to_rows: rows_of_places,
+        with_rows: with_places,
+    }],
     key: key_columns,
     to_columns,
     from_columns,
@@ -457,7 +466,6 @@ fn to_columns(bytes: &[u8]) -> Result<Vec<codegen::SqlValue>, codegen::Fault> {
     Ok(vec![
         codegen::sql(&instance.guest),
         codegen::sql(&instance.show),
-        codegen::sql_json(&instance.places)?,
         codegen::sql(&instance.stage),
         codegen::sql(&instance.until),
     ])
@@ -469,9 +477,33 @@ fn from_columns(columns: &[codegen::SqlValue]) -> Result<Vec<u8>, codegen::Fault
         id: columns.take("id")?,
         guest: columns.take("guest")?,
         show: columns.take("show")?,
-        places: columns.json("places")?,
+        places: Vec::new(),
         stage: columns.take("stage")?,
         until: columns.take("until")?,
     };
+    Ok(codegen::encode(&instance).into())
+}
+
+fn rows_of_places(bytes: &[u8]) -> Result<Vec<Vec<codegen::SqlValue>>, codegen::Fault> {
+    let instance: Booking = codegen::decode_slice(bytes)?;
+    let mut rows = Vec::new();
+    for element in &instance.places {
+        rows.push(vec![
+            codegen::sql(&element.row),
+            codegen::sql(&element.number),
+        ]);
+    }
+    Ok(rows)
+}
+
+fn with_places(bytes: &[u8], rows: &[Vec<codegen::SqlValue>]) -> Result<Vec<u8>, codegen::Fault> {
+    let mut instance: Booking = codegen::decode_slice(bytes)?;
+    for row in rows {
+        let mut columns = codegen::Columns::new("Booking.places", row);
+        instance.places.push(Place {
+            row: columns.take("row")?,
+            number: columns.take("number")?,
+        });
+    }
     Ok(codegen::encode(&instance).into())
 }

@@ -77,18 +77,34 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     configs: &[],
     caller: None,
     openapi: include_str!("../../openapi/seats.json"),
-    sqlite: &[codegen::Migration {
-        number: 1,
-        name: "init",
-        up: include_str!("../../migrations/sqlite/0001_init.up.sql"),
-        down: include_str!("../../migrations/sqlite/0001_init.down.sql"),
-    }],
-    postgres: &[codegen::Migration {
-        number: 1,
-        name: "init",
-        up: include_str!("../../migrations/postgres/0001_init.up.sql"),
-        down: include_str!("../../migrations/postgres/0001_init.down.sql"),
-    }],
+    sqlite: &[
+        codegen::Migration {
+            number: 1,
+            name: "init",
+            up: include_str!("../../migrations/sqlite/0001_init.up.sql"),
+            down: include_str!("../../migrations/sqlite/0001_init.down.sql"),
+        },
+        codegen::Migration {
+            number: 2,
+            name: "move_booking_places",
+            up: include_str!("../../migrations/sqlite/0002_move_booking_places.up.sql"),
+            down: include_str!("../../migrations/sqlite/0002_move_booking_places.down.sql"),
+        },
+    ],
+    postgres: &[
+        codegen::Migration {
+            number: 1,
+            name: "init",
+            up: include_str!("../../migrations/postgres/0001_init.up.sql"),
+            down: include_str!("../../migrations/postgres/0001_init.down.sql"),
+        },
+        codegen::Migration {
+            number: 2,
+            name: "move_booking_places",
+            up: include_str!("../../migrations/postgres/0002_move_booking_places.up.sql"),
+            down: include_str!("../../migrations/postgres/0002_move_booking_places.down.sql"),
+        },
+    ],
 };
 
 /// The platform as the engine sees it.

@@ -286,6 +286,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::U32.column("number"),
     ],
     value_columns: &[codegen::ColumnType::Uuid.column("booking")],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,

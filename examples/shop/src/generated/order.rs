@@ -403,6 +403,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::I64.column("total"),
         codegen::ColumnType::Timestamp.column("placed"),
     ],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,

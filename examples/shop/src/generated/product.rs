@@ -417,6 +417,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::I64.column("price"),
         codegen::ColumnType::U32.column("stock"),
     ],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,

@@ -694,6 +694,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::U32.column("last_order"),
         codegen::ColumnType::Text.column("data"),
     ],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,

@@ -475,6 +475,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::U32.column("next_order"),
         codegen::ColumnType::U32.column("next_delivery"),
     ],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,

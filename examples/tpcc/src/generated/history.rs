@@ -255,6 +255,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::Timestamp.column("date"),
         codegen::ColumnType::I64.column("amount"),
     ],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,

@@ -222,6 +222,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::U32.column("number"),
     ],
     value_columns: &[],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,

@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const RANK: u16 = 1029;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x2bed_83f6_7990_c5b1;
+pub(super) const SCHEMA: u64 = 0x3f83_14d6_4503_b4a7;
 
 /// The key of a `Order`.
 #[derive(
@@ -111,7 +111,7 @@ pub struct Order {
     /// `customer: u32`
     #[serde(default)]
     pub customer: u32,
-    /// `entered: timestamp`
+    /// `entered: timestamp @auto(now)`
     pub entered: codegen::Timestamp,
     /// `carrier: u32?`
     pub carrier: Option<u32>,
@@ -233,7 +233,7 @@ pub struct OrderPatch {
         skip_serializing_if = "Option::is_none"
     )]
     pub customer: Option<u32>,
-    /// `entered: timestamp`
+    /// `entered: timestamp @auto(now)`
     #[serde(
         deserialize_with = "codegen::given",
         skip_serializing_if = "Option::is_none"
@@ -472,7 +472,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             codegen::ParamDesc::new("district", "ref District"),
             codegen::ParamDesc::new("number", "u32"),
             codegen::ParamDesc::new("customer", "u32"),
-            codegen::ParamDesc::new("entered", "timestamp"),
+            codegen::ParamDesc::new("entered", "timestamp").auto(codegen::Auto::Now),
             codegen::ParamDesc::new("carrier", "u32?"),
             codegen::ParamDesc::new("delivered", "timestamp?"),
             codegen::ParamDesc::new("count", "u32"),
@@ -551,6 +551,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::Bool.column("all_local"),
         codegen::ColumnType::Json.column("lines"),
     ],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,

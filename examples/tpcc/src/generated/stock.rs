@@ -515,6 +515,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::U32.column("remote_count"),
         codegen::ColumnType::Text.column("data"),
     ],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,

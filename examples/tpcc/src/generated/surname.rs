@@ -345,6 +345,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::Text.column("name"),
     ],
     value_columns: &[codegen::ColumnType::Json.column("customers")],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,

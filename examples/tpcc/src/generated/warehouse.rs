@@ -284,6 +284,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::U32.column("tax"),
         codegen::ColumnType::I64.column("ytd"),
     ],
+    lists: &[],
     key: key_columns,
     to_columns,
     from_columns,
