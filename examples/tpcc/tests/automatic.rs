@@ -54,5 +54,5 @@ fn a_stamp_is_made_once_for_a_request_however_often_it_is_repeated() {
     // Who says when is another request, even by the same time.
     given["number"] = 3.into();
     given["entered"] = third.to_string().into();
-    ask(&given).problem(422, "key_reused");
+    ask(&given).problem(409, "key_reused");
 }
