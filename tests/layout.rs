@@ -191,7 +191,7 @@ fn lists_timers_effects_and_events_have_their_layout() {
     );
     becomes(
         "event E{a:i64}effect f(a:i64)->i64 undo g refuses a,b saga s(){f(1)emit E{a:1}}",
-        "event E { a: i64 }\neffect f(a: i64) -> i64 undo g refuses a, b\nsaga s() {\n    f(1)\n    emit E { a: 1 }\n}\n",
+        "event E { a: i64 }\neffect f(a: i64) -> i64 undo g refuses a, b\nsaga s() { f(1)  emit E { a: 1 } }\n",
     );
 }
 

@@ -15,7 +15,7 @@ pub struct List {
     pub docs: String,
     /// What it is ordered by, as written.
     pub by: Vec<ListPart>,
-    /// The parts of the key that are not among these: ordered by them as well, no two instances are equal.
+    /// The parts of the key that are not among these. Ordered by them as well, no two instances are equal.
     pub then: Vec<ListPart>,
     /// Where its name stands.
     #[serde(skip)]

@@ -250,9 +250,9 @@ pub struct Step {
 #[derive(Debug, Clone, JsonSchema, Serialize)]
 #[non_exhaustive]
 pub struct Target {
-    /// Its concern.
+    /// The concern whose instance the step visits; an effect visits none.
     pub concern: ConcernId,
-    /// Its key. The type is the key's, or `ref`/`id of` the concern.
+    /// The key of that instance. Its type is the key's, or `ref`/`id of` the concern.
     pub key: Expr,
 }
 
