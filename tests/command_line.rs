@@ -130,6 +130,10 @@ fn a_diagram_has_every_concern_and_every_transaction() {
         "saga",
         "engine",
         "features/contextual-words",
+        "features/effects",
+        "features/events",
+        "features/lists",
+        "features/timers",
     ] {
         let file = format!("schemas/{schema}.rkcy");
         let output = rkcy_gen(&["show", "diagram", &file]);
@@ -144,6 +148,12 @@ fn a_diagram_has_every_concern_and_every_transaction() {
         for concern in model["concerns"].as_array().unwrap() {
             let name = concern["name"].as_str().unwrap();
             assert!(svg.contains(&format!(">{name}")), "{schema}: {name}");
+        }
+        for (word, all) in [("event", "events"), ("effect", "effects")] {
+            for declared in model[all].as_array().unwrap() {
+                let name = declared["name"].as_str().unwrap();
+                assert!(svg.contains(&format!(">{word} {name}")), "{schema}: {name}");
+            }
         }
         for transaction in model["transactions"].as_array().unwrap() {
             let name = transaction["name"].as_str().unwrap();
@@ -162,6 +172,74 @@ fn a_diagram_has_every_concern_and_every_transaction() {
         });
         assert_eq!(tags, known.iter().sum::<usize>(), "{schema}");
     }
+}
+
+#[test]
+fn a_list_and_a_timer_are_drawn_as_they_are_written() {
+    for (schema, lines) in [
+        (
+            "lists",
+            [
+                "list recent by customer, placed desc",
+                "list all by id desc",
+            ],
+        ),
+        ("timers", ["at until run close(self)", "at remind delete"]),
+    ] {
+        let output = rkcy_gen(&[
+            "show",
+            "diagram",
+            &format!("schemas/features/{schema}.rkcy"),
+        ]);
+        for line in lines {
+            assert!(stdout(&output).contains(&format!(">{line}<")), "{line}");
+        }
+    }
+}
+
+/// What has a model and cannot be built is fine to check, to show and to lay out; all else says where it stands.
+#[test]
+fn what_cannot_be_built_yet_is_not_built() {
+    let out = tempfile::tempdir().unwrap();
+    let out = out.path().to_str().unwrap();
+    for name in ["effects", "events", "lists", "timers"] {
+        let file = format!("schemas/features/{name}.rkcy");
+        for args in [
+            &["check"][..],
+            &["show", "model"],
+            &["show", "diagram"],
+            &["fmt", "--check"],
+        ] {
+            let output = rkcy_gen(&[args, &[file.as_str()]].concat());
+            assert_eq!(code(&output), 0, "{args:?}: {}", stderr(&output));
+        }
+        for args in [
+            &["build", "--out", out][..],
+            &["build", "--check", "--out", out],
+            &["migrate", "--out", out],
+            &["breaking", "--against", "schemas/features/minimal.rkcy"],
+            &["show", "plan"],
+            &["show", "proto"],
+            &["show", "sql"],
+        ] {
+            let output = rkcy_gen(&[args, &[file.as_str()]].concat());
+            assert_eq!(
+                (code(&output), stdout(&output)),
+                (1, String::new()),
+                "{args:?}"
+            );
+            assert!(stderr(&output).contains("RKCY0001"), "{args:?}");
+        }
+        let output = rkcy_gen(&[
+            "breaking",
+            "--against",
+            &file,
+            "schemas/features/minimal.rkcy",
+        ]);
+        assert_eq!(code(&output), 1);
+        assert!(stderr(&output).contains("RKCY0001"), "{}", stderr(&output));
+    }
+    assert!(std::fs::read_dir(out).unwrap().next().is_none());
 }
 
 #[test]

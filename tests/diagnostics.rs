@@ -9,7 +9,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use rkcy_gen::check::{Checked, check};
-use rkcy_gen::diagnostic::{Code, Diagnostic, human, json};
+use rkcy_gen::diagnostic::{Code, Diagnostic, human, json, one_line};
+use rkcy_gen::model::outline;
+use rkcy_gen::plan::unbuilt;
 use rkcy_gen::syntax::{Sources, load};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
@@ -218,6 +220,28 @@ fn valid_schemas_have_a_model_and_no_findings() {
         assert!(checked.diagnostics.is_empty(), "{path}:\n{shown}");
         assert!(checked.model.is_some(), "{path}");
     }
+}
+
+/// What has a model and cannot be built yet: a reason at each place, and the model.
+#[test]
+fn what_cannot_be_built_yet_is_said_at_each_place() {
+    insta::with_settings!({
+        snapshot_path => Path::new(ROOT).join("tests/snapshots"),
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, {
+        for path in schemas("schemas/features") {
+            let (sources, checked) = checked(&path, None);
+            let model = checked.model.unwrap();
+            let missing = unbuilt(&model);
+            assert!(missing.iter().all(|it| it.code == Code::NotSupportedYet));
+            let lines: String = missing.iter().map(|found| one_line(found, &sources)).collect();
+            if !lines.is_empty() {
+                let text = format!("{lines}\n{}", outline(&model));
+                insta::assert_snapshot!(format!("unbuilt__{}", name_of(&path)), text);
+            }
+        }
+    });
 }
 
 #[test]

@@ -184,6 +184,18 @@ fn a_comment_stays_where_the_comma_behind_it_goes() {
 }
 
 #[test]
+fn lists_timers_effects_and_events_have_their_layout() {
+    becomes(
+        "concern D{key id:uuid at:timestamp desc:i64 list a by desc desc,at, list b by id\nat at run c( self )at at delete command c()}",
+        "concern D {\n    key id: uuid\n    at:   timestamp\n    desc: i64\n    list a by desc desc, at\n    list b by id\n    at at run c(self)\n    at at delete\n    command c()\n}\n",
+    );
+    becomes(
+        "event E{a:i64}effect f(a:i64)->i64 undo g refuses a,b saga s(){f(1)emit E{a:1}}",
+        "event E { a: i64 }\neffect f(a: i64) -> i64 undo g refuses a, b\nsaga s() { f(1)  emit E { a: 1 } }\n",
+    );
+}
+
+#[test]
 fn a_syntax_error_is_told_and_nothing_else() {
     assert_eq!(laid_out("message A { a: }"), None);
     assert_eq!(laid_out("message A {"), None);

@@ -260,6 +260,37 @@ fn work_does_not_grow_with_the_square() {
             "}",
         ),
         fill(
+            "concern A {\nkey id: uuid\nn: i64\n",
+            &|i| format!("list l{i} by n\n"),
+            "}",
+        ),
+        fill(
+            "concern A {\nkey id: uuid\nn: i64\nlist l by n",
+            &|_| ", n".to_owned(),
+            "}",
+        ),
+        fill(
+            "concern A {\nkey id: uuid\nt: timestamp\ncommand c()\n",
+            &|_| "at t run c()\n".to_owned(),
+            "}",
+        ),
+        fill(
+            "",
+            &|i| format!("effect e{i}(n: i64) undo e{}\n", i + 1),
+            "",
+        ),
+        fill(
+            &body.replace("transaction t", "effect e(n: i64) -> i64\nsaga t"),
+            &|i| format!("let y{i} = e(n)\n"),
+            "}",
+        ),
+        fill("", &|i| format!("event E{i} {{ n: i64 }}\n"), ""),
+        fill(
+            &body.replace("transaction t", "event E { n: i64 @min(0) }\nsaga t"),
+            &|_| "emit E { n: x.n }\n".to_owned(),
+            "}",
+        ),
+        fill(
             &format!("{concerns}transaction t("),
             &|i| format!("p{i}: i64, "),
             ") { create B {} }",

@@ -257,14 +257,14 @@ impl<'a> Comparison<'a> {
                      model: &Model,
                      lock: &Lock|
          -> Vec<(u32, u32, String)> {
-            let steps = transaction.steps.iter().map(|step| {
-                let concern = model.concern(step.concern);
+            let steps = transaction.steps.iter().filter_map(|step| {
+                let concern = model.concern(step.target.as_ref()?.concern);
                 let op = match &step.kind {
                     StepKind::Command(id, _) => lock.op(&concern.name, &concern.command(*id).name),
                     StepKind::Query(id, _) => lock.op(&concern.name, &concern.query(*id).name),
                     _ => 0,
                 };
-                (lock.rank(&concern.name), op, step.kind.word().to_owned())
+                Some((lock.rank(&concern.name), op, step.kind.word().to_owned()))
             });
             steps.collect()
         };

@@ -5,7 +5,8 @@ use super::body::{Body, Bound, BoundBy, rooted};
 use super::expr::committed;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{
-    Block, Builtin, Expr, ExprKind, For, Head, If, Local, LocalKind, Many, Root, Statement, Type,
+    Block, Builtin, Expr, ExprKind, For, Head, If, Local, LocalKind, Many, Root, Statement,
+    StepKind, Type,
 };
 use crate::syntax::Span;
 use crate::syntax::ast::Ident;
@@ -45,7 +46,7 @@ impl Checker {
             ast::Statement::Require(condition, refusal, span) => {
                 self.require(condition, refusal, *span, body);
             }
-            ast::Statement::Emit(_, span) => self.unbuilt(*span, "`emit`", body),
+            ast::Statement::Emit(record, span) => self.emit(record, *span, body),
             ast::Statement::For(turns) => {
                 self.turns(turns, Gives::Nothing, body);
             }
@@ -398,7 +399,11 @@ impl Checker {
             (Some(field), _) => Some(&self.field_behind(*field).constraints),
             (None, Root::Param(id)) => body.params.get(id.index()).map(|param| &param.constraints),
             (None, Root::Step(id)) => body.steps.get(id.index()).and_then(|step| {
-                let answer = self.schema.concern(step.concern).answer(&step.kind);
+                let answer = match (&step.kind, &step.target) {
+                    (StepKind::Effect(id, _), _) => self.schema.effect(*id).result.as_ref(),
+                    (kind, Some(target)) => self.schema.concern(target.concern).answer(kind),
+                    (_, None) => None,
+                };
                 answer.map(|answer| &answer.constraints)
             }),
             (None, Root::Local(id)) => {
@@ -440,7 +445,7 @@ impl Checker {
                 let id = self.append(
                     concern,
                     *key,
-                    crate::model::StepKind::Committed,
+                    StepKind::Committed,
                     Some(ty),
                     value.span,
                     body,

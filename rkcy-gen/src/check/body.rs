@@ -4,14 +4,14 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::model::transaction::needed_results;
 use crate::model::{
-    Expr, ExprKind, Field, Local, LocalId, LocalKind, ParamId, Path, Refusals, Root, Statement,
-    Step, StepId, Type,
+    Expr, ExprKind, Field, Local, LocalId, LocalKind, Mode, ParamId, Path, Refusals, Root,
+    Statement, Step, StepId, Type,
 };
 use crate::syntax::Span;
 use crate::syntax::ast::Ident;
 use crate::syntax::expr as ast;
 use crate::syntax::operation::Param;
-use crate::syntax::transaction::Statement as AstStatement;
+use crate::syntax::transaction::{Statement as AstStatement, Transaction as AstTransaction};
 
 /// A name that is bound to an expression stands for it wherever it is used, so records of records
 /// can grow without end. This many parts are far more than a payload has.
@@ -47,6 +47,9 @@ pub(super) struct Body<'a> {
     pub(super) blurred: bool,
     /// It looks at who calls.
     pub(super) sees_caller: bool,
+    pub(super) mode: Mode,
+    /// Where its name stands.
+    pub(super) name: Span,
 }
 
 /// A block that is not closed yet.
@@ -101,7 +104,12 @@ pub(super) enum Given {
 
 impl<'a> Body<'a> {
     /// A transaction before its first statement.
-    pub(super) fn new(params: &'a [Param], known: &'a [Field], refusals: Refusals) -> Self {
+    pub(super) fn new(
+        declared: &'a AstTransaction,
+        known: &'a [Field],
+        refusals: Refusals,
+        mode: Mode,
+    ) -> Self {
         let mut body = Self {
             params: known,
             bindings: Vec::new(),
@@ -119,13 +127,15 @@ impl<'a> Body<'a> {
             refusals,
             blurred: false,
             sees_caller: false,
+            mode,
+            name: declared.name.span,
         };
         let by_place: HashMap<Span, usize> = known
             .iter()
             .enumerate()
             .map(|(index, field)| (field.span, index))
             .collect();
-        for param in params {
+        for param in &declared.params {
             let Param::Named(field) = param else { continue };
             if body.position(&field.name.text).is_some() {
                 continue;

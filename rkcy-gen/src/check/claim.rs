@@ -3,6 +3,7 @@
 use super::Checker;
 use super::attribute::On;
 use super::body::Body;
+use super::schema::Owner;
 use super::types::Place;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{
@@ -43,7 +44,7 @@ impl Checker {
     /// The positions of the fields that a clause names.
     fn unique_clause(&mut self, id: ConcernId, clause: &Clause) -> Option<Vec<usize>> {
         let mut fields = Vec::new();
-        for name in clause.names.iter().map(|named| &named.name) {
+        for name in &clause.names {
             let mut all = self.schema.concern(id).all_fields();
             let found = all.position(|field| field.name == name.text);
             drop(all);
@@ -61,7 +62,7 @@ impl Checker {
                 }
                 Some(index) => fields.push(index),
                 None => {
-                    self.unknown_field(ValueType::Concern(id), name);
+                    self.unknown_field(Owner::Concern(id), name);
                     return None;
                 }
             }
@@ -280,8 +281,8 @@ impl Checker {
     }
 
     /// Whether a name is that of a side, which is neither set nor read in a transaction; says so.
-    pub(super) fn is_side(&mut self, value: ValueType, name: &Ident) -> bool {
-        let ValueType::Concern(id) = value else {
+    pub(super) fn is_side(&mut self, owner: Owner, name: &Ident) -> bool {
+        let Owner::Concern(id) = owner else {
             return false;
         };
         let concern = self.schema.concern(id);
@@ -311,7 +312,10 @@ impl Checker {
         last_behind: &[StepId],
     ) {
         for step in &transaction.steps {
-            let concern = self.schema.concern(step.concern).clone();
+            let Some(target) = &step.target else {
+                continue;
+            };
+            let concern = self.schema.concern(target.concern).clone();
             let keys = concern.keys.len();
             let given: Vec<Option<&Expr>> = match &step.kind {
                 StepKind::Create(values) | StepKind::Ensure(values) => {
@@ -345,7 +349,7 @@ impl Checker {
                 let parts = set
                     .iter()
                     .filter_map(|index| value(*index))
-                    .chain([&step.key]);
+                    .chain([&target.key]);
                 let late = parts
                     .into_iter()
                     .find(|part| !transaction.known_at_submission(part));
@@ -400,14 +404,16 @@ impl Checker {
         let behind = transaction.needs(expr).into_iter();
         let behind = behind.map(|id| transaction.step(last_behind[id.index()]));
         let late: Option<&Step> = behind.max_by_key(|step| self.lateness(step));
-        let Some(late) = late else { return };
-        if self.schema.rank(late.concern) < self.schema.rank(target) {
+        let Some((late, behind)) = late.and_then(|it| Some((it, it.target.as_ref()?))) else {
+            return;
+        };
+        if self.schema.rank(behind.concern) < self.schema.rank(target) {
             return;
         }
         let wanted = self.schema.concern(self.schema.root(target)).name.clone();
         let other = self
             .schema
-            .concern(self.schema.root(late.concern))
+            .concern(self.schema.root(behind.concern))
             .name
             .clone();
         let finding = Diagnostic::new(

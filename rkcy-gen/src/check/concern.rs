@@ -14,7 +14,6 @@ use crate::model::{
 use crate::syntax::Span;
 use crate::syntax::ast::Ident;
 use crate::syntax::concern as ast;
-use crate::syntax::operation::Operation;
 
 impl Checker {
     pub(super) fn concern(&mut self, declared: &ast::Concern, id: ConcernId) {
@@ -23,6 +22,7 @@ impl Checker {
         let mut wire = WireNames::default();
         let mut narrowed = None;
         let mut uniques = Vec::new();
+        let mut lists = Vec::new();
         self.keys(declared, id, &mut names, &mut wire);
         for member in &declared.members {
             match member {
@@ -40,14 +40,14 @@ impl Checker {
                     }
                 }
                 ast::Member::Command(operation) => {
-                    self.operation_name(&mut names, operation);
+                    self.operation_name(&mut names, &operation.name);
                     match self.command(operation, id) {
                         Some(command) => self.schema.concerns[id.index()].commands.push(command),
                         None => self.schema.lose(owner, &operation.name.text),
                     }
                 }
                 ast::Member::Query(operation) => {
-                    self.operation_name(&mut names, operation);
+                    self.operation_name(&mut names, &operation.name);
                     match self.query(operation, id) {
                         Some(query) => self.schema.concerns[id.index()].queries.push(query),
                         None => self.schema.lose(owner, &operation.name.text),
@@ -57,8 +57,13 @@ impl Checker {
                     self.narrowing(clause, &mut narrowed, id);
                 }
                 ast::Member::Unique(clause) => uniques.push(clause),
-                ast::Member::List(clause) => self.not_supported(clause.span, "`list`"),
-                ast::Member::Timer(clause) => self.not_supported(clause.span, "timers"),
+                ast::Member::List(list) => {
+                    self.operation_name(&mut names, &list.name);
+                    lists.push(list);
+                }
+                ast::Member::Timer(timer) => {
+                    self.schema.written_timers.push((id, timer.clone()));
+                }
                 ast::Member::Broken(broken) => {
                     for name in &broken.names {
                         self.schema.lose(owner, name);
@@ -67,6 +72,7 @@ impl Checker {
             }
         }
         self.uniques(id, &uniques);
+        self.lists(id, &lists);
         self.undos(declared, id);
         let attributes = self.attributes(&declared.attributes, On::Concern, declared.span);
         let (deprecated, hot, was) = (attributes.deprecated, attributes.hot, attributes.was);
@@ -98,7 +104,7 @@ impl Checker {
             return;
         }
         let mut named: Vec<Builtin> = Vec::new();
-        for name in clause.names.iter().map(|named| &named.name) {
+        for name in &clause.names {
             match Builtin::from_word(&name.text) {
                 Some(builtin) if named.contains(&builtin) => self.report(
                     Diagnostic::new(
@@ -151,8 +157,8 @@ impl Checker {
         false
     }
 
-    fn operation_name(&mut self, names: &mut Namespace, operation: &Operation) {
-        let name = &operation.name;
+    /// The name of a command, a query or a list.
+    fn operation_name(&mut self, names: &mut Namespace, name: &Ident) {
         self.member_naming(name);
         if Builtin::from_word(&name.text).is_some() {
             self.report(

@@ -115,7 +115,7 @@ impl Checker {
         }
     }
 
-    fn nested_step(&mut self, span: Span) {
+    pub(super) fn nested_step(&mut self, span: Span) {
         self.report(
             Diagnostic::new(
                 Code::NestedStep,
@@ -240,7 +240,10 @@ impl Checker {
                 }
                 return Some(id);
             }
-            Some(Kind::Unbuilt) => return None,
+            Some(Kind::Event(_)) => {
+                self.event_as_value(name);
+                return None;
+            }
             Some(Kind::Config(_)) => {
                 self.config_in_transaction(name);
                 return None;

@@ -31,6 +31,7 @@ impl Checker {
         }
         let types = named!(schema.concerns.iter())
             .chain(named!(schema.messages.iter()))
+            .chain(named!(schema.events.iter()))
             .chain(named!(schema.enums.iter()));
         scope(types.collect(), &mut found);
         scope(named!(schema.transactions.iter()).collect(), &mut found);
@@ -49,6 +50,14 @@ impl Checker {
         }
         for message in &schema.messages {
             fields(&mut message.fields.iter());
+        }
+        for event in &schema.events {
+            fields(&mut event.fields.iter());
+        }
+        for effect in &schema.effects {
+            if let Payload::Fields(params) = &effect.payload {
+                fields(&mut params.iter());
+            }
         }
         for transaction in &schema.transactions {
             fields(&mut transaction.params.iter());

@@ -36,7 +36,7 @@ impl Checker {
                 });
             }
             None => {
-                self.schema.unbuilt_calls.insert(declared.name.text.clone());
+                self.schema.lost_calls.insert(declared.name.text.clone());
             }
         }
     }
@@ -54,7 +54,11 @@ impl Checker {
             for argument in arguments {
                 self.expr(argument, None, body);
             }
-            self.unknown_function(name);
+            if self.schema.effect_named(&name.text).is_none() {
+                self.unknown_function(name);
+            } else if self.stands_in_saga(name, body) {
+                self.nested_step(span);
+            }
             return None;
         };
         let (id, ty) = (function.id, function.result.ty);
@@ -85,8 +89,9 @@ impl Checker {
         .help(format!(
             "declare it: `function {text}(…) -> T`; a command names its instance: `Concern[key].command(…)`"
         ));
-        let known = self.schema.functions.iter();
-        let finding = finding.did_you_mean(name.span, text, known.map(|it| it.name.as_str()));
+        let functions = self.schema.functions.iter().map(|it| it.name.as_str());
+        let effects = self.schema.effects.iter().map(|it| it.name.as_str());
+        let finding = finding.did_you_mean(name.span, text, functions.chain(effects));
         self.report(finding);
     }
 }

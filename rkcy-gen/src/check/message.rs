@@ -37,10 +37,17 @@ impl Checker {
                         self.config(config, id);
                     }
                 }
+                Item::Event(event) => {
+                    if let Some(Kind::Event(id)) = self.kind_of(&event.0.name) {
+                        self.event(event, id);
+                    }
+                }
                 Item::Function(function) => self.function(function),
+                Item::Effect(effect) => self.effect(effect),
                 _ => {}
             }
         }
+        self.effect_undos(files);
     }
 
     /// What this declaration declares; `None` for the second of two with one name.
@@ -62,11 +69,29 @@ impl Checker {
         &mut self,
         declared: &ast::Message,
         id: MessageId,
+        fields: Vec<Field>,
+        names: Namespace,
+        wire: WireNames,
+    ) {
+        let fields = self.known_fields(declared, Owner::Message(id), fields, names, wire);
+        let attributes = self.attributes(&declared.attributes, On::Declaration, declared.span);
+        let (deprecated, was) = (attributes.deprecated, attributes.was);
+        let target = &mut self.schema.messages[id.index()];
+        target.docs.clone_from(&declared.docs);
+        target.fields = fields;
+        target.deprecated = deprecated;
+        target.was = was;
+    }
+
+    /// The fields that are known, behind those that there are already.
+    pub(super) fn known_fields(
+        &mut self,
+        declared: &ast::Message,
+        owner: Owner,
         mut fields: Vec<Field>,
         mut names: Namespace,
         mut wire: WireNames,
-    ) {
-        let owner = Owner::Message(id);
+    ) -> Vec<Field> {
         for field in &declared.fields {
             if let Err(wrong) = names.add(&field.name, "field") {
                 self.report(wrong);
@@ -79,12 +104,6 @@ impl Checker {
         for name in declared.broken.iter().flat_map(|broken| &broken.names) {
             self.schema.lose(owner, name);
         }
-        let attributes = self.attributes(&declared.attributes, On::Declaration, declared.span);
-        let (deprecated, was) = (attributes.deprecated, attributes.was);
-        let target = &mut self.schema.messages[id.index()];
-        target.docs.clone_from(&declared.docs);
-        target.fields = fields;
-        target.deprecated = deprecated;
-        target.was = was;
+        fields
     }
 }

@@ -5,7 +5,7 @@
 //! 2 platform      its settings; what imports bring
 //! 3 members       fields, keys, operations: types, attributes, constraints, defaults
 //! 4 shapes        what only all of it together tells: recursion, circles, what may be left out
-//! 5 transactions  statements, expressions, the order of locks, bounds, undo
+//! 5 transactions  statements, expressions, the order of locks, bounds, undo; the timers that run them
 //! 6 allowances    what is silenced by `@allow`
 //! ```
 //!
@@ -25,11 +25,14 @@ mod config;
 mod constraint;
 mod conversion;
 mod default;
+mod effect;
 mod enumeration;
+mod event;
 mod expr;
 mod field;
 mod former;
 mod function;
+mod list;
 mod message;
 mod names;
 mod naming;
@@ -46,12 +49,13 @@ mod shape;
 mod statement;
 mod step;
 mod target;
+mod timer;
 mod transaction;
 mod types;
 mod undo;
 
-use crate::diagnostic::{Code, Diagnostic, sort};
-use crate::model::{Allow, Model};
+use crate::diagnostic::{Diagnostic, not_supported, sort};
+use crate::model::{Allow, Declared, Model};
 use crate::syntax::{Span, Unit};
 
 use schema::Schema;
@@ -87,6 +91,7 @@ pub fn check(unit: Unit) -> Checked {
         checker.related_operations();
         checker.shapes();
         checker.transactions(&files);
+        checker.timers();
         checker.former_names();
         checker.unused_imports(&files, &imports);
     }
@@ -96,22 +101,24 @@ pub fn check(unit: Unit) -> Checked {
     let Schema {
         enums,
         messages,
+        events,
         concerns,
         functions,
+        effects,
         transactions,
         ..
     } = checker.schema;
-    let model = platform.filter(|_| !failed).map(|platform| {
-        Model::new(
-            platform,
-            enums,
-            messages,
-            concerns,
-            functions,
-            transactions,
-            allows,
-        )
-    });
+    let declared = Declared {
+        enums,
+        messages,
+        events,
+        concerns,
+        functions,
+        effects,
+        transactions,
+    };
+    let platform = platform.filter(|_| !failed);
+    let model = platform.map(|platform| Model::new(platform, declared, allows));
     Checked { model, diagnostics }
 }
 
@@ -128,12 +135,8 @@ impl Checker {
         self.diagnostics.push(diagnostic);
     }
 
-    /// Reports a part of the language that cannot be built yet.
+    /// Reports a part of the language that is not checked yet, so that there is no model of it.
     fn not_supported(&mut self, span: Span, what: &str) {
-        let message = format!("not supported yet: {what}");
-        let finding = Diagnostic::new(Code::NotSupportedYet, span, message);
-        self.report(finding.help(
-            "it is part of the language, and cannot be built by this version: leave it out for now",
-        ));
+        self.report(not_supported(span, what));
     }
 }

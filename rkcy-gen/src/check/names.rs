@@ -8,8 +8,8 @@ use super::naming::Namespace;
 use super::schema::{Declared, Kind};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{
-    Builtins, Concern, ConcernId, Constraints, Enum, EnumId, Field, Message, MessageId, Scalar,
-    Type, ValueType,
+    Builtins, Concern, ConcernId, Constraints, Enum, EnumId, Event, EventId, Field, Message,
+    MessageId, Scalar, Type, ValueType,
 };
 use crate::syntax::ast::{File, Ident, Item};
 use crate::syntax::{FileId, ImportEdge};
@@ -52,8 +52,10 @@ impl Checker {
                     }
                 }
                 Item::Event(event) => {
-                    self.not_supported(event.0.name.span, "`event`");
-                    self.declare_type(&mut types, &event.0.name, Kind::Unbuilt);
+                    let id = EventId::new(self.schema.events.len());
+                    if self.declare_type(&mut types, &event.0.name, Kind::Event(id)) {
+                        self.schema.events.push(empty_event(id, &event.0.name));
+                    }
                 }
                 Item::Transaction(transaction) => {
                     self.declare_action(
@@ -70,8 +72,6 @@ impl Checker {
                     self.declare_action(&mut actions, &function.0.name, "function");
                 }
                 Item::Effect(effect) => {
-                    self.not_supported(effect.0.name.span, "`effect`");
-                    self.schema.unbuilt_calls.insert(effect.0.name.text.clone());
                     self.declare_action(&mut actions, &effect.0.name, "effect");
                 }
                 Item::Broken(broken) => self.schema.lost_names.extend(broken.names.iter().cloned()),
@@ -110,8 +110,9 @@ impl Checker {
     /// Warns about imports that bring nothing that is used.
     pub(super) fn unused_imports(&mut self, files: &[File], imports: &[ImportEdge]) {
         // A file with a platform, a concern or a transaction adds to what is built. One that holds
-        // only values, or nothing, is there for those that use them.
-        let is_value = |item: &Item| matches!(item, Item::Message(_) | Item::Enum(_));
+        // only values and events, or nothing, is there for those that use them.
+        let is_value =
+            |item: &Item| matches!(item, Item::Message(_) | Item::Enum(_) | Item::Event(_));
         let adds_nothing: HashSet<FileId> = files
             .iter()
             .filter(|file| file.items.iter().all(is_value))
@@ -165,6 +166,8 @@ fn empty_concern(id: ConcernId, name: &Ident) -> Concern {
         commands: Vec::new(),
         queries: Vec::new(),
         builtins: Builtins::default(),
+        lists: Vec::new(),
+        timers: Vec::new(),
         hot: false,
         deprecated: None,
         was: Vec::new(),
@@ -181,6 +184,19 @@ fn empty_message(id: MessageId, name: &Ident) -> Message {
         fields: Vec::new(),
         omissible: false,
         config: false,
+        deprecated: None,
+        was: Vec::new(),
+        span,
+    }
+}
+
+fn empty_event(id: EventId, name: &Ident) -> Event {
+    let (name, span) = (name.text.clone(), name.span);
+    Event {
+        id,
+        name,
+        docs: String::new(),
+        fields: Vec::new(),
         deprecated: None,
         was: Vec::new(),
         span,

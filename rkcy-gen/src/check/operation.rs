@@ -84,7 +84,7 @@ impl Checker {
     }
 
     /// A payload is one message, or parameters that all have names.
-    fn payload(&mut self, params: &[Param]) -> Option<Payload> {
+    pub(super) fn payload(&mut self, params: &[Param]) -> Option<Payload> {
         let unnamed = params.iter().find_map(|param| match param {
             Param::Unnamed(ty, attributes) => Some((ty, attributes)),
             Param::Named(_) => None,

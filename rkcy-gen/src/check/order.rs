@@ -20,26 +20,30 @@ impl Checker {
         let last_behind = self.last_behind(transaction);
         self.claims_come_in_order(transaction, &last_behind);
         for step in &transaction.steps {
-            // Inside of a group that is known, keys are free.
-            let (_, key) = transaction.group(&self.schema.concerns, step);
-            let behind = transaction.needs(key).into_iter();
-            let behind = behind.map(|id| transaction.step(last_behind[id.index()]));
-            let Some(late) = behind.max_by_key(|step| self.lateness(step)) else {
+            let Some(target) = &step.target else {
                 continue;
             };
-            if self.schema.rank(late.concern) < self.schema.rank(step.concern) {
+            // Inside of a group that is known, keys are free.
+            let (_, key) = transaction.group(&self.schema.concerns, target);
+            let behind = transaction.needs(key).into_iter();
+            let behind = behind.map(|id| transaction.step(last_behind[id.index()]));
+            let late = behind.max_by_key(|step| self.lateness(step));
+            let Some((late, behind)) = late.and_then(|it| Some((it, it.target.as_ref()?))) else {
+                continue;
+            };
+            if self.schema.rank(behind.concern) < self.schema.rank(target.concern) {
                 continue;
             }
             let (wanted, other) = (
-                self.schema.root(step.concern),
-                self.schema.root(late.concern),
+                self.schema.root(target.concern),
+                self.schema.root(behind.concern),
             );
             let same = wanted == other;
             let wanted = self.schema.concern(wanted).name.clone();
             let other = self.schema.concern(other).name.clone();
             let finding = Diagnostic::new(
                 Code::KeyFromResult,
-                step.key.span,
+                target.key.span,
                 format!("this key is known too late to lock `{wanted}` in order"),
             )
             .label(late.span, "it depends on this step");
@@ -64,9 +68,12 @@ impl Checker {
             let mut changed = false;
             let mut so_far: HashMap<ConcernId, StepId> = HashMap::new();
             for step in &transaction.steps {
+                let Some(target) = &step.target else {
+                    continue;
+                };
                 let place = &places[step.id.index()];
                 let around = place.loops.first().map(|(element, _)| *element);
-                let root = self.schema.root(step.concern);
+                let root = self.schema.root(target.concern);
                 let mut behind = transaction.step_needs(step);
                 behind.extend(&place.guards);
                 let mut behind: Vec<StepId> = behind.iter().map(|id| last[id.index()]).collect();
@@ -91,6 +98,8 @@ impl Checker {
 
     /// The order of locks, and of steps with one rank the first.
     pub(super) fn lateness(&self, step: &Step) -> (impl Ord + use<>, Reverse<StepId>) {
-        (self.schema.rank(step.concern), Reverse(step.id))
+        let rank = step.target.as_ref();
+        let rank = rank.map(|target| self.schema.rank(target.concern));
+        (rank, Reverse(step.id))
     }
 }

@@ -240,23 +240,25 @@ impl Checker {
                 return None;
             }
         }
-        let found = match base.ty.value {
+        let (owner, found) = match base.ty.value {
             ValueType::Message(id) => {
                 let fields = &self.schema.message(id).fields;
-                fields
+                let found = fields
                     .iter()
                     .position(|field| field.name == text)
-                    .map(|at| FieldRef::Message(id, at as u32))
+                    .map(|at| FieldRef::Message(id, at as u32));
+                (Owner::Message(id), found)
             }
             ValueType::Concern(id) => {
                 let concern = self.schema.concern(id);
                 let at = |fields: &[Field]| fields.iter().position(|field| field.name == text);
                 let key = at(&concern.keys).filter(|_| !self.schema.lost_keys.contains(&id));
-                match (key, concern.keys.len()) {
+                let found = match (key, concern.keys.len()) {
                     (Some(_), 1) => Some(FieldRef::Key(id)),
                     (Some(part), _) => Some(FieldRef::KeyPart(id, part as u32)),
                     (None, _) => at(&concern.fields).map(|at| FieldRef::Concern(id, at as u32)),
-                }
+                };
+                (Owner::Concern(id), found)
             }
             ValueType::Ref(id) | ValueType::IdOf(id) => {
                 let concern = &self.schema.concern(id).name;
@@ -296,7 +298,7 @@ impl Checker {
         match found {
             Some(field) => Some(self.through(base, field, span, body)),
             None => {
-                self.unknown_field(base.ty.value, name);
+                self.unknown_field(owner, name);
                 None
             }
         }
@@ -398,48 +400,40 @@ impl Checker {
         }
     }
 
-    pub(super) fn unknown_field(&mut self, value: ValueType, name: &Ident) {
+    pub(super) fn unknown_field(&mut self, owner: Owner, name: &Ident) {
         let text = name.text.as_str();
-        if self.is_side(value, name) {
+        if self.is_side(owner, name) {
             return;
         }
-        let (owner, shown, known): (Owner, &str, Vec<&str>) = match value {
-            ValueType::Message(id) => {
+        let names = |fields: &[Field]| -> Vec<String> {
+            fields.iter().map(|field| field.name.clone()).collect()
+        };
+        let (shown, known): (&str, Vec<String>) = match owner {
+            Owner::Message(id) => {
                 let message = self.schema.message(id);
-                (
-                    Owner::Message(id),
-                    &message.name,
-                    message
-                        .fields
-                        .iter()
-                        .map(|field| field.name.as_str())
-                        .collect(),
-                )
+                (&message.name, names(&message.fields))
             }
-            ValueType::Concern(id) => {
+            Owner::Event(id) => {
+                let event = self.schema.event(id);
+                (&event.name, names(&event.fields))
+            }
+            Owner::Concern(id) => {
                 let concern = self.schema.concern(id);
-                (
-                    Owner::Concern(id),
-                    &concern.name,
-                    concern
-                        .all_fields()
-                        .map(|field| field.name.as_str())
-                        .filter(|name| !name.is_empty())
-                        .collect(),
-                )
+                let all = concern.all_fields().map(|field| field.name.clone());
+                (&concern.name, all.filter(|name| !name.is_empty()).collect())
             }
-            _ => return,
+            Owner::Enum(_) => return,
         };
         if self.schema.is_lost(owner, text) {
             return;
         }
-        let names: Vec<String> = known.iter().map(|name| (*name).to_owned()).collect();
         let finding = Diagnostic::new(
             Code::UnknownField,
             name.span,
             format!("`{shown}` has no field `{text}`"),
         )
-        .help(format!("its fields are {}", super::default::list(&names)));
+        .help(format!("its fields are {}", super::default::list(&known)));
+        let known = known.iter().map(String::as_str);
         let finding = finding.did_you_mean(name.span, text, known);
         self.report(finding);
     }

@@ -24,20 +24,33 @@ impl Checker {
         body: &mut Body<'a>,
     ) -> Option<Expr> {
         let fields = self.schema.message(id).fields.clone();
-        let value = ValueType::Message(id);
-        let values = self.entries(value, Owner::Message(id), &fields, name, entries, body)?;
-        let parts = values.into_iter().zip(&fields).map(|(value, field)| {
+        let values = self.record_of(Owner::Message(id), &fields, name, entries, span, body)?;
+        Some(Expr {
+            ty: Type::one(ValueType::Message(id)),
+            kind: ExprKind::Record(id, values),
+            span,
+        })
+    }
+
+    /// One value for each field of a message or an event.
+    pub(super) fn record_of<'a>(
+        &mut self,
+        owner: Owner,
+        fields: &[Field],
+        name: &Ident,
+        entries: &'a [Entry],
+        span: Span,
+        body: &mut Body<'a>,
+    ) -> Option<Vec<Expr>> {
+        let values = self.entries(owner, fields, name, entries, body)?;
+        let parts = values.into_iter().zip(fields).map(|(value, field)| {
             value.unwrap_or(Expr {
                 ty: field.ty,
                 kind: ExprKind::Default,
                 span,
             })
         });
-        Some(Expr {
-            ty: Type::one(value),
-            kind: ExprKind::Record(id, parts.collect()),
-            span,
-        })
+        Some(parts.collect())
     }
 
     /// `create X { … }`: the parts of the key, where they are given, and the other fields.
@@ -51,14 +64,7 @@ impl Checker {
     ) -> Option<(Vec<Option<Expr>>, Vec<Expr>)> {
         let fields: Vec<Field> = self.schema.concern(id).all_fields().cloned().collect();
         let lost_key = self.schema.lost_keys.contains(&id);
-        let values = self.entries(
-            ValueType::Concern(id),
-            Owner::Concern(id),
-            &fields,
-            name,
-            entries,
-            body,
-        )?;
+        let values = self.entries(Owner::Concern(id), &fields, name, entries, body)?;
         if lost_key {
             return None;
         }
@@ -98,8 +104,8 @@ impl Checker {
                 self.never_changes(name, entry, field, body);
             }
         }
-        let value = ValueType::Concern(id);
-        let (values, _, complete) = self.given_entries(value, &fields, entries, body);
+        let owner = Owner::Concern(id);
+        let (values, _, complete) = self.given_entries(owner, &fields, entries, body);
         let keys = self.schema.concern(id).keys.len();
         complete.then(|| values.into_iter().skip(keys).collect())
     }
@@ -124,14 +130,13 @@ impl Checker {
     /// One value for each field, `None` for what may be left out and is.
     fn entries<'a>(
         &mut self,
-        value: ValueType,
         owner: Owner,
         fields: &[Field],
         name: &Ident,
         entries: &'a [Entry],
         body: &mut Body<'a>,
     ) -> Option<Vec<Option<Expr>>> {
-        let (values, given, complete) = self.given_entries(value, fields, entries, body);
+        let (values, given, complete) = self.given_entries(owner, fields, entries, body);
         self.nothing_needed_is_left_out(owner, fields, name, &given);
         let omitted_well = fields
             .iter()
@@ -142,7 +147,7 @@ impl Checker {
     /// One value for each field that is given, where each is given, and whether all are known.
     fn given_entries<'a>(
         &mut self,
-        value: ValueType,
+        owner: Owner,
         fields: &[Field],
         entries: &'a [Entry],
         body: &mut Body<'a>,
@@ -172,7 +177,7 @@ impl Checker {
                 .and_then(|index| fields.get(index))
                 .map(|field| field.ty);
             if index.is_none() {
-                self.unknown_field(value, &entry.name);
+                self.unknown_field(owner, &entry.name);
                 complete = false;
             }
             match (self.entry_value(entry, expected, body), index) {

@@ -49,7 +49,10 @@ impl Checker {
             return;
         }
         for step in &transaction.steps {
-            let concern = self.schema.concern(step.concern);
+            let Some(target) = &step.target else {
+                continue;
+            };
+            let concern = self.schema.concern(target.concern);
             let name = match &step.kind {
                 StepKind::Command(id, _) => {
                     let command = concern.command(*id);

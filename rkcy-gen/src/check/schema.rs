@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::model::{
-    Concern, ConcernId, Enum, EnumId, Function, FunctionId, Message, MessageId, Transaction,
-    ValueType,
+    Concern, ConcernId, Effect, EffectId, Enum, EnumId, Event, EventId, Function, FunctionId,
+    Message, MessageId, Transaction, TransactionId, ValueType,
 };
+use crate::syntax::concern::Timer;
 use crate::syntax::field as ast;
 use crate::syntax::{FileId, Span};
 
@@ -14,15 +15,19 @@ use crate::syntax::{FileId, Span};
 pub(super) struct Schema {
     pub(super) enums: Vec<Enum>,
     pub(super) messages: Vec<Message>,
+    pub(super) events: Vec<Event>,
     pub(super) concerns: Vec<Concern>,
     pub(super) functions: Vec<Function>,
+    pub(super) effects: Vec<Effect>,
     pub(super) transactions: Vec<Transaction>,
     /// The message that `caller` is; `Some(None)` where something is wrong with it.
     pub(super) caller: Option<Option<MessageId>>,
     /// The types that are declared, by name.
     pub(super) types: HashMap<String, Declared>,
-    /// Effects, which cannot be built yet, and functions that something is wrong with.
-    pub(super) unbuilt_calls: HashSet<String>,
+    /// Functions and effects that something is wrong with.
+    pub(super) lost_calls: HashSet<String>,
+    /// Transactions with parameters that are not known, because something about them is wrong.
+    pub(super) lost_params: HashSet<TransactionId>,
     /// Names in declarations that could not be read. What one of them means is not known, but
     /// that has been reported.
     pub(super) lost_names: HashSet<String>,
@@ -30,6 +35,8 @@ pub(super) struct Schema {
     pub(super) lost_members: HashSet<(Owner, String)>,
     /// The other sides of references, as they are written.
     pub(super) written_sides: Vec<(ConcernId, ast::Field)>,
+    /// The timers, as they are written.
+    pub(super) written_timers: Vec<(ConcernId, Timer)>,
     /// Concerns with a side that is written wrong.
     pub(super) lost_sides: Vec<ConcernId>,
     /// Where operations say that they read what is related.
@@ -57,8 +64,7 @@ pub(super) enum Kind {
     Message(MessageId),
     Enum(EnumId),
     Config(MessageId),
-    /// An `event`, which cannot be built yet.
-    Unbuilt,
+    Event(EventId),
 }
 
 /// What has members.
@@ -67,6 +73,7 @@ pub(super) enum Owner {
     Concern(ConcernId),
     Message(MessageId),
     Enum(EnumId),
+    Event(EventId),
 }
 
 impl Schema {
@@ -97,9 +104,22 @@ impl Schema {
         self.functions.iter().find(|function| function.name == name)
     }
 
+    pub(super) fn event(&self, id: EventId) -> &Event {
+        &self.events[id.index()]
+    }
+
+    pub(super) fn effect(&self, id: EffectId) -> &Effect {
+        &self.effects[id.index()]
+    }
+
+    /// The effect with a name, if all about it is right.
+    pub(super) fn effect_named(&self, name: &str) -> Option<&Effect> {
+        self.effects.iter().find(|effect| effect.name == name)
+    }
+
     /// Whether something that can be called has the name, but nothing more is known about it.
     pub(super) fn is_known_call(&self, name: &str) -> bool {
-        self.unbuilt_calls.contains(name) || self.lost_names.contains(name)
+        self.lost_calls.contains(name) || self.lost_names.contains(name)
     }
 
     pub(super) fn enumeration(&self, id: EnumId) -> &Enum {

@@ -128,6 +128,12 @@ impl Checker {
                 self.schema.messages[index].fields[at].omissible = omissible;
             }
         }
+        for index in 0..self.schema.events.len() {
+            for at in 0..self.schema.events[index].fields.len() {
+                let omissible = self.may_omit(&self.schema.events[index].fields[at]);
+                self.schema.events[index].fields[at].omissible = omissible;
+            }
+        }
         for index in 0..self.schema.concerns.len() {
             for at in 0..self.schema.concerns[index].fields.len() {
                 let omissible = self.may_omit(&self.schema.concerns[index].fields[at]);

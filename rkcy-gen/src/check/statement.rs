@@ -14,12 +14,6 @@ use crate::syntax::transaction::Value;
 const GIVEN_NAMES: [&str; 4] = ["now", "caller", "true", "false"];
 
 impl Checker {
-    /// Reports a statement or value that cannot be built yet.
-    pub(super) fn unbuilt(&mut self, span: Span, what: &str, body: &mut Body<'_>) {
-        body.blurred = true;
-        self.not_supported(span, what);
-    }
-
     pub(super) fn let_statement<'a>(
         &mut self,
         name: &'a Ident,
@@ -119,7 +113,9 @@ impl Checker {
         body: &mut Body<'a>,
     ) -> Given {
         let given = match value {
-            Value::Expr(expr) if is_step(expr) => return self.step(expr, body),
+            Value::Expr(expr) if is_step(expr) || self.is_effect(expr) => {
+                return self.step(expr, body);
+            }
             // With the type that is expected, names of enum values are known.
             Value::Expr(expr) => self.expr_alone(expr, expected, body),
             Value::For(turns) => self.turns(turns, Gives::Value(expected), body),

@@ -6,7 +6,7 @@ use super::schema::Owner;
 use crate::diagnostic::{Code, Diagnostic, closest};
 use crate::model::{
     Argument, Builtin, ConcernId, Expr, ExprKind, Field, Many, Payload, Statement, Step, StepId,
-    StepKind, Type, ValueType,
+    StepKind, Target as Instance, Type, ValueType,
 };
 use crate::syntax::Span;
 use crate::syntax::ast::Ident;
@@ -35,23 +35,7 @@ impl Checker {
             Ast::Find(target) => self.whole(target, StepKind::Find, span, body),
             Ast::Delete(target) => self.whole(target, StepKind::Delete, span, body),
             Ast::Update(target, entries) => self.update(target, entries, span, body),
-            Ast::Call(name, _) => {
-                body.blurred = true;
-                if self.schema.is_known_call(&name.text) {
-                    return Given::Lost;
-                }
-                let finding = Diagnostic::new(
-                    Code::UnknownName,
-                    name.span,
-                    format!("there is no effect `{}`", name.text),
-                );
-                self.report(if self.schema.function_named(&name.text).is_some() {
-                    finding.help("a function gives a value, and does nothing: `let x = …`")
-                } else {
-                    finding.help("a command names its instance: `Concern[key].command(…)`")
-                });
-                Given::Lost
-            }
+            Ast::Call(name, arguments) => self.effect_step(name, arguments, span, body),
             Ast::Chain(base, accesses) => self.chain(base, accesses, span, body),
             Ast::Path(_) | Ast::Target(_) => {
                 body.blurred = true;
@@ -65,7 +49,7 @@ impl Checker {
         }
     }
 
-    fn lost(&mut self, body: &mut Body<'_>) -> Given {
+    pub(super) fn lost(&mut self, body: &mut Body<'_>) -> Given {
         body.blurred = true;
         Given::Lost
     }
@@ -267,7 +251,9 @@ impl Checker {
     }
 
     fn unknown_operation(&mut self, concern: ConcernId, name: &Ident, target: &Target) {
-        if self.schema.is_lost(Owner::Concern(concern), &name.text) {
+        if self.schema.is_lost(Owner::Concern(concern), &name.text)
+            || self.is_list_of(concern, name)
+        {
             return;
         }
         let declared = self.schema.concern(concern);
@@ -300,7 +286,7 @@ impl Checker {
     }
 
     /// The arguments in the shape of the payload.
-    fn argument<'a>(
+    pub(super) fn argument<'a>(
         &mut self,
         payload: &Payload,
         name: &Ident,
@@ -404,7 +390,7 @@ impl Checker {
         }
     }
 
-    /// Appends a step to the innermost block.
+    /// Appends a step on an instance to the innermost block.
     pub(super) fn append(
         &mut self,
         concern: ConcernId,
@@ -414,11 +400,22 @@ impl Checker {
         span: Span,
         body: &mut Body<'_>,
     ) -> StepId {
+        self.append_step(Some(Instance { concern, key }), kind, gives, span, body)
+    }
+
+    /// Appends a step to the innermost block; an effect is on no instance.
+    pub(super) fn append_step(
+        &mut self,
+        target: Option<Instance>,
+        kind: StepKind,
+        gives: Option<Type>,
+        span: Span,
+        body: &mut Body<'_>,
+    ) -> StepId {
         let id = StepId::new(body.steps.len());
         body.steps.push(Step {
             id,
-            concern,
-            key,
+            target,
             kind,
             gives,
             binding: None,

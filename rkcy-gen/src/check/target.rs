@@ -21,7 +21,10 @@ impl Checker {
                 }
                 return Some(id);
             }
-            Some(Kind::Unbuilt) => return None,
+            Some(Kind::Event(_)) => {
+                self.event_as_value(name);
+                return None;
+            }
             Some(Kind::Config(_)) => {
                 self.config_in_transaction(name);
                 return None;

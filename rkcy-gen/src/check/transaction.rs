@@ -38,7 +38,7 @@ impl Checker {
         } else {
             Mode::Transaction
         };
-        let mut body = Body::new(&declared.params, &params, refusals);
+        let mut body = Body::new(declared, &params, refusals, mode);
         body.blurred = !complete;
         for binding in &body.bindings {
             self.hides_nothing(binding.name);
@@ -55,8 +55,12 @@ impl Checker {
             refusals,
             ..
         } = body;
+        let id = TransactionId::new(self.schema.transactions.len());
+        if !complete {
+            self.schema.lost_params.insert(id);
+        }
         let transaction = Transaction {
-            id: TransactionId::new(self.schema.transactions.len()),
+            id,
             mode,
             name: declared.name.text.clone(),
             docs: declared.docs.clone(),

@@ -146,7 +146,10 @@ impl Checker {
                     self.config_as_value(name);
                     None
                 }
-                Kind::Unbuilt => None,
+                Kind::Event(_) => {
+                    self.event_as_value(name);
+                    None
+                }
             };
         }
         if let Some(scalar) = Scalar::from_word(&name.text) {
@@ -216,7 +219,10 @@ impl Checker {
         self.note_use(name, declared.span.file);
         let what = match declared.kind {
             Kind::Concern(id) => return Some(id),
-            Kind::Unbuilt => return None,
+            Kind::Event(_) => {
+                self.event_as_value(name);
+                return None;
+            }
             Kind::Config(_) => {
                 self.config_as_concern(name, word);
                 return None;

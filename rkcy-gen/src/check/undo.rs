@@ -1,15 +1,77 @@
-//! Undo: the command that undoes another (pass 3), and whether all of a saga that may have to be
+//! Undo: what undoes a command or an effect (pass 3), and whether all of a saga that may have to be
 //! undone can be (pass 5).
+
+use std::collections::HashSet;
 
 use super::Checker;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{
-    Block, Builtin, Command, CommandId, Concern, ConcernId, Field, Mode, Payload, Refusals,
-    Statement, Step, StepKind, Transaction, ValueType,
+    Block, Builtin, Command, CommandId, Concern, ConcernId, Effect, Emit, Field, MessageId, Mode,
+    Payload, Refusals, Statement, Step, StepKind, Transaction, ValueType,
 };
 use crate::syntax::Span;
 use crate::syntax::ast::Ident;
 use crate::syntax::concern as ast;
+
+/// A command or an effect, as far as it undoes another or is undone.
+pub(super) struct Undoing<'a> {
+    word: &'static str,
+    name: &'a str,
+    payload: &'a Payload,
+    refusals: &'a Refusals,
+    span: Span,
+}
+
+impl<'a> Undoing<'a> {
+    fn command(command: &'a Command) -> Self {
+        Self {
+            word: "command",
+            name: &command.name,
+            payload: &command.payload,
+            refusals: &command.refusals,
+            span: command.span,
+        }
+    }
+
+    pub(super) fn effect(effect: &'a Effect) -> Self {
+        Self {
+            word: "effect",
+            name: &effect.name,
+            payload: &effect.payload,
+            refusals: &effect.refusals,
+            span: effect.span,
+        }
+    }
+
+    /// What is wrong with undoing it by another, if anything is.
+    pub(super) fn wrong(&self, undo: &Ident, other: &Undoing<'_>) -> Option<Diagnostic> {
+        let (word, text) = (self.word, &undo.text);
+        let wrong = |message: String| Diagnostic::new(Code::WrongUndo, undo.span, message);
+        if other.name == self.name {
+            let finding = wrong(format!("`{text}` does not undo itself"));
+            Some(
+                finding.help(
+                    "declare another one, with the same payload, that takes back what this does",
+                ),
+            )
+        } else if !same_payload(self.payload, other.payload) {
+            let finding = wrong(format!(
+                "`{text}` takes another payload than `{}`",
+                self.name
+            ));
+            let finding = finding.label(other.span, "declared here");
+            Some(finding.help("what is undone is told by the payload, so both have the same"))
+        } else if !matches!(other.refusals, Refusals::Nothing) {
+            let finding = wrong(format!("`{text}` can refuse, and then nothing would undo"));
+            let finding = finding.label(other.span, "declared here");
+            Some(finding.help(format!(
+                "say that it cannot: `{word} {text}(…) refuses nothing`"
+            )))
+        } else {
+            None
+        }
+    }
+}
 
 impl Checker {
     /// Pass 3: `undo x` on the commands of a concern, once all are known.
@@ -36,34 +98,18 @@ impl Checker {
 
     fn undo_of(&mut self, own: CommandId, undo: &Ident, id: ConcernId) -> Option<CommandId> {
         let concern = self.schema.concern(id);
-        let text = &undo.text;
-        let Some(other) = concern.commands.iter().find(|it| it.name == *text) else {
+        let Some(other) = concern.commands.iter().find(|it| it.name == undo.text) else {
             self.no_such_command(undo, id);
             return None;
         };
-        let command = concern.command(own);
-        let wrong = |message: String| Diagnostic::new(Code::WrongUndo, undo.span, message);
-        let finding = if other.id == own {
-            wrong("a command does not undo itself".to_owned())
-                .help("declare another one, with the same payload, that takes back what this does")
-        } else if !same_payload(command, other) {
-            wrong(format!(
-                "`{text}` takes another payload than `{}`",
-                command.name
-            ))
-            .label(other.span, "declared here")
-            .help("what is undone is told by the payload, so both have the same")
-        } else if !matches!(other.refusals, Refusals::Nothing) {
-            wrong(format!("`{text}` can refuse, and then nothing would undo"))
-                .label(other.span, "declared here")
-                .help(format!(
-                    "say that it cannot: `command {text}(…) refuses nothing`"
-                ))
-        } else {
-            return Some(other.id);
-        };
-        self.report(finding);
-        None
+        let (command, other_id) = (concern.command(own), other.id);
+        match Undoing::command(command).wrong(undo, &Undoing::command(other)) {
+            Some(finding) => {
+                self.report(finding);
+                None
+            }
+            None => Some(other_id),
+        }
     }
 
     fn no_such_command(&mut self, undo: &Ident, id: ConcernId) {
@@ -133,6 +179,7 @@ impl Checker {
                     let is_late = guarded || !saga.known_at_submission(&require.condition);
                     is_late.then_some(require.span).or(refusal)
                 }
+                Statement::Emit(emit) => self.emit_can_refuse(saga, emit, guarded).or(refusal),
                 Statement::If(branch) => {
                     let inner = guarded || !saga.known_at_submission(branch.head.expr());
                     let then = self.undone_before(saga, &branch.then, refusal, inner);
@@ -169,6 +216,7 @@ impl Checker {
                     let is_late = guarded || !saga.known_at_submission(&require.condition);
                     is_late.then_some(require.span)
                 }
+                Statement::Emit(emit) => self.emit_can_refuse(saga, emit, guarded),
                 Statement::If(branch) => {
                     let inner = guarded || !saga.known_at_submission(branch.head.expr());
                     let blocks = std::iter::once(&branch.then).chain(&branch.otherwise);
@@ -185,42 +233,71 @@ impl Checker {
 
     /// Where a step stands, if it can refuse.
     fn can_refuse(&self, step: &Step) -> Option<Span> {
-        let concern = self.schema.concern(step.concern);
-        let refusals = match &step.kind {
-            StepKind::Command(id, _) => &concern.command(*id).refusals,
-            StepKind::Query(id, _) => &concern.query(*id).refusals,
-            StepKind::Find | StepKind::FindBy(..) => return None,
+        let concern = step.target.as_ref();
+        let concern = concern.map(|target| self.schema.concern(target.concern));
+        let refusals = match (&step.kind, concern) {
+            (StepKind::Effect(id, _), _) => &self.schema.effect(*id).refusals,
+            (StepKind::Command(id, _), Some(concern)) => &concern.command(*id).refusals,
+            (StepKind::Query(id, _), Some(concern)) => &concern.query(*id).refusals,
+            (StepKind::Find | StepKind::FindBy(..), _) => return None,
             _ => return Some(step.span),
         };
         (!matches!(refusals, Refusals::Nothing)).then_some(step.span)
     }
 
+    /// Where an event is emitted, if a value out of a result can break a constraint of it.
+    fn emit_can_refuse(&self, saga: &Transaction, emit: &Emit, guarded: bool) -> Option<Span> {
+        let known = emit.fields.iter().all(|it| saga.known_at_submission(it));
+        let is_late = guarded || !known;
+        let fields = &self.schema.event(emit.event).fields;
+        (is_late && self.is_constrained(fields)).then_some(emit.span)
+    }
+
+    /// Whether fields do not take every value of their types.
+    fn is_constrained(&self, fields: &[Field]) -> bool {
+        let mut seen: HashSet<MessageId> = HashSet::new();
+        let mut pending: Vec<&Field> = fields.iter().collect();
+        while let Some(field) = pending.pop() {
+            if !field.constraints.is_empty() {
+                return true;
+            }
+            if let ValueType::Message(id) = field.ty.value
+                && seen.insert(id)
+            {
+                pending.extend(&self.schema.message(id).fields);
+            }
+        }
+        false
+    }
+
     /// Whether a step that a refusal can come after can be undone.
     fn has_undo(&mut self, step: &Step, refusal: Span) {
-        let concern = self.schema.concern(step.concern);
-        let (message, help) = match &step.kind {
-            StepKind::Create(_) if concern.builtins.has(Builtin::Delete) => return,
-            StepKind::Create(_) => (
+        let concern = step.target.as_ref();
+        let concern = concern.map(|target| self.schema.concern(target.concern));
+        let (message, help) = match (&step.kind, concern) {
+            (StepKind::Create(_), Some(concern)) if concern.builtins.has(Builtin::Delete) => return,
+            (StepKind::Create(_), Some(concern)) => (
                 "nothing undoes this `create`".to_owned(),
                 format!(
                     "`{}` has no `delete`: let it have one, or move the step behind all that can refuse",
                     concern.name
                 ),
             ),
-            StepKind::Command(id, _) => {
+            (StepKind::Command(id, _), Some(concern)) => {
                 let command = concern.command(*id);
                 match command.undo {
-                    Some(undo) => return self.undo_may_break(step, *id, undo),
-                    None => (
-                        format!("nothing undoes `{}`", command.name),
-                        format!(
-                            "say what does: `command {}(…) undo …`; or move the step behind all that can refuse",
-                            command.name
-                        ),
-                    ),
+                    Some(undo) => return self.undo_may_break(step, concern.id, *id, undo),
+                    None => without_undo("command", &command.name),
                 }
             }
-            StepKind::Update(_) | StepKind::Delete | StepKind::Ensure(_) => {
+            (StepKind::Effect(id, _), _) => {
+                let effect = self.schema.effect(*id);
+                match effect.undo {
+                    Some(_) => return,
+                    None => without_undo("effect", &effect.name),
+                }
+            }
+            (StepKind::Update(_) | StepKind::Delete | StepKind::Ensure(_), _) => {
                 let word = step.kind.word();
                 (
                     format!("nothing undoes `{word}`"),
@@ -228,12 +305,16 @@ impl Checker {
                         .to_owned(),
                 )
             }
-            StepKind::Get
-            | StepKind::GetBy(..)
-            | StepKind::Find
-            | StepKind::FindBy(..)
-            | StepKind::Query(..)
-            | StepKind::Committed => return,
+            (
+                StepKind::Get
+                | StepKind::GetBy(..)
+                | StepKind::Find
+                | StepKind::FindBy(..)
+                | StepKind::Query(..)
+                | StepKind::Committed,
+                _,
+            )
+            | (StepKind::Create(_) | StepKind::Command(..), None) => return,
         };
         let finding = Diagnostic::new(Code::MissingUndo, step.span, message).help(help);
         self.report(if refusal == step.span {
@@ -245,8 +326,14 @@ impl Checker {
 
     /// Others may change an instance before the undo does. A command with refusals of its own moves
     /// towards what it refuses, so its undo moves away from there; without any it is the other way round.
-    fn undo_may_break(&mut self, step: &Step, command: CommandId, undo: CommandId) {
-        let concern = self.schema.concern(step.concern);
+    fn undo_may_break(
+        &mut self,
+        step: &Step,
+        concern: ConcernId,
+        command: CommandId,
+        undo: CommandId,
+    ) {
+        let concern = self.schema.concern(concern);
         let has_own = !concern.command(command).refusals.named().is_empty();
         let undo = &concern.command(undo).name;
         let Some(field) = self.limited_field(concern, has_own) else {
@@ -290,8 +377,17 @@ impl Checker {
     }
 }
 
-fn same_payload(left: &Command, right: &Command) -> bool {
-    match (&left.payload, &right.payload) {
+fn without_undo(word: &str, name: &str) -> (String, String) {
+    (
+        format!("nothing undoes `{name}`"),
+        format!(
+            "say what does: `{word} {name}(…) undo …`; or move the step behind all that can refuse"
+        ),
+    )
+}
+
+fn same_payload(left: &Payload, right: &Payload) -> bool {
+    match (left, right) {
         (Payload::Empty, Payload::Empty) => true,
         (Payload::Message(left), Payload::Message(right)) => left == right,
         (Payload::Fields(left), Payload::Fields(right)) => {

@@ -8,6 +8,7 @@ use rkcy_gen::check::{Checked, check};
 use rkcy_gen::diagnostic::{Code, Diagnostic, silence};
 use rkcy_gen::lock::Lock;
 use rkcy_gen::model::Model;
+use rkcy_gen::plan::unbuilt;
 use rkcy_gen::syntax::{Sources, load};
 
 use super::input::read;
@@ -135,6 +136,10 @@ fn version(
     let Some(model) = model else {
         return Err(Stop::Found(diagnostics));
     };
+    let missing = unbuilt(&model);
+    if !missing.is_empty() {
+        return Err(Stop::Found(missing));
+    }
     let lock_path = lock::path(path).display().to_string();
     // That there is none is no mistake: a copy of a schema has none.
     let lock = match place.read(&lock_path) {

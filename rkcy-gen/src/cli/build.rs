@@ -18,7 +18,7 @@ use rkcy_gen::write::{
 };
 use serde_json::json;
 
-use super::input::{Sound, sound};
+use super::input::{Sound, buildable};
 use super::lock::{self, Stop, Written, failed};
 use super::output::{message, print, report};
 use super::{Color, Format, Outcome};
@@ -48,7 +48,7 @@ pub(super) fn run(args: &Args, color: Color) -> Outcome {
         mut sources,
         model,
         outcome,
-    } = match sound(&args.file, args.format, color) {
+    } = match buildable(&args.file, args.format, color) {
         Ok(sound) => sound,
         Err(outcome) => return outcome,
     };

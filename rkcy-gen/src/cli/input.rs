@@ -5,6 +5,7 @@
 
 use rkcy_gen::check::{Checked, check};
 use rkcy_gen::model::Model;
+use rkcy_gen::plan::unbuilt;
 use rkcy_gen::syntax::{Sources, Unit, load};
 
 use super::output::{message, report};
@@ -62,6 +63,16 @@ pub(super) fn sound(path: &str, format: Format, color: Color) -> Result<Sound, O
             outcome,
         }),
         None => Err(outcome),
+    }
+}
+
+/// The same of a schema that is to be built or planned: what cannot be built yet ends it as well.
+pub(super) fn buildable(path: &str, format: Format, color: Color) -> Result<Sound, Outcome> {
+    let sound = sound(path, format, color)?;
+    let missing = unbuilt(&sound.model);
+    match missing.is_empty() {
+        true => Ok(sound),
+        false => Err(report(&missing, &sound.sources, format, color)),
     }
 }
 

@@ -13,7 +13,7 @@ use rkcy_gen::write::{Change, apply, change};
 use serde_json::json;
 
 use super::build::{crate_dir, file_name, rendered};
-use super::input::{Sound, sound};
+use super::input::{Sound, buildable};
 use super::lock::{self, Stop, Written, failed};
 use super::output::{ended, message, print, report};
 use super::{Color, Format, Outcome};
@@ -46,7 +46,7 @@ pub(super) fn run(args: &Args, color: Color) -> Outcome {
         mut sources,
         model,
         outcome,
-    } = match sound(&args.file, args.format, color) {
+    } = match buildable(&args.file, args.format, color) {
         Ok(sound) => sound,
         Err(outcome) => return outcome,
     };

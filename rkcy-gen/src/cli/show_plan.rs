@@ -8,14 +8,15 @@ use rkcy_gen::plan::{plan, tables, visits};
 use rkcy_gen::render::{Rendered, render};
 
 use super::build::file_name;
-use super::input::{Sound, sound};
+use super::input::{Sound, buildable, sound};
 use super::lock::numbers;
 use super::output::{message, print};
 use super::{Color, Format, Outcome};
 
 /// The visits of each transaction.
 pub(super) fn show_plan(file: &str, format: Format, color: Color) -> Outcome {
-    with_model(file, color, |model, lock| {
+    let input = buildable(file, Format::Human, color);
+    with_numbers(input, file, color, |model, lock| {
         let document = visits(model, lock);
         match format {
             Format::Human => Ok(document.to_text()),
@@ -30,7 +31,8 @@ pub(super) fn show_plan(file: &str, format: Format, color: Color) -> Outcome {
 
 /// The picture, drawn from the documents that other tools get.
 pub(super) fn show_diagram(file: &str, color: Color) -> Outcome {
-    with_model(file, color, |model, lock| {
+    let input = sound(file, Format::Human, color);
+    with_numbers(input, file, color, |model, lock| {
         let drawn = || {
             let plan = serde_json::to_string(&visits(model, lock))?;
             diagram(&serde_json::to_string(model)?, &plan)
@@ -41,7 +43,8 @@ pub(super) fn show_diagram(file: &str, color: Color) -> Outcome {
 
 /// The `.proto`.
 pub(super) fn show_proto(file: &str, color: Color) -> Outcome {
-    with_model(file, color, |model, lock| {
+    let input = buildable(file, Format::Human, color);
+    with_numbers(input, file, color, |model, lock| {
         let rendered: Rendered =
             render(&plan(model, lock, &file_name(file))).map_err(|error| error.to_string())?;
         let protos = rendered.generated.into_iter();
@@ -52,7 +55,8 @@ pub(super) fn show_proto(file: &str, color: Color) -> Outcome {
 
 /// The tables, in both databases.
 pub(super) fn show_sql(file: &str, color: Color) -> Outcome {
-    with_model(file, color, |model, lock| {
+    let input = buildable(file, Format::Human, color);
+    with_numbers(input, file, color, |model, lock| {
         let tables = tables(model, lock);
         let texts = Dialect::ALL.map(|dialect| {
             let sql = initial(&tables, dialect).up;
@@ -62,7 +66,8 @@ pub(super) fn show_sql(file: &str, color: Color) -> Outcome {
     })
 }
 
-fn with_model(
+fn with_numbers(
+    input: Result<Sound, Outcome>,
     file: &str,
     color: Color,
     show: impl Fn(&Model, &Lock) -> Result<String, String>,
@@ -71,7 +76,7 @@ fn with_model(
         mut sources,
         model,
         outcome,
-    } = match sound(file, Format::Human, color) {
+    } = match input {
         Ok(sound) => sound,
         Err(outcome) => return outcome,
     };

@@ -187,9 +187,19 @@ codes! {
     NothingRelated      "0135" Error   "an operation that reads what is related has something to read"
     RelatedInTransaction "0136" Warning "what is related may lag behind what a transaction sees"
     // Sagas.
-    WrongUndo           "0106" Error   "a command that cannot undo another"
+    WrongUndo           "0106" Error   "what cannot undo another"
     MissingUndo         "0107" Error   "what a refusal can come after has an undo"
     UndoMayBreak        "0108" Warning "an undo that can break a constraint"
+    // Events and effects.
+    EventAsValue        "0140" Error   "an event is emitted, never stored or passed on"
+    NotAnEvent          "0141" Error   "`emit` takes an event"
+    EffectInTransaction "0142" Error   "effects are called in sagas"
+    // Timers and lists.
+    WrongTimerField     "0160" Error   "a timer waits for a `timestamp` of its concern"
+    WrongTimerAction    "0161" Error   "a timer gives what it runs the instance and nothing else"
+    TimerTwice          "0162" Error   "a timer is set once"
+    WrongList           "0163" Error   "a list is ordered by single values, each once"
+    ListInTransaction   "0164" Error   "lists are read outside of transactions"
     // What a concern does without.
     WrongNarrowing      "0110" Error   "`only` and `without` narrow what every concern has"
     RemovedOperation    "0111" Error   "an operation that its concern does without"

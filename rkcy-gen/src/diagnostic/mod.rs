@@ -141,6 +141,14 @@ impl Diagnostic {
     }
 }
 
+/// A part of the language that cannot be built yet.
+pub(crate) fn not_supported(span: Span, what: &str) -> Diagnostic {
+    let message = format!("not supported yet: {what}");
+    Diagnostic::new(Code::NotSupportedYet, span, message).help(
+        "it is part of the language, and cannot be built by this version: leave it out for now",
+    )
+}
+
 /// Sorts by place; what is at the same place stays in the order in which it was found.
 pub(crate) fn sort(diagnostics: &mut [Diagnostic]) {
     diagnostics.sort_by_key(|diagnostic| diagnostic.span());

@@ -9,7 +9,10 @@ pub(super) struct Model {
     pub(super) platform: Platform,
     pub(super) enums: Vec<Enum>,
     pub(super) messages: Vec<Message>,
+    pub(super) events: Vec<Message>,
     pub(super) concerns: Vec<Concern>,
+    pub(super) effects: Vec<Named>,
+    pub(super) transactions: Vec<Named>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -43,6 +46,35 @@ pub(super) struct Concern {
     pub(super) fields: Vec<Field>,
     pub(super) commands: Vec<Named>,
     pub(super) queries: Vec<Named>,
+    pub(super) lists: Vec<List>,
+    pub(super) timers: Vec<Timer>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct List {
+    pub(super) name: String,
+    pub(super) by: Vec<ListPart>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ListPart {
+    /// The parts of the key come first, then the other fields.
+    pub(super) field: usize,
+    pub(super) descending: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Timer {
+    pub(super) field: usize,
+    pub(super) action: TimerAction,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum TimerAction {
+    Delete,
+    Command(usize),
+    Transaction(usize),
 }
 
 #[derive(Debug, Deserialize)]
@@ -107,12 +139,41 @@ impl Model {
         format!("{}: {}", field.name, self.type_text(&field.ty))
     }
 
+    /// A timer, as the schema writes it.
+    pub(super) fn timer_text(&self, concern: &Concern, timer: &Timer) -> String {
+        let field = concern.fields.get(timer.field);
+        let field = field.map_or("?", |field| &field.name);
+        let named = |all: &[Named], at: usize| {
+            let name = all.get(at).map_or("?", |found| &found.name);
+            format!("at {field} run {name}(self)")
+        };
+        match timer.action {
+            TimerAction::Delete => format!("at {field} delete"),
+            TimerAction::Command(at) => named(&concern.commands, at),
+            TimerAction::Transaction(at) => named(&self.transactions, at),
+        }
+    }
+
     /// The root of the group that a concern is in.
     pub(super) fn root(&self, mut concern: usize) -> usize {
         while let Some(parent) = self.concerns.get(concern).and_then(|found| found.parent) {
             concern = parent;
         }
         concern
+    }
+}
+
+impl Concern {
+    /// A list, as the schema writes it.
+    pub(super) fn list_text(&self, list: &List) -> String {
+        let mut parts = Vec::new();
+        for part in &list.by {
+            let field = self.keys.iter().chain(&self.fields).nth(part.field);
+            let name = field.map_or("?", |field| &field.name);
+            let desc = if part.descending { " desc" } else { "" };
+            parts.push(format!("{name}{desc}"));
+        }
+        format!("list {} by {}", list.name, parts.join(", "))
     }
 }
 

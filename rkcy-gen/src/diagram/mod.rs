@@ -7,7 +7,7 @@ mod svg;
 
 use std::collections::BTreeMap;
 
-use document::{Concern, Field, Model, Plan, Transaction, Value};
+use document::{Concern, Field, Message, Model, Plan, Transaction, Value};
 use svg::{Card, LINE, Place, Sheet, heading_height};
 
 /// The sheet is about so wide. Pixels.
@@ -151,10 +151,15 @@ fn concern(model: &Model, concern: &Concern) -> Card {
         .extend(commands.map(|name| format!("command {name}()")));
     card.lines
         .extend(queries.map(|name| format!("query {name}()")));
+    let lists = concern.lists.iter();
+    card.lines.extend(lists.map(|list| concern.list_text(list)));
+    let timers = concern.timers.iter();
+    card.lines
+        .extend(timers.map(|timer| model.timer_text(concern, timer)));
     card
 }
 
-/// Enums and messages.
+/// Enums, messages, events and effects.
 fn values(model: &Model, sheet: &mut Sheet) {
     let enums = model.enums.iter().map(|declared| {
         let mut card = Card::new(format!("enum {}", declared.name), "box");
@@ -162,14 +167,18 @@ fn values(model: &Model, sheet: &mut Sheet) {
         card.lines.extend(names);
         card
     });
-    let messages = model.messages.iter().map(|message| {
-        let mut card = Card::new(format!("message {}", message.name), "box");
+    let record = |word: &str, message: &Message| {
+        let mut card = Card::new(format!("{word} {}", message.name), "box");
         let line = |field: &Field| model.field_text(field);
         card.lines.extend(message.fields.iter().map(line));
         card
-    });
+    };
+    let messages = model.messages.iter().map(|it| record("message", it));
+    let events = model.events.iter().map(|it| record("event", it));
+    let effects = model.effects.iter();
+    let effects = effects.map(|it| Card::new(format!("effect {}()", it.name), "box"));
     let mut flow = Flow::new(below(sheet), MARGIN);
-    for card in enums.chain(messages) {
+    for card in enums.chain(messages).chain(events).chain(effects) {
         let (x, y) = flow.place(card.size());
         sheet.card(x, y, &card);
     }

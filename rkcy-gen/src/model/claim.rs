@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::concern::Concern;
 use super::field::Field;
 use super::ids::ConcernId;
-use super::transaction::{Step, StepKind};
+use super::transaction::{Step, StepKind, Target};
 use super::types::{Many, ValueType};
 use crate::syntax::Span;
 
@@ -106,9 +106,10 @@ impl Concern {
 impl Step {
     /// How many numbers of steps it takes: its own, and one for each claim that its instance may have.
     pub fn numbers(&self, concerns: &[Concern]) -> u64 {
+        let claims = |target: &Target| concerns[target.concern.index()].claims() as u64;
         match self.kind {
             StepKind::Create(_) | StepKind::Ensure(_) | StepKind::Update(_) => {
-                1 + concerns[self.concern.index()].claims() as u64
+                1 + self.target.as_ref().map_or(0, claims)
             }
             StepKind::GetBy(..) | StepKind::FindBy(..) => 2,
             _ => 1,

@@ -9,6 +9,8 @@ use super::claim::{Side, Unique};
 use super::field::{Constraints, Field};
 use super::former::FormerName;
 use super::ids::{CommandId, ConcernId, MessageId, QueryId, RefusalId};
+use super::list::List;
+use super::timer::Timer;
 use super::transaction::StepKind;
 use super::types::Type;
 use crate::syntax::Span;
@@ -41,6 +43,10 @@ pub struct Concern {
     pub queries: Vec<Query>,
     /// The operations that it has without being asked.
     pub builtins: Builtins,
+    /// The lists, as declared.
+    pub lists: Vec<List>,
+    /// The timers, as declared.
+    pub timers: Vec<Timer>,
     /// `@hot`: its instances are visited last.
     pub hot: bool,
     /// `@deprecated("why")`.

@@ -69,3 +69,11 @@ id!(
     /// A function of the model.
     FunctionId
 );
+id!(
+    /// An event of the model.
+    EventId
+);
+id!(
+    /// An effect of the model.
+    EffectId
+);

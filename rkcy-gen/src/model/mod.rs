@@ -4,9 +4,11 @@
 //! Model ── Platform
 //!   ├── Enum ── EnumValue
 //!   ├── Message ── Field
-//!   ├── Concern ── Field (keys and others), Command, Query
+//!   ├── Event ── Field
+//!   ├── Concern ── Field (keys and others), Command, Query, List, Timer
 //!   ├── Function ── Field (params)
-//!   └── Transaction ── Field (params), Block ── Statement ── Step, Require, If, For, Expr
+//!   ├── Effect ── Field (params)
+//!   └── Transaction ── Field (params), Block ── Statement ── Step, Require, Emit, If, For, Expr
 //! ```
 //!
 //! Only `check` makes one, so what works on a model has no error path. Lists are in order of
@@ -14,39 +16,47 @@
 
 mod claim;
 mod concern;
+mod effect;
 mod enumeration;
+mod event;
 mod expr;
 mod field;
 mod former;
 mod function;
 mod ids;
+mod list;
 mod message;
 mod outline;
 mod place;
 mod platform;
 mod text;
+mod timer;
 pub(crate) mod transaction;
 mod types;
 
 pub use claim::{MOST_RELATED, Side, Unique};
 pub use concern::{Answer, Builtin, Builtins, Command, Concern, Payload, Query, Refusal, Refusals};
+pub use effect::Effect;
 pub use enumeration::{Enum, EnumValue};
+pub use event::Event;
 pub use expr::{CompareOp, Expr, ExprKind, FieldRef, Path, Root};
 pub use field::{Auto, Constraints, Field, Length, Literal, Number};
 pub use former::{Allow, FormerName};
 pub use function::Function;
 pub use ids::{
-    CommandId, ConcernId, EnumId, FunctionId, LocalId, MessageId, ParamId, QueryId, RefusalId,
-    StepId, TransactionId,
+    CommandId, ConcernId, EffectId, EnumId, EventId, FunctionId, LocalId, MessageId, ParamId,
+    QueryId, RefusalId, StepId, TransactionId,
 };
+pub use list::{List, ListPart};
 pub use message::Message;
 pub use outline::outline;
 pub use place::Place;
 pub use platform::Platform;
 pub use text::Text;
+pub use timer::{Timer, TimerAction};
 pub use transaction::{
-    Argument, Block, For, Head, If, Local, LocalKind, Mode, Require, Statement, Step, StepKind,
-    Transaction,
+    Argument, Block, Emit, For, Head, If, Local, LocalKind, Mode, Require, Statement, Step,
+    StepKind, Target, Transaction,
 };
 pub use types::{Many, Scalar, Type, ValueType};
 
@@ -62,34 +72,31 @@ pub const DOCUMENT_VERSION: u32 = 1;
 pub struct Model {
     version: u32,
     platform: Platform,
-    enums: Vec<Enum>,
-    messages: Vec<Message>,
-    concerns: Vec<Concern>,
-    functions: Vec<Function>,
-    transactions: Vec<Transaction>,
+    #[serde(flatten)]
+    declared: Declared,
     /// What findings about changes are allowed, where.
     #[serde(skip)]
     allows: Vec<Allow>,
 }
 
+/// What a schema declares.
+#[derive(Debug, Clone, JsonSchema, Serialize)]
+pub(crate) struct Declared {
+    pub(crate) enums: Vec<Enum>,
+    pub(crate) messages: Vec<Message>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) concerns: Vec<Concern>,
+    pub(crate) functions: Vec<Function>,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) transactions: Vec<Transaction>,
+}
+
 impl Model {
-    pub(crate) fn new(
-        platform: Platform,
-        enums: Vec<Enum>,
-        messages: Vec<Message>,
-        concerns: Vec<Concern>,
-        functions: Vec<Function>,
-        transactions: Vec<Transaction>,
-        allows: Vec<Allow>,
-    ) -> Self {
+    pub(crate) fn new(platform: Platform, declared: Declared, allows: Vec<Allow>) -> Self {
         Self {
             version: DOCUMENT_VERSION,
             platform,
-            enums,
-            messages,
-            concerns,
-            functions,
-            transactions,
+            declared,
             allows,
         }
     }
@@ -101,27 +108,37 @@ impl Model {
 
     /// The enums.
     pub fn enums(&self) -> &[Enum] {
-        &self.enums
+        &self.declared.enums
     }
 
     /// The messages.
     pub fn messages(&self) -> &[Message] {
-        &self.messages
+        &self.declared.messages
+    }
+
+    /// The events.
+    pub fn events(&self) -> &[Event] {
+        &self.declared.events
     }
 
     /// The concerns.
     pub fn concerns(&self) -> &[Concern] {
-        &self.concerns
+        &self.declared.concerns
     }
 
     /// The functions.
     pub fn functions(&self) -> &[Function] {
-        &self.functions
+        &self.declared.functions
+    }
+
+    /// The effects.
+    pub fn effects(&self) -> &[Effect] {
+        &self.declared.effects
     }
 
     /// The transactions and sagas.
     pub fn transactions(&self) -> &[Transaction] {
-        &self.transactions
+        &self.declared.transactions
     }
 
     /// `@allow(CODE, "why")` of findings about changes: `migrate` and `breaking` ask for them.
@@ -131,27 +148,37 @@ impl Model {
 
     /// An enum by its id.
     pub fn enumeration(&self, id: EnumId) -> &Enum {
-        &self.enums[id.index()]
+        &self.declared.enums[id.index()]
     }
 
     /// A message by its id.
     pub fn message(&self, id: MessageId) -> &Message {
-        &self.messages[id.index()]
+        &self.declared.messages[id.index()]
     }
 
     /// A concern by its id.
     pub fn concern(&self, id: ConcernId) -> &Concern {
-        &self.concerns[id.index()]
+        &self.declared.concerns[id.index()]
     }
 
     /// A function by its id.
     pub fn function(&self, id: FunctionId) -> &Function {
-        &self.functions[id.index()]
+        &self.declared.functions[id.index()]
+    }
+
+    /// An event by its id.
+    pub fn event(&self, id: EventId) -> &Event {
+        &self.declared.events[id.index()]
+    }
+
+    /// An effect by its id.
+    pub fn effect(&self, id: EffectId) -> &Effect {
+        &self.declared.effects[id.index()]
     }
 
     /// A transaction by its id.
     pub fn transaction(&self, id: TransactionId) -> &Transaction {
-        &self.transactions[id.index()]
+        &self.declared.transactions[id.index()]
     }
 
     /// The field that a path goes through.
@@ -198,20 +225,32 @@ impl Model {
 
     /// The configuration.
     pub fn configs(&self) -> impl Iterator<Item = &Message> {
-        self.messages.iter().filter(|message| message.config)
+        self.declared
+            .messages
+            .iter()
+            .filter(|message| message.config)
     }
 
     /// Whether objects of a `config` cannot be removed: something that is kept refers to them, and not by a `?`.
     pub fn is_required(&self, config: MessageId) -> bool {
         let wanted = Type::one(ValueType::ConfigRef(config));
-        let kept = self.concerns.iter().flat_map(|concern| &concern.fields);
-        let kept = kept.chain(self.messages.iter().flat_map(|message| &message.fields));
+        let kept = self
+            .declared
+            .concerns
+            .iter()
+            .flat_map(|concern| &concern.fields);
+        let kept = kept.chain(
+            self.declared
+                .messages
+                .iter()
+                .flat_map(|message| &message.fields),
+        );
         kept.into_iter().any(|field| field.ty == wanted)
     }
 
     /// Whether something may refer to instances of a concern.
     pub fn is_referred_to(&self, concern: ConcernId) -> bool {
-        let mut all = self.concerns.iter().flat_map(Concern::references);
+        let mut all = self.declared.concerns.iter().flat_map(Concern::references);
         all.any(|(_, _, target)| target == concern)
     }
 

@@ -1,9 +1,11 @@
 //! Owns the model for people: one line for each thing, as near to the schema as resolved names
 //! allow. For programs there is the JSON.
 
-use super::concern::{Answer, Builtin, Builtins, Payload};
+use super::concern::{Answer, Builtin, Builtins, Concern, Payload};
 use super::field::{Constraints, Field, Literal, Number};
+use super::list::List;
 use super::text::Text;
+use super::timer::{Timer, TimerAction};
 use super::transaction::{Block, Statement};
 use super::types::{Many, Type, ValueType};
 use super::{ConcernId, Model};
@@ -28,6 +30,13 @@ pub fn outline(model: &Model) -> String {
         let word = if message.config { "config" } else { "message" };
         line(0, format!("{word} {}", message.name));
         message
+            .fields
+            .iter()
+            .for_each(|field| line(1, show_field(model, field)));
+    }
+    for event in model.events() {
+        line(0, format!("event {}", event.name));
+        event
             .fields
             .iter()
             .for_each(|field| line(1, show_field(model, field)));
@@ -99,6 +108,12 @@ pub fn outline(model: &Model) -> String {
                 ),
             );
         }
+        for list in &concern.lists {
+            line(1, show_list(concern, list));
+        }
+        for timer in &concern.timers {
+            line(1, show_timer(model, concern, timer));
+        }
     }
     for function in model.functions() {
         let params: Vec<String> = function
@@ -110,6 +125,19 @@ pub fn outline(model: &Model) -> String {
         line(
             0,
             format!("function {}({}){result}", function.name, params.join(", ")),
+        );
+    }
+    for effect in model.effects() {
+        let payload = show_payload(model, &effect.payload);
+        let result = effect.result.as_ref();
+        let result = result.map_or(String::new(), |answer| show_answer(model, answer));
+        let undo = effect.undo.map_or(String::new(), |id| {
+            format!(" undo {}", model.effect(id).name)
+        });
+        let (name, refusals) = (&effect.name, &effect.refusals);
+        line(
+            0,
+            format!("effect {name}({payload}){result}{undo}{refusals}"),
         );
     }
     for transaction in model.transactions() {
@@ -138,6 +166,33 @@ pub fn outline(model: &Model) -> String {
     out
 }
 
+/// `list recent by customer, placed desc, id`: with the parts of the key that it ends in.
+fn show_list(concern: &Concern, list: &List) -> String {
+    let fields: Vec<&Field> = concern.all_fields().collect();
+    let parts = list.by.iter().chain(&list.then).map(|part| {
+        let desc = if part.descending { " desc" } else { "" };
+        format!("{}{desc}", fields[part.field].name)
+    });
+    let parts: Vec<String> = parts.collect();
+    format!("list {} by {}", list.name, parts.join(", "))
+}
+
+fn show_timer(model: &Model, concern: &Concern, timer: &Timer) -> String {
+    let field = &concern.fields[timer.field].name;
+    match timer.action {
+        TimerAction::Delete => format!("at {field} delete"),
+        TimerAction::Command(id) => format!("at {field} run {}(self)", concern.command(id).name),
+        TimerAction::Transaction(id) => {
+            let transaction = model.transaction(id);
+            format!(
+                "at {field} run {} {}(self)",
+                transaction.mode.word(),
+                transaction.name
+            )
+        }
+    }
+}
+
 fn reads_related(related: bool) -> &'static str {
     if related { " @related" } else { "" }
 }
@@ -153,7 +208,10 @@ fn block(
     for statement in &block.statements {
         line(indent, text.statement(statement));
         match statement {
-            Statement::Step(_) | Statement::Call(_) | Statement::Require(_) => {}
+            Statement::Step(_)
+            | Statement::Call(_)
+            | Statement::Require(_)
+            | Statement::Emit(_) => {}
             Statement::If(branch) => {
                 self::block(text, &branch.then, indent + 1, "yield", line);
                 if let Some(otherwise) = &branch.otherwise {

@@ -47,11 +47,12 @@ impl Transaction {
         self.each_statement(&mut |statement, _| match statement {
             Statement::Step(id) => {
                 let step = self.step(*id);
-                values.push(&step.key);
+                values.extend(step.target.iter().map(|target| &target.key));
                 values.extend(step.payload());
             }
             Statement::Call(id) => values.extend(self.local(*id).call()),
             Statement::Require(require) => values.push(&require.condition),
+            Statement::Emit(emit) => values.extend(&emit.fields),
             Statement::If(branch) => {
                 values.push(branch.head.expr());
                 values.extend(&branch.then.value);
@@ -94,7 +95,7 @@ impl Transaction {
     pub fn width(&self, block: &Block, concerns: &[Concern]) -> u64 {
         let statements = block.statements.iter().map(|statement| match statement {
             Statement::Step(id) => self.step(*id).numbers(concerns),
-            Statement::Call(_) | Statement::Require(_) => 0,
+            Statement::Call(_) | Statement::Require(_) | Statement::Emit(_) => 0,
             Statement::If(If {
                 then, otherwise, ..
             }) => {
@@ -119,7 +120,10 @@ impl Transaction {
         for statement in &block.statements {
             visit(statement, place);
             match statement {
-                Statement::Step(_) | Statement::Call(_) | Statement::Require(_) => {}
+                Statement::Step(_)
+                | Statement::Call(_)
+                | Statement::Require(_)
+                | Statement::Emit(_) => {}
                 Statement::If(If {
                     head: Head::Condition(asked) | Head::Present(_, asked),
                     then,

@@ -5,7 +5,8 @@ use super::expr::{CompareOp, Expr, ExprKind, Path, Root};
 use super::field::Field;
 use super::outline::show_literal;
 use super::transaction::{
-    Argument, For, Head, If, LocalKind, Require, Statement, Step, StepKind, Transaction,
+    Argument, Emit, For, Head, If, LocalKind, Require, Statement, Step, StepKind, Target,
+    Transaction,
 };
 
 /// The text of a transaction's parts.
@@ -34,6 +35,7 @@ impl<'a> Text<'a> {
                 bound(local.name.as_deref(), call)
             }
             Statement::Require(require) => self.require(require),
+            Statement::Emit(emit) => self.emit(emit),
             Statement::If(branch) => self.branch(branch),
             Statement::For(turns) => self.turns(turns),
         }
@@ -45,6 +47,13 @@ impl<'a> Text<'a> {
         let refusal = refusals.get(require.refusal.index());
         let refusal = refusal.map_or("", |refusal| refusal.name.as_str());
         format!("require {} else {refusal}", self.expr(&require.condition))
+    }
+
+    /// `emit X { … }`
+    pub fn emit(&self, emit: &Emit) -> String {
+        let event = self.model.event(emit.event);
+        let entries = self.entries(event.fields.iter().zip(&emit.fields));
+        format!("emit {} {}", event.name, record(entries))
     }
 
     /// `if COND`
@@ -70,17 +79,30 @@ impl<'a> Text<'a> {
 
     /// A step, without the name of its result.
     pub fn step(&self, step: &Step) -> String {
-        let concern = self.model.concern(step.concern);
-        let target = format!("{}[{}]", concern.name, self.key(&step.key));
+        match (&step.kind, &step.target) {
+            (StepKind::Effect(id, argument), _) => {
+                let name = &self.model.effect(*id).name;
+                format!("{name}({})", self.argument(argument))
+            }
+            (kind, Some(target)) => self.on_instance(kind, target),
+            (_, None) => String::new(),
+        }
+    }
+
+    fn on_instance(&self, kind: &StepKind, target: &Target) -> String {
+        let concern = self.model.concern(target.concern);
+        let instance = format!("{}[{}]", concern.name, self.key(&target.key));
         let operation =
-            |name: &str, argument| format!("{target}.{name}({})", self.argument(argument));
-        match &step.kind {
-            StepKind::Create(values) => self.instance("create", step, values),
-            StepKind::Ensure(values) => self.instance("ensure", step, values),
-            StepKind::Get => format!("get {target}"),
-            StepKind::Find => format!("find {target}"),
+            |name: &str, argument| format!("{instance}.{name}({})", self.argument(argument));
+        match kind {
+            StepKind::Create(values) | StepKind::Ensure(values) => {
+                self.instance(kind.word(), target, values)
+            }
+            StepKind::Get | StepKind::Find | StepKind::Delete => {
+                format!("{} {instance}", kind.word())
+            }
             StepKind::GetBy(unique, values) | StepKind::FindBy(unique, values) => {
-                let word = step.kind.word();
+                let word = kind.word();
                 let fields = concern.unique_fields(&concern.uniques[*unique]);
                 let pairs = fields.into_iter().zip(values);
                 let pairs =
@@ -88,28 +110,36 @@ impl<'a> Text<'a> {
                 let pairs: Vec<String> = pairs.collect();
                 format!("{word} {}[{}]", concern.name, pairs.join(", "))
             }
-            StepKind::Delete => format!("delete {target}"),
             StepKind::Update(values) => {
                 let given = concern.fields.iter().zip(values);
                 let given =
                     given.filter_map(|(field, value)| Some(self.entry(field, value.as_ref()?)));
-                format!("update {target} {}", record(given.collect()))
+                format!("update {instance} {}", record(given.collect()))
             }
             StepKind::Command(id, argument) => operation(&concern.command(*id).name, argument),
             StepKind::Query(id, argument) => operation(&concern.query(*id).name, argument),
-            StepKind::Committed => format!("read {target} as it is committed"),
+            StepKind::Committed => format!("read {instance} as it is committed"),
+            // It is on no instance.
+            StepKind::Effect(..) => String::new(),
         }
     }
 
-    fn instance(&self, word: &str, step: &Step, values: &[Expr]) -> String {
-        let concern = self.model.concern(step.concern);
-        let keys = concern.keys.iter().zip(step.key_parts());
+    fn instance(&self, word: &str, target: &Target, values: &[Expr]) -> String {
+        let concern = self.model.concern(target.concern);
+        let keys = concern.keys.iter().zip(target.key_parts());
         let pairs = keys.chain(concern.fields.iter().zip(values));
-        let entries = pairs
-            .filter(|(_, value)| !value.is_derived())
-            .filter(|(_, value)| !matches!(value.kind, ExprKind::Default))
-            .map(|(field, value)| self.entry(field, value));
-        format!("{word} {} {}", concern.name, record(entries.collect()))
+        let entries = self.entries(pairs);
+        format!("{word} {} {}", concern.name, record(entries))
+    }
+
+    /// The entries of a record, without what is left out.
+    fn entries<'e>(&self, pairs: impl Iterator<Item = (&'e Field, &'e Expr)>) -> Vec<String> {
+        let is_given =
+            |value: &Expr| !value.is_derived() && !matches!(value.kind, ExprKind::Default);
+        let given = pairs.filter(|(_, value)| is_given(value));
+        given
+            .map(|(field, value)| self.entry(field, value))
+            .collect()
     }
 
     fn entry(&self, field: &Field, value: &Expr) -> String {
@@ -149,11 +179,8 @@ impl<'a> Text<'a> {
             ExprKind::Path(path) => self.path(path),
             ExprKind::Record(id, values) => {
                 let message = self.model.message(*id);
-                let entries = message.fields.iter().zip(values);
-                let entries = entries
-                    .filter(|(_, value)| !matches!(value.kind, ExprKind::Default))
-                    .map(|(field, value)| self.entry(field, value));
-                format!("{} {}", message.name, record(entries.collect()))
+                let entries = self.entries(message.fields.iter().zip(values));
+                format!("{} {}", message.name, record(entries))
             }
             ExprKind::Key(id, _) => {
                 format!("id of {}[{}]", self.model.concern(*id).name, self.key(expr))
@@ -184,13 +211,13 @@ impl<'a> Text<'a> {
             Root::Param(id) => self.transaction.param(id).name.clone(),
             Root::Step(id) => {
                 let step = self.transaction.step(id);
-                match (&step.kind, &step.binding) {
-                    (StepKind::Committed, _) => {
-                        let concern = self.model.concern(step.concern);
-                        format!("{}[{}]", concern.name, self.expr(&step.key))
+                match (&step.kind, &step.target, &step.binding) {
+                    (StepKind::Committed, Some(target), _) => {
+                        let concern = self.model.concern(target.concern);
+                        format!("{}[{}]", concern.name, self.expr(&target.key))
                     }
-                    (_, Some(name)) => name.clone(),
-                    (_, None) => self.step(step),
+                    (_, _, Some(name)) => name.clone(),
+                    (_, _, None) => self.step(step),
                 }
             }
             Root::Local(id) => self.local(id),

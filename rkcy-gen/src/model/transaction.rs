@@ -10,7 +10,8 @@ use super::expr::{Expr, ExprKind, FieldRef, Path, Root};
 use super::field::Field;
 use super::former::FormerName;
 use super::ids::{
-    CommandId, ConcernId, LocalId, ParamId, QueryId, RefusalId, StepId, TransactionId,
+    CommandId, ConcernId, EffectId, EventId, LocalId, ParamId, QueryId, RefusalId, StepId,
+    TransactionId,
 };
 use super::types::Type;
 use crate::syntax::Span;
@@ -91,6 +92,8 @@ pub enum Statement {
     Call(LocalId),
     /// `require COND else refusal`.
     Require(Require),
+    /// `emit X { … }`
+    Emit(Emit),
     /// `if COND { … } else { … }`
     If(If),
     /// `for element in list { … }`
@@ -105,6 +108,20 @@ pub struct Require {
     pub condition: Expr,
     /// The refusal, among those of the transaction.
     pub refusal: RefusalId,
+    /// Where it stands.
+    #[serde(skip)]
+    pub span: Span,
+}
+
+/// `emit X { … }`: told to those outside once the transaction is committed, or the saga has ended without being
+/// undone.
+#[derive(Debug, Clone, JsonSchema, Serialize)]
+#[non_exhaustive]
+pub struct Emit {
+    /// The event.
+    pub event: EventId,
+    /// One expression for each of its fields, in order of declaration.
+    pub fields: Vec<Expr>,
     /// Where it stands.
     #[serde(skip)]
     pub span: Span,
@@ -209,17 +226,16 @@ impl Local {
     }
 }
 
-/// A step on one instance.
+/// A step: on one instance, or an effect.
 #[derive(Debug, Clone, JsonSchema, Serialize)]
 #[non_exhaustive]
 pub struct Step {
     /// Its id in the transaction.
     pub id: StepId,
-    /// The concern whose instance it visits.
-    pub concern: ConcernId,
-    /// The key of that instance. Its type is the key's, or `ref`/`id of` the concern.
-    pub key: Expr,
-    /// What it does there.
+    /// The instance that it visits; an effect visits none.
+    #[serde(flatten)]
+    pub target: Option<Target>,
+    /// What it does.
     pub kind: StepKind,
     /// The type of what it gives; `None` where it gives nothing.
     pub gives: Option<Type>,
@@ -230,13 +246,23 @@ pub struct Step {
     pub span: Span,
 }
 
+/// The instance that a step visits.
+#[derive(Debug, Clone, JsonSchema, Serialize)]
+#[non_exhaustive]
+pub struct Target {
+    /// The concern whose instance the step visits; an effect visits none.
+    pub concern: ConcernId,
+    /// The key of that instance. Its type is the key's, or `ref`/`id of` the concern.
+    pub key: Expr,
+}
+
 /// What a step does.
 #[derive(Debug, Clone, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum StepKind {
     /// `create X { … }`: one expression for each of `Concern::fields`, in order of declaration;
-    /// the key is `Step::key`. Gives the instance.
+    /// the key is `Target::key`. Gives the instance.
     Create(Vec<Expr>),
     /// `ensure X { … }`: the same, unless it exists. Gives the instance.
     Ensure(Vec<Expr>),
@@ -261,6 +287,8 @@ pub enum StepKind {
     /// `X[k]` as a value: gives the instance as the transaction commits it. It is read behind all
     /// other steps.
     Committed,
+    /// `effect(…)`, in a saga: it visits no instance.
+    Effect(EffectId, Argument),
 }
 
 impl StepKind {
@@ -275,11 +303,12 @@ impl StepKind {
             StepKind::Delete => "delete",
             StepKind::Command(..) => "command",
             StepKind::Query(..) => "query",
+            StepKind::Effect(..) => "effect",
         }
     }
 }
 
-/// What a command or a query is given, in the shape of its `Payload`.
+/// What a command, a query or an effect is given, in the shape of its `Payload`.
 #[derive(Debug, Clone, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Argument {
@@ -321,16 +350,16 @@ impl Transaction {
 
     /// The steps whose results the step needs for its key and payload.
     pub fn step_needs(&self, step: &Step) -> BTreeSet<StepId> {
-        std::iter::once(&step.key)
-            .chain(step.payload())
+        let key = step.target.iter().map(|target| &target.key);
+        key.chain(step.payload())
             .flat_map(|expr| self.needs(expr))
             .collect()
     }
 
-    /// What tells the entity group of a step, as far as that is known: the key of the concern that is
+    /// What tells the entity group of an instance, as far as that is known: the key of the concern that is
     /// nearest to the root.
-    pub fn group<'a>(&'a self, concerns: &[Concern], step: &'a Step) -> (ConcernId, &'a Expr) {
-        let (mut concern, mut key) = (step.concern, self.resolve_key(&step.key));
+    pub fn group<'a>(&'a self, concerns: &[Concern], target: &'a Target) -> (ConcernId, &'a Expr) {
+        let (mut concern, mut key) = (target.concern, self.resolve_key(&target.key));
         while let (Some(parent), ExprKind::Key(_, parts)) =
             (concerns[concern.index()].parent, &key.kind)
         {
@@ -356,7 +385,9 @@ impl Step {
             | StepKind::FindBy(_, fields) => (fields, &[]),
             StepKind::Update(fields) => (&[], fields),
             StepKind::Get | StepKind::Find | StepKind::Delete | StepKind::Committed => (&[], &[]),
-            StepKind::Command(_, argument) | StepKind::Query(_, argument) => match argument {
+            StepKind::Command(_, argument)
+            | StepKind::Query(_, argument)
+            | StepKind::Effect(_, argument) => match argument {
                 Argument::Empty => (&[], &[]),
                 Argument::Message(expr) => (std::slice::from_ref(expr), &[]),
                 Argument::Fields(list) => (list, &[]),
@@ -365,20 +396,22 @@ impl Step {
         given.iter().chain(maybe.iter().flatten())
     }
 
-    /// What tells the parts of its key; one expression where that came whole.
-    pub fn key_parts(&self) -> &[Expr] {
-        match &self.key.kind {
-            ExprKind::Key(_, parts) => parts,
-            _ => std::slice::from_ref(&self.key),
-        }
-    }
-
     /// Whether it leaves the instance as it is.
     pub fn reads_only(&self) -> bool {
         matches!(
             self.kind,
             StepKind::Get | StepKind::Find | StepKind::Query(..) | StepKind::Committed
         )
+    }
+}
+
+impl Target {
+    /// What tells the parts of its key; one expression where that came whole.
+    pub fn key_parts(&self) -> &[Expr] {
+        match &self.key.kind {
+            ExprKind::Key(_, parts) => parts,
+            _ => std::slice::from_ref(&self.key),
+        }
     }
 }
 
@@ -410,13 +443,14 @@ pub(crate) fn resolve_key<'a>(steps: &'a [Step], locals: &'a [Local], key: &'a E
     };
     // A step that gives a concern gives its own instance. Ends: a key only speaks of earlier steps.
     let step = step.map(|id| &steps[id.index()]);
-    let Some(step) = step.filter(|step| step.concern == *concern) else {
+    let given = step.and_then(|step| Some((step, step.target.as_ref()?)));
+    let Some((step, target)) = given.filter(|(_, target)| target.concern == *concern) else {
         return key;
     };
     if matches!(step.kind, StepKind::GetBy(..) | StepKind::FindBy(..)) {
         return key;
     }
-    let whole = resolve_key(steps, locals, &step.key);
+    let whole = resolve_key(steps, locals, &target.key);
     match (part, &whole.kind) {
         (None, _) => whole,
         (Some(part), ExprKind::Key(_, parts)) => resolve_key(steps, locals, &parts[part]),

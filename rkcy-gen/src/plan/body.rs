@@ -8,7 +8,7 @@ use super::expr::{Elements, Scope, atoms};
 use super::types::Imports;
 use crate::model::{
     Argument, Block, Concern, Constraints, Expr, ExprKind, For, Head, If, LocalId, Mode, Payload,
-    Require, Root, Statement, Step, StepId, StepKind, Text, Transaction, Type, ValueType,
+    Require, Root, Statement, Step, StepId, StepKind, Target, Text, Transaction, Type, ValueType,
 };
 use crate::naming::{self, Claims};
 
@@ -157,6 +157,8 @@ impl<'a> Body<'a> {
                 Statement::Step(id) => self.step(self.transaction.step(*id), &mut lines),
                 Statement::Call(id) => self.call(*id, &mut lines),
                 Statement::Require(require) => self.require(require, &mut lines),
+                // See `unbuilt`.
+                Statement::Emit(_) => {}
                 Statement::If(branch) => {
                     let text = self.branch(branch, self.branch_value(branch));
                     lines.push(self.bound(branch.result, text));
@@ -250,8 +252,12 @@ impl<'a> Body<'a> {
     // --- steps
 
     fn step(&mut self, step: &Step, lines: &mut Vec<String>) {
+        // See `unbuilt`.
+        let Some(target) = &step.target else {
+            return;
+        };
         let base = step.binding.clone();
-        if derives_key(step) {
+        if derives_key(step, target) {
             let wanted = base
                 .as_ref()
                 .map_or("key".to_owned(), |it| format!("{it}_key"));
@@ -263,31 +269,31 @@ impl<'a> Body<'a> {
             let ExprKind::AutoUuid(of, index) = part.kind else {
                 continue;
             };
-            let field = &self.cx.model.concern(step.concern).fields[index as usize];
+            let field = &self.cx.model.concern(target.concern).fields[index as usize];
             let name = self.variables.names.claim(naming::snake(&field.name));
             lines.push(format!("let {name} = t.auto_uuid({:?});", field.name));
             self.variables.autos.insert((of, index), name);
         }
-        let concern = naming::camel(&self.cx.model.concern(step.concern).name);
+        let concern = naming::camel(&self.cx.model.concern(target.concern).name);
         self.imports.insert(concern.clone());
         if let StepKind::GetBy(unique, values) | StepKind::FindBy(unique, values) = &step.kind {
-            let call = self.by_unique(step, *unique, values);
+            let call = self.by_unique(&step.kind, target, *unique, values);
             return self.kept(step, &call, base.as_deref(), lines);
         }
-        let mut spec = self.operation(step, &concern);
-        if self.known(&step.key) {
-            let key = self.scope().key(&step.key, step.concern);
+        let mut spec = self.operation(&step.kind, target, &concern);
+        if self.known(&target.key) {
+            let key = self.scope().key(&target.key, target.concern);
             spec.push_str(&format!(".on({key})"));
         } else {
-            let ty = Type::one(ValueType::IdOf(step.concern));
-            let key = self.scope().later(&step.key, ty).borrowed();
+            let ty = Type::one(ValueType::IdOf(target.concern));
+            let key = self.scope().later(&target.key, ty).borrowed();
             spec.push_str(&format!(".on_later({key})"));
-            spec.push_str(&self.within(step));
+            spec.push_str(&self.within(target));
         }
-        if let Some(payload) = self.payload(step) {
+        if let Some(payload) = self.payload(step, target) {
             spec.push_str(&payload);
         }
-        spec.push_str(&self.undo(step));
+        spec.push_str(&self.undo(&step.kind, target));
         let is_used = step.gives.is_some() && self.kept.contains(&step.id);
         let call = match is_used {
             true => format!("t.kept({spec})?"),
@@ -312,8 +318,14 @@ impl<'a> Body<'a> {
     }
 
     /// `get` or `find` by a unique value.
-    fn by_unique(&mut self, step: &Step, unique: usize, values: &[Expr]) -> String {
-        let concern = self.cx.model.concern(step.concern);
+    fn by_unique(
+        &mut self,
+        kind: &StepKind,
+        target: &Target,
+        unique: usize,
+        values: &[Expr],
+    ) -> String {
+        let concern = self.cx.model.concern(target.concern);
         let unique = &concern.uniques[unique];
         let fields = concern.unique_fields(unique);
         let parts = fields.iter().zip(values);
@@ -328,7 +340,7 @@ impl<'a> Body<'a> {
             }
             _ => "None".to_owned(),
         };
-        let (word, name) = (step.kind.word(), naming::camel(&concern.name));
+        let (word, name) = (kind.word(), naming::camel(&concern.name));
         let (index, value) = (
             self.cx.lock.index(concern, unique),
             super::claim::unique_value(&parts),
@@ -337,9 +349,9 @@ impl<'a> Body<'a> {
     }
 
     /// The group of a step whose key is not known, where the group is.
-    fn within(&mut self, step: &Step) -> String {
-        let (nearest, key) = self.transaction.group(self.cx.model.concerns(), step);
-        if nearest == step.concern || !self.known(key) {
+    fn within(&mut self, target: &Target) -> String {
+        let (nearest, key) = self.transaction.group(self.cx.model.concerns(), target);
+        if nearest == target.concern || !self.known(key) {
             return String::new();
         }
         let key = self.scope().key(key, nearest);
@@ -351,9 +363,9 @@ impl<'a> Body<'a> {
         format!(".within(&<{concern} as codegen::Concern>::root_key({key}))")
     }
 
-    fn operation(&mut self, step: &Step, concern: &str) -> String {
-        let declared = self.cx.model.concern(step.concern);
-        let (word, op) = match &step.kind {
+    fn operation(&mut self, kind: &StepKind, target: &Target, concern: &str) -> String {
+        let declared = self.cx.model.concern(target.concern);
+        let (word, op) = match kind {
             StepKind::Command(id, _) => ("command", &declared.command(*id).name),
             StepKind::Query(id, _) => ("query", &declared.query(*id).name),
             other => return format!("codegen::Spec::<{concern}>::{}()", other.word()),
@@ -370,9 +382,9 @@ impl<'a> Body<'a> {
     }
 
     /// What undoes the step, in a saga.
-    fn undo(&mut self, step: &Step) -> String {
-        let declared = self.cx.model.concern(step.concern);
-        let op = match (&step.kind, self.transaction.mode) {
+    fn undo(&mut self, kind: &StepKind, target: &Target) -> String {
+        let declared = self.cx.model.concern(target.concern);
+        let op = match (kind, self.transaction.mode) {
             (_, Mode::Transaction) => None,
             (StepKind::Create(_), Mode::Saga) => Some("codegen::op::DELETE".to_owned()),
             (StepKind::Command(id, _), Mode::Saga) => declared
@@ -385,10 +397,10 @@ impl<'a> Body<'a> {
     }
 
     /// `.with(…)` or `.with_later(…)`.
-    fn payload(&mut self, step: &Step) -> Option<String> {
+    fn payload(&mut self, step: &Step, target: &Target) -> Option<String> {
         let mut parts: Vec<&Expr> = step.payload().collect();
         if matches!(step.kind, StepKind::Create(_) | StepKind::Ensure(_)) {
-            parts.push(&step.key);
+            parts.push(&target.key);
         }
         let is_known = parts.iter().all(|part| self.known(part));
         let transaction = self.transaction;
@@ -402,36 +414,36 @@ impl<'a> Body<'a> {
                 format!(".with_later({})", later.borrowed())
             });
         }
-        let value = self.record(step)?;
+        let value = self.record(&step.kind, target)?;
         if !is_known {
             let names = atoms(transaction, &parts, &self.variables).join(", ");
-            let claims = self.late_claims(step);
+            let claims = self.late_claims(&step.kind, target);
             return Some(format!(
                 ".with_later(&codegen::later!(|{names}| {value})){claims}"
             ));
         }
-        let has_claims = self.cx.model.concern(step.concern).claims() > 0;
+        let has_claims = self.cx.model.concern(target.concern).claims() > 0;
         Some(match &step.kind {
             StepKind::Create(_) | StepKind::Ensure(_) if has_claims => {
                 format!(".creating(&{value})")
             }
             // What is unique is not changed where the key is known too late.
-            StepKind::Update(_) if has_claims && self.known(&step.key) => {
-                let key = self.scope().key(&step.key, step.concern);
+            StepKind::Update(_) if has_claims && self.known(&target.key) => {
+                let key = self.scope().key(&target.key, target.concern);
                 format!(".changing({key}, &{value})")
             }
             _ => {
-                let claims = self.late_claims(step);
+                let claims = self.late_claims(&step.kind, target);
                 format!(".with(&{value}){claims}")
             }
         })
     }
 
     /// What a step claims whose payload or key comes out of results: each value as it is known.
-    fn late_claims(&mut self, step: &Step) -> String {
-        let concern = self.cx.model.concern(step.concern);
+    fn late_claims(&mut self, kind: &StepKind, target: &Target) -> String {
+        let concern = self.cx.model.concern(target.concern);
         let keys = concern.keys.len();
-        let given: Vec<Option<&Expr>> = match &step.kind {
+        let given: Vec<Option<&Expr>> = match kind {
             StepKind::Create(values) | StepKind::Ensure(values) => {
                 values.iter().map(Some).collect()
             }
@@ -446,7 +458,7 @@ impl<'a> Body<'a> {
                 .iter()
                 .map(|index| match index.checked_sub(keys) {
                     Some(index) => given[index],
-                    None => step.key_parts().get(*index),
+                    None => target.key_parts().get(*index),
                 });
             let Some(parts) = parts.collect::<Option<Vec<&Expr>>>() else {
                 continue;
@@ -455,27 +467,27 @@ impl<'a> Body<'a> {
             let places: Vec<String> = places
                 .map(|(field, part)| self.scope().borrowed(part, field.ty))
                 .collect();
-            let owner = self.scope().key(&step.key, step.concern);
+            let owner = self.scope().key(&target.key, target.concern);
             let claim = self.cx.unique_claim(concern, unique, &places, &owner);
             claims.push_str(&format!(".reserving(|claims| {{ {claim} }})"));
         }
-        for (index, field, target) in concern.references() {
+        for (index, field, referred) in concern.references() {
             let Some(value) = given[index] else { continue };
-            let ty = naming::camel(&self.cx.model.concern(target).name);
+            let ty = naming::camel(&self.cx.model.concern(referred).name);
             self.imports.insert(ty.clone());
             let later = self.scope().later(value, field.ty).borrowed();
-            let call = self.cx.reference_call(concern, index, field, target);
+            let call = self.cx.reference_call(concern, index, field, referred);
             claims.push_str(&format!(".referring::<{ty}>({call}, {later})"));
         }
         claims
     }
 
     /// The payload of a step that is made of fields.
-    fn record(&mut self, step: &Step) -> Option<String> {
-        let declared = self.cx.model.concern(step.concern);
-        let (name, fields, values) = match &step.kind {
+    fn record(&mut self, kind: &StepKind, target: &Target) -> Option<String> {
+        let declared = self.cx.model.concern(target.concern);
+        let (name, fields, values) = match kind {
             StepKind::Create(values) | StepKind::Ensure(values) => {
-                return Some(self.instance(step, values));
+                return Some(self.instance(target, values));
             }
             StepKind::Update(values) => return Some(self.patch(declared, values)),
             StepKind::Command(id, Argument::Fields(values)) => {
@@ -502,11 +514,11 @@ impl<'a> Body<'a> {
     }
 
     /// A new instance.
-    fn instance(&mut self, step: &Step, values: &[Expr]) -> String {
-        let concern = self.cx.model.concern(step.concern);
+    fn instance(&mut self, target: &Target, values: &[Expr]) -> String {
+        let concern = self.cx.model.concern(target.concern);
         let mut scope = self.scope();
         let mut entries = Vec::new();
-        for (field, part) in concern.keys.iter().zip(step.key_parts()) {
+        for (field, part) in concern.keys.iter().zip(target.key_parts()) {
             let part = scope.owned(part, field.ty);
             entries.push(entry(&naming::snake(&field.name), part));
         }
@@ -757,7 +769,7 @@ impl<'a> Body<'a> {
     /// Whether a block, run in a closure, says something to the draft.
     fn uses_draft(&self, block: &Block) -> bool {
         block.statements.iter().any(|statement| match statement {
-            Statement::Step(_) | Statement::Require(_) => true,
+            Statement::Step(_) | Statement::Require(_) | Statement::Emit(_) => true,
             Statement::Call(id) => match self.transaction.local(*id).call().map(|it| &it.kind) {
                 Some(ExprKind::Call(function, _)) => {
                     let result = &self.cx.model.function(*function).result;
@@ -909,9 +921,9 @@ fn roots(transaction: &Transaction) -> BTreeSet<Root> {
 }
 
 /// Whether the key of a new instance is derived.
-fn derives_key(step: &Step) -> bool {
+fn derives_key(step: &Step, target: &Target) -> bool {
     let mut derives = false;
-    step.key.walk(&mut |part| {
+    target.key.walk(&mut |part| {
         derives |= matches!(part.kind, ExprKind::DerivedUuid(of) if of == step.id);
     });
     derives

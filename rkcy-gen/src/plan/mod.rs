@@ -29,11 +29,13 @@ mod signature;
 mod sql;
 mod transaction;
 mod types;
+mod unbuilt;
 mod value;
 mod visits;
 
 pub use operation::{Operation, operations};
 pub(crate) use signature::{number, quoted};
+pub use unbuilt::unbuilt;
 pub use visits::{TransactionPlan, VisitPlan, VisitStep, VisitsDocument, visits};
 
 use askama::Template;
@@ -147,7 +149,8 @@ impl<'a> Cx<'a> {
     }
 }
 
-/// Decides everything. `schema` is the name of the schema's file, for the first line of each.
+/// Decides everything. `schema` is the name of the schema's file, for the first line of each. What is [`unbuilt`]
+/// is left out.
 pub fn plan(model: &Model, lock: &Lock, schema: &str) -> Plan {
     let cx = Cx::new(model, lock, schema);
     let platform = &model.platform().name;

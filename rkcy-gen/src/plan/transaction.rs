@@ -6,8 +6,8 @@ use super::body::Body;
 use super::operation::{DescParam, RefusalEnum};
 use super::types::Imports;
 use super::value::{Shape, ValueStruct};
-use super::{Cx, docs, operations};
-use crate::model::{Mode, Statement, StepKind, Text, Transaction};
+use super::{Cx, docs};
+use crate::model::{Mode, Refusal, Statement, Step, StepKind, Text, Transaction};
 use crate::naming::{Claims, Std};
 
 /// The file of a transaction.
@@ -120,21 +120,24 @@ impl Cx<'_> {
         let own = transaction.refusals.named().iter();
         let mut names: Vec<String> = own.map(|refusal| refusal.name.clone()).collect();
         for step in &transaction.steps {
-            let concern = self.model.concern(step.concern);
-            let name = match &step.kind {
-                StepKind::Command(id, _) => &concern.command(*id).name,
-                StepKind::Query(id, _) => &concern.query(*id).name,
-                _ => continue,
-            };
-            let operations = operations(concern).into_iter();
-            for operation in operations.filter(|operation| operation.name == name) {
-                for refusal in operation.refusals.named() {
-                    if !names.contains(&refusal.name) {
-                        names.push(refusal.name.clone());
-                    }
+            for refusal in self.step_refusals(step) {
+                if !names.contains(&refusal.name) {
+                    names.push(refusal.name.clone());
                 }
             }
         }
         names
+    }
+
+    /// The refusals that an operation or an effect declares.
+    fn step_refusals(&self, step: &Step) -> &[Refusal] {
+        let concern = step.target.as_ref();
+        let concern = concern.map(|target| self.model.concern(target.concern));
+        match (&step.kind, concern) {
+            (StepKind::Command(id, _), Some(concern)) => concern.command(*id).refusals.named(),
+            (StepKind::Query(id, _), Some(concern)) => concern.query(*id).refusals.named(),
+            (StepKind::Effect(id, _), _) => self.model.effect(*id).refusals.named(),
+            _ => &[],
+        }
     }
 }

@@ -111,7 +111,7 @@ impl Cx<'_> {
         let unplanned = transaction
             .steps
             .iter()
-            .map(|step| self.unplanned(transaction, step, &places, &instances))
+            .filter_map(|step| self.unplanned(transaction, step, &places, &instances))
             .collect();
         let mut txn = Txn {
             mode: match transaction.mode {
@@ -225,7 +225,7 @@ impl Cx<'_> {
         if transaction.mode != Mode::Saga {
             return None;
         }
-        let concern = self.model.concern(step.concern);
+        let concern = self.model.concern(step.target.as_ref()?.concern);
         match &step.kind {
             StepKind::Create(_) => Some("delete".to_owned()),
             StepKind::Command(id, _) => {
@@ -242,14 +242,16 @@ impl Cx<'_> {
         step: &Step,
         places: &[Place],
         instances: &Instances,
-    ) -> Unplanned {
+    ) -> Option<Unplanned> {
+        // See `unbuilt`.
+        let target = step.target.as_ref()?;
         let place = &places[step.id.index()];
         let mut after = transaction.step_needs(step);
         after.extend(&place.guards);
-        let root = self.model.concern(self.model.root(step.concern));
-        let (_, key) = transaction.group(self.model.concerns(), step);
+        let root = self.model.concern(self.model.root(target.concern));
+        let (_, key) = transaction.group(self.model.concerns(), target);
         let is_known = transaction.known_at_submission(key);
-        Unplanned {
+        Some(Unplanned {
             step: CoreStep {
                 number: number(step.id),
                 place: CorePlace::Root,
@@ -268,7 +270,7 @@ impl Cx<'_> {
                 _ => Access::Exclusive,
             },
             after: after.into_iter().map(number).collect(),
-        }
+        })
     }
 }
 
@@ -282,7 +284,7 @@ fn note_surroundings(
     for statement in &block.statements {
         match statement {
             Statement::Step(id) => shown[id.index()].within.clone_from(around),
-            Statement::Call(_) | Statement::Require(_) => {}
+            Statement::Call(_) | Statement::Require(_) | Statement::Emit(_) => {}
             Statement::If(branch) => {
                 around.push(text.branch(branch));
                 note_surroundings(text, &branch.then, around, shown);
@@ -321,7 +323,10 @@ impl Instances {
         let mut list: Vec<Instance> = Vec::new();
         let mut of_step = BTreeMap::new();
         for step in &transaction.steps {
-            let (group, key) = transaction.group(model.concerns(), step);
+            let Some(target) = &step.target else {
+                continue;
+            };
+            let (group, key) = transaction.group(model.concerns(), target);
             let name = format!("{}[{}]", model.concern(group).name, text.key(key));
             let times = transaction.instances(key, &places[step.id.index()], places);
             let place = match list.iter_mut().position(|known| known.name == name) {

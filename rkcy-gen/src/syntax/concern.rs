@@ -42,9 +42,9 @@ pub enum Member {
     /// `unique (…)`
     Unique(Clause),
     /// `list … by …`
-    List(Clause),
+    List(List),
     /// `at … run …` or `at … delete`
-    Timer(Clause),
+    Timer(Timer),
     /// What is none of these.
     Broken(Broken),
 }
@@ -66,18 +66,53 @@ pub struct Clause {
     /// Its first word.
     pub word: String,
     /// The names in it, in written order.
-    pub names: Vec<ClauseName>,
+    pub names: Vec<Ident>,
     /// All of it.
     pub span: Span,
 }
 
-/// A name in a clause.
+/// `list NAME by a, b desc`
 #[derive(Debug, Clone)]
-pub struct ClauseName {
+pub struct List {
+    /// Its documentation.
+    pub docs: Docs,
+    /// Its name.
+    pub name: Ident,
+    /// What it is ordered by, in written order.
+    pub parts: Vec<ListPart>,
+    /// All of it.
+    pub span: Span,
+}
+
+/// A name that a list is ordered by.
+#[derive(Debug, Clone)]
+pub struct ListPart {
     /// The name.
     pub name: Ident,
     /// Whether `desc` follows.
     pub descending: bool,
+}
+
+/// `at FIELD run NAME(self)` or `at FIELD delete`
+#[derive(Debug, Clone)]
+pub struct Timer {
+    /// Its documentation.
+    pub docs: Docs,
+    /// The field whose time has to come.
+    pub field: Ident,
+    /// What runs then; without it the instance is deleted.
+    pub run: Option<Run>,
+    /// All of it.
+    pub span: Span,
+}
+
+/// `run NAME(self)`
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// What runs.
+    pub name: Ident,
+    /// Whether `self` stands in the brackets.
+    pub has_self: bool,
 }
 
 impl Lower<'_> {
@@ -120,8 +155,8 @@ impl Lower<'_> {
                 Rule::query => Member::Query(self.operation(part)),
                 Rule::narrowing => Member::Narrowing(self.clause(part)),
                 Rule::unique => Member::Unique(self.clause(part)),
-                Rule::list => Member::List(self.clause(part)),
-                Rule::timer => Member::Timer(self.clause(part)),
+                Rule::list => Member::List(self.list(part)),
+                Rule::timer => Member::Timer(self.timer(part)),
                 Rule::broken_part => Member::Broken(self.broken(&part, Rule::concern_part)),
                 _ => continue,
             };
@@ -160,22 +195,66 @@ impl Lower<'_> {
             .next()
             .unwrap_or_default()
             .to_owned();
-        let mut names = Vec::new();
-        // Names stand directly in a clause, in a list of names, or with `desc` in a part of a list.
-        for name in pair
-            .into_inner()
-            .flatten()
-            .filter(|part| matches!(part.as_rule(), Rule::name | Rule::w_desc))
-        {
-            if name.as_rule() == Rule::name {
-                names.push(ClauseName {
-                    name: self.ident(&name),
-                    descending: false,
-                });
-            } else if let Some(last) = names.last_mut() {
-                last.descending = true;
+        // Names stand directly in a clause, or in a list of names.
+        let names = pair.into_inner().flatten();
+        let names = names.filter(|part| part.as_rule() == Rule::name);
+        let names = names.map(|name| self.ident(&name)).collect();
+        Clause { word, names, span }
+    }
+
+    fn list(&mut self, pair: Pair<'_, Rule>) -> List {
+        let span = self.span(&pair);
+        let docs = self.docs(&pair);
+        let name = Ident {
+            text: String::new(),
+            span,
+        };
+        let mut list = List {
+            docs,
+            name,
+            parts: Vec::new(),
+            span,
+        };
+        for part in pair.into_inner() {
+            match part.as_rule() {
+                Rule::name => list.name = self.ident(&part),
+                Rule::list_part => list.parts.extend(self.list_part(part)),
+                _ => {}
             }
         }
-        Clause { word, names, span }
+        list
+    }
+
+    fn list_part(&mut self, pair: Pair<'_, Rule>) -> Option<ListPart> {
+        let mut parts = pair.into_inner();
+        let name = self.ident(&parts.next()?);
+        let descending = parts.next().is_some();
+        Some(ListPart { name, descending })
+    }
+
+    fn timer(&mut self, pair: Pair<'_, Rule>) -> Timer {
+        let span = self.span(&pair);
+        let docs = self.docs(&pair);
+        let mut names = Vec::new();
+        let mut has_self = false;
+        for part in pair.into_inner() {
+            match part.as_rule() {
+                Rule::name => names.push(self.ident(&part)),
+                Rule::w_self => has_self = true,
+                _ => {}
+            }
+        }
+        let mut names = names.into_iter();
+        let field = names.next().unwrap_or(Ident {
+            text: String::new(),
+            span,
+        });
+        let run = names.next().map(|name| Run { name, has_self });
+        Timer {
+            docs,
+            field,
+            run,
+            span,
+        }
     }
 }
