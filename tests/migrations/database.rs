@@ -186,7 +186,8 @@ impl Database {
         for table in tables.iter().filter(|it| it.derived.is_none()) {
             let mut names: Vec<String> = table.columns.iter().map(|it| it.name.clone()).collect();
             names.sort();
-            names.push("_rkcy_offset".to_owned());
+            // Elements of lists are as old as their instance.
+            names.extend((table.list.is_none()).then(|| "_rkcy_offset".to_owned()));
             let shown = names.iter().map(|name| match self {
                 Database::Sqlite(..) => format!("'{name}=' || quote(\"{name}\")"),
                 Database::Postgres(..) => {
