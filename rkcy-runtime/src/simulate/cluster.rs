@@ -420,7 +420,7 @@ impl<'a> Cluster<'a> {
         rkcy_core::logic::set_wall_clock(u32::try_from(member.serial).unwrap_or(0));
         let (ended, mut progress) = member.work(&self.logs, round, &mut self.observer)?;
         if let Ended::Died(tried) = ended {
-            self.ended(nth, tried);
+            self.ended(nth, tried)?;
             return Ok(true);
         }
         if ended == Ended::Sealed && !self.draw.atomic {

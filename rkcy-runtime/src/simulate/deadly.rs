@@ -8,6 +8,8 @@ use super::cluster::Cluster;
 use super::faults::Fault;
 use super::observe::Violation;
 use crate::codegen::{self, Asked, Bytes, Call, ConcernId, Logic, Partitions, Row, RowKey, TxnId};
+use crate::log::StreamId;
+use rkcy_core::frame::{Body, Frame, Kind};
 use rkcy_core::id::{PartitionId, Position};
 use rkcy_core::related::{Relation, Side};
 use rkcy_core::txn::{Rest, Txn};
@@ -123,17 +125,43 @@ impl Cluster<'_> {
     }
 
     /// A worker was ended by a handler, at an envelope that it tried or not.
-    pub(super) fn ended(&mut self, nth: usize, tried: Option<Position>) {
+    ///
+    /// # Errors
+    /// Where it tried one, and did not say so for good.
+    pub(super) fn ended(&mut self, nth: usize, tried: Option<Position>) -> Result<(), Violation> {
         self.observer.count("ended by a handler");
         let partition = self.members[nth].partition;
         self.observer
             .note(|| format!("worker of {partition} is ended by a handler"));
         if let Some(at) = tried {
+            self.check_said(partition, at)?;
             *self.observer.ends.entry((partition, at)).or_default() += 1;
         }
         match self.draw.atomic {
             true => self.end_process(),
             false => self.kill(nth, true),
+        }
+        Ok(())
+    }
+
+    /// That an envelope is tried is durable before it is applied.
+    fn check_said(&self, partition: PartitionId, at: Position) -> Result<(), Violation> {
+        let commands = self.logs.stream(StreamId::commands(partition));
+        let records = commands.start()..commands.durable_end();
+        let frames = records
+            .filter_map(|offset| commands.get(offset, true))
+            .filter_map(|(_, bytes)| Frame::decode(bytes).ok());
+        let mut envelopes = frames.flat_map(|frame| frame.envelopes);
+        let said = envelopes.any(|envelope| {
+            let tries = envelope.head.kind == Kind::Trying;
+            let body = tries.then(|| Body::decode(Kind::Trying, envelope.body).ok());
+            matches!(body.flatten(), Some(Body::Trying(care)) if care.at == at)
+        });
+        match said {
+            true => Ok(()),
+            false => Err(Violation(format!(
+                "{partition} position {at} was tried, and its log does not say so"
+            ))),
         }
     }
 }

@@ -47,12 +47,13 @@ impl Cluster<'_> {
                 self.deadly.mend_all();
                 round = 0;
             } else if !progress {
-                self.observer.rounds = (100 * round / rounds) as u64;
+                let allowed = rounds + ROUNDS_OF_A_WORD * (self.observer.said() - said);
+                self.observer.rounds = (100 * round / allowed) as u64;
                 return verify::verify(self);
             }
         }
         Err(Violation(format!(
-            "no rest: {rounds} rounds after the faults have stopped something still goes on"
+            "no rest: {round} rounds after the faults have stopped something still goes on"
         )))
     }
 
