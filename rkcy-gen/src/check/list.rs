@@ -99,6 +99,7 @@ impl Checker {
                 | Scalar::U64
                 | Scalar::F32
                 | Scalar::F64
+                | Scalar::Decimal(_)
                 | Scalar::Uuid
                 | Scalar::Timestamp
                 | Scalar::Duration,

@@ -58,7 +58,7 @@ pub use transaction::{
     Argument, Block, Emit, For, Head, If, Local, LocalKind, Mode, Require, Statement, Step,
     StepKind, Target, Transaction,
 };
-pub use types::{Many, Scalar, Type, ValueType};
+pub use types::{Digits, Many, Scalar, Type, ValueType};
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -18,7 +18,7 @@ impl Cx<'_> {
             name
         };
         match value {
-            ValueType::Scalar(scalar) => self.scalar_type(scalar).to_owned(),
+            ValueType::Scalar(scalar) => self.scalar_type(scalar),
             ValueType::Enum(id) => import(&self.model.enumeration(id).name),
             ValueType::Message(id) => import(&self.model.message(id).name),
             ValueType::Concern(id) => import(&self.model.concern(id).name),
@@ -40,8 +40,9 @@ impl Cx<'_> {
         }
     }
 
-    fn scalar_type(&self, scalar: Scalar) -> &'static str {
-        match scalar {
+    fn scalar_type(&self, scalar: Scalar) -> String {
+        let name = match scalar {
+            Scalar::Decimal(digits) => return format!("codegen::Decimal<{digits}>"),
             Scalar::Bool => "bool",
             Scalar::I32 => "i32",
             Scalar::I64 => "i64",
@@ -54,7 +55,8 @@ impl Cx<'_> {
             Scalar::Uuid => "codegen::Uuid",
             Scalar::Timestamp => "codegen::Timestamp",
             Scalar::Duration => "codegen::Duration",
-        }
+        };
+        name.to_owned()
     }
 
     /// A type, as Rust writes it.
@@ -168,7 +170,11 @@ impl Cx<'_> {
             ValueType::IdOf(_) => self.is_plain(self.model.stored_as(value)),
             ValueType::Scalar(scalar) => !matches!(
                 scalar,
-                Scalar::Bytes | Scalar::Uuid | Scalar::Timestamp | Scalar::Duration
+                Scalar::Bytes
+                    | Scalar::Uuid
+                    | Scalar::Timestamp
+                    | Scalar::Duration
+                    | Scalar::Decimal(_)
             ),
             _ => false,
         }

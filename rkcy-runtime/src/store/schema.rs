@@ -7,6 +7,7 @@
 
 use super::desc::PLACE;
 use super::{ColumnDesc, ColumnType, MigrationState, MigrationStatus, StoreError, TableDesc};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -101,7 +102,7 @@ pub(super) fn check_version(
 /// make the tables that it asks for.
 pub(super) fn check_tables<'a>(
     tables: impl IntoIterator<Item = &'a TableDesc>,
-    sql_type: fn(ColumnType) -> &'static str,
+    sql_type: fn(ColumnType) -> Cow<'static, str>,
     made: &Found,
     found: &Found,
     store: &Arc<str>,
@@ -151,7 +152,7 @@ fn wanted(table: &TableDesc) -> Vec<(&'static str, Vec<ColumnDesc>)> {
 fn unreached<'a>(
     tables: impl IntoIterator<Item = &'a TableDesc>,
     made: &Found,
-    sql_type: fn(ColumnType) -> &'static str,
+    sql_type: fn(ColumnType) -> Cow<'static, str>,
 ) -> Option<String> {
     tables
         .into_iter()
@@ -161,7 +162,7 @@ fn unreached<'a>(
                 return Some(format!("table \"{name}\" is not made"));
             };
             let columns = columns.into_iter();
-            let wanted: BTreeMap<&str, &str> = columns
+            let wanted: BTreeMap<&str, Cow<'_, str>> = columns
                 .map(|column| (column.name, sql_type(column.ty)))
                 .collect();
             let wrong = wanted.iter().find_map(|(column, ty)| {
