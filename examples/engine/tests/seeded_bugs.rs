@@ -32,6 +32,7 @@ const DIRECTED: &[Bug] = &[
     Bug::BoundRefusesUndo,
     Bug::ParkSkipsRelease,
     // `careful_shared.rs`: a record must come late, or another open, at just the wrong moment.
+    Bug::ParkAfterOneTry,
     Bug::ParkWithoutCut,
     Bug::ParkOfOthersCounts,
     Bug::CarefulEffectsBeforeChange,
