@@ -29,7 +29,7 @@ mod time;
 mod value;
 
 /// Version of this contract. Generated code asserts it at compile time.
-pub const CONTRACT: u32 = 6;
+pub const CONTRACT: u32 = 7;
 
 pub use crate::__later as later;
 pub use blob::Blob;

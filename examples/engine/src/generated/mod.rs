@@ -28,7 +28,7 @@ pub use note::Note;
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 6,
+    codegen::CONTRACT == 7,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
