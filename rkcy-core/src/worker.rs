@@ -819,7 +819,10 @@ impl Worker {
     /// its own Open is told as well: who takes over after it knows that it got so far.
     #[must_use]
     pub fn has_changes(&self) -> bool {
-        self.partition.has_changes() || (self.owns() && self.writer < self.opened)
+        // What was tried and changed nothing has ended nobody: who takes over is to know.
+        let position = self.partition.state().position;
+        let moved = self.is_careful() && self.partition.cut_position() < position;
+        moved || self.partition.has_changes() || (self.owns() && self.writer < self.opened)
     }
 
     /// The change record of what was applied since the last one, in chunks that fit a record of the log.

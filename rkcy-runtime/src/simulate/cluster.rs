@@ -587,13 +587,21 @@ impl<'a> Cluster<'a> {
     /// A worker stops, and its process does not end: what it tries was not deadly.
     pub(super) fn stop(&mut self, nth: usize) {
         let partition = self.members[nth].partition;
+        let target = StreamId::commands(partition);
+        let tried = self.members[nth].trying();
         if let Some(frame) = self.members[nth].worker.withdraw() {
-            let target = StreamId::commands(partition);
+            // What it has handed over before comes first.
+            while self.members[nth].has_queue(target) {
+                self.land(nth, target);
+            }
             self.append(target, frame);
             match self.draw.atomic {
                 true => self.logs.sync_appends(self.logs.undurable()),
                 false => self.logs.sync(target),
             }
+        } else if let Some(at) = tried {
+            // What came of it may not be durable, and its process ends.
+            *self.observer.ends.entry((partition, at)).or_default() += 1;
         }
         self.kill(nth, !self.draw.atomic);
     }

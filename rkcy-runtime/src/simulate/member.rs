@@ -331,7 +331,8 @@ impl Member {
 
     /// The envelope at which it would be found to have ended: on an atomic log until its batch is durable.
     pub(super) fn trying(&self) -> Option<Position> {
-        let on_its_way = self.tried.filter(|_| !self.on_their_way.is_empty());
+        let is_left = !self.on_their_way.is_empty() || self.worker.has_changes();
+        let on_its_way = self.tried.filter(|_| self.atomic && is_left);
         self.worker.trying().or(on_its_way)
     }
 
