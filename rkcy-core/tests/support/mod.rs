@@ -53,7 +53,6 @@ pub(crate) fn config(partition: PartitionId, owner: u64) -> Config {
         partition,
         generation: 0,
         owner,
-        process: 1,
         build: 1,
         atomic: true,
         accept_clock: false,

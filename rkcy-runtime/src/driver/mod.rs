@@ -21,7 +21,6 @@ mod describe;
 mod drain;
 mod faults;
 mod follow;
-mod gate;
 mod launch;
 mod leave;
 mod options;

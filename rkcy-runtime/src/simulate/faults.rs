@@ -36,8 +36,6 @@ pub enum Fault {
     StorageCrash,
     /// A newer build takes over, partition by partition, when the older one has sealed; some do not wait.
     Deploy,
-    /// A transaction ends the process of whoever applies some of its steps.
-    Deadly,
 }
 
 impl Fault {
@@ -58,7 +56,6 @@ impl Fault {
         ("eviction", Fault::Eviction),
         ("storage-crash", Fault::StorageCrash),
         ("deploy", Fault::Deploy),
-        ("deadly", Fault::Deadly),
     ];
 
     /// How likely it is once it is drawn, unless the caller says otherwise: some end everything, some are
@@ -70,7 +67,7 @@ impl Fault {
             Fault::Failover => 0.05,
             Fault::Deploy | Fault::ClockJump => 0.1,
             Fault::Crash | Fault::LostSend => 0.25,
-            Fault::Unreadable | Fault::Deadly => 0.02,
+            Fault::Unreadable => 0.02,
             Fault::StaleReplica => 0.3,
             Fault::SlowChannel | Fault::SlowLoad => 0.5,
             _ => 1.0,
@@ -83,7 +80,6 @@ impl Fault {
         match self {
             Fault::Crash | Fault::Eviction => 1.0,
             Fault::ClockJump | Fault::Deploy => 0.2,
-            Fault::Deadly => 0.4,
             _ => 0.6,
         }
     }
@@ -97,11 +93,7 @@ impl Fault {
     pub(super) fn is_passive(self) -> bool {
         matches!(
             self,
-            Fault::SlowChannel
-                | Fault::StaleReplica
-                | Fault::SlowLoad
-                | Fault::Unreadable
-                | Fault::Deadly
+            Fault::SlowChannel | Fault::StaleReplica | Fault::SlowLoad | Fault::Unreadable
         )
     }
 

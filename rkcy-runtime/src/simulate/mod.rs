@@ -14,7 +14,6 @@
 
 mod cluster;
 mod configs;
-mod deadly;
 mod draw;
 mod faults;
 mod generic;
