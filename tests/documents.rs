@@ -14,7 +14,7 @@ use std::path::Path;
 use regex::Regex;
 use rkcy_gen::check::check;
 use rkcy_gen::diagnostic::{Code, human};
-use rkcy_gen::model::Scalar;
+use rkcy_gen::model::{Digits, Scalar};
 use rkcy_gen::syntax::{Sources, load};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
@@ -250,9 +250,14 @@ fn the_table_of_types_is_what_is_generated() {
     let sqlite = snapshot("migrations-sqlite-0001_init.up.sql");
     let postgres = snapshot("migrations-postgres-0001_init.up.sql");
     let rows = table(&read("docs/language.md"), "### Types");
-    for scalar in Scalar::ALL {
-        let word = scalar.word();
-        let row = (rows.iter().find(|row| row[0] == word)).unwrap_or_else(|| panic!("no {word}"));
+    let words = Scalar::WORDS.map(|scalar| (scalar.word(), scalar.word().to_owned()));
+    let decimal = Digits::new(10, 2).map(Scalar::Decimal).unwrap();
+    for (word, written) in words
+        .into_iter()
+        .chain([(decimal.word(), decimal.to_string())])
+    {
+        let row =
+            (rows.iter().find(|row| row[0] == written)).unwrap_or_else(|| panic!("no {written}"));
         let [_, in_proto, in_postgres, in_sqlite, in_rust, ..] = row.as_slice() else {
             panic!("{word}: too few columns");
         };

@@ -125,6 +125,65 @@ fn every_code_about_changes_has_a_pair() {
 }
 
 #[test]
+fn a_decimal_of_more_digits_loses_nothing() {
+    let codes = |old: &str, new: &str| {
+        let [old, new] =
+            [old, new].map(|ty| of(&format!("concern Item {{ key id: uuid  price: {ty} }}")));
+        let old_lock = locked(&old);
+        let new_lock = old_lock.clone().assign(&new).unwrap();
+        let asked = tables(&new, &new_lock);
+        let migrated = findings(&difference(old_lock.reached(), &asked), &new, &new_lock);
+        let version = |model, lock| Version { model, lock };
+        let broken = breaking(version(&old, &old_lock), version(&new, &new_lock));
+        let codes = |found: Vec<Diagnostic>| found.iter().map(|it| it.code).collect::<Vec<_>>();
+        (codes(migrated), codes(broken))
+    };
+    let (rewrites, narrows) = (Code::RewritesTable, Code::NarrowsColumn);
+    for (old, new, migrated, broken) in [
+        ("decimal(6, 2)", "decimal(38, 2)", vec![], vec![]),
+        ("decimal(6, 2)", "decimal(8, 4)", vec![rewrites], vec![]),
+        (
+            "decimal(6, 2) @min(1)",
+            "decimal(6, 2) @min(0.5)",
+            vec![],
+            vec![],
+        ),
+        (
+            "decimal(6, 2)",
+            "decimal(6, 3)",
+            vec![narrows, rewrites],
+            vec![Code::RowsOutside],
+        ),
+        (
+            "decimal(6, 2)",
+            "decimal(6, 1)",
+            vec![narrows, rewrites],
+            vec![Code::RowsOutside],
+        ),
+        (
+            "decimal(6, 2) @range(-9..=9)",
+            "decimal(3, 2)",
+            vec![narrows, rewrites],
+            vec![],
+        ),
+        (
+            "decimal(6, 2)",
+            "string",
+            vec![Code::NoConversion],
+            vec![Code::JsonType],
+        ),
+        (
+            "i64",
+            "decimal(20, 0)",
+            vec![Code::NoConversion],
+            vec![Code::WireType],
+        ),
+    ] {
+        assert_eq!(codes(old, new), (migrated, broken), "{old} becomes {new}");
+    }
+}
+
+#[test]
 fn nothing_breaks_where_nothing_changes() {
     for name in [
         "bank", "engine", "flow", "group", "refs", "rpg", "saga", "seats", "shop", "tpcc",

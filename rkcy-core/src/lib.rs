@@ -21,6 +21,7 @@
 //! drivers of `rkcy-runtime` and its simulator do it.
 
 // Names and forms.
+pub mod decimal;
 pub mod fault;
 pub mod id;
 pub mod key;

@@ -18,6 +18,8 @@ enum Ty {
     /// An integer or a float, as an index into `NUMBERS`.
     Number(usize),
     Bool,
+    /// So many digits before the point, so many behind it.
+    Decimal(u32, u32),
     /// With a longest length.
     Text(u32),
     Uuid,
@@ -103,6 +105,7 @@ impl World {
                 },
                 plain(Ty::Uuid),
                 plain(Ty::Timestamp),
+                plain(Ty::Decimal(3, 2)),
             ];
             let fields = fields.map(|it| world.named("f", it)).to_vec();
             let concern = world.named("C", fields);
@@ -216,7 +219,8 @@ impl World {
                 self.messages[which].it[member].name = name;
             }
             1 => {
-                let ty = [Ty::Number(2), Ty::Bool, Ty::Text(9)][rng.random_range(0..3)].clone();
+                let ty = [Ty::Number(2), Ty::Bool, Ty::Text(9), Ty::Decimal(1, 3)];
+                let ty = ty[rng.random_range(0..4)].clone();
                 let optional = matches!(ty, Ty::Text(_));
                 let new = self.named(
                     "m",
@@ -262,6 +266,9 @@ impl World {
             Ty::Number(0 | 1) if !it.list => Ty::Number(2),
             Ty::Number(4) if !it.list => Ty::Number(5),
             Ty::Text(most) => Ty::Text(most + 7),
+            Ty::Decimal(whole, scale) if !it.list && whole + scale < 30 => {
+                Ty::Decimal(whole + field as u32 % 3, scale + self.next % 3)
+            }
             Ty::IdOf(to) if *to != id && it.optional => Ty::Ref(*to),
             Ty::Ref(to) => Ty::IdOf(*to),
             other => other.clone(),
@@ -271,9 +278,18 @@ impl World {
     fn new_field(&mut self, rng: &mut ChaCha8Rng) -> Named<Field> {
         let target = self.concerns[rng.random_range(0..self.concerns.len())].id;
         let message = self.messages[rng.random_range(0..self.messages.len())].id;
-        let field = match rng.random_range(0..10) {
+        let field = match rng.random_range(0..13) {
             0..=2 => plain(Ty::Number(rng.random_range(0..NUMBERS.len()))),
             3 => plain(Ty::Bool),
+            10 => plain(Ty::Decimal(2 + self.next % 3, self.next % 4)),
+            11 => Field {
+                optional: true,
+                ..plain(Ty::Decimal(38, 0))
+            },
+            12 => Field {
+                list: true,
+                ..plain(Ty::Decimal(2, 4))
+            },
             4 => Field {
                 optional: true,
                 ..plain(Ty::Text(12))
@@ -357,6 +373,7 @@ impl World {
         let ty = match &it.ty {
             Ty::Number(which) => NUMBERS[*which].to_owned(),
             Ty::Bool => "bool".to_owned(),
+            Ty::Decimal(whole, scale) => format!("decimal({}, {scale})", whole + scale),
             Ty::Text(_) => "string".to_owned(),
             Ty::Uuid => "uuid".to_owned(),
             Ty::Timestamp => "timestamp".to_owned(),

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use rkcy_core::claim::{Counts, Reservation};
+use rkcy_core::decimal;
 use rkcy_core::wire::Wire as _;
 use rkcy_gen::evolve::{Check, Column, ColumnType, Derived, Dialect, Shape, Table};
+use rkcy_gen::model::Digits;
 use serde_json::{Value, json};
 
 use super::database::Database;
@@ -84,8 +86,21 @@ fn value(column: &Column, row: usize, dialect: Dialect) -> String {
         ColumnType::Bytes => format!("x'{row:02x}'"),
         ColumnType::Timestamp if postgres => format!("'2024-01-0{}T00:00:00Z'", row + 1),
         ColumnType::Timestamp | ColumnType::Duration => (row * 1_000_000).to_string(),
+        ColumnType::Decimal(digits) => {
+            let units = units(digits, row);
+            match postgres {
+                true => decimal::show(units, digits.scale),
+                false => quoted(&decimal::to_column(units, digits.precision, digits.scale)),
+            }
+        }
         ColumnType::Json => quoted(&of_shape(column.shape.as_ref().unwrap(), row).to_string()),
     }
+}
+
+/// A number of few digits, in every other row below zero.
+fn units(digits: Digits, row: usize) -> i128 {
+    let units = decimal::power(digits.scale) * row as i128 / 2;
+    if row % 2 == 0 { units } else { -units }
 }
 
 fn of_shape(shape: &Shape, row: usize) -> Value {
@@ -94,6 +109,9 @@ fn of_shape(shape: &Shape, row: usize) -> Value {
         Shape::Scalar(ColumnType::F32 | ColumnType::F64) => json!(row as f64 + 0.5),
         Shape::Scalar(ColumnType::Text) => json!(format!("t'\"{row}")),
         Shape::Scalar(ColumnType::Uuid) => json!(format!("00000000-0000-0000-0000-{row:012x}")),
+        Shape::Scalar(ColumnType::Decimal(digits)) => {
+            json!(decimal::show(units(*digits, row), digits.scale))
+        }
         Shape::Scalar(_) => json!(row),
         Shape::Enum(values) => json!(values[row % values.len()].1),
         Shape::Optional(_) if row % 2 == 1 => Value::Null,
@@ -113,6 +131,10 @@ fn of_shape(shape: &Shape, row: usize) -> Value {
 fn fits(value: &Value, shape: &Shape) -> bool {
     match shape {
         Shape::Scalar(ColumnType::Bool) => value.is_boolean(),
+        Shape::Scalar(ColumnType::Decimal(digits)) => {
+            let number = |text| decimal::parse_canonical(text, digits.precision, digits.scale);
+            value.as_str().and_then(number).is_some()
+        }
         Shape::Scalar(ColumnType::Text | ColumnType::Uuid) => value.is_string(),
         Shape::Scalar(_) => value.is_number(),
         Shape::Enum(values) => values.iter().any(|it| value == it.1.as_str()),

@@ -1,11 +1,16 @@
 //! What the customers of the bank do under simulation, and what must hold of their money.
 
-use crate::generated::txn::{AddAccount, Deposit, Open, Pay, PayAll, Settle, Transfer, Withdraw};
+use crate::generated::txn::{
+    Accrue, AddAccount, Deposit, Open, Pay, PayAll, SetRate, Settle, Transfer, Withdraw,
+};
 use crate::generated::{Account, Customer, CustomerBlock, Day, Payment, Receipt, Tariff};
 use rand::RngExt;
-use rkcy_runtime::codegen::{Bytes, ConfigRef, Fault, Ref, Transaction, Txn, encode};
+use rkcy_runtime::codegen::{Bytes, ConfigRef, Decimal, Fault, Ref, Transaction, Txn, encode};
 use rkcy_runtime::simulate::{Request, Workload, World, payload};
 use std::collections::BTreeMap;
+
+/// What accrues. Cents.
+type Interest = Decimal<18, 6>;
 
 /// Accounts that are opened at the start of a run; few, so that they are contended.
 const OPENED: usize = 6;
@@ -47,7 +52,22 @@ impl Workload for Counter {
                 }),
                 None => open(nth, request),
             },
-            76..88 => request.transaction(&Settle { from, to, amount }),
+            76..84 => request.transaction(&Settle { from, to, amount }),
+            84..86 => {
+                let days = request.rng.random_range(0..400);
+                request.transaction(&Accrue {
+                    account: from,
+                    days,
+                })
+            }
+            86..88 => {
+                let rate = Decimal::from_units(request.rng.random_range(0..500));
+                let rate = rate.unwrap_or_default();
+                request.transaction(&SetRate {
+                    account: from,
+                    rate,
+                })
+            }
             88..91 => open(nth, request),
             91..94 => add_account(nth, request),
             94..97 => block(nth, request),
@@ -66,6 +86,7 @@ impl Workload for Counter {
                 "{here} cents are there; {came} came in and {left} left"
             ));
         }
+        accrued(world)?;
         // Each day of each account holds what those were told who moved money in it.
         let mut spent = BTreeMap::<_, i64>::new();
         for number in [
@@ -94,6 +115,21 @@ impl Workload for Counter {
 
 fn receipts(world: &World, number: u32) -> impl Iterator<Item = Result<Receipt, String>> {
     (world.committed(number)).map(|(_, result)| payload::<Receipt>(result))
+}
+
+/// Each part of a cent that has accrued was told to somebody.
+fn accrued(world: &World) -> Result<(), String> {
+    let told = (world.committed(Accrue::NUMBER)).map(|(_, result)| payload::<Interest>(result));
+    let told = told.map(|interest| Ok(interest?.units()));
+    let told: i128 = told.sum::<Result<i128, String>>()?;
+    let accounts = world.all::<Account>()?;
+    let here: i128 = accounts.iter().map(|it| it.accrued.units()).sum();
+    match here == told {
+        true => Ok(()),
+        false => Err(format!(
+            "{here} parts of a cent accrued, and {told} were told"
+        )),
+    }
 }
 
 /// Cents, of all transactions of one kind.

@@ -1,5 +1,7 @@
 //! Owns fields and parameters: what another type, name or constraint breaks.
 
+use std::cmp::Ordering;
+
 use super::{Comparison, Owner};
 use crate::diagnostic::Code;
 use crate::lock::{Kind, Lock};
@@ -15,6 +17,8 @@ enum Wire {
     Zigzag,
     /// `string`
     Text,
+    /// `string` that is a number.
+    Decimal,
     /// `bytes`
     Bytes,
     /// `sfixed64`
@@ -135,7 +139,9 @@ impl<'a> Comparison<'a> {
             self.wire(old.ty.value, true),
             self.wire(new.ty.value, false),
         );
-        let is_readable = was == is || (was == Wire::Text && is == Wire::Bytes);
+        let is_readable = was == is
+            || (was == Wire::Text && is == Wire::Bytes)
+            || (was == Wire::Decimal && matches!(is, Wire::Text | Wire::Bytes));
         if !is_readable {
             self.report(
                 Code::WireType,
@@ -229,6 +235,7 @@ impl<'a> Comparison<'a> {
                 Scalar::Bytes | Scalar::Uuid => Wire::Bytes,
                 Scalar::Timestamp => Wire::Fixed64,
                 Scalar::Duration => Wire::Zigzag,
+                Scalar::Decimal(_) => Wire::Decimal,
             },
             other => Wire::Message(self.name_of(other, is_old)),
         }
@@ -242,7 +249,9 @@ impl<'a> Comparison<'a> {
         };
         match model.stored_as(value) {
             ValueType::Scalar(Scalar::Bool) => Json::Bool,
-            ValueType::Scalar(scalar) if scalar.is_number() => Json::Number,
+            ValueType::Scalar(scalar) if scalar.is_number() && scalar.digits().is_none() => {
+                Json::Number
+            }
             ValueType::Scalar(scalar) => Json::Text(scalar.word().to_owned()),
             enumeration @ ValueType::Enum(_) => Json::Text(self.name_of(enumeration, is_old)),
             other => Json::Object(self.name_of(other, is_old)),
@@ -275,7 +284,7 @@ impl<'a> Comparison<'a> {
     /// A type by the names of the new schema.
     pub(super) fn type_name(&self, ty: crate::model::Type, is_old: bool) -> String {
         let value = match ty.value {
-            ValueType::Scalar(scalar) => scalar.word().to_owned(),
+            ValueType::Scalar(scalar) => scalar.to_string(),
             other => self.name_of(other, is_old),
         };
         format!("{value} {:?}", ty.many)
@@ -289,27 +298,29 @@ fn can_be_missing(field: &Field) -> bool {
 
 /// Whether a field takes fewer values than before.
 fn narrows(old: &Field, new: &Field) -> bool {
-    let bounds = |field: &Field| match field.ty.value {
-        ValueType::Scalar(scalar) => scalar.integer_bounds(),
+    let scalar = |field: &Field| match field.ty.value {
+        ValueType::Scalar(scalar) => Some(scalar),
         _ => None,
     };
     let limits = |field: &Field| {
-        let natural = bounds(field);
+        let natural = scalar(field).and_then(Scalar::limits);
         let Constraints { min, max, .. } = field.constraints;
-        let low = natural.map(|(low, _)| Number::Int(low));
-        let high = natural.map(|(_, high)| Number::Int(high));
+        let (low, high) = (natural.map(|it| it.0), natural.map(|it| it.1));
         (min.or(low), max.or(high))
     };
-    let is_number = |field: &Field| match field.ty.value {
-        ValueType::Scalar(scalar) => scalar.is_number(),
+    let is_number = |field: &Field| scalar(field).is_some_and(Scalar::is_number);
+    let digits = |field: &Field| scalar(field).and_then(Scalar::digits);
+    let coarser = match (digits(old), digits(new)) {
+        (Some(old), Some(new)) => new.scale < old.scale,
         _ => false,
     };
     let ((low, high), (min, max)) = match is_number(old) && is_number(new) {
         true => (limits(old), limits(new)),
         false => Default::default(),
     };
-    let above = min.is_some_and(|min| low.is_none_or(|low| float(low) < float(min)));
-    let below = max.is_some_and(|max| high.is_none_or(|high| float(high) > float(max)));
+    let is_less = |one: Number, other: Number| one.compare(other) == Some(Ordering::Less);
+    let above = min.is_some_and(|min| low.is_none_or(|low| is_less(low, min)));
+    let below = max.is_some_and(|max| high.is_none_or(|high| is_less(max, high)));
     let lengths = |field: &Field| {
         let length = field.constraints.length;
         let max = length.and_then(|it| it.max).unwrap_or(u32::MAX);
@@ -318,12 +329,5 @@ fn narrows(old: &Field, new: &Field) -> bool {
     let ((shortest, longest), (least, most)) = (lengths(old), lengths(new));
     let pattern = &new.constraints.pattern;
     let other_pattern = pattern.is_some() && *pattern != old.constraints.pattern;
-    above || below || shortest < least || longest > most || other_pattern
-}
-
-fn float(number: Number) -> f64 {
-    match number {
-        Number::Int(value) => value as f64,
-        Number::Float(value) => value,
-    }
+    coarser || above || below || shortest < least || longest > most || other_pattern
 }

@@ -60,8 +60,8 @@ impl Checker {
             Ok(number) => Some(number),
             Err(misfit) => {
                 let message = match misfit {
-                    Misfit::Fraction => format!("`{}` has no fractions", scalar.word()),
-                    Misfit::OutOfRange => format!("{text} does not fit `{}`", scalar.word()),
+                    Misfit::Fraction => format!("`{scalar}` has no fractions"),
+                    Misfit::OutOfRange => format!("{text} does not fit `{scalar}`"),
                 };
                 self.report(
                     Diagnostic::new(Code::LimitOutsideType, literal.span, message)

@@ -165,12 +165,8 @@ impl Checker {
             }),
             Err(_) => {
                 self.report(
-                    Diagnostic::new(
-                        Code::WrongType,
-                        span,
-                        format!("{text} is not a `{}`", wanted.word()),
-                    )
-                    .help(bounds(wanted)),
+                    Diagnostic::new(Code::WrongType, span, format!("{text} is not a `{wanted}`"))
+                        .help(bounds(wanted)),
                 );
                 None
             }

@@ -1,5 +1,9 @@
 //! Owns numbers as written, made into those of a type.
 
+use std::cmp::Ordering;
+
+use rkcy_core::decimal;
+
 use crate::model::{Number, Scalar};
 
 /// Why a number is none of the type.
@@ -24,6 +28,9 @@ pub(super) fn number(text: &str, scalar: Scalar) -> Result<Number, Misfit> {
             Err(Misfit::OutOfRange)
         };
     }
+    if let Some(digits) = scalar.digits() {
+        return Number::decimal(text, digits).ok_or(Misfit::OutOfRange);
+    }
     let value: f64 = text.parse().map_err(|_| Misfit::OutOfRange)?;
     let fits = value.is_finite() && (scalar != Scalar::F32 || value.abs() <= f64::from(f32::MAX));
     if fits {
@@ -35,30 +42,30 @@ pub(super) fn number(text: &str, scalar: Scalar) -> Result<Number, Misfit> {
 
 /// Whether one is less than the other; both are of one type.
 pub(super) fn less(left: Number, right: Number) -> bool {
-    match (left, right) {
-        (Number::Int(left), Number::Int(right)) => left < right,
-        (Number::Float(left), Number::Float(right)) => left < right,
-        _ => false,
-    }
+    left.compare(right) == Some(Ordering::Less)
 }
 
 /// Zero of a type.
 pub(super) fn zero(scalar: Scalar) -> Number {
-    if scalar.is_float() {
-        Number::Float(0.0)
-    } else {
-        Number::Int(0)
+    match scalar {
+        Scalar::Decimal(digits) => Number::Decimal(0, digits.scale),
+        _ if scalar.is_float() => Number::Float(0.0),
+        _ => Number::Int(0),
     }
 }
 
 /// What values a type has, for people.
 pub(super) fn bounds(scalar: Scalar) -> String {
-    match scalar.integer_bounds() {
-        Some((least, most)) => format!(
-            "`{}` holds whole numbers from {least} to {most}",
-            scalar.word()
+    match (scalar.integer_bounds(), scalar.digits()) {
+        (Some((least, most)), _) => {
+            format!("`{scalar}` holds whole numbers from {least} to {most}")
+        }
+        (None, Some(digits)) => format!(
+            "`{scalar}` holds numbers up to {}, with up to {} digits behind the point",
+            decimal::show(digits.most(), digits.scale),
+            digits.scale
         ),
-        None => format!("`{}` holds finite numbers of that size", scalar.word()),
+        (None, None) => format!("`{scalar}` holds finite numbers of that size"),
     }
 }
 
@@ -83,6 +90,17 @@ mod tests {
             Err(Misfit::OutOfRange)
         );
         assert_eq!(number("1.5", Scalar::I64), Err(Misfit::Fraction));
+    }
+
+    #[test]
+    fn decimals_are_exact() {
+        let scalar = Scalar::Decimal(crate::model::Digits::new(4, 2).unwrap());
+        assert_eq!(number("1.5", scalar), Ok(Number::Decimal(150, 2)));
+        assert_eq!(number("-99.990", scalar), Ok(Number::Decimal(-9999, 2)));
+        for wrong in ["1.555", "100"] {
+            assert_eq!(number(wrong, scalar), Err(Misfit::OutOfRange), "{wrong}");
+        }
+        assert!(less(Number::Decimal(-1, 2), zero(scalar)));
     }
 
     #[test]

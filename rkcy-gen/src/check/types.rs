@@ -1,9 +1,12 @@
 //! Owns the resolution of types, and their names in messages.
 
+use rkcy_core::decimal::MOST_DIGITS;
+
 use super::Checker;
 use super::schema::Kind;
 use crate::diagnostic::{Code, Diagnostic, Edit, Label, closest};
-use crate::model::{ConcernId, Many, Scalar, Type, ValueType};
+use crate::model::{ConcernId, Digits, Many, Scalar, Type, ValueType};
+use crate::syntax::Span;
 use crate::syntax::ast::Ident;
 use crate::syntax::field as ast;
 
@@ -64,9 +67,8 @@ impl Checker {
                 self.not_supported(ty.span, "`map`");
                 return None;
             }
-            ast::TypeKind::Decimal(..) => {
-                self.not_supported(ty.span, "`decimal`");
-                return None;
+            ast::TypeKind::Decimal(precision, scale) => {
+                ValueType::Scalar(self.decimal(precision, scale, ty.span)?)
             }
             ast::TypeKind::Ref(name) => match self.referred_config(name) {
                 Some(config) => ValueType::ConfigRef(config),
@@ -90,6 +92,24 @@ impl Checker {
             Many::Optional
         };
         Some(Type { value, many })
+    }
+
+    /// `decimal(p, s)` of as many digits as a number can have.
+    fn decimal(&mut self, precision: &str, scale: &str, span: Span) -> Option<Scalar> {
+        let digits = match (precision.parse(), scale.parse()) {
+            (Ok(precision), Ok(scale)) => Digits::new(precision, scale),
+            _ => None,
+        };
+        if digits.is_none() {
+            let message = format!("no number has digits like `({precision}, {scale})`");
+            self.report(
+                Diagnostic::new(Code::WrongDigits, span, message).help(format!(
+                    "the first number, from 1 to {MOST_DIGITS}, is how many digits there are in all; the second is how \
+                     many of these stand behind the point: `decimal(10, 2)`"
+                )),
+            );
+        }
+        digits.map(Scalar::Decimal)
     }
 
     /// The type of the elements of a list.
@@ -271,13 +291,14 @@ impl Checker {
             .iter()
             .find(|(foreign, _)| foreign == text)
             .map(|(_, ours)| *ours);
-        let words = Scalar::ALL.iter().map(|scalar| scalar.word());
+        let words = Scalar::WORDS.iter().map(|scalar| scalar.word());
         let names = || self.schema.type_names().chain(words);
         let few = self.schema.unknown_types.len() < SUGGESTED;
         let known = foreign.or_else(|| closest(text, few.then(names).into_iter().flatten()));
         let finding = match (text.as_str(), known) {
             ("ref", _) => finding.help("a reference names its concern: `ref Concern`"),
             ("id", _) => finding.help("a key names its concern: `id of Concern`; a key of no concern is a `uuid`"),
+            ("decimal", _) => finding.help("a decimal says how many digits it has, and how many of them behind the point: `decimal(10, 2)`"),
             ("map", _) => finding.help("a map names the type of its values: `map<string, T>`"),
             (_, Some(known)) => finding.help(format!("did you mean `{known}`?")).edit(name.span, known),
             _ => finding.help(format!("declare it: `message {text} {{ … }}`, `enum {text} {{ … }}` or `concern {text} {{ … }}`")),
@@ -306,7 +327,7 @@ impl Checker {
 
     fn show_value_type(&self, value: ValueType) -> String {
         match value {
-            ValueType::Scalar(scalar) => scalar.word().to_owned(),
+            ValueType::Scalar(scalar) => scalar.to_string(),
             ValueType::Enum(id) => self.schema.enumeration(id).name.clone(),
             ValueType::Message(id) => self.schema.message(id).name.clone(),
             ValueType::Ref(id) => format!("ref {}", self.schema.concern(id).name),

@@ -108,6 +108,7 @@ codes! {
     RepeatedOptional    "0034" Error   "`?` stands once, and not on lists"
     RecursiveMessage    "0035" Error   "a message that contains itself"
     RequiredCircle      "0036" Error   "required references in a circle"
+    WrongDigits         "0115" Error   "digits that no number has"
     // Members.
     MissingKey          "0037" Error   "a concern has a key"
     SecondKey           "0038" Error   "a concern has one key, at its top"

@@ -2,8 +2,7 @@
 
 use super::change::Pair;
 use super::convert::{Way, convert, from_json, json_object, members, to_json, way};
-use super::table::{Column, ColumnType, Dialect, Fill, ident, number, text};
-use crate::model::Number;
+use super::table::{Column, ColumnType, Dialect, Fill, ident, number_in, text};
 
 /// Where the values of a column come from.
 #[derive(Debug, Clone)]
@@ -113,15 +112,7 @@ pub(crate) fn literal(fill: &Fill, ty: ColumnType, dialect: Dialect) -> String {
     match (fill, dialect) {
         (Fill::Bool(value), Dialect::Postgres) => value.to_string(),
         (Fill::Bool(value), Dialect::Sqlite) => u8::from(*value).to_string(),
-        (Fill::Number(Number::Int(value)), Dialect::Sqlite) if ty == ColumnType::U64 => {
-            format!("x'{value:016X}'")
-        }
-        (Fill::Number(Number::Int(value)), _)
-            if matches!(ty, ColumnType::F32 | ColumnType::F64) =>
-        {
-            format!("{value}.0")
-        }
-        (Fill::Number(value), _) => number(*value),
+        (Fill::Number(value), _) => number_in(*value, ty, dialect),
         (Fill::Text(value), _) => text(value),
         (Fill::Json(value), _) => text(value),
         (Fill::Zero(length), _) => zero(ty, *length, dialect),

@@ -1,8 +1,11 @@
 //! Owns what differs between the tables that a migration reached and those that a schema asks for: a list of
 //! changes. Things are the same if their numbers are.
 
+use std::cmp::Ordering;
+
 use super::convert::{Way, way};
 use super::table::{Check, Column, Index, Table};
+use crate::model::Number;
 
 /// What differs.
 #[derive(Debug, Clone)]
@@ -298,11 +301,7 @@ pub(crate) fn values(column: &Column) -> Option<&[(u32, String)]> {
 
 /// Whether a check takes all that other checks have taken.
 fn takes_all(check: &Check, others: &[Check]) -> bool {
-    use crate::model::Number;
-    let at_most = |a: Number, b: Number| match (a, b) {
-        (Number::Int(a), Number::Int(b)) => a <= b,
-        (a, b) => float(a) <= float(b),
-    };
+    let at_most = |a: Number, b: Number| a.compare(b).is_some_and(Ordering::is_le);
     others.iter().any(|other| match (check, other) {
         (Check::Range(min, max), Check::Range(low, high)) => {
             let below = min.is_none_or(|min| low.is_some_and(|low| at_most(min, low)));
@@ -313,13 +312,6 @@ fn takes_all(check: &Check, others: &[Check]) -> bool {
         }
         (one, other) => one == other,
     })
-}
-
-fn float(number: crate::model::Number) -> f64 {
-    match number {
-        crate::model::Number::Int(value) => value as f64,
-        crate::model::Number::Float(value) => value,
-    }
 }
 
 impl Table {

@@ -35,6 +35,10 @@ fn scalar_way(old: ColumnType, new: ColumnType) -> Option<Way> {
             true => Way::Wider,
             false => Way::Narrower,
         },
+        (.., ColumnType::Decimal(old), ColumnType::Decimal(new)) => match new.holds(old) {
+            true => Way::Wider,
+            false => Way::Narrower,
+        },
         (.., ColumnType::F32, ColumnType::F64) => Way::Wider,
         (.., ColumnType::F64, ColumnType::F32) => Way::Rounded,
         _ => Way::None,
@@ -126,6 +130,9 @@ pub(crate) fn convert(old: &Column, new: &Column, value: &str, dialect: Dialect)
         return value;
     }
     match (dialect, old.ty, new.ty) {
+        (_, ColumnType::Decimal(before), ColumnType::Decimal(after)) => {
+            super::decimal::convert(&value, before, after, dialect)
+        }
         (Dialect::Postgres, _, ty) => format!("{value}::{}", ty.sql(dialect)),
         (Dialect::Sqlite, ColumnType::U64, _) => from_u64(&value),
         (Dialect::Sqlite, _, ColumnType::U64) => to_u64(&value),
@@ -358,6 +365,7 @@ pub(crate) fn to_json(
             ];
             format!("nullif({}, '----')", parts.join(" || '-' || "))
         }
+        (ColumnType::Decimal(_), ..) => super::decimal::to_json(value, dialect),
         (
             ColumnType::Bool
             | ColumnType::I32
@@ -418,6 +426,7 @@ pub(crate) fn from_json(
                 names.map(|(name, json)| format!(" WHEN {} THEN {}", text(json), text(name)));
             format!("CASE {inner}{} ELSE {inner} END", cases.collect::<String>())
         }
+        (ColumnType::Decimal(digits), ..) => super::decimal::from_json(&inner, digits, dialect),
         (ColumnType::Uuid, _, Dialect::Sqlite) => format!("unhex({inner}, '-')"),
         (ColumnType::Text, ..) => inner,
         (

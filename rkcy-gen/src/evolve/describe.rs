@@ -30,8 +30,8 @@ impl Change<'_> {
             Change::TypeChanged(pair, old, new, _) => format!(
                 "column {} was {} and is {}",
                 path(pair, new),
-                old.ty.word(),
-                new.ty.word()
+                old.ty.print(),
+                new.ty.print()
             ),
             Change::BecameOptional(pair, column) => {
                 format!("column {} may be absent", path(pair, column))

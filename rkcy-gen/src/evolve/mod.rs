@@ -10,6 +10,7 @@ mod carry;
 mod change;
 mod convert;
 mod create;
+mod decimal;
 mod derived;
 mod describe;
 mod migration;

@@ -65,7 +65,8 @@ fn placeholder(column: &Column) -> Option<Fill> {
         | ColumnType::U64
         | ColumnType::F32
         | ColumnType::F64
-        | ColumnType::Duration => Fill::Number(nearest_to_zero(column)),
+        | ColumnType::Duration
+        | ColumnType::Decimal(_) => Fill::Number(nearest_to_zero(column)),
         ColumnType::Json => Fill::Json(zero_json(column.shape.as_ref()?, length as usize)?),
         ColumnType::Uuid => Fill::Zero(16),
         ColumnType::Bytes => Fill::Zero(length),
@@ -80,17 +81,19 @@ fn nearest_to_zero(column: &Column) -> Number {
     });
     let (min, max) = range.unwrap_or_default();
     let is_over = |limit: Number| match limit {
-        Number::Int(value) => value > 0,
+        Number::Int(value) | Number::Decimal(value, _) => value > 0,
         Number::Float(value) => value > 0.0,
     };
     let is_under = |limit: Number| match limit {
-        Number::Int(value) => value < 0,
+        Number::Int(value) | Number::Decimal(value, _) => value < 0,
         Number::Float(value) => value < 0.0,
     };
+    let zero = match column.ty {
+        ColumnType::Decimal(digits) => Number::Decimal(0, digits.scale),
+        _ => Number::Int(0),
+    };
     let number = min.filter(|it| is_over(*it));
-    number
-        .or(max.filter(|it| is_under(*it)))
-        .unwrap_or(Number::Int(0))
+    number.or(max.filter(|it| is_under(*it))).unwrap_or(zero)
 }
 
 /// JSON of a shape, as empty as it can be; a list has so many elements.
@@ -101,6 +104,7 @@ fn zero_json(shape: &Shape, length: usize) -> Option<String> {
         Shape::Scalar(ColumnType::Uuid) => "\"00000000-0000-0000-0000-000000000000\"".to_owned(),
         Shape::Scalar(ColumnType::Timestamp) => "\"1970-01-01T00:00:00Z\"".to_owned(),
         Shape::Scalar(ColumnType::Duration) => "\"0s\"".to_owned(),
+        Shape::Scalar(ColumnType::Decimal(_)) => "\"0\"".to_owned(),
         Shape::Scalar(_) => "0".to_owned(),
         Shape::Enum(values) => serde_json::Value::from(values.first()?.1.as_str()).to_string(),
         Shape::Optional(_) => "null".to_owned(),

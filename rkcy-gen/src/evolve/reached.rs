@@ -42,7 +42,7 @@ fn comment(path: &str, text: &str) -> Option<String> {
 }
 
 fn print_column(column: &Column) -> String {
-    let mut text = format!("{} {}", id(&column.id), column.ty.word());
+    let mut text = format!("{} {}", id(&column.id), column.ty.print());
     match (column.optional, column.within) {
         (true, true) => text.push('*'),
         (true, false) => text.push('?'),
@@ -192,10 +192,7 @@ impl Reader {
 }
 
 fn read_column(name: &str, words: &mut Words<'_>) -> Option<Column> {
-    let (id, ty) = (
-        read_id(words.piece())?,
-        ColumnType::from_word(words.word())?,
-    );
+    let (id, ty) = (read_id(words.piece())?, ColumnType::read(words)?);
     let within = words.take("*");
     let mut column = Column {
         id,
@@ -211,7 +208,7 @@ fn read_column(name: &str, words: &mut Words<'_>) -> Option<Column> {
     };
     while words.take(" ") {
         if words.take("= ") {
-            column.fill = Some(read_fill(words)?);
+            column.fill = Some(read_fill(words, ty)?);
         } else if words.take("holds ") {
             column.shape = Some(Shape::read(words)?);
         } else if words.take("pattern(") {
@@ -223,19 +220,19 @@ fn read_column(name: &str, words: &mut Words<'_>) -> Option<Column> {
             let check = words.word();
             words.take("(").then_some(())?;
             let inside = words.until(")")?;
-            column.checks.push(read_check(check, inside)?);
+            column.checks.push(read_check(check, inside, ty)?);
         }
     }
     Some(column)
 }
 
-fn read_check(word: &str, inside: &str) -> Option<Check> {
+fn read_check(word: &str, inside: &str, ty: ColumnType) -> Option<Check> {
     match word {
         "range" => {
             let (min, max) = inside.split_once(',')?;
             let read = |text: &str| match text.is_empty() {
                 true => Some(None),
-                false => read_number(text).map(Some),
+                false => read_number(text, ty).map(Some),
             };
             Some(Check::Range(read(min)?, read(max)?))
         }
@@ -258,14 +255,15 @@ fn read_check(word: &str, inside: &str) -> Option<Check> {
     }
 }
 
-fn read_number(text: &str) -> Option<Number> {
-    match text.contains('.') {
-        true => text.parse().ok().map(Number::Float),
-        false => text.parse().ok().map(Number::Int),
+fn read_number(text: &str, ty: ColumnType) -> Option<Number> {
+    match (ty, text.contains('.')) {
+        (ColumnType::Decimal(digits), _) => Number::decimal(text, digits),
+        (_, true) => text.parse().ok().map(Number::Float),
+        (_, false) => text.parse().ok().map(Number::Int),
     }
 }
 
-fn read_fill(words: &mut Words<'_>) -> Option<Fill> {
+fn read_fill(words: &mut Words<'_>, ty: ColumnType) -> Option<Fill> {
     if words.take("json") {
         return words.quoted().map(Fill::Json);
     }
@@ -275,6 +273,6 @@ fn read_fill(words: &mut Words<'_>) -> Option<Fill> {
     match words.piece() {
         "true" => Some(Fill::Bool(true)),
         "false" => Some(Fill::Bool(false)),
-        text => read_number(text).map(Fill::Number),
+        text => read_number(text, ty).map(Fill::Number),
     }
 }

@@ -5,7 +5,7 @@ use super::carry::Source;
 use super::change::{Change, Difference, Pair};
 use super::convert::Way;
 use super::derived::Derived;
-use super::table::{Column, Dialect, Table};
+use super::table::{Column, ColumnType, Dialect, Table};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::lock::Lock;
 use crate::model::{Concern, Model, Side};
@@ -245,17 +245,24 @@ fn of_type(pair: &Pair<'_>, old: &Column, new: &Column, way: Way, span: Span) ->
     if way == Way::Narrower {
         let message = format!(
             "the migration stops at a `{path}` that is no `{}`",
-            new.ty.word()
+            new.ty.print()
         );
         let finding = Diagnostic::new(Code::NarrowsColumn, span, message);
         all.push(finding.help("look for such rows before"));
     }
     if way == Way::Rounded {
-        let message = format!("values of `{path}` are rounded to a `{}`", new.ty.word());
+        let message = format!("values of `{path}` are rounded to a `{}`", new.ty.print());
         let finding = Diagnostic::new(Code::RoundsColumn, span, message);
         all.push(finding.help("the way back brings back the rounded ones"));
     }
-    if old.ty.sql(Dialect::Postgres) != new.ty.sql(Dialect::Postgres) {
+    // PostgreSQL keeps a number as it is where only more digits may stand before the point.
+    let keeps_rows = match (old.ty, new.ty) {
+        (ColumnType::Decimal(old), ColumnType::Decimal(new)) => {
+            new.scale == old.scale && new.holds(old)
+        }
+        (old, new) => old.sql(Dialect::Postgres) == new.sql(Dialect::Postgres),
+    };
+    if !keeps_rows {
         let message = format!(
             "PostgreSQL writes all of `{}` anew and locks it meanwhile",
             pair.new.name

@@ -38,7 +38,7 @@ impl Shape {
     /// As the lock has it.
     pub(crate) fn print(&self) -> String {
         match self {
-            Shape::Scalar(ty) => ty.word().to_owned(),
+            Shape::Scalar(ty) => ty.print(),
             Shape::Enum(values) => {
                 let values = values.iter();
                 let values: Vec<String> = values
@@ -104,7 +104,7 @@ impl Shape {
             }
             Shape::Object(members)
         } else {
-            Shape::Scalar(ColumnType::from_word(words.word())?)
+            Shape::Scalar(ColumnType::read(words)?)
         };
         while words.take("?") {
             shape = Shape::Optional(Box::new(shape));

@@ -4,8 +4,13 @@
 //! What a thing is, is told by numbers of the lock: of a concern, of a field, of a field inside of it. So a
 //! thing that is called otherwise is known again.
 
+use std::borrow::Cow;
+
+use rkcy_core::decimal;
+
 use super::shape::Shape;
-use crate::model::Number;
+use super::words::Words;
+use crate::model::{Digits, Number};
 use crate::naming;
 
 /// Which database.
@@ -47,6 +52,7 @@ pub enum ColumnType {
     Timestamp,
     Duration,
     Json,
+    Decimal(Digits),
 }
 
 impl ColumnType {
@@ -71,26 +77,45 @@ impl ColumnType {
         all.find(|(ty, ..)| *ty == self).unwrap_or(Self::ALL[12])
     }
 
-    /// The word for it in the lock.
-    pub(crate) fn word(self) -> &'static str {
-        self.entry().1
+    /// As the lock has it.
+    pub(crate) fn print(self) -> String {
+        match self {
+            ColumnType::Decimal(digits) => {
+                format!("decimal({},{})", digits.precision, digits.scale)
+            }
+            other => other.entry().1.to_owned(),
+        }
     }
 
-    /// The runtime's variant.
-    pub(crate) fn variant(self) -> &'static str {
-        self.entry().2
+    /// The runtime's variant, with what is in it.
+    pub(crate) fn variant(self) -> String {
+        match self {
+            ColumnType::Decimal(digits) => format!("Decimal({digits})"),
+            other => other.entry().2.to_owned(),
+        }
     }
 
-    /// The type that a word names.
-    pub(crate) fn from_word(word: &str) -> Option<Self> {
+    /// What `print` printed.
+    pub(crate) fn read(words: &mut Words<'_>) -> Option<Self> {
+        let word = words.word();
+        if word == "decimal" {
+            let (precision, scale) = words
+                .take("(")
+                .then(|| words.until(")"))??
+                .split_once(',')?;
+            let digits = Digits::new(precision.parse().ok()?, scale.parse().ok()?);
+            return digits.map(ColumnType::Decimal);
+        }
         let mut all = Self::ALL.into_iter();
         all.find(|(_, known, _)| *known == word).map(|(ty, ..)| ty)
     }
 
     /// The type of the column.
-    pub(crate) fn sql(self, dialect: Dialect) -> &'static str {
+    pub(crate) fn sql(self, dialect: Dialect) -> Cow<'static, str> {
         use ColumnType as T;
-        match (self, dialect) {
+        let name = match (self, dialect) {
+            (T::Decimal(digits), Dialect::Postgres) => return format!("NUMERIC({digits})").into(),
+            (T::Decimal(_), Dialect::Sqlite) => "TEXT",
             (T::Text, _) => "TEXT",
             (T::Bool, Dialect::Postgres) => "BOOLEAN",
             (T::I32, Dialect::Postgres) => "INTEGER",
@@ -106,7 +131,8 @@ impl ColumnType {
             (T::F32 | T::F64, Dialect::Sqlite) => "REAL",
             (T::Bytes | T::Uuid | T::U64, Dialect::Sqlite) => "BLOB",
             (_, Dialect::Sqlite) => "INTEGER",
-        }
+        };
+        name.into()
     }
 
     /// The smallest and the largest value, of integers.
@@ -268,6 +294,9 @@ impl Column {
             (ColumnType::U64, Dialect::Sqlite) => {
                 found.push(("type", format!("length({column}) = 8")));
             }
+            (ColumnType::Decimal(digits), Dialect::Sqlite) => {
+                found.push(("type", format!("{column} GLOB {}", text(&glob(digits)))));
+            }
             _ => {}
         }
         found.extend(self.range(&column, dialect).map(|sql| ("range", sql)));
@@ -313,7 +342,8 @@ impl Column {
             min = min.or(Some(Number::Int(low)));
             max = max.or(Some(Number::Int(high)));
         }
-        match (min.map(number), max.map(number)) {
+        let shown = |limit: Number| number_in(limit, self.ty, dialect);
+        match (min.map(shown), max.map(shown)) {
             (None, None) => None,
             (Some(min), None) => Some(format!("{column} >= {min}")),
             (None, Some(max)) => Some(format!("{column} <= {max}")),
@@ -341,7 +371,7 @@ impl Column {
 
     /// Type and checks, as `CREATE TABLE` has them.
     pub(crate) fn definition(&self, table: &str, dialect: Dialect) -> String {
-        let mut definition = self.ty.sql(dialect).to_owned();
+        let mut definition = self.ty.sql(dialect).into_owned();
         if !self.optional {
             definition.push_str(" NOT NULL");
         }
@@ -389,7 +419,24 @@ pub(crate) fn text(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// A number as SQL writes it.
-pub(crate) fn number(number: Number) -> String {
-    crate::plan::number(number)
+/// What all numbers of a `decimal` look like in SQLite.
+fn glob(digits: Digits) -> String {
+    let of = |count: u8| "[0-9]".repeat(usize::from(count));
+    let point = if digits.scale == 0 { "" } else { "." };
+    format!("[-0]{}{point}{}", of(digits.whole()), of(digits.scale))
+}
+
+/// A number as a column of a type has it.
+pub(crate) fn number_in(number: Number, ty: ColumnType, dialect: Dialect) -> String {
+    match (number, ty, dialect) {
+        (Number::Decimal(units, scale), ColumnType::Decimal(digits), Dialect::Sqlite) => {
+            // A limit has the digits of its type.
+            let more = digits.scale.saturating_sub(scale);
+            let units = units * decimal::power(more);
+            text(&decimal::to_column(units, digits.precision, digits.scale))
+        }
+        (Number::Int(value), ColumnType::U64, Dialect::Sqlite) => format!("x'{value:016X}'"),
+        (Number::Int(value), ColumnType::F32 | ColumnType::F64, _) => format!("{value}.0"),
+        (other, ..) => crate::plan::number(other),
+    }
 }

@@ -1,12 +1,15 @@
 //! Owns fields: of a concern, of a message, and the parameters of commands, queries and
 //! transactions, which are fields of the message that carries them.
 
+use std::cmp::Ordering;
+
+use rkcy_core::decimal;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::former::FormerName;
 use super::ids::EnumId;
-use super::types::Type;
+use super::types::{Digits, Type};
 use crate::syntax::Span;
 
 /// A field or a parameter.
@@ -84,13 +87,54 @@ pub struct Length {
 }
 
 /// A number in a schema.
-#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize)]
+#[derive(Debug, Clone, Copy, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Number {
     /// For integer types.
     Int(i128),
     /// For `f32` and `f64`; always finite.
     Float(f64),
+    /// For `decimal`: units of the last digit, and how many digits stand behind the point.
+    Decimal(i128, u8),
+}
+
+impl Number {
+    /// The number of a `decimal` that a text writes, if it has no more digits.
+    pub fn decimal(text: &str, digits: Digits) -> Option<Self> {
+        let units = decimal::parse(text, digits.precision, digits.scale)?;
+        Some(Number::Decimal(units, digits.scale))
+    }
+
+    /// How one compares to another: both are of integer types, or both are floats, or both are of `decimal`.
+    pub fn compare(self, other: Self) -> Option<Ordering> {
+        match (self, other) {
+            (Number::Int(one), Number::Int(other)) => Some(one.cmp(&other)),
+            (Number::Float(one), Number::Float(other)) => one.partial_cmp(&other),
+            (Number::Decimal(one, scale), Number::Decimal(other, other_scale)) => {
+                Some(compare_units((one, scale), (other, other_scale)))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl PartialEq for Number {
+    fn eq(&self, other: &Self) -> bool {
+        self.compare(*other) == Some(Ordering::Equal)
+    }
+}
+
+/// Compares numbers of units, which have so many digits behind the point.
+fn compare_units((one, scale): (i128, u8), (other, other_scale): (i128, u8)) -> Ordering {
+    let split = |units: i128, scale: u8| {
+        let unit = decimal::power(scale);
+        (units.div_euclid(unit), units.rem_euclid(unit))
+    };
+    let ((whole, part), (other_whole, other_part)) = (split(one, scale), split(other, other_scale));
+    // A part of one, in units of the most digits that there are.
+    let fine = |part: i128, scale: u8| part * decimal::power(decimal::MOST_DIGITS - scale);
+    let parts = fine(part, scale).cmp(&fine(other_part, other_scale));
+    whole.cmp(&other_whole).then(parts)
 }
 
 /// A literal whose type is known.

@@ -48,7 +48,7 @@ pub use transaction::{
     Argument, Block, For, Head, If, Local, LocalKind, Mode, Require, Statement, Step, StepKind,
     Transaction,
 };
-pub use types::{Many, Scalar, Type, ValueType};
+pub use types::{Digits, Many, Scalar, Type, ValueType};
 
 use schemars::JsonSchema;
 use serde::Serialize;

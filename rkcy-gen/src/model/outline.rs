@@ -1,6 +1,8 @@
 //! Owns the model for people: one line for each thing, as near to the schema as resolved names
 //! allow. For programs there is the JSON.
 
+use rkcy_core::decimal;
+
 use super::concern::{Answer, Builtin, Builtins, Payload};
 use super::field::{Constraints, Field, Literal, Number};
 use super::text::Text;
@@ -175,7 +177,7 @@ fn concern(model: &Model, id: ConcernId) -> &str {
 
 fn show_type(model: &Model, ty: Type) -> String {
     let value = match ty.value {
-        ValueType::Scalar(scalar) => scalar.word().to_owned(),
+        ValueType::Scalar(scalar) => scalar.to_string(),
         ValueType::Enum(id) => model.enumeration(id).name.clone(),
         ValueType::Message(id) => model.message(id).name.clone(),
         ValueType::Ref(id) => format!("ref {}", concern(model, id)),
@@ -227,6 +229,7 @@ fn show_number(number: Number) -> String {
     match number {
         Number::Int(value) => value.to_string(),
         Number::Float(value) => value.to_string(),
+        Number::Decimal(units, scale) => decimal::show(units, scale),
     }
 }
 

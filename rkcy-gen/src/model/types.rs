@@ -1,8 +1,12 @@
 //! Owns types: what a field, a parameter, a result or an expression holds.
 
+use std::fmt;
+
+use rkcy_core::decimal::{MOST_DIGITS, power};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::field::Number;
 use super::ids::{ConcernId, EnumId, MessageId};
 
 /// A type: a kind of value, and how many of it.
@@ -103,11 +107,52 @@ pub enum Scalar {
     Timestamp,
     /// `duration`: a span of time, in microseconds.
     Duration,
+    /// `decimal(p, s)`: an exact number.
+    Decimal(Digits),
+}
+
+/// The digits of a `decimal(p, s)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, JsonSchema, Serialize)]
+#[non_exhaustive]
+pub struct Digits {
+    /// How many in all: 1 to 38.
+    pub precision: u8,
+    /// How many of them behind the point: none to all.
+    pub scale: u8,
+}
+
+impl Digits {
+    /// So many digits, if a number can have them.
+    pub fn new(precision: u8, scale: u8) -> Option<Self> {
+        let fits = (1..=MOST_DIGITS).contains(&precision) && scale <= precision;
+        fits.then_some(Self { precision, scale })
+    }
+
+    /// The digits before the point.
+    pub fn whole(self) -> u8 {
+        self.precision - self.scale
+    }
+
+    /// The largest number, in units of the last digit.
+    pub fn most(self) -> i128 {
+        power(self.precision) - 1
+    }
+
+    /// Whether every number of other digits is one of these.
+    pub fn holds(self, other: Self) -> bool {
+        other.whole() <= self.whole() && other.scale <= self.scale
+    }
+}
+
+impl fmt::Display for Digits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}", self.precision, self.scale)
+    }
 }
 
 impl Scalar {
-    /// All of them, in the order in which the language reference lists them.
-    pub const ALL: [Scalar; 12] = [
+    /// All that are one word, in the order in which the language reference lists them.
+    pub const WORDS: [Scalar; 12] = [
         Scalar::Bool,
         Scalar::I32,
         Scalar::I64,
@@ -122,9 +167,10 @@ impl Scalar {
         Scalar::Duration,
     ];
 
-    /// The word for it in a schema.
+    /// The word for it in a schema, of `decimal` without its digits.
     pub fn word(self) -> &'static str {
         match self {
+            Scalar::Decimal(_) => "decimal",
             Scalar::Bool => "bool",
             Scalar::I32 => "i32",
             Scalar::I64 => "i64",
@@ -140,9 +186,9 @@ impl Scalar {
         }
     }
 
-    /// The scalar that a word names.
+    /// The scalar that a word alone names.
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|scalar| scalar.word() == word)
+        Self::WORDS.into_iter().find(|scalar| scalar.word() == word)
     }
 
     /// The smallest and the largest value of an integer type.
@@ -161,8 +207,35 @@ impl Scalar {
         matches!(self, Scalar::F32 | Scalar::F64)
     }
 
-    /// Whether this is an integer or a float.
+    /// The smallest and the largest value of a type whose values have an end.
+    pub fn limits(self) -> Option<(Number, Number)> {
+        if let Scalar::Decimal(digits) = self {
+            let limit = |units| Number::Decimal(units, digits.scale);
+            return Some((limit(-digits.most()), limit(digits.most())));
+        }
+        let (least, most) = self.integer_bounds()?;
+        Some((Number::Int(least), Number::Int(most)))
+    }
+
+    /// The digits of a `decimal`.
+    pub fn digits(self) -> Option<Digits> {
+        match self {
+            Scalar::Decimal(digits) => Some(digits),
+            _ => None,
+        }
+    }
+
+    /// Whether this is an integer, a float or a `decimal`.
     pub fn is_number(self) -> bool {
-        self.is_float() || self.integer_bounds().is_some()
+        self.is_float() || self.digits().is_some() || self.integer_bounds().is_some()
+    }
+}
+
+impl fmt::Display for Scalar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Scalar::Decimal(digits) => write!(f, "decimal({digits})"),
+            other => f.write_str(other.word()),
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! Owns checks of values in Rust: one statement for each constraint, and those that every value of a
 //! type has to pass because some target could not store it otherwise.
 
+use rkcy_core::decimal;
+
 use super::Cx;
-use super::signature::{bounds, number};
-use crate::model::{Constraints, Field, Length, Many, Number, Scalar, Type, ValueType};
+use super::signature::number;
+use crate::model::{Constraints, Digits, Field, Length, Many, Number, Scalar, Type, ValueType};
 
 impl Cx<'_> {
     /// Statements that check the value of a field; empty where every value is fine.
@@ -227,9 +229,12 @@ pub(super) fn length_range(length: Length) -> Option<String> {
 pub(super) fn number_range(ty: ValueType, constraints: &Constraints) -> Option<String> {
     let (min, max) = limits(ty, constraints);
     let is_float = matches!(ty, ValueType::Scalar(scalar) if scalar.is_float());
-    let shown = |value: Number| match value {
-        Number::Int(value) if is_float => format!("{value}.0"),
-        other => number(other),
+    let shown = |value: Number| match (value, ty) {
+        (Number::Int(value), _) if is_float => format!("{value}.0"),
+        (Number::Decimal(units, scale), ValueType::Scalar(Scalar::Decimal(digits))) => {
+            rust_decimal(units, scale, digits)
+        }
+        (other, _) => number(other),
     };
     match (min.map(shown), max.map(shown)) {
         (None, None) => None,
@@ -239,14 +244,23 @@ pub(super) fn number_range(ty: ValueType, constraints: &Constraints) -> Option<S
     }
 }
 
+/// A constant of `decimal` in Rust: the compiler sees that its type holds it.
+pub(super) fn rust_decimal(units: i128, scale: u8, digits: Digits) -> String {
+    let text = decimal::show(units, scale);
+    format!("const {{ codegen::Decimal::<{digits}>::literal({text:?}) }}")
+}
+
 /// The limits of a number, without those that its type has anyway.
 pub(super) fn limits(ty: ValueType, constraints: &Constraints) -> (Option<Number>, Option<Number>) {
-    let natural = bounds(ty);
+    let natural = match ty {
+        ValueType::Scalar(scalar) => scalar.limits(),
+        _ => None,
+    };
     let min = constraints
         .min
-        .filter(|min| natural.is_none_or(|(low, _)| *min != Number::Int(low)));
+        .filter(|min| natural.is_none_or(|(low, _)| *min != low));
     let max = constraints
         .max
-        .filter(|max| natural.is_none_or(|(_, high)| *max != Number::Int(high)));
+        .filter(|max| natural.is_none_or(|(_, high)| *max != high));
     (min, max)
 }

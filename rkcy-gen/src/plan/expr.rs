@@ -417,7 +417,10 @@ impl Scope<'_> {
                 Some(format!("{negation}{place}.is_empty()"))
             }
             Literal::Number(Number::Int(number)) => {
-                let (low, high) = super::signature::bounds(value.ty.value)?;
+                let ValueType::Scalar(scalar) = value.ty.value else {
+                    return None;
+                };
+                let (low, high) = scalar.integer_bounds()?;
                 let is_low = *number == low;
                 if !(is_low || *number == high) || equality || !is_plain {
                     return None;

@@ -1,5 +1,6 @@
 //! Owns fields in Rust: their type, their way to protobuf and back, their checks, their default.
 
+use super::check::rust_decimal;
 use super::signature::{is_zero, number};
 use super::types::Imports;
 use super::{Cx, docs};
@@ -158,6 +159,9 @@ impl Cx<'_> {
             (Many::One, ValueType::Scalar(Scalar::Duration)) => {
                 "codegen::Duration::default()".to_owned()
             }
+            (Many::One, ValueType::Scalar(Scalar::Decimal(_))) => {
+                "codegen::Decimal::ZERO".to_owned()
+            }
             (Many::One, ValueType::Message(id)) => {
                 format!("{}::default()", naming::camel(&self.model.message(id).name))
             }
@@ -175,6 +179,13 @@ impl Cx<'_> {
                     format!("codegen::Duration::from_micros({value})")
                 }
                 _ => value.to_string(),
+            },
+            Literal::Number(Number::Decimal(units, scale)) => match ty {
+                ValueType::Scalar(Scalar::Decimal(_)) if *units == 0 => {
+                    "codegen::Decimal::ZERO".to_owned()
+                }
+                ValueType::Scalar(Scalar::Decimal(digits)) => rust_decimal(*units, *scale, digits),
+                _ => number(Number::Decimal(*units, *scale)),
             },
             Literal::Number(value) => number(*value),
             Literal::String(text) if text.is_empty() => format!("{}::new()", self.names.std.string),

@@ -329,14 +329,12 @@ fn limits(constraints: &Constraints) -> String {
         let Some(limit) = limit else {
             continue;
         };
-        let kind = match limit {
-            Number::Int(_) => "Int",
-            Number::Float(_) => "Float",
+        let limit = match limit {
+            Number::Int(_) => format!("Int({})", number(limit)),
+            Number::Float(_) => format!("Float({})", number(limit)),
+            Number::Decimal(units, _) => format!("Units({units})"),
         };
-        calls.push_str(&format!(
-            ".{word}(codegen::Number::{kind}({}))",
-            number(limit)
-        ));
+        calls.push_str(&format!(".{word}(codegen::Number::{limit})"));
     }
     if let Some(length) = constraints.length {
         calls.push_str(&format!(".length({}, {:?})", length.min, length.max));

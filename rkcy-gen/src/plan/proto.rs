@@ -227,8 +227,9 @@ impl Cx<'_> {
     fn note(&self, field: &Field) -> String {
         let tells = matches!(
             field.ty.value,
-            ValueType::Scalar(Scalar::Uuid | Scalar::Timestamp | Scalar::Duration)
-                | ValueType::Ref(_)
+            ValueType::Scalar(
+                Scalar::Uuid | Scalar::Timestamp | Scalar::Duration | Scalar::Decimal(_)
+            ) | ValueType::Ref(_)
                 | ValueType::IdOf(_)
                 | ValueType::ConfigRef(_)
         );
@@ -249,7 +250,8 @@ fn scalar_type(scalar: Scalar) -> &'static str {
         Scalar::U64 => "uint64",
         Scalar::F32 => "float",
         Scalar::F64 => "double",
-        Scalar::String => "string",
+        // A decimal is its canonical text; zero is the empty one.
+        Scalar::String | Scalar::Decimal(_) => "string",
         Scalar::Bytes | Scalar::Uuid => "bytes",
         // Microseconds; today's instants have their high bits set, so that a fixed width is shorter.
         Scalar::Timestamp => "sfixed64",

@@ -97,6 +97,10 @@ impl Cx<'_> {
             (Number::Int(value), ValueType::Scalar(scalar)) if scalar.is_float() => {
                 format!("{value}.0")
             }
+            (Number::Int(units), ValueType::Scalar(Scalar::Decimal(digits))) => {
+                json_text(&super::number(Number::Decimal(units, digits.scale)))
+            }
+            (Number::Decimal(..), _) => json_text(&super::number(value)),
             (value, _) => super::number(value),
         }
     }

@@ -1,15 +1,15 @@
 //! Owns how the schema's own text is shown in documentation: a field, an operation, a type.
 
+use rkcy_core::decimal;
+
 use super::{Cx, Operation};
-use crate::model::{
-    Answer, Constraints, Field, Literal, Many, Number, Payload, Scalar, Type, ValueType,
-};
+use crate::model::{Answer, Constraints, Field, Literal, Many, Number, Payload, Type, ValueType};
 
 impl Cx<'_> {
     /// A type as a schema writes it.
     pub(super) fn schema_type(&self, ty: Type) -> String {
         let value = match ty.value {
-            ValueType::Scalar(scalar) => scalar.word().to_owned(),
+            ValueType::Scalar(scalar) => scalar.to_string(),
             ValueType::Enum(id) => self.model.enumeration(id).name.clone(),
             ValueType::Message(id) => self.model.message(id).name.clone(),
             ValueType::Concern(id) => self.model.concern(id).name.clone(),
@@ -120,7 +120,7 @@ impl Cx<'_> {
     }
 }
 
-/// A number as schemas and Rust write it.
+/// A number as schemas and SQL write it, and Rust, unless it is a `decimal`.
 pub(crate) fn number(number: Number) -> String {
     match number {
         Number::Int(value) => value.to_string(),
@@ -132,6 +132,7 @@ pub(crate) fn number(number: Number) -> String {
                 format!("{text}.0")
             }
         }
+        Number::Decimal(units, scale) => decimal::show(units, scale),
     }
 }
 
@@ -182,16 +183,9 @@ pub(super) fn is_zero(literal: &Literal) -> bool {
         Literal::Bool(value) => !value,
         Literal::Number(Number::Int(value)) => *value == 0,
         Literal::Number(Number::Float(value)) => *value == 0.0,
+        Literal::Number(Number::Decimal(units, _)) => *units == 0,
         Literal::String(text) => text.is_empty(),
         Literal::Enum(..) => false,
         Literal::EmptyList => true,
-    }
-}
-
-/// The smallest and largest value that the type of an integer field takes anyway.
-pub(super) fn bounds(value: ValueType) -> Option<(i128, i128)> {
-    match value {
-        ValueType::Scalar(scalar) => Scalar::integer_bounds(scalar),
-        _ => None,
     }
 }

@@ -31,8 +31,8 @@ pub(super) struct Table {
 #[derive(Debug, Clone)]
 pub(super) struct Column {
     pub(super) name: String,
-    /// What it holds: a variant of the runtime's `ColumnType`.
-    pub(super) kind: &'static str,
+    /// What it holds: a value of the runtime's `ColumnType`.
+    pub(super) kind: String,
     /// The expression that gives its value.
     pub(super) to_sql: String,
     /// How the databases have it.
@@ -358,6 +358,7 @@ impl Cx<'_> {
             Scalar::Uuid => ColumnType::Uuid,
             Scalar::Timestamp => ColumnType::Timestamp,
             Scalar::Duration => ColumnType::Duration,
+            Scalar::Decimal(digits) => ColumnType::Decimal(digits),
         }
     }
 
@@ -406,6 +407,9 @@ impl Cx<'_> {
             (Some(Literal::EmptyList), _) => None,
             // A key is never filled in, though it may be left out.
             (None, ValueType::Scalar(Scalar::Bool)) => Some(Fill::Bool(false)),
+            (None, ValueType::Scalar(Scalar::Decimal(digits))) if field.omissible => {
+                Some(Fill::Number(Number::Decimal(0, digits.scale)))
+            }
             (None, ValueType::Scalar(scalar))
                 if field.omissible && (scalar.is_number() || scalar == Scalar::Duration) =>
             {

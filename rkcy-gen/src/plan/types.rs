@@ -18,6 +18,7 @@ impl Cx<'_> {
             name
         };
         match value {
+            ValueType::Scalar(Scalar::Decimal(digits)) => format!("codegen::Decimal<{digits}>"),
             ValueType::Scalar(scalar) => self.scalar_type(scalar).to_owned(),
             ValueType::Enum(id) => import(&self.model.enumeration(id).name),
             ValueType::Message(id) => import(&self.model.message(id).name),
@@ -54,6 +55,7 @@ impl Cx<'_> {
             Scalar::Uuid => "codegen::Uuid",
             Scalar::Timestamp => "codegen::Timestamp",
             Scalar::Duration => "codegen::Duration",
+            Scalar::Decimal(_) => "codegen::Decimal",
         }
     }
 
@@ -168,7 +170,11 @@ impl Cx<'_> {
             ValueType::IdOf(_) => self.is_plain(self.model.stored_as(value)),
             ValueType::Scalar(scalar) => !matches!(
                 scalar,
-                Scalar::Bytes | Scalar::Uuid | Scalar::Timestamp | Scalar::Duration
+                Scalar::Bytes
+                    | Scalar::Uuid
+                    | Scalar::Timestamp
+                    | Scalar::Duration
+                    | Scalar::Decimal(_)
             ),
             _ => false,
         }

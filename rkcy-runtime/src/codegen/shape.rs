@@ -16,6 +16,8 @@ pub enum Number {
     Int(i128),
     /// For floating point types.
     Float(f64),
+    /// For `decimal`: in units of its last digit.
+    Units(i128),
 }
 
 /// A named parameter, or a field of a message or of a key.
@@ -87,7 +89,9 @@ pub enum Times {
 pub enum Kind<'a> {
     /// `ref Concern` or `id of Concern`
     Key(&'a str),
-    /// A built-in type, a message or an enum, by name.
+    /// `decimal(p, s)`: so many digits, so many of them behind the point.
+    Decimal(u8, u8),
+    /// Another built-in type, a message or an enum, by name.
     Named(&'a str),
 }
 
@@ -155,9 +159,20 @@ impl ParamDesc {
         let concern = text
             .strip_prefix("ref ")
             .or_else(|| text.strip_prefix("id of "));
-        let value = concern.map_or(Kind::Named(text), Kind::Key);
+        let value = match (concern, digits(text)) {
+            (Some(concern), _) => Kind::Key(concern),
+            (None, Some((precision, scale))) => Kind::Decimal(precision, scale),
+            (None, None) => Kind::Named(text),
+        };
         Shape { value, times }
     }
+}
+
+/// The digits of a `decimal(p, s)`.
+fn digits(text: &str) -> Option<(u8, u8)> {
+    let inside = text.strip_prefix("decimal(")?.strip_suffix(')')?;
+    let (precision, scale) = inside.split_once(", ")?;
+    Some((precision.parse().ok()?, scale.parse().ok()?))
 }
 
 /// Reads a key as JSON has it.
@@ -189,6 +204,7 @@ mod tests {
             ("Money?", Kind::Named("Money"), Times::Optional),
             ("[ref Item]", Kind::Key("Item"), Times::List),
             ("id of Shelf?", Kind::Key("Shelf"), Times::Optional),
+            ("[decimal(10, 2)]", Kind::Decimal(10, 2), Times::List),
         ] {
             let shape = ParamDesc::new("x", text).shape();
             assert_eq!(shape, Shape { value, times }, "{text}");

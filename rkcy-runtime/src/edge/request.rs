@@ -74,6 +74,7 @@ pub(super) fn arguments(
 fn is_text(kind: Kind<'_>) -> bool {
     match kind {
         Kind::Key(_) => false,
+        Kind::Decimal(..) => true,
         Kind::Named(name) => matches!(name, "string" | "uuid" | "bytes" | "timestamp" | "duration"),
     }
 }

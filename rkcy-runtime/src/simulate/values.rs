@@ -10,6 +10,7 @@ use crate::codegen::{
 };
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
+use rkcy_core::decimal;
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 
@@ -194,11 +195,16 @@ impl Values {
                 let concern = self.desc.concern(name).ok_or_else(|| unknown(name))?;
                 return self.key(request, concern);
             }
+            Kind::Decimal(precision, scale) => {
+                let most = decimal::power(precision) - 1;
+                let units = integer(request.rng, param, -most, most);
+                return Ok(json!(decimal::show(units, scale)));
+            }
             Kind::Named(name) => name,
         };
         let rng = &mut *request.rng;
         let integer = |rng: &mut ChaCha8Rng, least: i128, most: i128| {
-            let value = integer(rng, param, least, most);
+            let value = integer(rng, param, least, most).clamp(i64::MIN.into(), u64::MAX.into());
             // What the type does not hold is refused as well.
             (i64::try_from(value).map(Json::from)).unwrap_or_else(|_| json!(value as u64))
         };
@@ -301,14 +307,13 @@ fn length(rng: &mut ChaCha8Rng, (least, most): (usize, Option<usize>), usual: us
 /// A whole number: mostly a small one, sometimes one at a limit, seldom one beyond.
 fn integer(rng: &mut ChaCha8Rng, param: &ParamDesc, least: i128, most: i128) -> i128 {
     let limit = |limit: Option<Number>, otherwise: i128| match limit {
-        Some(Number::Int(limit)) => limit,
+        Some(Number::Int(limit) | Number::Units(limit)) => limit,
         Some(Number::Float(limit)) => limit as i128,
         None => otherwise,
     };
     let (low, high) = (limit(param.min, least), limit(param.max, most));
     if wrong(rng) {
-        let beyond = *at_random(rng, &[low - 1, high + 1]).unwrap_or(&low);
-        return beyond.clamp(i64::MIN.into(), u64::MAX.into());
+        return *at_random(rng, &[low - 1, high + 1]).unwrap_or(&low);
     }
     let value = match rng.random_range(0..100) {
         0..60 => rng.random_range(0..6),
@@ -324,7 +329,7 @@ fn integer(rng: &mut ChaCha8Rng, param: &ParamDesc, least: i128, most: i128) -> 
 
 fn float(rng: &mut ChaCha8Rng, param: &ParamDesc) -> f64 {
     let limit = |limit: Number| match limit {
-        Number::Int(limit) => limit as f64,
+        Number::Int(limit) | Number::Units(limit) => limit as f64,
         Number::Float(limit) => limit,
     };
     let (low, high) = (param.min.map(limit), param.max.map(limit));

@@ -48,6 +48,9 @@ pub enum ColumnType {
     Timestamp,
     /// `I64`, microseconds.
     Duration,
+    /// `Text` in the form of [`rkcy_core::decimal::to_column`], which sorts: so many digits in all, so many of them
+    /// behind the point.
+    Decimal(u8, u8),
     /// `Text`, JSON.
     Json,
 }

@@ -6,6 +6,7 @@
 //! sides are in the database's own words, and nothing is parsed that it could tell by itself.
 
 use super::{ColumnType, MigrationState, MigrationStatus, StoreError, TableDesc};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -100,7 +101,7 @@ pub(super) fn check_version(
 /// make the tables that it asks for.
 pub(super) fn check_tables<'a>(
     tables: impl IntoIterator<Item = &'a TableDesc>,
-    sql_type: fn(ColumnType) -> &'static str,
+    sql_type: fn(ColumnType) -> Cow<'static, str>,
     made: &Found,
     found: &Found,
     store: &Arc<str>,
@@ -134,7 +135,7 @@ fn listed(mut all: Vec<String>) -> String {
 fn unreached<'a>(
     tables: impl IntoIterator<Item = &'a TableDesc>,
     made: &Found,
-    sql_type: fn(ColumnType) -> &'static str,
+    sql_type: fn(ColumnType) -> Cow<'static, str>,
 ) -> Option<String> {
     tables.into_iter().find_map(|table| {
         let name = table.name;
@@ -143,7 +144,7 @@ fn unreached<'a>(
         };
         let columns = table.key_columns.iter().chain(table.value_columns);
         let columns = columns.map(|column| (column.name, column.ty));
-        let wanted: BTreeMap<&str, &str> = (columns.chain(HIDDEN))
+        let wanted: BTreeMap<&str, Cow<'_, str>> = (columns.chain(HIDDEN))
             .map(|(column, ty)| (column, sql_type(ty)))
             .collect();
         let wrong = wanted.iter().find_map(|(column, ty)| {

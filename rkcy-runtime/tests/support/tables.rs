@@ -7,7 +7,7 @@ use rkcy_core::key::{Key, KeyPart, RowKey};
 use rkcy_core::rows::StoredRow;
 use rkcy_core::storage::{Batch, StoredPosition};
 use rkcy_runtime::codegen::{
-    Blob, Columns, Duration, Timestamp, Uuid, sql, sql_json, sql_optional,
+    Blob, Columns, Decimal, Duration, Timestamp, Uuid, sql, sql_json, sql_optional,
 };
 use rkcy_runtime::store::{ColumnType, Dialect, Migration, SqlValue, TableDesc};
 use std::sync::Arc;
@@ -98,6 +98,8 @@ pub(crate) struct Everything {
     pub(crate) a_uuid: Option<Uuid>,
     pub(crate) a_timestamp: Option<Timestamp>,
     pub(crate) a_duration: Option<Duration>,
+    pub(crate) a_decimal: Option<Decimal<38, 7>>,
+    pub(crate) a_fraction: Option<Decimal<38, 38>>,
     pub(crate) a_list: Vec<(String, f64, u64)>,
     /// An optional message of two fields, of which the second is optional.
     pub(crate) inner: Option<(i64, Option<String>)>,
@@ -118,6 +120,8 @@ pub(crate) fn cases() -> Vec<Everything> {
         a_uuid: None,
         a_timestamp: None,
         a_duration: None,
+        a_decimal: None,
+        a_fraction: None,
         a_list: vec![],
         inner: None,
     };
@@ -136,6 +140,8 @@ pub(crate) fn cases() -> Vec<Everything> {
         a_uuid: Some(Uuid::nil()),
         a_timestamp: Some(Timestamp::from_micros(first)),
         a_duration: Some(Duration::from_micros(i64::MIN)),
+        a_decimal: Some(Decimal::MIN),
+        a_fraction: Some(Decimal::MIN),
         a_list: vec![(String::new(), f64::MIN, 0)],
         inner: Some((0, None)),
     };
@@ -152,6 +158,8 @@ pub(crate) fn cases() -> Vec<Everything> {
         a_uuid: Some(Uuid::max()),
         a_timestamp: Some(Timestamp::from_micros(last)),
         a_duration: Some(Duration::from_micros(i64::MAX)),
+        a_decimal: Some(Decimal::MAX),
+        a_fraction: Some(Decimal::MAX),
         a_list: vec![("\u{1}\"\\\u{10ffff}".to_owned(), f64::MAX, u64::MAX); 500],
         inner: Some((i64::MIN, Some(String::new()))),
     };
@@ -160,6 +168,8 @@ pub(crate) fn cases() -> Vec<Everything> {
         a_f32: Some(f32::from_bits(1)),
         a_f64: Some(f64::from_bits(1)),
         a_timestamp: Some(Timestamp::from_micros(-1)),
+        a_decimal: Some(-Decimal::literal("10000.0001")),
+        a_fraction: Decimal::from_units(-1),
         a_list: vec![
             ("least".to_owned(), f64::from_bits(1), 1 << 53),
             ("third".to_owned(), 1.0 / 3.0, (1 << 53) + 1),
@@ -180,6 +190,8 @@ pub(crate) fn cases() -> Vec<Everything> {
     ];
     let numbers = numbers.map(|number| Everything {
         a_u64: Some(number),
+        a_decimal: Decimal::from_units(number.into()),
+        a_fraction: Decimal::from_units(number.into()),
         ..absent.clone()
     });
     [absent, least, most, small]
@@ -210,6 +222,8 @@ pub(crate) static EVERYTHING: TableDesc = TableDesc {
         ColumnType::Uuid.column("a_uuid"),
         ColumnType::Timestamp.column("a_timestamp"),
         ColumnType::Duration.column("a_duration"),
+        ColumnType::Decimal(38, 7).column("a_decimal"),
+        ColumnType::Decimal(38, 38).column("a_fraction"),
         ColumnType::Json.column("a_list"),
         ColumnType::Bool.column("inner_present"),
         ColumnType::I64.column("inner_first"),
@@ -236,6 +250,8 @@ pub(crate) static EVERYTHING: TableDesc = TableDesc {
             sql(&it.a_uuid),
             sql(&it.a_timestamp),
             sql(&it.a_duration),
+            sql(&it.a_decimal),
+            sql(&it.a_fraction),
             sql_json(&it.a_list)?,
             sql(&it.inner.is_some()),
             sql_optional(it.inner.as_ref().map(|(first, _)| first)),
@@ -259,6 +275,8 @@ pub(crate) static EVERYTHING: TableDesc = TableDesc {
             a_uuid: columns.take("a_uuid")?,
             a_timestamp: columns.take("a_timestamp")?,
             a_duration: columns.take("a_duration")?,
+            a_decimal: columns.take("a_decimal")?,
+            a_fraction: columns.take("a_fraction")?,
             a_list: columns.json("a_list")?,
             inner: match columns.present("inner_present", 2)? {
                 true => Some((columns.take("inner_first")?, columns.take("inner_second")?)),
@@ -321,7 +339,8 @@ static SQLITE: [Migration; 3] = [
             "select" INTEGER NOT NULL, "key" BLOB NOT NULL,
             "a_bool" INTEGER, "a_i32" INTEGER, "a_i64" INTEGER, "a_u32" INTEGER, "a_u64" BLOB,
             "a_f32" REAL, "a_f64" REAL, "a_text" TEXT, "a_bytes" BLOB, "a_uuid" BLOB,
-            "a_timestamp" INTEGER, "a_duration" INTEGER, "a_list" TEXT NOT NULL,
+            "a_timestamp" INTEGER, "a_duration" INTEGER, "a_decimal" TEXT, "a_fraction" TEXT,
+            "a_list" TEXT NOT NULL,
             "inner_present" INTEGER NOT NULL, "inner_first" INTEGER, "inner_second" TEXT,
             "_rkcy_generation" INTEGER NOT NULL, "_rkcy_offset" INTEGER NOT NULL,
             "_rkcy_index" INTEGER NOT NULL,
@@ -359,7 +378,8 @@ static POSTGRES: [Migration; 3] = [
             "select" INTEGER NOT NULL, "key" NUMERIC(20) NOT NULL,
             "a_bool" BOOLEAN, "a_i32" INTEGER, "a_i64" BIGINT, "a_u32" BIGINT, "a_u64" NUMERIC(20),
             "a_f32" REAL, "a_f64" DOUBLE PRECISION, "a_text" TEXT, "a_bytes" BYTEA, "a_uuid" UUID,
-            "a_timestamp" TIMESTAMPTZ, "a_duration" BIGINT, "a_list" JSONB NOT NULL,
+            "a_timestamp" TIMESTAMPTZ, "a_duration" BIGINT, "a_decimal" NUMERIC(38, 7),
+            "a_fraction" NUMERIC(38, 38), "a_list" JSONB NOT NULL,
             "inner_present" BOOLEAN NOT NULL, "inner_first" BIGINT, "inner_second" TEXT,
             "_rkcy_generation" BIGINT NOT NULL, "_rkcy_offset" BIGINT NOT NULL,
             "_rkcy_index" BIGINT NOT NULL,

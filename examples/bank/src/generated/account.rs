@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const RANK: u16 = 1025;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xfd8d_2219_3764_07d5;
+pub(super) const SCHEMA: u64 = 0x1ce9_c4d9_afba_80a9;
 
 /// Money, in cents.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -26,6 +26,16 @@ pub struct Account {
     pub tariff: Option<codegen::ConfigRef<Tariff>>,
     /// `opened: timestamp @immutable`
     pub(super) opened: codegen::Timestamp,
+    /// What it is lent for. Percent in a year.
+    #[serde(default = "default_rate")]
+    pub rate: codegen::Decimal<5, 2>,
+    /// What has accrued, and is no money yet. Cents, to the millionth.
+    #[serde(default)]
+    pub accrued: codegen::Decimal<18, 6>,
+}
+
+fn default_rate() -> codegen::Decimal<5, 2> {
+    const { codegen::Decimal::<5, 2>::literal("1.25") }
 }
 
 impl codegen::Value for Account {
@@ -38,6 +48,8 @@ impl codegen::Value for Account {
             balance: self.balance,
             tariff: codegen::put_optional(self.tariff.as_ref()),
             opened: codegen::put(&self.opened),
+            rate: codegen::put(&self.rate),
+            accrued: codegen::put(&self.accrued),
         }
     }
 
@@ -48,6 +60,8 @@ impl codegen::Value for Account {
             balance: proto.balance,
             tariff: codegen::take_optional("tariff", proto.tariff)?,
             opened: codegen::take("opened", proto.opened)?,
+            rate: codegen::take("rate", proto.rate)?,
+            accrued: codegen::take("accrued", proto.accrued)?,
         })
     }
 
@@ -57,6 +71,16 @@ impl codegen::Value for Account {
             codegen::constraint::text("tariff", value.key(), ..)?;
         }
         codegen::constraint::timestamp("opened", self.opened)?;
+        codegen::constraint::number(
+            "rate",
+            self.rate,
+            const { codegen::Decimal::<5, 2>::literal("0") }..,
+        )?;
+        codegen::constraint::number(
+            "accrued",
+            self.accrued,
+            const { codegen::Decimal::<18, 6>::literal("0") }..,
+        )?;
         Ok(())
     }
 }
@@ -74,6 +98,8 @@ impl Account {
             balance: 0,
             tariff: None,
             opened,
+            rate: const { codegen::Decimal::<5, 2>::literal("1.25") },
+            accrued: codegen::Decimal::ZERO,
         }
     }
 
@@ -138,6 +164,18 @@ pub struct AccountPatch {
         skip_serializing_if = "Option::is_none"
     )]
     pub tariff: Option<Option<codegen::ConfigRef<Tariff>>>,
+    /// What it is lent for. Percent in a year.
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub rate: Option<codegen::Decimal<5, 2>>,
+    /// What has accrued, and is no money yet. Cents, to the millionth.
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub accrued: Option<codegen::Decimal<18, 6>>,
 }
 
 impl codegen::Value for AccountPatch {
@@ -148,6 +186,8 @@ impl codegen::Value for AccountPatch {
             owner: codegen::put_optional(self.owner.as_ref()),
             balance: codegen::put_optional(self.balance.as_ref()),
             tariff: codegen::put_change(self.tariff.as_ref()),
+            rate: codegen::put_optional(self.rate.as_ref()),
+            accrued: codegen::put_optional(self.accrued.as_ref()),
             cleared: codegen::cleared(&[(4, matches!(self.tariff, Some(None)))]),
         }
     }
@@ -157,6 +197,8 @@ impl codegen::Value for AccountPatch {
             owner: codegen::take_optional("owner", proto.owner)?,
             balance: codegen::take_optional("balance", proto.balance)?,
             tariff: codegen::take_change("tariff", proto.tariff, proto.cleared.contains(&4))?,
+            rate: codegen::take_optional("rate", proto.rate)?,
+            accrued: codegen::take_optional("accrued", proto.accrued)?,
         })
     }
 
@@ -166,6 +208,20 @@ impl codegen::Value for AccountPatch {
         }
         if let Some(Some(value)) = &self.tariff {
             codegen::constraint::text("tariff", value.key(), ..)?;
+        }
+        if let Some(value) = self.rate {
+            codegen::constraint::number(
+                "rate",
+                value,
+                const { codegen::Decimal::<5, 2>::literal("0") }..,
+            )?;
+        }
+        if let Some(value) = self.accrued {
+            codegen::constraint::number(
+                "accrued",
+                value,
+                const { codegen::Decimal::<18, 6>::literal("0") }..,
+            )?;
         }
         Ok(())
     }
@@ -182,6 +238,12 @@ impl codegen::Patch<Account> for AccountPatch {
         if let Some(value) = self.tariff {
             instance.tariff = value;
         }
+        if let Some(value) = self.rate {
+            instance.rate = value;
+        }
+        if let Some(value) = self.accrued {
+            instance.accrued = value;
+        }
     }
 
     fn claims(
@@ -192,6 +254,80 @@ impl codegen::Patch<Account> for AccountPatch {
         if let Some(value) = &self.owner {
             claims.reference::<Account, Customer>(2, Some(8), value);
         }
+        Ok(())
+    }
+}
+
+/// The payload of `Account.accrue`.
+#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
+#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+pub struct AccountAccrue {
+    /// `days: u32 @max(3660)`
+    pub days: u32,
+}
+
+impl codegen::Value for AccountAccrue {
+    type Proto = proto::AccountAccrue;
+
+    fn to_proto(&self) -> proto::AccountAccrue {
+        proto::AccountAccrue { days: self.days }
+    }
+
+    fn from_proto(proto: proto::AccountAccrue) -> Result<Self, codegen::Fault> {
+        Ok(AccountAccrue { days: proto.days })
+    }
+
+    fn check(&self) -> Result<(), codegen::Violation> {
+        codegen::constraint::number("days", self.days, ..=3660)?;
+        Ok(())
+    }
+}
+
+/// Refusals of `Account.accrue`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountAccrueRefusal {
+    /// `too_much`
+    TooMuch,
+}
+
+impl From<AccountAccrueRefusal> for codegen::Fault {
+    fn from(refusal: AccountAccrueRefusal) -> codegen::Fault {
+        let name = match refusal {
+            AccountAccrueRefusal::TooMuch => "too_much",
+        };
+        codegen::Fault::refusal(name, "Account.accrue")
+    }
+}
+
+/// The payload of `Account.set_rate`.
+#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
+#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+pub struct AccountSetRate {
+    /// `rate: decimal(5, 2) @min(0)`
+    pub rate: codegen::Decimal<5, 2>,
+}
+
+impl codegen::Value for AccountSetRate {
+    type Proto = proto::AccountSetRate;
+
+    fn to_proto(&self) -> proto::AccountSetRate {
+        proto::AccountSetRate {
+            rate: codegen::put(&self.rate),
+        }
+    }
+
+    fn from_proto(proto: proto::AccountSetRate) -> Result<Self, codegen::Fault> {
+        Ok(AccountSetRate {
+            rate: codegen::take("rate", proto.rate)?,
+        })
+    }
+
+    fn check(&self) -> Result<(), codegen::Violation> {
+        codegen::constraint::number(
+            "rate",
+            self.rate,
+            const { codegen::Decimal::<5, 2>::literal("0") }..,
+        )?;
         Ok(())
     }
 }
@@ -304,6 +440,19 @@ impl codegen::Value for AccountGiveBack {
 /// Handlers are deterministic: no I/O, no clock, no randomness but that of the context. What one
 /// changes is kept only if it does not refuse.
 pub trait AccountHandlers {
+    /// What of a balance accrues in so many days.
+    ///
+    /// # Errors
+    /// With one of its refusals.
+    fn accrue(
+        account: &mut Account,
+        payload: &AccountAccrue,
+        cx: &codegen::Context<'_>,
+    ) -> Result<codegen::Decimal<18, 6>, AccountAccrueRefusal>;
+
+    /// `command set_rate(rate: decimal(5, 2) @min(0)) refuses nothing`
+    fn set_rate(account: &mut Account, payload: &AccountSetRate, cx: &codegen::Context<'_>);
+
     /// `command deposit(amount: i64 @min(1)) -> i64`
     ///
     /// # Errors
@@ -333,6 +482,10 @@ pub trait AccountHandlers {
 
 /// Numbers of the operations.
 pub(super) mod op {
+    /// `accrue`
+    pub(in super::super) const ACCRUE: u16 = 20;
+    /// `set_rate`
+    pub(in super::super) const SET_RATE: u16 = 21;
     /// `deposit`
     pub(in super::super) const DEPOSIT: u16 = 16;
     /// `withdraw`
@@ -355,6 +508,23 @@ pub(super) fn run<H: AccountHandlers>(
         codegen::op::FIND => codegen::find::<Account>(call, row),
         codegen::op::UPDATE => codegen::update::<Account, AccountPatch>(call, row),
         codegen::op::DELETE => codegen::delete::<Account>(call, row),
+        op::ACCRUE => {
+            codegen::command::<Account, AccountAccrue, _>(call, row, |instance, payload, cx| {
+                let result = H::accrue(instance, payload, cx).map_err(codegen::Fault::from)?;
+                codegen::constraint::number(
+                    "result",
+                    result,
+                    const { codegen::Decimal::<18, 6>::literal("0") }..,
+                )?;
+                Ok(result)
+            })
+        }
+        op::SET_RATE => {
+            codegen::command::<Account, AccountSetRate, _>(call, row, |instance, payload, cx| {
+                H::set_rate(instance, payload, cx);
+                Ok(())
+            })
+        }
         op::DEPOSIT => {
             codegen::command::<Account, AccountDeposit, _>(call, row, |instance, payload, cx| {
                 H::deposit(instance, payload, cx).map_err(codegen::Fault::from)
@@ -392,14 +562,38 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             codegen::ParamDesc::new("balance", "i64").min(codegen::Number::Int(0)),
             codegen::ParamDesc::new("tariff", "ref Tariff?"),
             codegen::ParamDesc::new("opened", "timestamp"),
+            codegen::ParamDesc::new("rate", "decimal(5, 2)").min(codegen::Number::Units(0)),
+            codegen::ParamDesc::new("accrued", "decimal(18, 6)").min(codegen::Number::Units(0)),
         ]),
         codegen::OpDesc::get::<Account>(),
         codegen::OpDesc::update::<Account, AccountPatch>(&[
             codegen::ParamDesc::new("owner", "ref Customer"),
             codegen::ParamDesc::new("balance", "i64").min(codegen::Number::Int(0)),
             codegen::ParamDesc::new("tariff", "ref Tariff?"),
+            codegen::ParamDesc::new("rate", "decimal(5, 2)").min(codegen::Number::Units(0)),
+            codegen::ParamDesc::new("accrued", "decimal(18, 6)").min(codegen::Number::Units(0)),
         ]),
         codegen::OpDesc::delete(),
+        codegen::OpDesc {
+            number: op::ACCRUE,
+            name: "accrue",
+            doc: "What of a balance accrues in so many days.",
+            access: codegen::Access::Exclusive,
+            params: &[codegen::ParamDesc::new("days", "u32").max(codegen::Number::Int(3660))],
+            refusals: &["too_much"],
+            ..codegen::OpDesc::of::<AccountAccrue, codegen::Decimal<18, 6>>()
+        },
+        codegen::OpDesc {
+            number: op::SET_RATE,
+            name: "set_rate",
+            doc: "",
+            access: codegen::Access::Exclusive,
+            params: &[
+                codegen::ParamDesc::new("rate", "decimal(5, 2)").min(codegen::Number::Units(0))
+            ],
+            refusals: &[],
+            ..codegen::OpDesc::of::<AccountSetRate, ()>()
+        },
         codegen::OpDesc {
             number: op::DEPOSIT,
             name: "deposit",
@@ -457,6 +651,8 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::I64.column("balance"),
         codegen::ColumnType::Text.column("tariff"),
         codegen::ColumnType::Timestamp.column("opened"),
+        codegen::ColumnType::Decimal(5, 2).column("rate"),
+        codegen::ColumnType::Decimal(18, 6).column("accrued"),
     ],
     key: key_columns,
     to_columns,
@@ -475,6 +671,8 @@ fn to_columns(bytes: &[u8]) -> Result<Vec<codegen::SqlValue>, codegen::Fault> {
         codegen::sql(&instance.balance),
         codegen::sql(&instance.tariff),
         codegen::sql(&instance.opened),
+        codegen::sql(&instance.rate),
+        codegen::sql(&instance.accrued),
     ])
 }
 
@@ -486,6 +684,8 @@ fn from_columns(columns: &[codegen::SqlValue]) -> Result<Vec<u8>, codegen::Fault
         balance: columns.take("balance")?,
         tariff: columns.take("tariff")?,
         opened: columns.take("opened")?,
+        rate: columns.take("rate")?,
+        accrued: columns.take("accrued")?,
     };
     Ok(codegen::encode(&instance).into())
 }

@@ -14,8 +14,8 @@ mod tariff;
 pub mod txn;
 
 pub use account::{
-    Account, AccountDeposit, AccountGiveBack, AccountHandlers, AccountPatch, AccountWithdraw,
-    AccountWithdrawRefusal,
+    Account, AccountAccrue, AccountAccrueRefusal, AccountDeposit, AccountGiveBack, AccountHandlers,
+    AccountPatch, AccountSetRate, AccountWithdraw, AccountWithdrawRefusal,
 };
 pub use customer::{
     Customer, CustomerBlock, CustomerCanPayRefusal, CustomerHandlers, CustomerPatch,
@@ -78,18 +78,34 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     configs: &[tariff::DESC],
     caller: None,
     openapi: include_str!("../../openapi/bank.json"),
-    sqlite: &[codegen::Migration {
-        number: 1,
-        name: "init",
-        up: include_str!("../../migrations/sqlite/0001_init.up.sql"),
-        down: include_str!("../../migrations/sqlite/0001_init.down.sql"),
-    }],
-    postgres: &[codegen::Migration {
-        number: 1,
-        name: "init",
-        up: include_str!("../../migrations/postgres/0001_init.up.sql"),
-        down: include_str!("../../migrations/postgres/0001_init.down.sql"),
-    }],
+    sqlite: &[
+        codegen::Migration {
+            number: 1,
+            name: "init",
+            up: include_str!("../../migrations/sqlite/0001_init.up.sql"),
+            down: include_str!("../../migrations/sqlite/0001_init.down.sql"),
+        },
+        codegen::Migration {
+            number: 2,
+            name: "interest",
+            up: include_str!("../../migrations/sqlite/0002_interest.up.sql"),
+            down: include_str!("../../migrations/sqlite/0002_interest.down.sql"),
+        },
+    ],
+    postgres: &[
+        codegen::Migration {
+            number: 1,
+            name: "init",
+            up: include_str!("../../migrations/postgres/0001_init.up.sql"),
+            down: include_str!("../../migrations/postgres/0001_init.down.sql"),
+        },
+        codegen::Migration {
+            number: 2,
+            name: "interest",
+            up: include_str!("../../migrations/postgres/0002_interest.up.sql"),
+            down: include_str!("../../migrations/postgres/0002_interest.down.sql"),
+        },
+    ],
 };
 
 /// The platform as the engine sees it.

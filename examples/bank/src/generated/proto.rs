@@ -67,6 +67,10 @@ pub struct Account {
     pub tariff: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
     #[prost(sfixed64, tag = "5")]
     pub opened: i64,
+    #[prost(string, tag = "6")]
+    pub rate: ::rkcy_runtime::codegen::prost::alloc::string::String,
+    #[prost(string, tag = "7")]
+    pub accrued: ::rkcy_runtime::codegen::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
@@ -77,8 +81,24 @@ pub struct AccountPatch {
     pub balance: ::core::option::Option<i64>,
     #[prost(string, optional, tag = "4")]
     pub tariff: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "6")]
+    pub rate: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "7")]
+    pub accrued: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
     #[prost(uint32, repeated, tag = "536870911")]
     pub cleared: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<u32>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct AccountAccrue {
+    #[prost(uint32, tag = "1")]
+    pub days: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct AccountSetRate {
+    #[prost(string, tag = "1")]
+    pub rate: ::rkcy_runtime::codegen::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
@@ -165,6 +185,22 @@ pub struct Transfer {
     pub to: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(int64, tag = "3")]
     pub amount: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct Accrue {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub account: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+    #[prost(uint32, tag = "2")]
+    pub days: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct SetRate {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub account: ::rkcy_runtime::codegen::prost::bytes::Bytes,
+    #[prost(string, tag = "2")]
+    pub rate: ::rkcy_runtime::codegen::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]

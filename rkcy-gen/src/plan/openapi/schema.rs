@@ -1,9 +1,10 @@
 //! Owns the JSON Schema of values: what each type of the language is as JSON.
 
+use rkcy_core::decimal;
 use serde_json::{Map, Value as Json, json};
 
 use super::super::Cx;
-use crate::model::{Constraints, EnumValue, Field, Many, Number, Scalar, Type, ValueType};
+use crate::model::{Constraints, Digits, EnumValue, Field, Many, Number, Scalar, Type, ValueType};
 use crate::naming;
 
 /// Name of the schema of a problem document (RFC 9457). No type of a platform has a dot in its name.
@@ -107,6 +108,11 @@ impl Cx<'_> {
             match limit {
                 Some(Number::Int(limit)) => bound(&mut value, name, whole(limit)),
                 Some(Number::Float(limit)) => bound(&mut value, name, Some(limit)),
+                // Of a text JSON Schema compares nothing.
+                Some(Number::Decimal(units, scale)) => {
+                    let limit = format!("The {name} is {}.", decimal::show(units, scale));
+                    describe(&mut value, &limit, None);
+                }
                 None => {}
             }
         }
@@ -205,7 +211,27 @@ fn scalar_schema(scalar: Scalar) -> Json {
             "pattern": "^-?[0-9]+(\\.[0-9]{1,6})?s$",
             "description": "Seconds: `1.5s`.",
         }),
+        Scalar::Decimal(digits) => decimal_schema(digits),
     }
+}
+
+/// A number as text: what is written is read, and so are zeros more.
+fn decimal_schema(digits: Digits) -> Json {
+    let (precision, whole, scale) = (digits.precision, digits.whole(), digits.scale);
+    let fraction = match scale {
+        0 => "(\\.0+)?".to_owned(),
+        scale => format!("(\\.[0-9]{{1,{scale}}}0*)?"),
+    };
+    json!({
+        "type": "string",
+        "pattern": match whole {
+            0 => format!("^-?0+{fraction}$"),
+            whole => format!("^-?0*[0-9]{{1,{whole}}}{fraction}$"),
+        },
+        "description": format!(
+            "A number, exact: up to {precision} digits, {scale} of them behind the point."
+        ),
+    })
 }
 
 /// The id of a transaction: a UUID of version 7.

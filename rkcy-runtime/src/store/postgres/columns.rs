@@ -4,21 +4,28 @@
 //! their type, one for each column, so that a statement has one text for any number of rows.
 
 use crate::store::{ColumnType, SqlValue};
+use rkcy_core::decimal;
 use sqlx::encode::{Encode, IsNull};
 use sqlx::error::BoxDynError;
 use sqlx::postgres::types::Oid;
 use sqlx::postgres::{PgArgumentBuffer, PgTypeInfo, Postgres};
+use std::borrow::Cow;
 
 /// PostgreSQL counts time from the year 2000 on: seconds from 1970 to there.
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
-/// The base of the digits of a NUMERIC.
-const NUMERIC_BASE: u64 = 10_000;
+/// A digit of a NUMERIC is so many of a decimal number.
+const NUMERIC_DIGITS: usize = 4;
+/// The sign of a NUMERIC above and below zero; NaN and infinities have others.
+const NUMERIC_SIGNS: [u16; 2] = [0, 0x4000];
 /// Version of the binary form of JSONB.
 const JSONB_VERSION: u8 = 1;
 
 /// Its type in PostgreSQL, as `format_type` names it.
-pub(super) fn sql_type(ty: ColumnType) -> &'static str {
-    match ty {
+pub(super) fn sql_type(ty: ColumnType) -> Cow<'static, str> {
+    let name = match ty {
+        ColumnType::Decimal(precision, scale) => {
+            return format!("numeric({precision},{scale})").into();
+        }
         ColumnType::Bool => "boolean",
         ColumnType::I32 => "integer",
         ColumnType::I64 | ColumnType::U32 | ColumnType::Duration => "bigint",
@@ -30,7 +37,8 @@ pub(super) fn sql_type(ty: ColumnType) -> &'static str {
         ColumnType::Uuid => "uuid",
         ColumnType::Timestamp => "timestamp with time zone",
         ColumnType::Json => "jsonb",
-    }
+    };
+    name.into()
 }
 
 /// Object ids of a type and of its array; those of built-in types never change.
@@ -39,7 +47,7 @@ fn oids(ty: ColumnType) -> (u32, u32) {
         ColumnType::Bool => (16, 1000),
         ColumnType::I32 => (23, 1007),
         ColumnType::I64 | ColumnType::U32 | ColumnType::Duration => (20, 1016),
-        ColumnType::U64 => (1700, 1231),
+        ColumnType::U64 | ColumnType::Decimal(..) => (1700, 1231),
         ColumnType::F32 => (700, 1021),
         ColumnType::F64 => (701, 1022),
         ColumnType::Text => (25, 1009),
@@ -133,7 +141,11 @@ fn write(ty: ColumnType, value: &SqlValue, into: &mut Vec<u8>) -> Option<()> {
             into.extend(it.checked_sub(EPOCH_MICROS)?.to_be_bytes());
         }
         (ColumnType::U64, SqlValue::Blob(it)) => {
-            numeric(u64::from_be_bytes(it.as_slice().try_into().ok()?), into);
+            let number = u64::from_be_bytes(it.as_slice().try_into().ok()?);
+            numeric(number.into(), 0, into)?;
+        }
+        (ColumnType::Decimal(precision, scale), SqlValue::Text(it)) => {
+            numeric(decimal::from_column(it, precision, scale)?, scale, into)?;
         }
         // Widened on the way in, so nothing is lost.
         (ColumnType::F32, SqlValue::F64(it)) => into.extend((*it as f32).to_be_bytes()),
@@ -165,7 +177,15 @@ pub(super) fn read(ty: ColumnType, bytes: Option<&[u8]>) -> Option<SqlValue> {
             let since_2000 = i64::from_be_bytes(bytes.try_into().ok()?);
             SqlValue::I64(since_2000.checked_add(EPOCH_MICROS)?)
         }
-        ColumnType::U64 => SqlValue::Blob(unsigned(bytes)?.to_be_bytes().to_vec()),
+        ColumnType::U64 => {
+            let number = u64::try_from(units(bytes, 0)?).ok()?;
+            SqlValue::Blob(number.to_be_bytes().to_vec())
+        }
+        ColumnType::Decimal(precision, scale) => {
+            let units = units(bytes, scale)?;
+            let fits = units.abs() < decimal::power(precision);
+            SqlValue::Text(fits.then(|| decimal::to_column(units, precision, scale))?)
+        }
         ColumnType::F32 => SqlValue::F64(f64::from(f32::from_be_bytes(bytes.try_into().ok()?))),
         ColumnType::F64 => SqlValue::F64(f64::from_be_bytes(bytes.try_into().ok()?)),
         ColumnType::Text => SqlValue::Text(String::from_utf8(bytes.to_vec()).ok()?),
@@ -177,45 +197,60 @@ pub(super) fn read(ty: ColumnType, bytes: Option<&[u8]>) -> Option<SqlValue> {
     })
 }
 
-/// A number as NUMERIC: count of digits, weight of the first, sign, digits behind the point, digits.
-fn numeric(value: u64, into: &mut Vec<u8>) {
-    let mut digits: Vec<u16> = Vec::new();
-    let mut rest = value;
-    while rest > 0 {
-        // Below the base.
-        digits.push((rest % NUMERIC_BASE) as u16);
-        rest /= NUMERIC_BASE;
+/// A number of units as NUMERIC: count of digits, weight of the first, sign, decimal digits behind the point, digits.
+/// There are no digits of zero at either end.
+fn numeric(units: i128, scale: u8, into: &mut Vec<u8>) -> Option<()> {
+    let scale = usize::from(scale);
+    let digits = format!("{:0>width$}", units.unsigned_abs(), width = scale);
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    // The point stands between two digits of a NUMERIC.
+    let before = whole.len().next_multiple_of(NUMERIC_DIGITS);
+    let behind = scale.next_multiple_of(NUMERIC_DIGITS);
+    let all = format!("{whole:0>before$}{fraction:0<behind$}");
+    let groups = all.as_bytes().chunks(NUMERIC_DIGITS);
+    let groups: Vec<u16> = groups
+        .map(|group| std::str::from_utf8(group).ok()?.parse().ok())
+        .collect::<Option<_>>()?;
+    let zeros = groups.iter().take_while(|group| **group == 0).count();
+    let end = groups.iter().rposition(|group| *group != 0);
+    let kept = &groups[zeros..end.map_or(zeros, |end| end + 1)];
+    let weight = match kept.is_empty() {
+        true => 0,
+        false => i16::try_from(before / NUMERIC_DIGITS).ok()? - 1 - i16::try_from(zeros).ok()?,
+    };
+    into.extend(u16::try_from(kept.len()).ok()?.to_be_bytes());
+    into.extend(weight.to_be_bytes());
+    into.extend(NUMERIC_SIGNS[usize::from(units < 0)].to_be_bytes());
+    into.extend(u16::try_from(scale).ok()?.to_be_bytes());
+    for group in kept {
+        into.extend(group.to_be_bytes());
     }
-    let weight = digits.len().saturating_sub(1) as u16;
-    let zeros = digits.iter().take_while(|digit| **digit == 0).count();
-    let kept = &digits[zeros..];
-    for field in [kept.len() as u16, weight, 0, 0] {
-        into.extend(field.to_be_bytes());
-    }
-    for digit in kept.iter().rev() {
-        into.extend(digit.to_be_bytes());
-    }
+    Some(())
 }
 
-/// A NUMERIC without sign and fraction.
-fn unsigned(bytes: &[u8]) -> Option<u64> {
+/// The units of a NUMERIC; `None` where it has other digits beyond them than zeros.
+fn units(bytes: &[u8], scale: u8) -> Option<i128> {
     let mut fields = bytes
         .chunks_exact(2)
         .map(|it| u16::from_be_bytes([it[0], it[1]]));
-    let (count, weight) = (fields.next()?, fields.next()?);
-    let (sign, scale) = (fields.next()?, fields.next()?);
-    if sign != 0 || scale != 0 {
-        return None;
+    let (count, weight) = (fields.next()?, fields.next()?.cast_signed());
+    let (sign, _shown) = (fields.next()?, fields.next()?);
+    let is_negative = NUMERIC_SIGNS.iter().position(|known| *known == sign)? == 1;
+    let mut units: i128 = 0;
+    for place in 0..i32::from(count) {
+        let digit = i128::from(fields.next()?);
+        // How many decimal digits stand between its last one and the last of a unit.
+        let above = (i32::from(weight) - place) * 4 + i32::from(scale);
+        let part = match u32::try_from(above) {
+            Ok(above) => digit.checked_mul(10_i128.checked_pow(above)?)?,
+            Err(_) => {
+                let below = 10_i128.checked_pow(above.unsigned_abs())?;
+                (digit % below == 0).then_some(digit / below)?
+            }
+        };
+        units = units.checked_add(part)?;
     }
-    if count == 0 {
-        return Some(0);
-    }
-    let mut value: u64 = 0;
-    for _ in 0..=weight {
-        let digit = u64::from(fields.next().unwrap_or(0));
-        value = value.checked_mul(NUMERIC_BASE)?.checked_add(digit)?;
-    }
-    Some(value)
+    Some(if is_negative { -units } else { units })
 }
 
 #[cfg(test)]
@@ -223,28 +258,51 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_without_a_sign_come_back() {
-        for value in [
+    fn numbers_come_back() {
+        let most = decimal::power(38) - 1;
+        for number in [
             0,
             1,
+            -1,
             9_999,
             10_000,
             10_001,
-            100_000_000,
-            u64::MAX - 1,
-            u64::MAX,
+            -100_000_000,
+            u64::MAX.into(),
+            most,
+            -most,
         ] {
-            let mut bytes = Vec::new();
-            numeric(value, &mut bytes);
-            assert_eq!(unsigned(&bytes), Some(value));
+            for scale in [0, 1, 2, 4, 7, 38] {
+                let mut bytes = Vec::new();
+                numeric(number, scale, &mut bytes).unwrap();
+                assert_eq!(units(&bytes, scale), Some(number), "{number} {scale}");
+            }
         }
-        let mut ten_thousand = Vec::new();
-        numeric(10_000, &mut ten_thousand);
+        let written = |units, scale| {
+            let mut bytes = Vec::new();
+            numeric(units, scale, &mut bytes).unwrap();
+            bytes
+        };
         assert_eq!(
-            ten_thousand,
+            written(10_000, 0),
             [0, 1, 0, 1, 0, 0, 0, 0, 0, 1],
             "no digits of zero at the end"
         );
+        assert_eq!(
+            written(-1, 6),
+            [0, 1, 255, 254, 64, 0, 0, 6, 0, 100],
+            "nor at the beginning"
+        );
+    }
+
+    #[test]
+    fn what_is_no_number_of_units_is_not_rounded() {
+        let mut bytes = Vec::new();
+        numeric(125, 2, &mut bytes).unwrap();
+        assert_eq!(units(&bytes, 1), None);
+        assert_eq!(units(&bytes, 4), Some(12_500));
+        let nan = [0, 0, 0, 0, 0xC0, 0, 0, 0];
+        assert_eq!(units(&nan, 0), None);
     }
 
     #[test]
@@ -255,6 +313,7 @@ mod tests {
             (ColumnType::U64, SqlValue::Blob(vec![1])),
             (ColumnType::Text, SqlValue::I64(1)),
             (ColumnType::Timestamp, SqlValue::I64(i64::MIN)),
+            (ColumnType::Decimal(4, 2), SqlValue::Text("1.25".to_owned())),
         ] {
             assert!(!Array::of(ty).push(&value), "{ty:?}");
         }

@@ -8,15 +8,16 @@ use crate::store::schema::{self, Column, Found, Index, Table};
 use crate::store::{ColumnType, Migration, StoreError};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
+use std::borrow::Cow;
 
 const SELECT: &str = r#"SELECT "type", "name", "tbl_name", "sql" FROM "sqlite_schema"
 WHERE "type" IN ('table', 'index') AND "sql" IS NOT NULL ORDER BY "type" DESC"#;
 
 /// The type of its column.
-fn sql_type(ty: ColumnType) -> &'static str {
-    match ty {
+fn sql_type(ty: ColumnType) -> Cow<'static, str> {
+    let name = match ty {
         ColumnType::F32 | ColumnType::F64 => "REAL",
-        ColumnType::Text | ColumnType::Json => "TEXT",
+        ColumnType::Text | ColumnType::Decimal(..) | ColumnType::Json => "TEXT",
         ColumnType::U64 | ColumnType::Bytes | ColumnType::Uuid => "BLOB",
         ColumnType::Bool
         | ColumnType::I32
@@ -24,7 +25,8 @@ fn sql_type(ty: ColumnType) -> &'static str {
         | ColumnType::U32
         | ColumnType::Timestamp
         | ColumnType::Duration => "INTEGER",
-    }
+    };
+    name.into()
 }
 
 impl SqliteStore {

@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 2;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x4ea9_dad4_cd3b_3182;
+pub(super) const SCHEMA: u64 = 0x4b8b_90a7_6b86_4e6a;
 
 /// One more account of a customer.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -65,6 +65,8 @@ impl codegen::Transaction for AddAccount {
                     balance: 0,
                     tariff: self.tariff.clone(),
                     opened: now,
+                    rate: const { codegen::Decimal::<5, 2>::literal("1.25") },
+                    accrued: codegen::Decimal::ZERO,
                 }),
         )?;
         // read Account[account.id] as it is committed

@@ -2,20 +2,24 @@
 
 //! The transactions: their parameters, and the steps that they are made of.
 
+mod accrue;
 mod add_account;
 mod deposit;
 mod open;
 mod pay;
 mod pay_all;
+mod set_rate;
 mod settle;
 mod transfer;
 mod withdraw;
 
+pub use accrue::{Accrue, AccrueRefusal};
 pub use add_account::AddAccount;
 pub use deposit::Deposit;
 pub use open::Open;
 pub use pay::{Pay, PayRefusal};
 pub use pay_all::{PayAll, PayAllRefusal};
+pub use set_rate::SetRate;
 pub use settle::{Settle, SettleRefusal};
 pub use transfer::{Transfer, TransferRefusal};
 pub use withdraw::Withdraw;
@@ -24,11 +28,13 @@ use rkcy_runtime::codegen;
 
 /// Hash of what the schema says of them.
 pub(super) const SCHEMA: u64 = codegen::schema(&[
+    accrue::SCHEMA,
     add_account::SCHEMA,
     deposit::SCHEMA,
     open::SCHEMA,
     pay::SCHEMA,
     pay_all::SCHEMA,
+    set_rate::SCHEMA,
     settle::SCHEMA,
     transfer::SCHEMA,
     withdraw::SCHEMA,
@@ -44,16 +50,20 @@ pub(super) const ALL: &[codegen::TransactionDesc] = &[
     pay_all::DESC,
     pay::DESC,
     settle::DESC,
+    accrue::DESC,
+    set_rate::DESC,
 ];
 
 /// What is left of a transaction, as its body tells with the results so far.
 pub(super) fn resume(txn: &codegen::Txn) -> Result<codegen::Rest, codegen::Fault> {
     match txn.kind {
+        accrue::NUMBER => codegen::resume::<Accrue>(txn),
         add_account::NUMBER => codegen::resume::<AddAccount>(txn),
         deposit::NUMBER => codegen::resume::<Deposit>(txn),
         open::NUMBER => codegen::resume::<Open>(txn),
         pay::NUMBER => codegen::resume::<Pay>(txn),
         pay_all::NUMBER => codegen::resume::<PayAll>(txn),
+        set_rate::NUMBER => codegen::resume::<SetRate>(txn),
         settle::NUMBER => codegen::resume::<Settle>(txn),
         transfer::NUMBER => codegen::resume::<Transfer>(txn),
         withdraw::NUMBER => codegen::resume::<Withdraw>(txn),

@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 1;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x2a94_9d75_ee7d_faa4;
+pub(super) const SCHEMA: u64 = 0x40fd_53da_7656_08e4;
 
 /// `transaction open`
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -77,6 +77,8 @@ impl codegen::Transaction for Open {
                     balance: 0,
                     tariff: self.tariff.clone(),
                     opened: now,
+                    rate: const { codegen::Decimal::<5, 2>::literal("1.25") },
+                    accrued: codegen::Decimal::ZERO,
                 }),
         )?;
         // read Account[account.id] as it is committed
