@@ -366,6 +366,8 @@ pub(crate) fn to_json(
             format!("nullif({}, '----')", parts.join(" || '-' || "))
         }
         (ColumnType::Decimal(_), ..) => super::decimal::to_json(value, dialect),
+        (ColumnType::Json, _, Dialect::Postgres) => value.to_owned(),
+        (ColumnType::Json, _, Dialect::Sqlite) => format!("json({value})"),
         (
             ColumnType::Bool
             | ColumnType::I32
@@ -427,6 +429,13 @@ pub(crate) fn from_json(
             format!("CASE {inner}{} ELSE {inner} END", cases.collect::<String>())
         }
         (ColumnType::Decimal(digits), ..) => super::decimal::from_json(&inner, digits, dialect),
+        (ColumnType::Json, shape, _) => {
+            let document = member_of(value, &member.name, dialect);
+            match *shape == member.shape {
+                true => document,
+                false => format!("nullif({document}, {})", literal("null", dialect)),
+            }
+        }
         (ColumnType::Uuid, _, Dialect::Sqlite) => format!("unhex({inner}, '-')"),
         (ColumnType::Text, ..) => inner,
         (

@@ -56,6 +56,7 @@ impl Cx<'_> {
             Scalar::Timestamp => "codegen::Timestamp",
             Scalar::Duration => "codegen::Duration",
             Scalar::Decimal(_) => "codegen::Decimal",
+            Scalar::Json => "codegen::Json",
         }
     }
 
@@ -104,7 +105,9 @@ impl Cx<'_> {
             return false;
         }
         match self.model.stored_as(ty.value) {
-            ValueType::Scalar(scalar) => !matches!(scalar, Scalar::String | Scalar::Bytes),
+            ValueType::Scalar(scalar) => {
+                !matches!(scalar, Scalar::String | Scalar::Bytes | Scalar::Json)
+            }
             ValueType::Enum(_) => true,
             ValueType::IdOf(id) => {
                 let keys = &self.model.concern(id).keys;
@@ -175,6 +178,7 @@ impl Cx<'_> {
                     | Scalar::Timestamp
                     | Scalar::Duration
                     | Scalar::Decimal(_)
+                    | Scalar::Json
             ),
             _ => false,
         }
