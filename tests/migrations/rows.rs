@@ -118,7 +118,7 @@ fn value(column: &Column, row: usize, dialect: Dialect) -> String {
 /// A number of few digits, in every other row below zero.
 fn units(digits: Digits, row: usize) -> i128 {
     let units = decimal::power(digits.scale) * row as i128 / 2;
-    if row % 2 == 0 { units } else { -units }
+    if row.is_multiple_of(2) { units } else { -units }
 }
 
 fn of_shape(shape: &Shape, row: usize) -> Value {

@@ -75,6 +75,12 @@ pub struct ColumnDesc {
 /// The place of an element in its list, from 0: a column of the table of each [`ListDesc`].
 pub(super) const PLACE: ColumnDesc = ColumnType::I64.column("_rkcy_place");
 
+/// What stands in the columns of an element of a list.
+pub type Element = Vec<SqlValue>;
+
+/// Puts elements behind those of an encoded instance.
+pub type WithRows = fn(&[u8], &[Element]) -> Result<Vec<u8>, Fault>;
+
 /// A list of instances in a table of its own: a row for each element.
 #[derive(Debug)]
 pub struct ListDesc {
@@ -85,9 +91,9 @@ pub struct ListDesc {
     /// The columns of an element.
     pub columns: &'static [ColumnDesc],
     /// The elements of an encoded instance, in their order: what stands in the columns of each.
-    pub to_rows: fn(&[u8]) -> Result<Vec<Vec<SqlValue>>, Fault>,
+    pub to_rows: fn(&[u8]) -> Result<Vec<Element>, Fault>,
     /// An encoded instance with these elements behind those that it has.
-    pub with_rows: fn(&[u8], &[Vec<SqlValue>]) -> Result<Vec<u8>, Fault>,
+    pub with_rows: WithRows,
 }
 
 /// The table of a concern.

@@ -16,7 +16,9 @@ mod schema;
 pub mod sqlite;
 
 pub use choice::StoreChoice;
-pub use desc::{ColumnDesc, ColumnType, ListDesc, Migration, SqlValue, TableDesc};
+pub use desc::{
+    ColumnDesc, ColumnType, Element, ListDesc, Migration, SqlValue, TableDesc, WithRows,
+};
 pub use error::StoreError;
 pub use migrate::{MigrationState, MigrationStatus};
 pub use open::{begin, open};

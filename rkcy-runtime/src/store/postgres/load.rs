@@ -8,7 +8,7 @@
 use super::columns::{Array, read};
 use super::statements::{ListStatements, Statements, VERSION};
 use super::{PostgresStore, READ_LIMIT};
-use crate::store::{ColumnDesc, Loaded, SqlValue, StoreError};
+use crate::store::{ColumnDesc, Element, Loaded, SqlValue, StoreError};
 use rkcy_core::fault::Fault;
 use rkcy_core::id::{ConcernId, PartitionId, Position, Version};
 use rkcy_core::key::RowKey;
@@ -114,7 +114,7 @@ impl PostgresStore {
             .fetch_all(connection)
             .await
             .map_err(wrap)?;
-        let mut elements: BTreeMap<usize, Vec<Vec<SqlValue>>> = BTreeMap::new();
+        let mut elements: BTreeMap<usize, Vec<Element>> = BTreeMap::new();
         for row in found {
             let place = self.place_of(&row, places)?;
             let values = self.values(list.desc.columns.iter(), &row, 1)?;

@@ -11,7 +11,8 @@ mod schema;
 mod statements;
 
 use super::{
-    Dialect, Loaded, Migration, MigrationStatus, Pending, SqlValue, Store, StoreError, TableDesc,
+    Dialect, Element, Loaded, Migration, MigrationStatus, Pending, SqlValue, Store, StoreError,
+    TableDesc,
 };
 use fault::Name;
 use rkcy_core::id::{ConcernId, PartitionId};
@@ -343,7 +344,7 @@ impl SqliteStore {
                     rows[self.place_of(&row, places)?].1 = stored;
                 }
                 for list in &table.lists {
-                    let mut elements: BTreeMap<usize, Vec<Vec<SqlValue>>> = BTreeMap::new();
+                    let mut elements: BTreeMap<usize, Vec<Element>> = BTreeMap::new();
                     for row in self.find(&list.load, &keys, &mut snapshot).await? {
                         let place = self.place_of(&row, places)?;
                         let values = self.values(&row, 1, list.desc.columns.len())?;
