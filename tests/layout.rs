@@ -196,6 +196,14 @@ fn lists_timers_effects_and_events_have_their_layout() {
 }
 
 #[test]
+fn a_comment_behind_a_line_that_was_broken_stands_as_near_as_behind_any_other() {
+    becomes(
+        "concern D {\n    key id: uuid\n    without delete, /// doc\n    update // c\n    command retire()\n}\n",
+        "concern D {\n    key id: uuid\n    without delete,  /// doc\n        update  // c\n    command retire()\n}\n",
+    );
+}
+
+#[test]
 fn a_syntax_error_is_told_and_nothing_else() {
     assert_eq!(laid_out("message A { a: }"), None);
     assert_eq!(laid_out("message A {"), None);

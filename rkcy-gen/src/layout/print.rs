@@ -133,7 +133,9 @@ impl<'a> Printer<'a> {
         };
         let mut columns = Vec::with_capacity(lines.len());
         for run in lines.chunk_by(follows) {
-            let widest = run.iter().map(|line| width_of_last(&line.text)).max();
+            // One of several lines stands alone, and its last has its indent already.
+            let single = run.iter().filter(|line| !line.text.contains('\n'));
+            let widest = single.map(|line| width_of_last(&line.text)).max();
             let column = widest.map_or(0, |widest| indent + widest + GAP.len());
             columns.extend(repeat_n(column, run.len()));
         }
