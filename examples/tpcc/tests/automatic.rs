@@ -16,14 +16,13 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 
 /// An order of one line, without the time at which it was entered.
 fn order(number: u32) -> Json {
-    let supplier = 1;
     json!({
         "district": { "warehouse": 1, "number": 1 },
         "number": number,
         "customer": 1,
         "count": 1,
         "all_local": true,
-        "lines": [{ "item": 1, "supplier": supplier, "quantity": 1, "amount": 5, "district": "x" }],
+        "lines": [{ "item": 1, "supplier": 1, "quantity": 1, "amount": 5, "district": "x" }],
     })
 }
 

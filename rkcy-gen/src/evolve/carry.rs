@@ -2,6 +2,7 @@
 
 use super::change::Pair;
 use super::convert::{Way, convert, from_json, json_object, members, to_json, way};
+use super::shape::Member;
 use super::table::{Column, ColumnType, Dialect, Fill, ident, number_in, text};
 
 /// Where the values of a column come from.
@@ -212,18 +213,29 @@ pub(crate) fn fold(columns: &[&Column], json: &Column, dialect: Dialect) -> Opti
 /// A column of a message out of its JSON.
 fn unfold(json: &Column, column: &Column, dialect: Dialect) -> Option<String> {
     let (inner, _) = members(json.shape.as_ref()?)?;
-    let value = ident(&json.name);
     let [number] = column.id.strip_prefix(json.id.as_slice())? else {
         return None;
     };
-    if *number == 0 {
+    unfold_member(inner, &ident(&json.name), *number, column, dialect)
+}
+
+/// A column out of the member with a number, of a message with these members whose JSON is `value`; 0 is whether it
+/// is there.
+pub(crate) fn unfold_member(
+    inner: &[Member],
+    value: &str,
+    number: u32,
+    column: &Column,
+    dialect: Dialect,
+) -> Option<String> {
+    if number == 0 {
         return Some(match dialect {
             Dialect::Postgres => format!("({value} <> 'null'::jsonb)"),
             Dialect::Sqlite => format!("({value} <> 'null')"),
         });
     }
-    match inner.iter().find(|member| member.number == *number) {
-        Some(member) => from_json(column, member, &value, dialect),
+    match inner.iter().find(|member| member.number == number) {
+        Some(member) => from_json(column, member, value, dialect),
         None => match &column.fill {
             Some(fill) if column.within => {
                 let null = match dialect {

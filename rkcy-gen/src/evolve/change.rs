@@ -44,6 +44,13 @@ pub struct Moved<'a> {
     pub table: &'a Table,
 }
 
+impl Moved<'_> {
+    /// Whether this column of a table is that of the JSON.
+    pub(crate) fn is(&self, pair: Pair<'_>, column: &Column) -> bool {
+        self.owner.new.is_same(pair.new) && self.json.id == column.id
+    }
+}
+
 /// One thing that differs.
 #[derive(Debug, Clone)]
 pub enum Change<'a> {
@@ -147,10 +154,7 @@ pub fn difference<'a>(old: &'a [Table], new: &'a [Table]) -> Difference<'a> {
         .extend(found.gathered.iter().map(|moved| Change::Gathered(*moved)));
     for pair in &found.kept {
         let moved = found.spread.iter().chain(&found.gathered);
-        let moved: Vec<&[u32]> = moved
-            .filter(|moved| moved.owner.new.is_same(pair.new))
-            .map(|moved| moved.json.id.as_slice())
-            .collect();
+        let moved: Vec<&Moved<'_>> = moved.collect();
         of_table(*pair, &moved, &mut found.changes);
     }
     for table in &found.added {
@@ -162,39 +166,31 @@ pub fn difference<'a>(old: &'a [Table], new: &'a [Table]) -> Difference<'a> {
 
 /// Takes lists that are stored in another way from among the tables that are new, and those that are gone.
 fn moves(found: &mut Difference<'_>) {
-    let kept = &found.kept;
-    let owner = |list: &Table| kept.iter().find(|pair| pair.new.is_of(list.number));
-    let json = |table: &'_ Table, list: &Table| -> Option<usize> {
-        let id = [list.list?];
-        let is_it = |column: &Column| column.id == id && column.shape.is_some();
-        table.columns.iter().position(is_it)
-    };
-    let (mut spread, mut gathered) = (Vec::new(), Vec::new());
-    found.added.retain(|table| {
-        let moved = owner(table).and_then(|owner| {
-            let json = &owner.old.columns[json(owner.old, table)?];
-            Some(Moved {
+    found.spread = take_moved(&mut found.added, &found.kept, |owner| owner.old);
+    found.gathered = take_moved(&mut found.removed, &found.kept, |owner| owner.new);
+}
+
+/// Takes the tables of lists that are JSON in the table of their instances, as that was or is to be.
+fn take_moved<'a>(
+    tables: &mut Vec<&'a Table>,
+    kept: &[Pair<'a>],
+    side: fn(&Pair<'a>) -> &'a Table,
+) -> Vec<Moved<'a>> {
+    let mut taken = Vec::new();
+    tables.retain(|table| {
+        let owner = kept.iter().find(|pair| pair.new.is_of(table.number));
+        let moved = owner.zip(table.list).and_then(|(owner, list)| {
+            let json = side(owner).column(&[list])?;
+            json.shape.is_some().then_some(Moved {
                 owner: *owner,
                 json,
                 table,
             })
         });
-        spread.extend(moved);
+        taken.extend(moved);
         moved.is_none()
     });
-    found.removed.retain(|table| {
-        let moved = owner(table).and_then(|owner| {
-            let json = &owner.new.columns[json(owner.new, table)?];
-            Some(Moved {
-                owner: *owner,
-                json,
-                table,
-            })
-        });
-        gathered.extend(moved);
-        moved.is_none()
-    });
-    (found.spread, found.gathered) = (spread, gathered);
+    taken
 }
 
 /// Hidden tables follow from the rows of others.
@@ -214,8 +210,8 @@ fn refills(found: &mut Difference<'_>) {
 }
 
 /// What differs in a table, but for the columns that are moved.
-fn of_table<'a>(pair: Pair<'a>, moved: &[&[u32]], changes: &mut Vec<Change<'a>>) {
-    let is_moved = |column: &Column| moved.contains(&column.id.as_slice());
+fn of_table<'a>(pair: Pair<'a>, moved: &[&Moved<'_>], changes: &mut Vec<Change<'a>>) {
+    let is_moved = |column: &Column| moved.iter().any(|it| it.is(pair, column));
     let Pair { old, new } = pair;
     if old.name != new.name {
         changes.push(Change::TableRenamed(pair));

@@ -1,10 +1,10 @@
 //! Owns lists that move: out of a column of JSON into rows of a table of their own, and back.
 
-use super::carry::fold;
+use super::carry::{fold, unfold_member};
 use super::change::Moved;
-use super::convert::{from_json, member_json, members};
+use super::convert::{member_json, members};
 use super::create::create_bare;
-use super::shape::{Member, Shape};
+use super::shape::Shape;
 use super::table::{Column, ColumnType, Dialect, PLACE, ident, list};
 
 /// What an element is called on its way out of JSON.
@@ -21,8 +21,11 @@ pub(crate) fn spread(moved: &Moved<'_>, name: &str, owner: &str, dialect: Dialec
     let keys = pair.old.key().into_iter();
     let mut values: Vec<String> = keys.map(|column| ident(&column.name)).collect();
     values.push(ident(PLACE));
-    let own = table.columns.iter().filter(|column| column.key.is_none());
-    values.extend(own.map(|column| of_element(json, column, dialect).unwrap_or_default()));
+    values.extend(
+        table
+            .values()
+            .map(|column| of_element(json, column, dialect).unwrap_or_default()),
+    );
     let (owner, json) = (ident(owner), ident(&json.name));
     let (element, place) = (ident(ELEMENT), ident(PLACE));
     let elements = match dialect {
@@ -34,10 +37,7 @@ pub(crate) fn spread(moved: &Moved<'_>, name: &str, owner: &str, dialect: Dialec
             "(SELECT t.*, e.value AS {element}, e.key AS {place} FROM {owner} AS t, json_each(t.{json}) AS e)"
         ),
     };
-    let columns = table
-        .key()
-        .into_iter()
-        .chain(table.columns.iter().filter(|column| column.key.is_none()));
+    let columns = table.key().into_iter().chain(table.values());
     format!(
         "{}INSERT INTO {} ({})\nSELECT {}\nFROM {elements};\n",
         create_bare(table, name, dialect),
@@ -62,9 +62,7 @@ pub(crate) fn gathered(
         fill: None,
         ..moved.json.clone()
     };
-    let own: Vec<&Column> = (moved.table.columns.iter())
-        .filter(|column| column.key.is_none())
-        .collect();
+    let own: Vec<&Column> = moved.table.values().collect();
     let object = fold(&own, &element, dialect)?;
     let (name, place) = (ident(name), ident(PLACE));
     let all = match dialect {
@@ -86,14 +84,11 @@ pub(crate) fn gathered(
 /// Whether the elements cannot be brought over.
 pub(crate) fn is_impossible(moved: &Moved<'_>) -> bool {
     let Moved { owner, json, table } = moved;
-    let fails = |dialect: Dialect| {
-        let own = || table.columns.iter().filter(|column| column.key.is_none());
-        match owner.old.column(&json.id).is_some() {
-            true => own().any(|column| of_element(json, column, dialect).is_none()),
-            false => {
-                let keys = owner.old.key();
-                gathered(moved, "", ("", &keys), dialect).is_none()
-            }
+    let fails = |dialect: Dialect| match owner.old.column(&json.id).is_some() {
+        true => (table.values()).any(|column| of_element(json, column, dialect).is_none()),
+        false => {
+            let keys = owner.old.key();
+            gathered(moved, "", ("", &keys), dialect).is_none()
         }
     };
     Dialect::ALL.into_iter().any(fails)
@@ -111,37 +106,16 @@ fn element(json: &Column) -> Option<&Shape> {
 fn of_element(json: &Column, column: &Column, dialect: Dialect) -> Option<String> {
     let (inner, _) = members(element(json)?)?;
     let value = ident(ELEMENT);
-    let by_number = |all: &'_ [Member], number: u32| -> Option<usize> {
-        all.iter().position(|member| member.number == number)
-    };
-    let own = |number: u32| by_number(inner, number).map(|at| &inner[at]);
     match column.id.as_slice() {
-        [number] => match own(*number) {
-            Some(member) => from_json(column, member, &value, dialect),
-            None => given(column, dialect),
-        },
+        [number] => unfold_member(inner, &value, *number, column, dialect),
         // Of a message that has columns of its own.
         [number, part] => {
-            let member = own(*number)?;
+            let member = inner.iter().find(|member| member.number == *number)?;
             let (parts, _) = members(&member.shape)?;
+            let is_there = *part == 0 || parts.iter().any(|member| member.number == *part);
             let value = member_json(member, &value, dialect);
-            match (*part, by_number(parts, *part)) {
-                (0, _) => Some(match dialect {
-                    Dialect::Postgres => format!("({value} <> 'null'::jsonb)"),
-                    Dialect::Sqlite => format!("({value} <> 'null')"),
-                }),
-                (_, Some(at)) => from_json(column, &parts[at], &value, dialect),
-                (_, None) => None,
-            }
+            is_there.then(|| unfold_member(parts, &value, *part, column, dialect))?
         }
         _ => None,
-    }
-}
-
-/// What stands in a column that no element has.
-fn given(column: &Column, dialect: Dialect) -> Option<String> {
-    match &column.fill {
-        Some(fill) => Some(super::carry::literal(fill, column.ty, dialect)),
-        None => column.optional.then(|| "NULL".to_owned()),
     }
 }

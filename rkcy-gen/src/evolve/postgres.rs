@@ -112,9 +112,7 @@ fn leaving(moved: &Moved<'_>) -> String {
 
 /// Where the values of a list come from whose table is on its way out.
 fn gathered_from<'a>(pair: Pair<'_>, column: &Column, moved: &[Moved<'_>]) -> Option<Source<'a>> {
-    let is_it =
-        |moved: &&Moved<'_>| moved.owner.new.is_same(pair.new) && moved.json.id == column.id;
-    let moved = moved.iter().find(is_it)?;
+    let moved = moved.iter().find(|moved| moved.is(pair, column))?;
     // The instances' own table and its columns have their new names by then.
     let (owner, keys) = (&pair.new.name, pair.new.key());
     gathered(moved, &leaving(moved), (owner, &keys), HERE).map(Source::Gathered)

@@ -111,9 +111,7 @@ fn copy(pair: Pair<'_>, moved: &[Moved<'_>]) -> String {
     let (owner, keys) = (&pair.old.name, pair.old.key());
     let (mut names, mut values) = (Vec::new(), Vec::new());
     for column in &pair.new.columns {
-        let moved = moved
-            .iter()
-            .find(|moved| moved.owner.new.is_same(pair.new) && moved.json.id == column.id);
+        let moved = moved.iter().find(|moved| moved.is(pair, column));
         let moved = moved.and_then(|it| gathered(it, &it.table.name, (owner, &keys), HERE));
         names.push(column.name.as_str());
         values.push(match moved {

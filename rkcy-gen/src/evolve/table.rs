@@ -434,6 +434,11 @@ impl Table {
         keys
     }
 
+    /// The columns beside those of the key.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(|column| column.key.is_none())
+    }
+
     /// The columns of the key, quoted.
     pub(crate) fn key_list(&self) -> String {
         list(self.key().into_iter().map(|column| column.name.as_str()))

@@ -66,13 +66,16 @@ pub fn operation(
         }
         (op.args_from_json)(Json::Object(all))
     };
+    let args = with_stamp(Timestamp::from_millis(origin.id.stamp()))?;
+    if origin.key.is_none() {
+        return draft::single(origin, group, row, op.number, op.access, args);
+    }
     // Another stamp makes no other request; one that gives the field does.
     let mut compared = with_stamp(Timestamp::from_micros(0))?.to_vec();
     for (param, _) in &left {
         compared.push(0);
         compared.extend_from_slice(param.name.as_bytes());
     }
-    let args = with_stamp(Timestamp::from_millis(origin.id.stamp()))?;
     draft::single_compared(origin, group, row, op.number, op.access, args, &compared)
 }
 

@@ -2,6 +2,9 @@
 
 use rkcy_core::fault::Fault;
 use rkcy_core::id::ConcernId;
+use rkcy_core::key::RowKey;
+use rkcy_core::rows::StoredRow;
+use std::collections::BTreeMap;
 
 /// A value of a column.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,6 +97,23 @@ pub struct ListDesc {
     pub to_rows: fn(&[u8]) -> Result<Vec<Element>, Fault>,
     /// An encoded instance with these elements behind those that it has.
     pub with_rows: WithRows,
+}
+
+impl ListDesc {
+    /// Puts elements that were read into the rows that they are of, by the places of those. Elements of a row that is
+    /// not there are nobody's.
+    pub(super) fn put(
+        &self,
+        elements: BTreeMap<usize, Vec<Element>>,
+        rows: &mut [(RowKey, StoredRow)],
+    ) -> Result<(), Fault> {
+        for (place, elements) in elements {
+            if let Some(value) = &mut rows[place].1.value {
+                *value = (self.with_rows)(value, &elements)?.into();
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The table of a concern.

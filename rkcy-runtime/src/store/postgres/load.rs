@@ -120,17 +120,8 @@ impl PostgresStore {
             let values = self.values(list.desc.columns.iter(), &row, 1)?;
             elements.entry(place).or_default().push(values);
         }
-        for (place, rows) in elements {
-            // A list of a row that is not there is nobody's.
-            let Some(value) = &mut loaded.rows[place].1.value else {
-                continue;
-            };
-            let with_rows = (list.desc.with_rows)(value, &rows);
-            *value = with_rows
-                .map_err(|source| self.unfit(list.desc.name, source))?
-                .into();
-        }
-        Ok(())
+        let put = list.desc.put(elements, &mut loaded.rows);
+        put.map_err(|source| self.unfit(list.desc.name, source))
     }
 
     /// Binds the keys of the rows at these places, an array for each column.

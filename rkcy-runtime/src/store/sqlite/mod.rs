@@ -350,16 +350,8 @@ impl SqliteStore {
                         let values = self.values(&row, 1, list.desc.columns.len())?;
                         elements.entry(place).or_default().push(values);
                     }
-                    for (place, elements) in elements {
-                        // A list of a row that is not there is nobody's.
-                        let Some(value) = &mut rows[place].1.value else {
-                            continue;
-                        };
-                        let with_rows = (list.desc.with_rows)(value, &elements);
-                        let with_rows =
-                            with_rows.map_err(|source| self.unfit(list.desc.name, source));
-                        *value = with_rows?.into();
-                    }
+                    let put = list.desc.put(elements, &mut rows);
+                    put.map_err(|source| self.unfit(list.desc.name, source))?;
                 }
             }
         }
