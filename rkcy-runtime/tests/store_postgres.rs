@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use support::postgres::{Database, Server, success};
 use support::tables::{PARTITION, at, batch, migrations, player, row, tables};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 async fn open(database: &Database) -> PostgresStore {
     PostgresStore::open(&database.settings(), tables())
@@ -125,6 +126,36 @@ async fn who_cannot_come_in_hears_why_and_no_secret() {
             "{said}"
         );
         assert!(said.contains(why) && !said.contains("s3cret"), "{said}");
+    }
+}
+
+/// Whoever listens here agrees to TLS, and is gone at some moment of the handshake: a server that is killed. That
+/// is no question of certificates, and passes.
+#[tokio::test]
+async fn a_server_that_is_gone_in_the_handshake_is_away() {
+    for (read, reset) in [(8, false), (8, true), (9, false), (200, false), (200, true)] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = tokio::spawn(async move {
+            while let Ok((mut caller, _)) = listener.accept().await {
+                let mut bytes = vec![0; 8];
+                let _ = caller.read_exact(&mut bytes).await;
+                let _ = caller.write_all(b"S").await;
+                bytes.resize(read - 8, 0);
+                let _ = caller.read_exact(&mut bytes).await;
+                // What was not read makes the end a reset; to end quietly, all is read.
+                if !reset {
+                    let _ = caller.shutdown().await;
+                    let _ = caller.read_to_end(&mut bytes).await;
+                }
+            }
+        });
+        let url = format!("postgres://rkcy@127.0.0.1:{port}/x?sslmode=require");
+        let error = PostgresStore::open(&Settings::new(&url).unwrap(), tables())
+            .await
+            .unwrap_err();
+        server.abort();
+        assert!(error.may_pass(), "{read} {reset}: {error:?}");
     }
 }
 

@@ -62,6 +62,9 @@ impl Name {
                 sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => {
                     StoreError::Damaged { store, source }
                 }
+                sqlx::Error::Tls(why) if is_lost(why.as_ref()) => {
+                    StoreError::Unavailable { store, source }
+                }
                 sqlx::Error::Configuration(_) | sqlx::Error::Tls(_) => StoreError::Denied {
                     store,
                     what: said(),
@@ -100,4 +103,13 @@ impl Name {
             },
         }
     }
+}
+
+/// Whether a handshake of TLS ended because the connection did, as with a server that is killed in the middle
+/// of it. OpenSSL has an error of the socket for that, or, where the socket only ended, one of two texts and
+/// nothing behind it: "unexpected EOF" and, since 3.0, "unexpected eof while reading".
+fn is_lost(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .any(|error| error.is::<std::io::Error>())
+        || error.to_string().to_lowercase().contains("unexpected eof")
 }
