@@ -18,6 +18,7 @@ enum Ty {
     /// An integer or a float, as an index into `NUMBERS`.
     Number(usize),
     Bool,
+    Json,
     /// So many digits before the point, so many behind it.
     Decimal(u32, u32),
     /// With a longest length.
@@ -160,14 +161,15 @@ impl World {
             8 | 9 if count > 0 => self.change_type(concern, field),
             10 if count > 0 => {
                 let it = &mut self.concerns[concern].it[field].it;
-                if !it.list && !it.unique {
+                // A document that is not there has nothing to be filled with.
+                if !it.list && !it.unique && it.ty != Ty::Json {
                     it.optional = !it.optional;
                     return true;
                 }
             }
             11 if count > 0 => {
                 let it = &mut self.concerns[concern].it[field].it;
-                let fits = !matches!(it.ty, Ty::Message(_)) && !it.list;
+                let fits = !matches!(it.ty, Ty::Message(_) | Ty::Json) && !it.list;
                 it.index = fits && !it.index;
             }
             12 if count > 0 => {
@@ -229,9 +231,15 @@ impl World {
                 self.messages[which].it[member].name = name;
             }
             1 => {
-                let ty = [Ty::Number(2), Ty::Bool, Ty::Text(9), Ty::Decimal(1, 3)];
-                let ty = ty[rng.random_range(0..4)].clone();
-                let optional = matches!(ty, Ty::Text(_));
+                let ty = [
+                    Ty::Number(2),
+                    Ty::Bool,
+                    Ty::Text(9),
+                    Ty::Decimal(1, 3),
+                    Ty::Json,
+                ];
+                let ty = ty[rng.random_range(0..5)].clone();
+                let optional = matches!(ty, Ty::Text(_) | Ty::Json);
                 let new = self.named(
                     "m",
                     Field {
@@ -288,9 +296,17 @@ impl World {
     fn new_field(&mut self, rng: &mut ChaCha8Rng) -> Named<Field> {
         let target = self.concerns[rng.random_range(0..self.concerns.len())].id;
         let message = self.messages[rng.random_range(0..self.messages.len())].id;
-        let field = match rng.random_range(0..13) {
+        let field = match rng.random_range(0..15) {
             0..=2 => plain(Ty::Number(rng.random_range(0..NUMBERS.len()))),
             3 => plain(Ty::Bool),
+            13 => Field {
+                optional: true,
+                ..plain(Ty::Json)
+            },
+            14 => Field {
+                list: true,
+                ..plain(Ty::Json)
+            },
             10 => plain(Ty::Decimal(2 + self.next % 3, self.next % 4)),
             11 => Field {
                 optional: true,
@@ -384,6 +400,7 @@ impl World {
         let ty = match &it.ty {
             Ty::Number(which) => NUMBERS[*which].to_owned(),
             Ty::Bool => "bool".to_owned(),
+            Ty::Json => "json".to_owned(),
             Ty::Decimal(whole, scale) => format!("decimal({}, {scale})", whole + scale),
             Ty::Text(_) => "string".to_owned(),
             Ty::Uuid => "uuid".to_owned(),

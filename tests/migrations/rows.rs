@@ -127,6 +127,11 @@ fn of_shape(shape: &Shape, row: usize) -> Value {
         Shape::Scalar(ColumnType::F32 | ColumnType::F64) => json!(row as f64 + 0.5),
         Shape::Scalar(ColumnType::Text) => json!(format!("t'\"{row}")),
         Shape::Scalar(ColumnType::Uuid) => json!(format!("00000000-0000-0000-0000-{row:012x}")),
+        Shape::Scalar(ColumnType::Json) => match row % 3 {
+            0 => json!({ "b": [row, null], "a": 1.5 }),
+            1 => json!("t'\""),
+            _ => json!([]),
+        },
         Shape::Scalar(ColumnType::Decimal(digits)) => {
             json!(decimal::show(units(*digits, row), digits.scale))
         }
@@ -149,6 +154,7 @@ fn of_shape(shape: &Shape, row: usize) -> Value {
 fn fits(value: &Value, shape: &Shape) -> bool {
     match shape {
         Shape::Scalar(ColumnType::Bool) => value.is_boolean(),
+        Shape::Scalar(ColumnType::Json) => true,
         Shape::Scalar(ColumnType::Decimal(digits)) => {
             let number = |text| decimal::parse_canonical(text, digits.precision, digits.scale);
             value.as_str().and_then(number).is_some()

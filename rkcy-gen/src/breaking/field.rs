@@ -19,6 +19,8 @@ enum Wire {
     Text,
     /// `string` that is a number.
     Decimal,
+    /// `string` that is a JSON document.
+    Document,
     /// `bytes`
     Bytes,
     /// `sfixed64`
@@ -141,7 +143,8 @@ impl<'a> Comparison<'a> {
         );
         let is_readable = was == is
             || (was == Wire::Text && is == Wire::Bytes)
-            || (was == Wire::Decimal && matches!(is, Wire::Text | Wire::Bytes));
+            || (matches!(was, Wire::Decimal | Wire::Document)
+                && matches!(is, Wire::Text | Wire::Bytes));
         if !is_readable {
             self.report(
                 Code::WireType,
@@ -245,6 +248,7 @@ impl<'a> Comparison<'a> {
                 Scalar::Timestamp => Wire::Fixed64,
                 Scalar::Duration => Wire::Zigzag,
                 Scalar::Decimal(_) => Wire::Decimal,
+                Scalar::Json => Wire::Document,
             },
             other => Wire::Message(self.name_of(other, is_old)),
         }

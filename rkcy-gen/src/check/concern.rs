@@ -396,7 +396,11 @@ impl Checker {
     ) -> bool {
         let Some(span) = index else { return false };
         match (ty.many, ty.value) {
-            (Many::List, _) | (_, ValueType::Message(_) | ValueType::Concern(_)) => {
+            (Many::List, _)
+            | (
+                _,
+                ValueType::Message(_) | ValueType::Concern(_) | ValueType::Scalar(Scalar::Json),
+            ) => {
                 let shown = self.show_type(ty);
                 self.report(
                     Diagnostic::new(

@@ -140,7 +140,13 @@ impl Checker {
             _ => false,
         };
         let needs_order = !matches!(operator, CompareOp::Eq | CompareOp::Ne);
-        let (why, help) = if !simple(left.ty) || !simple(right.ty) {
+        let is_document = |ty: Type| ty.value == ValueType::Scalar(Scalar::Json);
+        let (why, help) = if is_document(left.ty) || is_document(right.ty) {
+            (
+                "a `json` cannot be compared".to_owned(),
+                "let a `function` look into it",
+            )
+        } else if !simple(left.ty) || !simple(right.ty) {
             (
                 format!("a `{}` cannot be compared with a `{}`", shown.0, shown.1),
                 "compare fields of them",

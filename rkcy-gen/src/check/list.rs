@@ -108,7 +108,9 @@ impl Checker {
             | ValueType::Ref(_)
             | ValueType::IdOf(_)
             | ValueType::ConfigRef(_) => true,
-            ValueType::Message(_) | ValueType::Concern(_) => false,
+            ValueType::Scalar(Scalar::Json) | ValueType::Message(_) | ValueType::Concern(_) => {
+                false
+            }
         };
         if is_single && is_ordered {
             return true;

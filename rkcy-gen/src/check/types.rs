@@ -32,7 +32,7 @@ pub(super) enum Place {
 const MAX_PLACES: usize = 5;
 
 /// What people write who know other languages.
-const FOREIGN_TYPES: [(&str, &str); 16] = [
+const FOREIGN_TYPES: [(&str, &str); 17] = [
     ("int", "i64"),
     ("integer", "i64"),
     ("long", "i64"),
@@ -49,6 +49,7 @@ const FOREIGN_TYPES: [(&str, &str); 16] = [
     ("date", "timestamp"),
     ("time", "timestamp"),
     ("blob", "bytes"),
+    ("jsonb", "json"),
 ];
 
 impl Checker {
@@ -174,10 +175,6 @@ impl Checker {
         }
         if let Some(scalar) = Scalar::from_word(&name.text) {
             return Some(ValueType::Scalar(scalar));
-        }
-        if name.text == "json" {
-            self.not_supported(name.span, "`json`");
-            return None;
         }
         self.unknown_type(name);
         None

@@ -427,14 +427,15 @@ pub(crate) fn from_json(
                 names.map(|(name, json)| format!(" WHEN {} THEN {}", text(json), text(name)));
             format!("CASE {inner}{} ELSE {inner} END", cases.collect::<String>())
         }
-        // What is absent is NULL in a column.
         (ColumnType::Json, shape, dialect) => {
             let same = column.shape.as_ref()?.present().bare() == shape.bare();
-            let (json, null) = (
-                member_json(member, value, dialect),
-                literal("null", dialect),
-            );
-            same.then(|| format!("nullif({json}, {null})"))?
+            let json = member_json(member, value, dialect);
+            // What is absent is NULL in a column; the document `null` is one.
+            let is_document = *shape == Shape::Scalar(ColumnType::Json) && *shape == member.shape;
+            same.then(|| match is_document {
+                true => json,
+                false => format!("nullif({json}, {})", literal("null", dialect)),
+            })?
         }
         (ColumnType::Decimal(digits), ..) => super::decimal::from_json(&inner, digits, dialect),
         (ColumnType::Uuid, _, Dialect::Sqlite) => format!("unhex({inner}, '-')"),

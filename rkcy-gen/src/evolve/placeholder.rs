@@ -104,6 +104,7 @@ fn zero_json(shape: &Shape, length: usize) -> Option<String> {
         Shape::Scalar(ColumnType::Uuid) => "\"00000000-0000-0000-0000-000000000000\"".to_owned(),
         Shape::Scalar(ColumnType::Timestamp) => "\"1970-01-01T00:00:00Z\"".to_owned(),
         Shape::Scalar(ColumnType::Duration) => "\"0s\"".to_owned(),
+        Shape::Scalar(ColumnType::Json) => "null".to_owned(),
         Shape::Scalar(ColumnType::Decimal(_)) => "\"0\"".to_owned(),
         Shape::Scalar(_) => "0".to_owned(),
         Shape::Enum(values) => serde_json::Value::from(values.first()?.1.as_str()).to_string(),

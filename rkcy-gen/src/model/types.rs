@@ -107,6 +107,8 @@ pub enum Scalar {
     Timestamp,
     /// `duration`: a span of time, in microseconds.
     Duration,
+    /// `json`: any JSON document.
+    Json,
     /// `decimal(p, s)`: an exact number.
     Decimal(Digits),
 }
@@ -152,7 +154,7 @@ impl fmt::Display for Digits {
 
 impl Scalar {
     /// All that are one word, in the order in which the language reference lists them.
-    pub const WORDS: [Scalar; 12] = [
+    pub const WORDS: [Scalar; 13] = [
         Scalar::Bool,
         Scalar::I32,
         Scalar::I64,
@@ -165,6 +167,7 @@ impl Scalar {
         Scalar::Uuid,
         Scalar::Timestamp,
         Scalar::Duration,
+        Scalar::Json,
     ];
 
     /// The word for it in a schema, of `decimal` without its digits.
@@ -183,6 +186,7 @@ impl Scalar {
             Scalar::Uuid => "uuid",
             Scalar::Timestamp => "timestamp",
             Scalar::Duration => "duration",
+            Scalar::Json => "json",
         }
     }
 

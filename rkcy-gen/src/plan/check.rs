@@ -39,7 +39,8 @@ impl Cx<'_> {
             }
             Many::Optional => {
                 let by_value = self.is_copy(ty);
-                let checks = self.one(ty.value, constraints, path, "value", !by_value, pattern);
+                let mut checks = self.one(ty.value, constraints, path, "value", !by_value, pattern);
+                checks.extend(when_present(ty.value, path));
                 if checks.is_empty() {
                     return Vec::new();
                 }
@@ -79,7 +80,8 @@ impl Cx<'_> {
                     .collect()
             }
             Many::Optional => {
-                let checks = self.one(ty.value, constraints, path, "value", !is_copy, pattern);
+                let mut checks = self.one(ty.value, constraints, path, "value", !is_copy, pattern);
+                checks.extend(when_present(ty.value, path));
                 if checks.is_empty() {
                     return Vec::new();
                 }
@@ -213,6 +215,13 @@ impl Cx<'_> {
         }
         checks
     }
+}
+
+/// What the value of a `T?` is held against that the value of a `T` is not.
+pub(super) fn when_present(ty: ValueType, path: &str) -> Option<String> {
+    // In JSON that is how one is written which is absent.
+    (ty == ValueType::Scalar(Scalar::Json))
+        .then(|| format!("codegen::constraint::not_null({path}, value)"))
 }
 
 /// A range of lengths in Rust; none where all are taken.

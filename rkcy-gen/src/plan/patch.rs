@@ -4,6 +4,7 @@
 use askama::Template;
 
 use super::Cx;
+use super::check::when_present;
 use super::field::StructField;
 use super::types::Imports;
 use crate::model::{Builtin, Concern, Field, Many, Type};
@@ -156,7 +157,7 @@ impl Cx<'_> {
                 self.list_checks(field.ty, constraints, &path, "value", "value"),
             ),
             many => {
-                let checks = self.one(
+                let mut checks = self.one(
                     field.ty.value,
                     constraints,
                     &path,
@@ -167,6 +168,7 @@ impl Cx<'_> {
                 let bound = if many == Many::One {
                     "Some(value)"
                 } else {
+                    checks.extend(when_present(field.ty.value, &path));
                     "Some(Some(value))"
                 };
                 let checks = checks.into_iter().map(|check| format!("{check}?;"));

@@ -228,7 +228,11 @@ impl Cx<'_> {
         let tells = matches!(
             field.ty.value,
             ValueType::Scalar(
-                Scalar::Uuid | Scalar::Timestamp | Scalar::Duration | Scalar::Decimal(_)
+                Scalar::Uuid
+                    | Scalar::Timestamp
+                    | Scalar::Duration
+                    | Scalar::Decimal(_)
+                    | Scalar::Json
             ) | ValueType::Ref(_)
                 | ValueType::IdOf(_)
                 | ValueType::ConfigRef(_)
@@ -250,8 +254,8 @@ fn scalar_type(scalar: Scalar) -> &'static str {
         Scalar::U64 => "uint64",
         Scalar::F32 => "float",
         Scalar::F64 => "double",
-        // A decimal is its canonical text; zero is the empty one.
-        Scalar::String | Scalar::Decimal(_) => "string",
+        // A decimal and a document are their canonical text; zero is the empty one.
+        Scalar::String | Scalar::Decimal(_) | Scalar::Json => "string",
         Scalar::Bytes | Scalar::Uuid => "bytes",
         // Microseconds; today's instants have their high bits set, so that a fixed width is shorter.
         Scalar::Timestamp => "sfixed64",

@@ -4,7 +4,7 @@
 use super::check::limits;
 use super::types::Imports;
 use super::{Cx, docs};
-use crate::evolve::{self, Check, ColumnType, Fill};
+use crate::evolve::{self, Check, ColumnType, Fill, Shape};
 use crate::model::{Concern, Field, Literal, Many, Message, Number, Scalar, Type, ValueType};
 use crate::naming;
 
@@ -416,18 +416,22 @@ impl Cx<'_> {
     ) -> evolve::Column {
         let optional = inside_optional || field.ty.is_optional();
         let is_json = self.is_json(field.ty);
+        let ty = match is_json {
+            true => ColumnType::Json,
+            false => self.column_type(field.ty.value),
+        };
         evolve::Column {
             id: id.to_vec(),
             name,
-            ty: match is_json {
-                true => ColumnType::Json,
-                false => self.column_type(field.ty.value),
-            },
+            ty,
             optional,
             within: inside_optional && !field.ty.is_optional(),
             key: None,
             checks: self.column_checks(field),
-            shape: is_json.then(|| self.shape(field.ty)),
+            shape: match is_json {
+                true => Some(self.shape(field.ty)),
+                false => Some(Shape::Scalar(ty)).filter(|_| ty == ColumnType::Json),
+            },
             // What is absent in JSON is written there as well.
             fill: (self.fill(field)).filter(|_| !field.ty.is_optional() || is_json),
             comment: docs::first_paragraph(&field.docs),
@@ -452,6 +456,7 @@ impl Cx<'_> {
             Scalar::Timestamp => ColumnType::Timestamp,
             Scalar::Duration => ColumnType::Duration,
             Scalar::Decimal(digits) => ColumnType::Decimal(digits),
+            Scalar::Json => ColumnType::Json,
         }
     }
 

@@ -18,7 +18,8 @@ impl Cx<'_> {
             name
         };
         match value {
-            ValueType::Scalar(scalar) => self.scalar_type(scalar),
+            ValueType::Scalar(Scalar::Decimal(digits)) => format!("codegen::Decimal<{digits}>"),
+            ValueType::Scalar(scalar) => self.scalar_type(scalar).to_owned(),
             ValueType::Enum(id) => import(&self.model.enumeration(id).name),
             ValueType::Message(id) => import(&self.model.message(id).name),
             ValueType::Concern(id) => import(&self.model.concern(id).name),
@@ -40,9 +41,8 @@ impl Cx<'_> {
         }
     }
 
-    fn scalar_type(&self, scalar: Scalar) -> String {
-        let name = match scalar {
-            Scalar::Decimal(digits) => return format!("codegen::Decimal<{digits}>"),
+    fn scalar_type(&self, scalar: Scalar) -> &'static str {
+        match scalar {
             Scalar::Bool => "bool",
             Scalar::I32 => "i32",
             Scalar::I64 => "i64",
@@ -55,8 +55,9 @@ impl Cx<'_> {
             Scalar::Uuid => "codegen::Uuid",
             Scalar::Timestamp => "codegen::Timestamp",
             Scalar::Duration => "codegen::Duration",
-        };
-        name.to_owned()
+            Scalar::Decimal(_) => "codegen::Decimal",
+            Scalar::Json => "codegen::Json",
+        }
     }
 
     /// A type, as Rust writes it.
@@ -104,7 +105,9 @@ impl Cx<'_> {
             return false;
         }
         match self.model.stored_as(ty.value) {
-            ValueType::Scalar(scalar) => !matches!(scalar, Scalar::String | Scalar::Bytes),
+            ValueType::Scalar(scalar) => {
+                !matches!(scalar, Scalar::String | Scalar::Bytes | Scalar::Json)
+            }
             ValueType::Enum(_) => true,
             ValueType::IdOf(id) => {
                 let keys = &self.model.concern(id).keys;
@@ -175,6 +178,7 @@ impl Cx<'_> {
                     | Scalar::Timestamp
                     | Scalar::Duration
                     | Scalar::Decimal(_)
+                    | Scalar::Json
             ),
             _ => false,
         }

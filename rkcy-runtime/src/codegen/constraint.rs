@@ -3,6 +3,7 @@
 //! Owns one function for each attribute of the schema, and the checks that every value of a type has to
 //! pass because some target could not store it otherwise. Each names the field at fault.
 
+use super::document::Json;
 use super::time::Timestamp;
 use super::value::{Value, Violation};
 use regex::Regex;
@@ -69,6 +70,20 @@ pub fn length(path: &str, value: usize, length: impl RangeBounds<usize>) -> Resu
         path,
         format!("must have {} elements, not {value}", words(&length)),
     ))
+}
+
+/// A document that is not `null`, which stands for one that is absent.
+///
+/// # Errors
+/// Where it is.
+pub fn not_null(path: &str, value: &Json) -> Result<(), Violation> {
+    if value.is_null() {
+        return Err(Violation::new(
+            path,
+            "must be absent or a document, not `null`",
+        ));
+    }
+    Ok(())
 }
 
 /// An instant that every target can store: in the years 1 to 9999.

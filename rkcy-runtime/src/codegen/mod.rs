@@ -11,6 +11,7 @@ mod claims;
 mod config;
 pub mod constraint;
 mod decimal;
+mod document;
 mod draft;
 mod field;
 mod json;
@@ -42,6 +43,7 @@ pub use claims::{
 pub use config::{Config, ConfigDesc, ConfigRef};
 pub use constraint::Pattern;
 pub use decimal::{Decimal, DecimalError};
+pub use document::{Json, JsonError};
 pub use draft::{Draft, Origin, Spec, Turns, derived_uuid, resume, root_of, single, transaction};
 pub use field::{
     put, put_list, put_optional, take, take_list, take_optional, take_or_default, take_required,

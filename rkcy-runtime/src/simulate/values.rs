@@ -235,6 +235,7 @@ impl Values {
                 json!(Blob::from(vec![rng.random::<u8>(); length]))
             }
             "string" => json!(self.text(rng, param)?),
+            "json" => document(rng),
             name => {
                 if let Some(declared) = self.desc.enums.iter().find(|it| it.name == name) {
                     match wrong(rng) {
@@ -273,6 +274,26 @@ impl Values {
         let letter = at_random(rng, &['a', 'b', 'c', 'ö', '\'', ',', '\\']).copied();
         Ok(letter.into_iter().cycle().take(length).collect())
     }
+}
+
+/// A document of each kind, with numbers that databases write otherwise; now and then one that they cannot store.
+fn document(rng: &mut ChaCha8Rng) -> Json {
+    let documents = [
+        json!(null),
+        json!(true),
+        json!("a\u{1}'\"\\"),
+        json!([]),
+        json!({}),
+        json!({ "bb": 1.0, "a": [-0.0, 2.50, 1e16, 1e-7], "ö": { "c": null } }),
+        json!([u64::MAX, i64::MIN, 1e300, 5e-324, [{ "z": 1, "": "" }]]),
+    ];
+    let beyond = [json!("\0"), json!({ "\0": 1 })];
+    let among = if wrong(rng) {
+        &beyond[..]
+    } else {
+        &documents[..]
+    };
+    at_random(rng, among).cloned().unwrap_or_default()
 }
 
 /// One of several, where there is any.

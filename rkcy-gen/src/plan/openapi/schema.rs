@@ -212,6 +212,7 @@ fn scalar_schema(scalar: Scalar) -> Json {
             "description": "Seconds: `1.5s`.",
         }),
         Scalar::Decimal(digits) => decimal_schema(digits),
+        Scalar::Json => json!({ "description": "Any JSON document, without NUL in it." }),
     }
 }
 
