@@ -288,6 +288,7 @@ fn worker(partition: PartitionId, audit: Audit, logic: Arc<dyn Logic>) -> Worker
         partition,
         generation: 0,
         owner: 1,
+        process: 1,
         build: 1,
         atomic: true,
         accept_clock: false,

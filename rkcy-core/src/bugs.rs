@@ -104,6 +104,20 @@ pub enum Bug {
     BoundRefusesUndo,
     /// A Release that is parked is skipped, not applied without handlers (rule 7).
     ParkSkipsRelease,
+    /// A careful worker applies an envelope before it is durable that it tries it (rule 7).
+    TryingNotDurable,
+    /// An envelope is given up when one process has ended at it (rule 7).
+    ParkAfterOneTry,
+    /// An envelope is given up without a Cut: its change record may still come (rule 7).
+    ParkWithoutCut,
+    /// A Park counts though another worker has opened before it (rule 7).
+    ParkOfOthersCounts,
+    /// What a careful worker does leaves before its change record counts (rule 7).
+    CarefulEffectsBeforeChange,
+    /// Storage takes what earlier epochs write after a Cut (rule 5).
+    CutIgnoredByStorage,
+    /// A take-over takes what earlier epochs write after a Cut (rule 5).
+    CutIgnoredByTakeOver,
     /// A give-back frees a unique value however many claims its owner has (rule 10).
     ReleaseWithoutToken,
     /// A reference is given back at the visit, before the commit (rule 10).
@@ -212,6 +226,16 @@ impl Bug {
         ("no-holds", Bug::NoHolds),
         ("bound-refuses-undo", Bug::BoundRefusesUndo),
         ("park-skips-release", Bug::ParkSkipsRelease),
+        ("trying-not-durable", Bug::TryingNotDurable),
+        ("park-after-one-try", Bug::ParkAfterOneTry),
+        ("park-without-cut", Bug::ParkWithoutCut),
+        ("park-of-others-counts", Bug::ParkOfOthersCounts),
+        (
+            "careful-effects-before-change",
+            Bug::CarefulEffectsBeforeChange,
+        ),
+        ("cut-ignored-by-storage", Bug::CutIgnoredByStorage),
+        ("cut-ignored-by-take-over", Bug::CutIgnoredByTakeOver),
         ("release-without-token", Bug::ReleaseWithoutToken),
         ("count-before-commit", Bug::CountBeforeCommit),
         ("answer-before-give-back", Bug::AnswerBeforeGiveBack),

@@ -6,6 +6,9 @@
 //! A record covers the envelopes after `from` up to `to`. It holds absolute values as they were when
 //! `to` had been applied. A reader at `p` takes it iff `from <= p < to`. A large record is written in
 //! chunks, told apart by (epoch, `to`); it counts once, at its last chunk.
+//!
+//! Epochs do not go back: what the worker of an earlier one has written counts no more once a record of a later one
+//! has counted. A worker that must know what has come of those before says so by a Cut, and reads up to it.
 
 use crate::bugs::{self, Bug};
 use crate::frame::Envelope;
@@ -27,6 +30,8 @@ pub enum ChangeKind {
     Delta,
     /// Every entry there is.
     Snapshot,
+    /// Nothing: from here on no record of an earlier epoch counts.
+    Cut,
 }
 
 /// An envelope that was sent and is not known to be durable.
@@ -70,6 +75,25 @@ pub struct Change {
 }
 
 impl Change {
+    /// The Cut of an epoch.
+    #[must_use]
+    pub fn cut(epoch: u64) -> Change {
+        Change {
+            epoch,
+            from: Position::START,
+            to: Position::START,
+            schema: 0,
+            kind: ChangeKind::Cut,
+            chunk: 0,
+            of: 1,
+            scalars: Scalars::default(),
+            entries: Vec::new(),
+            rows: Vec::new(),
+            outbox: Vec::new(),
+            lowest: Vec::new(),
+        }
+    }
+
     /// Splits a record that is larger than `limit` bytes into chunks that are not, as far as single items
     /// allow it.
     #[must_use]
@@ -142,43 +166,48 @@ pub struct Whole {
     pub change: Change,
 }
 
+/// For whom a changelog is read; only seeded bugs tell them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum For {
+    TakeOver,
+    Storage,
+}
+
 /// Reads a changelog and decides what counts.
 #[derive(Debug)]
 pub struct Cursor {
     position: Position,
     digest: Option<u64>,
+    /// The latest epoch of all that counted, and of the Cuts.
+    epoch: u64,
     /// Offset of the snapshot to begin with, until it has been read.
     begin_at: Option<u64>,
     /// Chunks of records that are not whole yet, by (epoch, `to`).
     partial: BTreeMap<(u64, Position), (u64, Vec<Change>)>,
-    /// Whole records read before the snapshot to begin with was.
-    held: Vec<Whole>,
-    /// Whether it reads for a take-over, not for storage; only a seeded bug asks.
-    recovers: bool,
+    reader: For,
 }
 
 impl Cursor {
-    /// A reader that has folded everything up to `position`.
-    #[must_use]
-    pub fn at(position: Position) -> Cursor {
-        Cursor {
-            position,
-            digest: None,
-            begin_at: None,
-            partial: BTreeMap::new(),
-            held: Vec::new(),
-            recovers: false,
-        }
-    }
-
-    /// A reader that begins with the snapshot whose first chunk is at `offset`, or, where there never was
-    /// one, with the first record.
+    /// A reader for a take-over. It begins with the snapshot whose first chunk is at `offset`, or, where there never
+    /// was one, with the first record.
     #[must_use]
     pub fn from_snapshot(offset: Option<u64>) -> Cursor {
         Cursor {
+            position: Position::START,
+            digest: None,
+            epoch: 0,
             begin_at: offset,
-            recovers: true,
-            ..Cursor::at(Position::START)
+            partial: BTreeMap::new(),
+            reader: For::TakeOver,
+        }
+    }
+
+    /// The same for storage, so that all come to the same.
+    #[must_use]
+    pub fn for_storage(offset: Option<u64>) -> Cursor {
+        Cursor {
+            reader: For::Storage,
+            ..Cursor::from_snapshot(offset)
         }
     }
 
@@ -186,6 +215,12 @@ impl Cursor {
     #[must_use]
     pub fn position(&self) -> Position {
         self.position
+    }
+
+    /// The earliest epoch of which a record may still count.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// Whether the snapshot to begin with is still to come.
@@ -206,41 +241,60 @@ impl Cursor {
             .min(next)
     }
 
-    /// Reads the record at `offset`; gives back the records that count now, in order.
+    /// Reads the record at `offset`; gives back the one that counts now, where one does.
     ///
     /// # Errors
     /// [`Diverged`].
-    pub fn take(&mut self, offset: u64, change: Change) -> Result<Vec<Whole>, Diverged> {
+    pub fn take(&mut self, offset: u64, change: Change) -> Result<Option<Whole>, Diverged> {
+        if change.epoch < self.epoch && !bugs::on(Bug::SnapshotNotRecorded) {
+            return Ok(None);
+        }
+        if change.kind == ChangeKind::Cut {
+            if !self.ignores_cuts() {
+                self.begin_epoch(change.epoch);
+            }
+            return Ok(None);
+        }
         let Some(whole) = self.assemble(offset, change) else {
-            return Ok(Vec::new());
+            return Ok(None);
         };
-        let mut ready = Vec::new();
         match self.begin_at {
             Some(begin_at)
                 if begin_at == whole.first && whole.change.kind == ChangeKind::Snapshot =>
             {
                 self.begin_at = None;
-                self.accept(whole, &mut ready);
-                for held in std::mem::take(&mut self.held) {
-                    self.consider(held, &mut ready)?;
-                }
+                Ok(Some(self.accept(whole)))
             }
-            Some(_) => self.held.push(whole),
-            None => self.consider(whole, &mut ready)?,
+            // Who has recorded that snapshot has gone beyond.
+            Some(_) => Ok(None),
+            None => self.consider(whole),
         }
-        Ok(ready)
     }
 
-    fn consider(&mut self, whole: Whole, ready: &mut Vec<Whole>) -> Result<(), Diverged> {
+    fn ignores_cuts(&self) -> bool {
+        match self.reader {
+            For::TakeOver => bugs::on(Bug::CutIgnoredByTakeOver),
+            For::Storage => bugs::on(Bug::CutIgnoredByStorage),
+        }
+    }
+
+    /// What is of an earlier epoch counts no more.
+    fn begin_epoch(&mut self, epoch: u64) {
+        self.epoch = epoch;
+        self.partial.retain(|(of, _), _| *of >= epoch);
+    }
+
+    fn consider(&mut self, whole: Whole) -> Result<Option<Whole>, Diverged> {
         let change = &whole.change;
         let counts = change.from <= self.position && self.position < change.to;
-        let any_snapshot = self.recovers && change.kind == ChangeKind::Snapshot;
+        let any_snapshot = self.reader == For::TakeOver && change.kind == ChangeKind::Snapshot;
         if counts
             || bugs::on(Bug::LastChangeIsCheckpoint)
             || (bugs::on(Bug::SnapshotNotRecorded) && any_snapshot)
         {
-            self.accept(whole, ready);
-        } else if let Some(known) = self.digest
+            return Ok(Some(self.accept(whole)));
+        }
+        if let Some(known) = self.digest
             && change.to == self.position
             && change.scalars.digest != known
         {
@@ -250,14 +304,15 @@ impl Cursor {
                 other: change.scalars.digest,
             });
         }
-        Ok(())
+        Ok(None)
     }
 
-    fn accept(&mut self, whole: Whole, ready: &mut Vec<Whole>) {
+    fn accept(&mut self, whole: Whole) -> Whole {
         self.position = whole.change.to;
         self.digest = Some(whole.change.scalars.digest);
+        self.begin_epoch(whole.change.epoch);
         self.partial.retain(|(_, to), _| *to > self.position);
-        ready.push(whole);
+        whole
     }
 
     /// Puts chunks together; gives back a record that is whole.
@@ -410,6 +465,7 @@ impl Wire for Change {
         out.push(match self.kind {
             ChangeKind::Delta => 0,
             ChangeKind::Snapshot => 1,
+            ChangeKind::Cut => 2,
         });
         self.chunk.put(out);
         self.of.put(out);
@@ -437,9 +493,11 @@ impl Wire for Change {
             from: Wire::take(&mut input)?,
             to: Wire::take(&mut input)?,
             schema: Wire::take(&mut input)?,
-            kind: match bool::take(&mut input)? {
-                false => ChangeKind::Delta,
-                true => ChangeKind::Snapshot,
+            kind: match input.byte()? {
+                0 => ChangeKind::Delta,
+                1 => ChangeKind::Snapshot,
+                2 => ChangeKind::Cut,
+                _ => return Err(input.malformed("a change record of an unknown kind")),
             },
             chunk: Wire::take(&mut input)?,
             of: Wire::take(&mut input)?,

@@ -279,9 +279,9 @@ pub enum Body {
     /// How a transaction ended.
     Finished(Finished),
     /// The envelope that is tried.
-    Trying(Position),
+    Trying(Care),
     /// The envelope that is parked.
-    Park(Position),
+    Park(Care),
     /// What is given back; the head says for which transaction.
     GiveBack(GiveBack),
     /// Nothing: the head says for which transaction.
@@ -294,6 +294,32 @@ pub enum Body {
     Related(Push),
     /// Whether a drain begins or ends.
     Drain(bool),
+}
+
+/// What a careful worker says of an envelope (rule 7). It counts as long as its author owns the partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Care {
+    /// The author's epoch: the offset of its Open.
+    pub epoch: u64,
+    /// What the author's process drew.
+    pub process: u64,
+    /// The envelope; [`Position::START`] where the one said before has not ended the process.
+    pub at: Position,
+}
+
+impl Wire for Care {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.epoch.put(out);
+        self.process.put(out);
+        self.at.put(out);
+    }
+    fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        Ok(Care {
+            epoch: Wire::take(input)?,
+            process: Wire::take(input)?,
+            at: Wire::take(input)?,
+        })
+    }
 }
 
 /// How a transaction ended, as the audit tells it. The head has its id.
@@ -345,7 +371,7 @@ impl Body {
             Body::Resume(attempt) => attempt.to_wire(),
             Body::Ask(ask) => ask.to_wire(),
             Body::Finished(finished) => finished.to_wire(),
-            Body::Trying(position) | Body::Park(position) => position.to_wire(),
+            Body::Trying(care) | Body::Park(care) => care.to_wire(),
             Body::Config(news) => news.to_wire(),
             Body::Edit(edit) => edit.to_wire(),
             Body::Related(push) => push.to_wire(),
@@ -629,6 +655,11 @@ mod tests {
     #[test]
     fn golden_bytes_of_a_trying_and_a_park() {
         let at = Position::new(299, 2);
+        let care = Care {
+            epoch: 7,
+            process: 9,
+            at,
+        };
         let hex = |kind, body: &Body| -> String {
             let bytes = Frame::encode(None, [Envelope::control(kind, body)].iter());
             let back = Frame::decode(bytes.clone()).unwrap().envelopes.remove(0);
@@ -636,12 +667,12 @@ mod tests {
             bytes.iter().map(|byte| format!("{byte:02x}")).collect()
         };
         assert_eq!(
-            hex(Kind::Trying, &Body::Trying(at)),
-            "0241bbb47c1800000000010c000000000000000000000000000000000000000003ebf5f66aac0202"
+            hex(Kind::Trying, &Body::Trying(care)),
+            "02a95c155a1800000000010c000000000000000000000000000000000000000005bee797cc0709ac0202"
         );
         assert_eq!(
-            hex(Kind::Park, &Body::Park(at)),
-            "02f555a1201800000000010d000000000000000000000000000000000000000003ebf5f66aac0202"
+            hex(Kind::Park, &Body::Park(care)),
+            "021db200061800000000010d000000000000000000000000000000000000000005bee797cc0709ac0202"
         );
     }
 

@@ -101,6 +101,13 @@ pub struct Input<'a> {
     pub envelope: &'a Envelope,
 }
 
+impl Input<'_> {
+    /// Offset of its record: no envelope is before the first.
+    fn offset(&self) -> u64 {
+        self.at.offset().unwrap_or(0)
+    }
+}
+
 /// When a visit that waits has waited for long enough.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Due {
@@ -306,11 +313,11 @@ impl Partition {
                 Ok(())
             }
             (Kind::Open, Ok(Body::Open(open))) => {
-                self.open(&open, input.at, input.stamp);
+                self.open(&open, input.offset(), input.stamp);
                 Ok(())
             }
             (Kind::Seal, Ok(Body::Seal(epoch))) => {
-                self.seal(epoch, input.at);
+                self.state.scalars.take_seal(epoch, input.offset());
                 Ok(())
             }
             (Kind::GiveBack, Ok(Body::GiveBack(give))) => match input.number {
@@ -489,33 +496,18 @@ impl Partition {
     /// Rule 5: an Open counts where its build is that of the owner, or it names the last Seal, or it
     /// accepts the replay. One that accepts the clock sets it to its own stamp, and with it what ids are
     /// too old: what was taken before cannot be taken again, what callers stamp from now on can.
-    fn open(&mut self, open: &Open, at: Position, stamp: u64) {
+    fn open(&mut self, open: &Open, offset: u64, stamp: u64) {
         let scalars = &mut self.state.scalars;
-        if scalars.epoch.is_some() && open.owner == scalars.owner {
+        let is_other_build = scalars.epoch.is_some() && scalars.build != open.build;
+        if !scalars.take_open(open, offset) {
             return;
         }
-        if scalars.admits(open) {
-            let is_other_build = scalars.epoch.is_some() && scalars.build != open.build;
-            scalars.epoch = at.offset();
-            scalars.owner = open.owner;
-            scalars.build = open.build;
-            scalars.sealed = None;
-            scalars.settings = open.settings.clone();
-            if open.accept_clock {
-                scalars.clock = stamp;
-                scalars.floor = stamp;
-            }
-            if is_other_build && self.state.draining.is_some() {
-                self.set_draining(None);
-            }
+        if open.accept_clock {
+            scalars.clock = stamp;
+            scalars.floor = stamp;
         }
-    }
-
-    /// A Seal counts where it is the first of the current epoch.
-    fn seal(&mut self, epoch: u64, at: Position) {
-        let scalars = &mut self.state.scalars;
-        if scalars.epoch == Some(epoch) && scalars.sealed.is_none() {
-            scalars.sealed = at.offset();
+        if is_other_build && self.state.draining.is_some() {
+            self.set_draining(None);
         }
     }
 

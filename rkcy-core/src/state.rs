@@ -136,6 +136,28 @@ impl Scalars {
             || open.accept_replay
             || bugs::on(Bug::UnsealedBuild)
     }
+
+    /// Takes the Open at an offset, but for what it says of the clock; whether it counts. That of the owner
+    /// changes nothing.
+    pub fn take_open(&mut self, open: &Open, offset: u64) -> bool {
+        let again = self.epoch.is_some() && open.owner == self.owner;
+        if again || !self.admits(open) {
+            return false;
+        }
+        self.epoch = Some(offset);
+        self.owner = open.owner;
+        self.build = open.build;
+        self.sealed = None;
+        self.settings = open.settings.clone();
+        true
+    }
+
+    /// Takes the Seal at an offset: it counts where it is the first of the current epoch.
+    pub fn take_seal(&mut self, epoch: u64, offset: u64) {
+        if self.epoch == Some(epoch) && self.sealed.is_none() {
+            self.sealed = Some(offset);
+        }
+    }
 }
 
 impl Wire for Scalars {

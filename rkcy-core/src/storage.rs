@@ -4,7 +4,7 @@
 //! the changelog, hands records in, and writes each [`Batch`] in one database transaction.
 
 use crate::bugs::{self, Bug};
-use crate::change::{Change, Cursor, Diverged};
+use crate::change::{Change, ChangeKind, Cursor, Diverged};
 use crate::id::Position;
 use crate::key::RowKey;
 use crate::rows::StoredRow;
@@ -88,6 +88,8 @@ pub enum StorageStop {
 #[derive(Debug)]
 pub struct Storage {
     cursor: Cursor,
+    /// Up to here the database had everything when this reader began.
+    written: Position,
     schema: u64,
     stored: StoredPosition,
     pending: Batch,
@@ -97,7 +99,8 @@ pub struct Storage {
 }
 
 impl Storage {
-    /// Goes on from what stands in the database, for a build with this schema.
+    /// Goes on from what stands in the database, for a build with this schema. What counts is told by what counted
+    /// before, so it reads from where a take-over would.
     #[must_use]
     pub fn new(stored: StoredPosition, schema: u64) -> Storage {
         let pending = Batch {
@@ -105,14 +108,14 @@ impl Storage {
             new: stored,
             rows: BTreeMap::new(),
         };
-        let cursor = Cursor::at(stored.position);
         Storage {
-            cursor,
+            cursor: Cursor::for_storage(stored.snapshot),
+            written: stored.position,
             schema,
             stored,
             pending,
             pending_bytes: 0,
-            next: stored.changelog,
+            next: stored.snapshot.unwrap_or(0),
         }
     }
 
@@ -149,7 +152,8 @@ impl Storage {
         let change = Change::from_wire(bytes)
             .map_err(|source| StorageStop::Unreadable { offset, source })?;
         // Positions and the small state are the engine's own; values are of a schema.
-        if change.schema != self.schema && !change.rows.is_empty() {
+        let is_new = change.to > self.written;
+        if is_new && change.schema != self.schema && !change.rows.is_empty() {
             return Err(StorageStop::ForeignSchema {
                 offset,
                 found: change.schema,
@@ -157,11 +161,12 @@ impl Storage {
             });
         }
         self.next += 1;
-        for whole in self.cursor.take(offset, change)? {
+        let whole = self.cursor.take(offset, change)?;
+        if let Some(whole) = whole.filter(|whole| whole.change.to > self.written) {
             // A record that is not whole yet and began before the snapshot may still count after it:
             // recovery must find its first chunk too, and so begins with an earlier snapshot.
             let all_after = self.cursor.resume_at(self.next) > whole.first;
-            if whole.change.kind == crate::change::ChangeKind::Snapshot && all_after {
+            if whole.change.kind == ChangeKind::Snapshot && all_after {
                 self.pending.new.snapshot = Some(whole.first);
             }
             for (key, row) in whole.change.rows {
@@ -172,8 +177,9 @@ impl Storage {
                 }
             }
         }
-        self.pending.new.position = self.cursor.position();
-        self.pending.new.changelog = self.cursor.resume_at(self.next);
+        let new = &mut self.pending.new;
+        new.position = self.cursor.position().max(new.position);
+        new.changelog = self.cursor.resume_at(self.next).max(new.changelog);
         Ok(())
     }
 

@@ -5,10 +5,10 @@
 //! drivers of the runtime and the simulator carry out what it says with real and simulated logs.
 //!
 //! ```text
-//! fold(changelog) ─► looked(ahead) ─► open() ─► opened(offset) ─► feed(records) ─► run() ─► take_frames(), take_replies()
-//!                                                    ▲    │ cold            take_change()
-//!                                                    │    ▼
-//!                                                 loaded(rows, position)
+//! fold(changelog) ─► open() ─► opened(offset) ─► look(ahead) ─► feed(records) ─► run() ─► take_frames(), take_replies()
+//!                                                                   ▲    │ cold            take_change()
+//!                                                                   │    ▼
+//!                                                                loaded(rows, position)
 //! ```
 
 mod careful;
@@ -42,6 +42,8 @@ pub struct Config {
     pub generation: u32,
     /// A number drawn at random, which no other worker has.
     pub owner: u64,
+    /// A number drawn at random, which all workers of its process have and no others.
+    pub process: u64,
     /// Hash of the executable.
     pub build: u64,
     /// Whether effects and change records are appended atomically (the embedded log): nothing is ever
@@ -194,9 +196,17 @@ pub enum Progress {
     Cold(Vec<RowKey>),
     /// Rows in memory are at their bound and storage is too far behind to evict any.
     Full,
-    /// A careful worker says what it is about to do: append this to its command log; nothing is applied
-    /// until [`Worker::said`].
-    Say(Bytes),
+    /// A careful worker says what it is about to do: append this; nothing is applied until [`Worker::said`].
+    Say(Saying),
+}
+
+/// What a careful worker says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Saying {
+    /// In its command log: that it tries an envelope, or gives one up.
+    Command(Bytes),
+    /// In its changelog, where several processes share the logs: that earlier epochs count no more.
+    Change(Bytes),
 }
 
 /// A frame to append to a partition's command log.
@@ -326,34 +336,6 @@ impl Worker {
         self.opened.is_some() && scalars.epoch == self.opened
     }
 
-    /// What is to be read of the command log before it opens: see [`Worker::looked`].
-    #[must_use]
-    pub fn look_ahead(&self) -> LookAhead {
-        LookAhead::new(self.partition.state().position, self.writer)
-    }
-
-    /// Takes over what was found ahead in the command log, to its end; before anything is applied.
-    pub fn looked(&mut self, ahead: LookAhead) {
-        self.care = Care::after(ahead);
-    }
-
-    /// Goes one envelope at a time up to its own Open, and says each before. A driver asks for it where
-    /// another worker of its process is careful: else who dies beside it would be taken for guilty.
-    pub fn be_careful(&mut self) {
-        self.care.begin();
-    }
-
-    /// Whether it goes one envelope at a time.
-    #[must_use]
-    pub fn is_careful(&self) -> bool {
-        self.care.is_careful()
-    }
-
-    /// What [`Progress::Say`] gave is durable.
-    pub fn said(&mut self) {
-        self.care.said();
-    }
-
     /// Offset of the record to feed next.
     #[must_use]
     pub fn next_offset(&self) -> u64 {
@@ -428,6 +410,9 @@ impl Worker {
     /// [`Stop`]: nothing more is applied. Effects up to there may still be sent.
     pub fn run(&mut self, limit: usize) -> Result<Progress, Stop> {
         let limit = if self.is_careful() { 1 } else { limit };
+        if self.is_waiting() {
+            return Ok(Progress::Idle);
+        }
         self.saga_steps.clear();
         if !self.loading.is_empty() {
             return Ok(Progress::Cold(self.loading.iter().cloned().collect()));
@@ -466,38 +451,37 @@ impl Worker {
             if !self.is_of_own_build()? {
                 return Ok(Progress::Idle);
             }
-            let index = u32::try_from(self.index).unwrap_or(u32::MAX);
-            let source = fed.frame.source;
-            let input = Input {
-                at: Position::new(fed.offset, index),
-                stamp: fed.stamp,
-                number: source.map(|source| (source.partition, source.first + u64::from(index))),
-                damaged: fed.frame.damaged,
-                parked: false,
-                envelope: &fed.frame.envelopes[self.index],
+            let Some((at, kind, ran)) = self.comes_next() else {
+                return Ok(Progress::Idle);
             };
-            let (at, kind) = (input.at, input.envelope.head.kind);
-            let time_is_up = (self.partition.due()).is_some_and(|due| due <= input.stamp);
-            if (kind.may_run_handlers() || time_is_up)
-                && let Some(frame) = self.care.before(at)
-            {
-                return Ok(Progress::Say(frame));
+            if ran && let Some(progress) = self.before(at)? {
+                return Ok(progress);
             }
+            let Some(fed) = self.inbox.front() else {
+                return Ok(Progress::Idle);
+            };
+            let source = fed.frame.source;
+            let number = |it: Source| (it.partition, it.first + u64::from(at.index()));
             let input = Input {
+                at,
+                stamp: fed.stamp,
+                number: source.map(number),
+                damaged: fed.frame.damaged,
                 parked: self.care.is_parked(at),
-                ..input
+                envelope: &fed.frame.envelopes[self.index],
             };
             match self.partition.apply(input, &mut self.effects) {
                 Ok(()) => {
                     self.index += 1;
                     self.pinned = false;
-                    self.care.applied(at, self.opened);
+                    self.applied(at, ran);
                 }
                 Err(Halt::Cold(rows)) => {
                     self.pinned = !bugs::on(Bug::PinnedEvicted);
                     let mut cold: BTreeSet<RowKey> = rows.into_iter().collect();
                     self.add_later_visits(input.envelope, &mut cold);
-                    return Ok(self.ask_for(cold));
+                    let waits = self.ask_for(cold);
+                    return Ok(self.before_waiting().unwrap_or(waits));
                 }
                 Err(Halt::Unreadable(fault)) => {
                     let place = format!("command log position {at}");
@@ -518,6 +502,16 @@ impl Worker {
             }
         }
         Ok(Progress::More)
+    }
+
+    /// The envelope to come: where it stands, what it is, and whether its application may run handlers.
+    fn comes_next(&self) -> Option<(Position, Kind, bool)> {
+        let fed = self.inbox.front()?;
+        let kind = fed.frame.envelopes.get(self.index)?.head.kind;
+        let index = u32::try_from(self.index).unwrap_or(u32::MAX);
+        let time_is_up = (self.partition.due()).is_some_and(|due| due <= fed.stamp);
+        let ran = kind.may_run_handlers() || time_is_up;
+        Some((Position::new(fed.offset, index), kind, ran))
     }
 
     /// Whether what was changed since the last change record fills a record of the log: it is to be written.
@@ -749,8 +743,12 @@ impl Worker {
 
     // ---- what leaves
 
-    /// Frames to append, one or a few per target, in order of the channels.
+    /// Frames to append, one or a few per target, in order of the channels; none while it is not known that the
+    /// change record counts of what a careful worker has applied.
     pub fn take_frames(&mut self) -> Vec<Outgoing> {
+        if self.care.withholds() {
+            return Vec::new();
+        }
         let mut by_target: BTreeMap<PartitionId, Vec<Sent>> = BTreeMap::new();
         for sent in self.unsent.drain(..) {
             by_target.entry(sent.to).or_default().push(sent);
@@ -797,8 +795,11 @@ impl Worker {
         &self.replies
     }
 
-    /// Answers to submitters.
+    /// Answers to submitters, as long as a careful worker may give them: see [`Worker::take_frames`].
     pub fn take_replies(&mut self) -> Vec<Reply> {
+        if self.care.withholds() {
+            return Vec::new();
+        }
         std::mem::take(&mut self.replies)
     }
 
@@ -818,7 +819,10 @@ impl Worker {
     /// its own Open is told as well: who takes over after it knows that it got so far.
     #[must_use]
     pub fn has_changes(&self) -> bool {
-        self.partition.has_changes() || (self.owns() && self.writer < self.opened)
+        // What was tried and changed nothing has ended nobody: who takes over is to know.
+        let position = self.partition.state().position;
+        let moved = self.is_careful() && self.partition.cut_position() < position;
+        moved || self.partition.has_changes() || (self.owns() && self.writer < self.opened)
     }
 
     /// The change record of what was applied since the last one, in chunks that fit a record of the log.

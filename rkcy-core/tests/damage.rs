@@ -119,6 +119,7 @@ fn config(index: u16) -> Config {
         partition: partition(index),
         generation: 0,
         owner: 1,
+        process: 1,
         build: 1,
         atomic: true,
         accept_clock: false,

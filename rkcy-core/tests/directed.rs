@@ -69,6 +69,9 @@ impl World {
     fn open(&mut self, worker: &mut Worker) {
         self.commands.push(worker.open());
         worker.opened(self.commands.len() as u64 - 1);
+        while let Some(next) = worker.look_offset() {
+            worker.look(get(&self.commands, next).unwrap());
+        }
     }
 
     /// A worker of a build that has folded the changelog.

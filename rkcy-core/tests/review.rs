@@ -73,6 +73,7 @@ fn config(cache_bytes: usize, record_bytes: usize) -> Config {
         partition: PARTITION,
         generation: 0,
         owner: 1,
+        process: 1,
         build: 1,
         atomic: true,
         accept_clock: false,
@@ -322,7 +323,7 @@ fn a_snapshot_between_the_chunks_of_another_record_is_not_where_recovery_begins(
         outbox: Vec::new(),
         lowest: Vec::new(),
     };
-    let chunks = record(1, 3, ChangeKind::Delta, 2).into_chunks(200);
+    let chunks = record(2, 3, ChangeKind::Delta, 2).into_chunks(200);
     let snapshot = record(2, 1, ChangeKind::Snapshot, 1).into_chunks(1_000);
     assert_eq!((chunks.len(), snapshot.len()), (2, 1));
     let log = [&chunks[0], &snapshot[0], &chunks[1]];

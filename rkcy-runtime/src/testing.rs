@@ -101,6 +101,7 @@ impl TestPlatform {
                 partition: id,
                 generation: 0,
                 owner: 1,
+                process: 1,
                 build: logic.schema(),
                 atomic: true,
                 accept_clock: false,

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 /// A start that dies is repeated so often at most.
-const STARTS: usize = 4;
+const STARTS: usize = 5;
 
 /// A directory with a platform in it; each call is a process of its own, which starts it.
 struct Site(tempfile::TempDir);

@@ -15,7 +15,7 @@ const SEEDS_OF_DIRECTED: u64 = 25;
 
 /// These are met too seldom at random, or break an order that no caller can see in a result, or are about
 /// sagas, of which these platforms have none or few; `cluster.rs`,
-/// `directed.rs`, `careful.rs`, `claims.rs`, `keyed.rs` and `drain.rs` in `rkcy-core/tests` have a scenario for each.
+/// `directed.rs`, `careful.rs`, `careful_shared.rs`, `claims.rs`, `keyed.rs` and `drain.rs` in `rkcy-core/tests` have a scenario for each.
 const DIRECTED: &[Bug] = &[
     Bug::AcceptGaps,
     Bug::ExpectationIgnored,
@@ -31,6 +31,13 @@ const DIRECTED: &[Bug] = &[
     Bug::UndoInWrittenOrder,
     Bug::BoundRefusesUndo,
     Bug::ParkSkipsRelease,
+    // `careful_shared.rs`: a record must come late, or another open, at just the wrong moment.
+    Bug::ParkAfterOneTry,
+    Bug::ParkWithoutCut,
+    Bug::ParkOfOthersCounts,
+    Bug::CarefulEffectsBeforeChange,
+    Bug::CutIgnoredByStorage,
+    Bug::CutIgnoredByTakeOver,
     // Random schedules of few rows, in `claims.rs`, find all of these.
     Bug::ReleaseWithoutToken,
     Bug::CountBeforeCommit,

@@ -3,45 +3,60 @@
 //! Owns how workers that died in a handler are told from others, and which envelopes are given up
 //! (rule 7). Both are functions of the logs alone.
 
-use crate::frame::{Body, Frame, Kind};
+use crate::bugs::{self, Bug};
+use crate::frame::{Body, Care, Frame, Kind};
 use crate::id::Position;
+use crate::state::Scalars;
 use bytes::Bytes;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// After so many take-overs without progress a worker is careful.
 const PATIENCE: u32 = 2;
+/// An envelope is given up when so many processes have ended at it that were careful: one alone may have been
+/// killed from outside.
+const TRIES: usize = 2;
 
-/// Reads the command log from a position to its end, before anything of it is applied.
-#[derive(Clone, Debug)]
+/// Reads the command log from a position on, before anything of it is applied: up to its end, or up to the reader's own
+/// Open.
+#[derive(Clone, Debug, Default)]
 pub struct LookAhead {
     from: Position,
     next: u64,
+    /// Who owns the partition there.
+    scalars: Scalars,
     /// Offset of the Open of the last worker that has written a change record.
     progress: Option<u64>,
+    /// Who reads: its owner, and its process.
+    own: Option<(u64, u64)>,
     /// Owner of the last Open.
     owner: Option<u64>,
     lost: u32,
-    tried: Option<Position>,
+    /// What each process has tried last.
+    tries: BTreeMap<u64, Position>,
     parked: BTreeSet<Position>,
 }
 
 impl LookAhead {
     /// Looks ahead from the position up to which a state was folded; `progress` is the epoch of the last
-    /// change record folded.
+    /// change record folded. Who reads is told by its owner and its process.
     #[must_use]
-    pub fn new(from: Position, progress: Option<u64>) -> LookAhead {
+    pub fn new(
+        from: Position,
+        scalars: Scalars,
+        progress: Option<u64>,
+        own: (u64, u64),
+    ) -> LookAhead {
         LookAhead {
             from,
             next: from.offset().unwrap_or(0),
+            scalars,
             progress,
-            owner: None,
-            lost: 0,
-            tried: None,
-            parked: BTreeSet::new(),
+            own: Some(own),
+            ..LookAhead::default()
         }
     }
 
-    /// Offset of the record to hand in next; hand in all that there are.
+    /// Offset of the record to hand in next.
     #[must_use]
     pub fn next_offset(&self) -> u64 {
         self.next
@@ -55,28 +70,43 @@ impl LookAhead {
         let Ok(frame) = Frame::decode(record) else {
             return;
         };
-        if frame.source.is_some() || frame.damaged {
+        // What the state has already is told by it.
+        if frame.source.is_some() || frame.damaged || Some(offset) <= self.from.offset() {
             return;
         }
         for envelope in frame.envelopes {
             let kind = envelope.head.kind;
-            if !matches!(kind, Kind::Open | Kind::Trying | Kind::Park) {
+            if !matches!(kind, Kind::Open | Kind::Seal | Kind::Trying | Kind::Park) {
                 continue;
             }
-            // A control record tells of what stands before it.
-            let is_told = |at: Position| at > self.from && at.offset() < Some(offset);
             match Body::decode(kind, envelope.body) {
-                Ok(Body::Open(open)) if Some(offset) > self.from.offset() => {
+                Ok(Body::Open(open)) => {
                     let again = self.owner.replace(open.owner) == Some(open.owner);
-                    self.lost += u32::from(!again && Some(offset) > self.progress);
+                    let own = self.own.is_some_and(|(owner, _)| owner == open.owner);
+                    self.lost += u32::from(!again && !own && Some(offset) > self.progress);
+                    self.scalars.take_open(&open, offset);
                 }
-                Ok(Body::Trying(at)) if is_told(at) => self.tried = Some(at),
-                Ok(Body::Park(at)) if is_told(at) => {
-                    self.parked.insert(at);
+                Ok(Body::Seal(epoch)) => self.scalars.take_seal(epoch, offset),
+                Ok(Body::Trying(care)) if self.counts(care, offset) => {
+                    self.tries.insert(care.process, care.at);
                 }
+                Ok(Body::Park(care)) if self.counts(care, offset) => self.park(care.at),
                 _ => {}
             }
         }
+    }
+
+    /// Whether the author of what stands at an offset owned the partition there: nobody who has opened since has
+    /// missed it, and nobody who opens later will.
+    fn counts(&self, care: Care, offset: u64) -> bool {
+        let owned = self.scalars.epoch == Some(care.epoch) || bugs::on(Bug::ParkOfOthersCounts);
+        // It tells of what stands before it.
+        owned && care.at.offset() < Some(offset)
+    }
+
+    /// The envelope is given up.
+    pub(super) fn park(&mut self, at: Position) {
+        self.parked.insert(at);
     }
 
     /// Whether a [`Kind::Park`] names the envelope.
@@ -85,24 +115,40 @@ impl LookAhead {
         self.parked.contains(&at)
     }
 
+    /// The envelopes that are given up.
+    #[must_use]
+    pub fn parked(&self) -> &BTreeSet<Position> {
+        &self.parked
+    }
+
     /// Take-overs that have come to nothing.
     #[must_use]
     pub fn lost(&self) -> u32 {
         self.lost
     }
 
-    /// The envelopes that are given up.
-    pub(super) fn into_parked(self) -> BTreeSet<Position> {
-        self.parked
+    /// Epoch of the owner at the end of what was handed in.
+    pub(super) fn epoch(&self) -> Option<u64> {
+        self.scalars.epoch
     }
 
-    /// The envelope that a careful worker was about to apply, and that nothing came of.
-    pub(super) fn tried(&self) -> Option<Position> {
-        self.tried.filter(|at| !self.parked.contains(at))
+    /// Whether the envelope is to be given up: so many other processes have ended at it.
+    pub(super) fn is_deadly(&self, at: Position) -> bool {
+        let tries = match bugs::on(Bug::ParkAfterOneTry) {
+            true => 1,
+            false => TRIES,
+        };
+        let own = self.own.map(|(_, process)| process);
+        let others = self
+            .tries
+            .iter()
+            .filter(|(process, _)| own != Some(**process));
+        others.filter(|(_, tried)| **tried == at).count() >= tries
     }
 
     /// Whether who takes over now is to be careful.
     pub(super) fn asks_for_care(&self) -> bool {
-        self.lost >= PATIENCE || self.tried.is_some()
+        let open = |at: &Position| *at > self.from && !self.parked.contains(at);
+        self.lost >= PATIENCE || self.tries.values().any(open)
     }
 }

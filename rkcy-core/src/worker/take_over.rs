@@ -1,7 +1,7 @@
 //! The first half of a take-over: the changelog is folded, and becomes a worker.
 
 use super::careful::Care;
-use super::{Config, Stop, Worker};
+use super::{Config, LookAhead, Stop, Worker};
 use crate::bugs::{self, Bug};
 use crate::change::{Change, Cursor, Fold, Sent};
 use crate::drain::InFlight;
@@ -57,14 +57,14 @@ impl TakeOver {
         let offset = self.next;
         let change = Change::from_wire(bytes).map_err(|error| self.unreadable(offset, &error))?;
         self.next += 1;
-        let wholes = self
+        let counts = self
             .cursor
             .take(offset, change)
             .map_err(|source| Stop::Diverged {
                 partition: self.config.partition,
                 source,
             })?;
-        for whole in wholes {
+        if let Some(whole) = counts {
             self.writer = self.writer.max(Some(whole.change.epoch));
             self.schema = Some(whole.change.schema);
             self.fold
@@ -162,6 +162,9 @@ impl TakeOver {
             partition.restore_row(&key, row);
         }
         let from = partition.state().position;
+        let own = (self.config.owner, self.config.process);
+        let scalars = partition.state().scalars.clone();
+        let ahead = LookAhead::new(from, scalars, self.writer, own);
         let unsent: Vec<Sent> = outbox
             .iter()
             .map(|((to, number), envelope)| Sent {
@@ -192,7 +195,7 @@ impl TakeOver {
             loading: BTreeSet::new(),
             pinned: false,
             wanted: BTreeSet::new(),
-            care: Care::default(),
+            care: Care::new(ahead, self.cursor, self.next),
             writer: self.writer,
             told_configs: 0,
         })

@@ -424,10 +424,10 @@ impl Net {
     pub(crate) fn take_over(&mut self, at: PartitionId, snapshot: bool) {
         let place = self.place(at);
         place.changes.extend(place.partition.take_change(snapshot));
-        let mut cursor = Cursor::at(Position::START);
+        let mut cursor = Cursor::from_snapshot(None);
         let mut fold = Fold::new(Position::START);
         for (offset, change) in (0..).zip(place.changes.iter().cloned()) {
-            for whole in cursor.take(offset, change).unwrap() {
+            if let Some(whole) = cursor.take(offset, change).unwrap() {
                 fold.apply(whole.change).unwrap();
             }
         }

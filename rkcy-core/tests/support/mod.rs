@@ -53,6 +53,7 @@ pub(crate) fn config(partition: PartitionId, owner: u64) -> Config {
         partition,
         generation: 0,
         owner,
+        process: 1,
         build: 1,
         atomic: true,
         accept_clock: false,

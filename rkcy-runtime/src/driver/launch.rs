@@ -7,6 +7,7 @@ use super::answers::Answers;
 use super::configs::Configuration;
 use super::describe::{Description, append, describe};
 use super::faults::{log_fault, process_fault, storage_fault};
+use super::gate::Gate;
 use super::options::Options;
 use super::process::{Event, Ground, Process, Turns};
 use super::reply::Mailbox;
@@ -157,6 +158,8 @@ impl Running {
             failure: Failure::new(Arc::clone(&answers)),
             answers,
             runtime,
+            process: uuid::Uuid::new_v4().as_u64_pair().0,
+            gate: Arc::default(),
             rows: Arc::default(),
             configuration,
         };
@@ -215,6 +218,9 @@ struct Base<'a> {
     answers: Arc<Answers>,
     failure: Arc<Failure>,
     runtime: tokio::runtime::Runtime,
+    /// What this process has drawn.
+    process: u64,
+    gate: Arc<Gate>,
     rows: Arc<AtomicU64>,
     configuration: Option<Arc<Configuration>>,
 }
@@ -240,6 +246,7 @@ impl Base<'_> {
             tokio: self.runtime.handle().clone(),
             answers: Arc::clone(&self.answers),
             configuration: self.configuration.clone(),
+            gate: Arc::clone(&self.gate),
         }
     }
 
@@ -252,6 +259,7 @@ impl Base<'_> {
             },
             generation: 0,
             owner: 0,
+            process: self.process,
             build,
             atomic: self.log.is_atomic(),
             accept_clock: self.options.accept_clock,

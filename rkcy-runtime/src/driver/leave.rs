@@ -4,7 +4,7 @@
 //! append, and answers wait for it: nothing whose outcome anybody has heard is ever applied again. On others
 //! each target is written on its own: effects at once and in order, answers at once too, since what is
 //! applied is durable; change records now and then, off the way of everything else, with what was sent and
-//! not acknowledged in them.
+//! not acknowledged in them. Of what a careful worker applies the change record comes first, at once.
 
 use super::answers::Answers;
 use super::batch::{self, Cut};
@@ -131,7 +131,7 @@ impl Outlet {
         if slot.changed.is_none() && slot.worker.has_changes() {
             slot.changed = Some(Instant::now());
         }
-        if slot.finished {
+        if slot.finished || slot.worker.wants_change() {
             self.checkpoint(slot);
         }
     }

@@ -21,6 +21,7 @@ mod describe;
 mod drain;
 mod faults;
 mod follow;
+mod gate;
 mod launch;
 mod leave;
 mod options;

@@ -7,19 +7,19 @@
 
 use super::answers::Answers;
 use super::configs::Configuration;
+use super::gate::Gate;
 use super::leave::{Acknowledged, Outlet};
 use super::slot::{Slot, Tenure};
 use super::tenancy::{Ended, Notice};
 use super::watchdog::Watch;
 use crate::log::group::Released;
-use crate::log::{Clock, Log, LogError, StreamId, Wake};
+use crate::log::{Clock, Log, LogError, Record, StreamId, Wake};
 use crate::store::{Loaded, Store, StoreError};
-use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
 use rkcy_core::frame::{Body, Envelope, Frame, Kind};
 use rkcy_core::id::{PartitionId, Position};
 use rkcy_core::key::RowKey;
-use rkcy_core::worker::{Progress, Stop, Worker};
+use rkcy_core::worker::{Progress, Saying, Stop, Worker};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -40,8 +40,8 @@ pub(crate) enum Event {
     Stored(PartitionId, Position),
     /// Storage was asked for its position; none where the database has not answered.
     Polled(Tenure, Option<Position>),
-    /// What a careful worker has said is durable.
-    Said(Tenure),
+    /// What a careful worker has said is durable, at this offset.
+    Said(Tenure, u64),
     /// One more partition, whose state was folded.
     Adopt(Tenure, Box<Worker>),
     /// Stop this partition in good order, for another process.
@@ -138,6 +138,8 @@ pub(crate) struct Ground {
     pub(crate) answers: Arc<Answers>,
     /// Where the platform has any.
     pub(crate) configuration: Option<Arc<Configuration>>,
+    /// Who may apply, on a log that several processes share.
+    pub(crate) gate: Arc<Gate>,
 }
 
 /// A worker thread.
@@ -324,7 +326,7 @@ impl Process {
 
     /// How long until something is due that nobody wakes this thread for.
     fn until_due(&self) -> Option<Duration> {
-        if self.turns.is_some() {
+        if self.turns.is_some() || self.ground.gate.is_closed() {
             return Some(LOOK);
         }
         let due = (self.slots.iter())
@@ -461,10 +463,9 @@ impl Process {
                     self.fails(tenure, stop.into())?;
                 }
             }
-            Event::Said(tenure) => {
+            Event::Said(tenure, offset) => {
                 if let Some(nth) = self.find(tenure) {
-                    self.slots[nth].saying = false;
-                    self.slots[nth].worker.said();
+                    self.slots[nth].worker.said(offset);
                 }
             }
             Event::Adopt(tenure, worker) => self.adopt(tenure, *worker),
@@ -559,8 +560,17 @@ impl Process {
         let Some(nth) = self.find(tenure) else {
             return;
         };
-        let slot = self.slots.swap_remove(nth);
-        self.ground.log.leave(&[StreamId::commands(slot.id())]);
+        let mut slot = self.slots.swap_remove(nth);
+        self.ground.gate.open(tenure);
+        let commands = StreamId::commands(slot.id());
+        if let Some(frame) = slot.worker.withdraw() {
+            // Where it is lost, the envelope is tried once more than it need be.
+            self.ground
+                .log
+                .append(vec![(commands, frame)], Box::new(|_| {}));
+        }
+        let streams = [Some(commands), slot.hears].into_iter().flatten();
+        self.ground.log.leave(&streams.collect::<Vec<_>>());
         if let Some(released) = slot.released {
             released.done();
         }
@@ -608,17 +618,24 @@ impl Process {
     /// One round of one partition; `true` where there is more to do at once.
     fn turn(&mut self, nth: usize) -> Result<bool, ProcessError> {
         let slot = &mut self.slots[nth];
-        if slot.finished || slot.saying || !slot.opened || !self.outlet.has_room(slot) {
+        if slot.finished || !slot.opened || !self.outlet.has_room(slot) {
             return Ok(false);
         }
         if self.landlord.is_some() {
+            if let Some(more) = heed(slot, &self.ground)? {
+                return Ok(more);
+            }
             self.outlet.before(slot);
         }
         let mut read_all = true;
         if slot.worker.inbox_bytes() < READ_BYTES {
             read_all = read(slot, &self.ground, self.landlord.is_some())?;
         }
-        let progress = match apply(slot, &self.watch) {
+        let Some(applied) = self.apply_in_turn(nth) else {
+            return Ok(false);
+        };
+        let slot = &mut self.slots[nth];
+        let progress = match applied {
             Ok(progress) => progress,
             Err(Stop::Sealed { .. }) => {
                 slot.finished = true;
@@ -648,26 +665,58 @@ impl Process {
         self.poll(nth);
         match progress {
             Progress::Cold(rows) => self.load(nth, rows),
-            Progress::Say(frame) => self.say(nth, frame),
+            Progress::Say(saying) => self.say(nth, saying),
             Progress::Idle | Progress::More | Progress::Full => {}
         }
         Ok(more)
     }
 
+    /// Applies some of what was fed, as far as others of this process allow it now.
+    fn apply_in_turn(&mut self, nth: usize) -> Option<Result<Progress, Stop>> {
+        let (slot, gate) = (&mut self.slots[nth], &self.ground.gate);
+        let tenure = slot.tenure;
+        if self.landlord.is_none() {
+            return Some(apply(slot, &self.watch));
+        }
+        if slot.worker.is_careful() || slot.worker.trying().is_some() {
+            if !gate.enter_alone(tenure) {
+                return None;
+            }
+            let applied = apply(slot, &self.watch);
+            if slot.worker.trying().is_none() {
+                gate.open(tenure);
+            }
+            return Some(applied);
+        }
+        if let Some(changes) = slot.hears.take() {
+            gate.open(tenure);
+            self.ground.log.leave(&[changes]);
+        }
+        if !gate.enter() {
+            return None;
+        }
+        let applied = apply(slot, &self.watch);
+        gate.leave();
+        Some(applied)
+    }
+
     /// Appends what a careful worker says; it waits until that is durable.
-    fn say(&mut self, nth: usize, frame: Bytes) {
-        let slot = &mut self.slots[nth];
-        slot.saying = true;
-        let (sender, tenure) = (self.outlet.events.clone(), slot.tenure);
+    fn say(&mut self, nth: usize, saying: Saying) {
+        let tenure = self.slots[nth].tenure;
+        let record = match saying {
+            Saying::Command(frame) => (StreamId::commands(tenure.partition), frame),
+            Saying::Change(cut) => (StreamId::changes(tenure.partition), cut),
+        };
+        let sender = self.outlet.events.clone();
         let said = move |result: Result<Vec<u64>, LogError>| {
-            let event = match result {
-                Ok(_) => Event::Said(tenure),
+            let event = match result.map(|offsets| offsets.first().copied()) {
+                Ok(Some(offset)) => Event::Said(tenure, offset),
+                Ok(None) => Event::Failed(tenure, LogError::Closed),
                 Err(error) => Event::Failed(tenure, error),
             };
             let _ = sender.send(event);
         };
-        let record = vec![(StreamId::commands(tenure.partition), frame)];
-        self.ground.log.append(record, Box::new(said));
+        self.ground.log.append(vec![record], Box::new(said));
     }
 
     // ---- the database
@@ -721,23 +770,36 @@ impl Process {
     }
 }
 
-/// Feeds what has come; whether that was nothing. A log that several processes share may be away for a while.
-fn read(slot: &mut Slot, ground: &Ground, is_shared: bool) -> Result<bool, ProcessError> {
+/// Records of one of its streams, from an offset on. A log that several processes share may be away for a while.
+fn records(
+    slot: &mut Slot,
+    ground: &Ground,
+    stream: StreamId,
+    from: u64,
+    is_shared: bool,
+) -> Result<Vec<Record>, ProcessError> {
     if slot.read_again.is_some_and(|again| again > Instant::now()) {
-        return Ok(true);
+        return Ok(Vec::new());
     }
-    let (stream, next) = (StreamId::commands(slot.id()), slot.worker.next_offset());
-    let records = match ground.log.read(stream, next, READ_BYTES) {
+    match ground.log.read(stream, from, READ_BYTES) {
         Err(error) if is_shared && !matches!(error, LogError::OutOfRange { .. }) => {
             if slot.read_again.is_none() {
                 eprintln!("warning: {stream}: {error}; trying again");
             }
             slot.read_again = Some(Instant::now() + RETRY);
-            return Ok(true);
+            Ok(Vec::new())
         }
-        records => records?,
-    };
-    slot.read_again = None;
+        records => {
+            slot.read_again = None;
+            Ok(records?)
+        }
+    }
+}
+
+/// Feeds what has come; whether that was nothing.
+fn read(slot: &mut Slot, ground: &Ground, is_shared: bool) -> Result<bool, ProcessError> {
+    let (stream, next) = (StreamId::commands(slot.id()), slot.worker.next_offset());
+    let records = records(slot, ground, stream, next, is_shared)?;
     let now = (ground.clock)();
     let read_all = records.is_empty();
     for record in records {
@@ -745,6 +807,47 @@ fn read(slot: &mut Slot, ground: &Ground, is_shared: bool) -> Result<bool, Proce
             .feed(record.offset, record.stamp, record.payload, now)?;
     }
     Ok(read_all)
+}
+
+/// Reads what a worker must know before it goes on, where several processes share the log: what stands ahead in its
+/// command log, and what has become of its changelog. Where that is not there yet: whether there is more to do at once.
+fn heed(slot: &mut Slot, ground: &Ground) -> Result<Option<bool>, ProcessError> {
+    let (commands, changes) = (StreamId::commands(slot.id()), StreamId::changes(slot.id()));
+    if let Some(next) = slot.worker.look_offset() {
+        let records = records(slot, ground, commands, next, true)?;
+        let any = !records.is_empty();
+        for record in records {
+            if slot.worker.look_offset() != Some(record.offset) {
+                break;
+            }
+            slot.worker.look(record.payload);
+        }
+        if any && slot.worker.is_careful() && slot.hears.is_none() {
+            eprintln!(
+                "warning: workers of partition {} have ended on the way: what its log holds is applied one by one, \
+                 and a handler that ends processes again is given up",
+                slot.id()
+            );
+            ground.log.watch(&[changes], Arc::clone(&slot.wake));
+            slot.hears = Some(changes);
+        }
+        return Ok(Some(any));
+    }
+    let Some(next) = slot.worker.hear_offset() else {
+        return Ok(None);
+    };
+    if slot.worker.wants_change() {
+        return Ok(None);
+    }
+    let records = records(slot, ground, changes, next, true)?;
+    let any = !records.is_empty();
+    for record in records {
+        if slot.worker.hear_offset() != Some(record.offset) {
+            break;
+        }
+        slot.worker.hear(record.payload)?;
+    }
+    Ok(slot.worker.hear_offset().map(|_| any))
 }
 
 /// Applies as much as one batch takes, under the eyes of the watchdog: what it judges is one envelope, or a

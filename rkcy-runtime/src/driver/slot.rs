@@ -3,8 +3,8 @@
 //! Owns what the thread knows of it beside the engine's [`Worker`]: what is on its way to the log, what it
 //! waits for, and when something is due.
 
-use crate::log::Wake;
 use crate::log::group::Released;
+use crate::log::{StreamId, Wake};
 use rkcy_core::id::PartitionId;
 use rkcy_core::worker::Worker;
 use std::sync::Arc;
@@ -67,8 +67,6 @@ pub(super) struct Slot {
     pub(super) opened: bool,
     pub(super) on_the_way: Arc<OnTheWay>,
     pub(super) loading: bool,
-    /// What a careful worker says is on its way to the log.
-    pub(super) saying: bool,
     /// Since when it is to stop in good order.
     pub(super) draining: Option<Instant>,
     /// Its Seal was handed to the log.
@@ -92,8 +90,10 @@ pub(super) struct Slot {
     pub(super) configs_read: u64,
     /// The log could not be read; not before then again.
     pub(super) read_again: Option<Instant>,
+    /// Its changelog, where a careful worker reads that back.
+    pub(super) hears: Option<StreamId>,
     /// The log watches for as long as this is there.
-    pub(super) _wake: Wake,
+    pub(super) wake: Wake,
 }
 
 impl Slot {
@@ -105,7 +105,6 @@ impl Slot {
             opened,
             on_the_way: Arc::default(),
             loading: false,
-            saying: false,
             draining: None,
             sealing: false,
             finished: false,
@@ -119,7 +118,8 @@ impl Slot {
             polling: false,
             configs_read: 0,
             read_again: None,
-            _wake: wake,
+            hears: None,
+            wake,
         }
     }
 

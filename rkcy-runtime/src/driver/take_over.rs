@@ -1,7 +1,7 @@
 //! How a partition is taken over.
 //!
 //! Owns the reading that comes before a worker opens: the position in the database, the changelog from there,
-//! and on an atomic log what stands ahead in the command log.
+//! and on an atomic log what stands ahead in the command log. On others that is read when the log has its Open.
 
 use super::faults::{log_fault, stop_fault};
 use super::follow::Follow;
@@ -67,14 +67,14 @@ pub(crate) fn at_start(
     })?;
     let stream = StreamId::commands(partition);
     let end = log.bounds(stream).map_err(log_fault)?.end;
-    let mut ahead = worker.look_ahead();
+    let from = worker.look_offset().unwrap_or(end);
     Follow::new(log, stream)
-        .up_to::<LogError>(ahead.next_offset(), end, &stop, |record| {
-            ahead.take(record.payload);
+        .up_to::<LogError>(from, end, &stop, |record| {
+            worker.look(record.payload);
             Ok(())
         })
         .map_err(log_fault)?;
-    worker.looked(ahead);
+    worker.looked();
     Ok(worker)
 }
 

@@ -5,6 +5,7 @@
 //! rest [`super::settle`]'s. All choices come from one generator, so a seed is a run.
 
 use super::configs::Operators;
+use super::deadly::Deadly;
 use super::draw::{Draw, pick};
 use super::faults::Fault;
 use super::inject::Jump;
@@ -25,13 +26,13 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rkcy_core::bugs::{self, Bug};
 use rkcy_core::fault::Class;
-use rkcy_core::frame::{Envelope, Frame, Kind};
+use rkcy_core::frame::{Body, Envelope, Frame, Kind};
 use rkcy_core::id::{ConcernId, PartitionId};
 use rkcy_core::key::{Key, RowKey, partition_of};
 use rkcy_core::logic::Logic;
 use rkcy_core::storage::Storage;
 use rkcy_core::txn::{ReplyTo, Txn};
-use rkcy_core::worker::Config;
+use rkcy_core::worker::{Config, Saying};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -60,6 +61,8 @@ pub(super) struct Cluster<'a> {
     pub(super) faults: BTreeMap<Fault, f64>,
     pub(super) desc: &'static PlatformDesc,
     logic: Arc<dyn Logic>,
+    /// What workers run.
+    pub(super) deadly: Arc<Deadly>,
     workload: &'a dyn Workload,
     /// Virtual time in milliseconds since the Unix epoch.
     pub(super) now: u64,
@@ -138,6 +141,7 @@ impl<'a> Cluster<'a> {
             operators: Operators::new(desc),
             observer: Observer::new(plan.trace, Words(desc), draw.atomic, rules),
             draw,
+            deadly: Deadly::new(Arc::clone(&logic)),
             logic,
             workload,
             partitions,
@@ -213,6 +217,7 @@ impl<'a> Cluster<'a> {
                     txn.budget = self.rng.random_range(1..60);
                 }
                 self.observer.submitted(&txn);
+                self.may_be_deadly(txn.id);
                 if self.draw.eager {
                     self.know(created(&txn));
                 }
@@ -271,7 +276,7 @@ impl<'a> Cluster<'a> {
 
     pub(super) fn append_tick(&mut self) {
         let id = self.any_partition();
-        let tick = Envelope::control(Kind::Tick, &rkcy_core::frame::Body::Tick);
+        let tick = Envelope::control(Kind::Tick, &Body::Tick);
         let frame = Frame::encode(None, [tick].iter());
         self.append(StreamId::commands(id), frame);
     }
@@ -343,7 +348,7 @@ impl<'a> Cluster<'a> {
         }
         let gone = |member: &Member| member.sealed && member.on_their_way() == 0;
         while let Some(nth) = self.members.iter().position(gone) {
-            self.kill(nth, false);
+            self.stop(nth);
         }
     }
 
@@ -382,6 +387,10 @@ impl<'a> Cluster<'a> {
             partition: id,
             generation: 0,
             owner: self.serial,
+            process: match self.draw.atomic {
+                true => self.processes,
+                false => self.serial,
+            },
             build,
             atomic: self.draw.atomic,
             accept_clock,
@@ -390,13 +399,13 @@ impl<'a> Cluster<'a> {
             record_bytes: self.draw.record_bytes,
         };
         let stored = self.databases.entry(id).or_default().position();
-        let logic = self.logic.clone();
-        Member::take_over(config, stored, &self.logs, logic, &mut self.observer)
+        let deadly = Arc::clone(&self.deadly);
+        Member::take_over(config, stored, &self.logs, deadly, &mut self.observer)
     }
 
     /// Lets a worker feed and apply a few envelopes; whether anything came of it.
     pub(super) fn work(&mut self, nth: usize, envelopes: usize) -> Result<bool, Violation> {
-        if self.members[nth].on_their_way() >= BATCHES {
+        if self.members[nth].on_their_way() >= BATCHES || !self.is_its_turn(nth) {
             return Ok(false);
         }
         self.may_tell_configs(nth);
@@ -410,19 +419,29 @@ impl<'a> Cluster<'a> {
         let partition = member.partition;
         rkcy_core::logic::set_wall_clock(u32::try_from(member.serial).unwrap_or(0));
         let (ended, mut progress) = member.work(&self.logs, round, &mut self.observer)?;
+        if let Ended::Died(tried) = ended {
+            self.ended(nth, tried)?;
+            return Ok(true);
+        }
         if ended == Ended::Sealed && !self.draw.atomic {
             member.send_frames(&mut self.observer);
             member.write_change(true, &mut self.observer);
         }
         member.sealed |= ended == Ended::Sealed;
+        let clock_refused = ended == Ended::ClockRefused;
         if self.draw.atomic {
             progress |= self.append_batch(nth);
         }
-        match &ended {
-            Ended::Working => {}
-            Ended::Cold(rows) => self.ask_database(nth, rows),
+        if !self.draw.atomic && self.members[nth].worker.wants_change() {
+            let snapshot = self.rng.random_bool(0.1);
+            self.members[nth].write_change(snapshot, &mut self.observer);
+        }
+        match ended {
+            Ended::Working | Ended::Died(_) => {}
+            Ended::Says(saying) => self.say(nth, saying),
+            Ended::Cold(rows) => self.ask_database(nth, &rows),
             Ended::Sealed if self.draw.atomic => {}
-            Ended::Sealed => self.kill(nth, true),
+            Ended::Sealed => self.stop(nth),
             Ended::Overtaken if self.draw.atomic => {
                 return Err(Violation(format!(
                     "{partition}: a worker is overtaken, and there is no other process"
@@ -430,15 +449,15 @@ impl<'a> Cluster<'a> {
             }
             Ended::Foreign(owner) => {
                 self.observer.count("stopped for another build");
-                self.needed.insert(partition, *owner);
-                self.kill(nth, true);
+                self.needed.insert(partition, owner);
+                self.stop(nth);
             }
             Ended::Overtaken => {
                 self.observer.count("overtaken");
-                self.kill(nth, true);
+                self.stop(nth);
             }
             Ended::ClockAhead | Ended::ClockRefused => {
-                let refused = ended == Ended::ClockRefused;
+                let refused = clock_refused;
                 self.observer.count(match refused {
                     true => "clock refused",
                     false => "clock ahead",
@@ -450,8 +469,8 @@ impl<'a> Cluster<'a> {
                     self.accept_clock.insert(partition);
                 }
                 match self.draw.atomic {
-                    true => self.end_process(),
-                    false => self.kill(nth, true),
+                    true => self.stop_process(),
+                    false => self.stop(nth),
                 }
             }
         }
@@ -505,9 +524,44 @@ impl<'a> Cluster<'a> {
             return Ok(());
         }
         if self.members[nth].answer_load(&mut self.observer)? {
-            self.kill(nth, true);
+            self.stop(nth);
         }
         Ok(())
+    }
+
+    /// Where one worker of the process is careful, those that are work one after the other, and nobody beside them.
+    fn is_its_turn(&self, nth: usize) -> bool {
+        let careful = |member: &Member| member.worker.is_careful();
+        let first = self.members.iter().position(careful);
+        let turn = !self.draw.atomic || first.is_none_or(|first| first == nth);
+        // What a careful worker has applied is to be durable before it goes on.
+        let quiet = !careful(&self.members[nth]) || self.members[nth].on_their_way() == 0;
+        turn && (quiet || !self.draw.atomic)
+    }
+
+    /// A careful worker says something.
+    fn say(&mut self, nth: usize, saying: Saying) {
+        let (partition, serial) = (self.members[nth].partition, self.members[nth].serial);
+        let (target, bytes) = match saying {
+            Saying::Command(frame) => (StreamId::commands(partition), frame),
+            Saying::Change(cut) => (StreamId::changes(partition), cut),
+        };
+        let words = self.observer.words;
+        let what = said_by(&bytes);
+        self.observer.note(|| {
+            let of = words.partition(partition);
+            format!("worker {serial} of {of} says {what}")
+        });
+        if what.starts_with("Park") {
+            self.observer.count("given up");
+            self.observer.rules.gives_up();
+        }
+        if self.draw.atomic {
+            let offset = self.append(target, bytes);
+            self.members[nth].landed_said(target, offset);
+        } else {
+            self.members[nth].push_said(target, bytes);
+        }
     }
 
     /// A worker is gone; a prefix of each of its queues may still arrive.
@@ -528,6 +582,36 @@ impl<'a> Cluster<'a> {
                 self.orphans.push((partition, target, queue));
             }
         }
+    }
+
+    /// A worker stops, and its process does not end: what it tries was not deadly.
+    pub(super) fn stop(&mut self, nth: usize) {
+        let partition = self.members[nth].partition;
+        let target = StreamId::commands(partition);
+        let tried = self.members[nth].trying();
+        if let Some(frame) = self.members[nth].worker.withdraw() {
+            // What it has handed over before comes first.
+            while self.members[nth].has_queue(target) {
+                self.land(nth, target);
+            }
+            self.append(target, frame);
+            match self.draw.atomic {
+                true => self.logs.sync_appends(self.logs.undurable()),
+                false => self.logs.sync(target),
+            }
+        } else if let Some(at) = tried {
+            // What came of it may not be durable, and its process ends.
+            *self.observer.ends.entry((partition, at)).or_default() += 1;
+        }
+        self.kill(nth, !self.draw.atomic);
+    }
+
+    /// All workers of an atomic log stop.
+    pub(super) fn stop_process(&mut self) {
+        while !self.members.is_empty() {
+            self.stop(0);
+        }
+        self.end_process();
     }
 
     /// All workers are gone at once, with what they had not appended.
@@ -617,5 +701,19 @@ impl<'a> Cluster<'a> {
             member.storage_at(batch.new.position);
         }
         Ok(true)
+    }
+}
+
+/// What a careful worker says, for the trace.
+fn said_by(bytes: &Bytes) -> String {
+    let frame = Frame::decode(bytes.clone()).ok();
+    let envelope = frame.and_then(|frame| frame.envelopes.into_iter().next());
+    let kind = envelope.as_ref().map(|envelope| envelope.head.kind);
+    let body = envelope.and_then(|it| Body::decode(it.head.kind, it.body).ok());
+    match (kind, body) {
+        (Some(kind), Some(Body::Trying(care) | Body::Park(care))) => {
+            format!("{kind:?} {}", care.at)
+        }
+        _ => "Cut".to_owned(),
     }
 }

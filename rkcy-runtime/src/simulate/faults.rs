@@ -36,6 +36,8 @@ pub enum Fault {
     StorageCrash,
     /// A newer build takes over, partition by partition, when the older one has sealed; some do not wait.
     Deploy,
+    /// A transaction ends the process of whoever applies some of its steps.
+    Deadly,
 }
 
 impl Fault {
@@ -56,6 +58,7 @@ impl Fault {
         ("eviction", Fault::Eviction),
         ("storage-crash", Fault::StorageCrash),
         ("deploy", Fault::Deploy),
+        ("deadly", Fault::Deadly),
     ];
 
     /// How likely it is once it is drawn, unless the caller says otherwise: some end everything, some are
@@ -67,7 +70,7 @@ impl Fault {
             Fault::Failover => 0.05,
             Fault::Deploy | Fault::ClockJump => 0.1,
             Fault::Crash | Fault::LostSend => 0.25,
-            Fault::Unreadable => 0.02,
+            Fault::Unreadable | Fault::Deadly => 0.02,
             Fault::StaleReplica => 0.3,
             Fault::SlowChannel | Fault::SlowLoad => 0.5,
             _ => 1.0,
@@ -80,6 +83,7 @@ impl Fault {
         match self {
             Fault::Crash | Fault::Eviction => 1.0,
             Fault::ClockJump | Fault::Deploy => 0.2,
+            Fault::Deadly => 0.4,
             _ => 0.6,
         }
     }
@@ -93,7 +97,11 @@ impl Fault {
     pub(super) fn is_passive(self) -> bool {
         matches!(
             self,
-            Fault::SlowChannel | Fault::StaleReplica | Fault::SlowLoad | Fault::Unreadable
+            Fault::SlowChannel
+                | Fault::StaleReplica
+                | Fault::SlowLoad
+                | Fault::Unreadable
+                | Fault::Deadly
         )
     }
 

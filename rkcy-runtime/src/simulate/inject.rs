@@ -45,21 +45,30 @@ impl Cluster<'_> {
         let member = self.rng.random_range(0..self.members.len());
         let id = self.any_partition();
         match fault {
-            Fault::Crash if self.draw.atomic => self.end_process(),
-            Fault::Crash => self.kill(member, true),
+            Fault::Crash if self.draw.atomic && self.may_all_be_killed() => self.end_process(),
+            Fault::Crash if !self.draw.atomic && self.may_be_killed(member) => {
+                self.kill(member, true);
+            }
+            Fault::Crash => return Ok(()),
             Fault::Leftover => {
-                if self.members.len() < self.partitions().len() + 4 {
+                if self.members.len() < self.partitions().len() + 4 && self.may_be_doubled(id) {
                     self.start(id)?;
                 }
             }
             Fault::LostSend => {
                 // The head of one queue is gone for good, what follows may still arrive.
+                if !self.may_be_killed(member) {
+                    return Ok(());
+                }
                 if let Some(queue) = self.members[member].any_queue(&mut self.rng) {
                     queue.pop_front();
                     self.kill(member, true);
                 }
             }
             Fault::PowerLoss => {
+                if !self.may_all_be_killed() {
+                    return Ok(());
+                }
                 self.kill_all(false);
                 self.lose_power();
             }
@@ -83,9 +92,11 @@ impl Cluster<'_> {
             Fault::Eviction => self.members[member].evict_all(),
             Fault::Deploy => self.build += 1,
             // These are decided where they happen.
-            Fault::SlowChannel | Fault::StaleReplica | Fault::SlowLoad | Fault::Unreadable => {
-                return Ok(());
-            }
+            Fault::SlowChannel
+            | Fault::StaleReplica
+            | Fault::SlowLoad
+            | Fault::Unreadable
+            | Fault::Deadly => return Ok(()),
         }
         self.observer.fault(fault);
         Ok(())
@@ -109,10 +120,10 @@ impl Cluster<'_> {
         self.now -= std::mem::take(&mut self.jump.ahead);
         // What is to accept the clock is started anew, sooner or later.
         if self.draw.atomic {
-            self.end_process();
+            self.stop_process();
         }
         while self.rng.random_bool(0.9) && !self.members.is_empty() {
-            self.kill(0, true);
+            self.stop(0);
         }
         true
     }

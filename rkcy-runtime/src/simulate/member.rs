@@ -1,5 +1,6 @@
 //! A simulated worker: the engine's own [`Worker`] with queues for what it has sent.
 
+use super::deadly::Deadly;
 use super::logs::Logs;
 use super::observe::{Applied, Observer, Violation};
 use super::rules::Measures;
@@ -13,10 +14,9 @@ use rkcy_core::config::Topic;
 use rkcy_core::frame::Reply;
 use rkcy_core::id::{PartitionId, Position};
 use rkcy_core::key::RowKey;
-use rkcy_core::logic::Logic;
 use rkcy_core::rows::StoredRow;
 use rkcy_core::storage::StoredPosition;
-use rkcy_core::worker::{Config, Outgoing, Progress, Stop, TakeOver, Worker};
+use rkcy_core::worker::{Config, Outgoing, Progress, Saying, Stop, TakeOver, Worker};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -35,6 +35,16 @@ enum PacketKind {
     Change,
     /// News of configuration, for its own partition.
     News,
+    /// What a careful worker says.
+    Said,
+}
+
+/// What has landed and is to be heard of when it is durable.
+#[derive(Debug)]
+enum Landed {
+    Open,
+    Frame(RangeInclusive<u64>),
+    Said,
 }
 
 /// How a round of work ended.
@@ -54,6 +64,10 @@ pub(super) enum Ended {
     ClockAhead,
     /// It stops since the partition's clock is too far ahead of its own; the next one is to accept its own.
     ClockRefused,
+    /// It is careful, and says this first.
+    Says(Saying),
+    /// A handler has ended its process, at an envelope that it tried or not.
+    Died(Option<Position>),
 }
 
 /// What a round of work may do.
@@ -85,8 +99,13 @@ pub(super) struct Member {
     queues: BTreeMap<StreamId, VecDeque<Packet>>,
     /// The config topic, as far as it has read it.
     pub(super) topic: Topic,
-    /// Landed and not durable: target, offset, numbers; no numbers for its Open.
-    landed: Vec<(PartitionId, u64, Option<RangeInclusive<u64>>)>,
+    deadly: Arc<Deadly>,
+    /// Landed and not durable: target, offset, what it was.
+    landed: Vec<(StreamId, u64, Landed)>,
+    /// What it has applied is not seen before it counts.
+    unseen: bool,
+    /// The envelope that it has tried last.
+    tried: Option<Position>,
     opened: Option<u64>,
     load: Option<(Position, Vec<(RowKey, StoredRow)>)>,
     measures: Measures,
@@ -104,7 +123,7 @@ impl Member {
         config: Config,
         stored: StoredPosition,
         logs: &Logs,
-        logic: Arc<dyn Logic>,
+        deadly: Arc<Deadly>,
         observer: &mut Observer,
     ) -> Result<Member, Violation> {
         let (partition, serial, build) = (config.partition, config.owner, config.build);
@@ -122,14 +141,18 @@ impl Member {
                 .fold(bytes)
                 .map_err(|stop| broken(stop.to_string()))?;
         }
-        let worker = take_over
-            .finish(logic)
+        let mut worker = take_over
+            .finish(deadly.clone())
             .map_err(|stop| broken(stop.to_string()))?;
         if worker.next_offset() < logs.stream(StreamId::commands(partition)).start() {
             let needed = worker.next_offset();
             return Err(broken(format!(
                 "command {needed} of {partition} is needed and was trimmed"
             )));
+        }
+        if atomic {
+            look(&mut worker, logs);
+            worker.looked();
         }
         let at = worker.partition().state().position;
         let words = observer.words;
@@ -156,7 +179,10 @@ impl Member {
             worker,
             queues: BTreeMap::from([(StreamId::commands(partition), VecDeque::from([open]))]),
             topic: Topic::default(),
+            deadly,
             landed: Vec::new(),
+            unseen: false,
+            tried: None,
             opened: None,
             load: None,
             decided: 0,
@@ -188,6 +214,11 @@ impl Member {
             // Storage has what it was to apply: another worker has gone further.
             return Ok((Ended::Overtaken, true));
         }
+        progress |= look(&mut self.worker, logs);
+        match self.hear(logs, observer) {
+            Ok(heard) => progress |= heard,
+            Err(ended) => return ended.map(|ended| (ended, true)),
+        }
         let durable_only = !bugs::on(Bug::AppliedBeforeDurable);
         for _ in 0..round.feed {
             let offset = self.worker.next_offset();
@@ -217,23 +248,30 @@ impl Member {
             let at_a_time = round.at_a_time.min(left);
             left -= at_a_time;
             let before = self.worker.partition().state().position;
+            let tried = self.worker.trying();
             let result = self.worker.run(at_a_time);
+            if self.deadly.took()? {
+                return Ok((Ended::Died(tried), true));
+            }
             if self.worker.partition().state().position != before {
                 progress = true;
-                self.observe(observer)?;
+                self.unseen = self.worker.withholds();
+                if !self.unseen {
+                    self.observe(observer)?;
+                }
             }
             match result {
                 Ok(Progress::More) => {}
                 Ok(Progress::Idle) => {
-                    self.check_cache(observer)?;
+                    if !self.worker.is_waiting() {
+                        self.check_cache(observer)?;
+                    }
                     break;
                 }
-                Ok(Progress::Say(_)) => {
-                    let message = format!(
-                        "{}: a worker takes care that was not told to",
-                        self.partition
-                    );
-                    return Err(Violation(message));
+                Ok(Progress::Say(saying)) => {
+                    observer.count("said with care");
+                    self.tried = self.worker.trying().or(self.tried);
+                    return Ok((Ended::Says(saying), true));
                 }
                 Ok(Progress::Full) => {
                     observer.count("cache full");
@@ -258,6 +296,52 @@ impl Member {
         Ok((Ended::Working, progress))
     }
 
+    /// Reads its changelog back, as far as it waits for that; whether there was anything. Else it has ended.
+    fn hear(
+        &mut self,
+        logs: &Logs,
+        observer: &mut Observer,
+    ) -> Result<bool, Result<Ended, Violation>> {
+        let changes = logs.stream(StreamId::changes(self.partition));
+        let mut heard = false;
+        while let Some(next) = self.worker.hear_offset() {
+            if next < changes.start() {
+                // Storage has it from another, who has gone further.
+                return Err(Ok(Ended::Overtaken));
+            }
+            let Some((_, bytes)) = changes.get(next, true) else {
+                return Ok(heard);
+            };
+            heard = true;
+            match self.worker.hear(bytes) {
+                Ok(()) => {}
+                Err(Stop::Overtaken { .. }) => {
+                    observer.count("overtaken by a later epoch");
+                    return Err(Ok(Ended::Overtaken));
+                }
+                Err(stop) => return Err(Err(Violation(stop.to_string()))),
+            }
+        }
+        if std::mem::take(&mut self.unseen) {
+            observer.count("counted with care");
+            self.observe(observer).map_err(Err)?;
+        }
+        Ok(heard)
+    }
+
+    /// The envelope at which it would be found to have ended: on an atomic log until its batch is durable.
+    pub(super) fn trying(&self) -> Option<Position> {
+        let is_left = !self.on_their_way.is_empty() || self.worker.has_changes();
+        let on_its_way = self.tried.filter(|_| self.atomic && is_left);
+        self.worker.trying().or(on_its_way)
+    }
+
+    /// Whether it is careful, or may become so when it has looked ahead.
+    pub(super) fn may_be_careful(&self) -> bool {
+        let looks = self.opened.is_none() || self.worker.look_offset().is_some();
+        looks || self.worker.is_careful()
+    }
+
     /// Shows what was applied to the observer.
     fn observe(&mut self, observer: &mut Observer) -> Result<(), Violation> {
         let state = self.worker.partition().state();
@@ -275,16 +359,16 @@ impl Member {
         let mut steps = self.worker.saga_steps().iter().peekable();
         for (nth, reply) in self.worker.replies().iter().enumerate().skip(self.decided) {
             while let Some(step) = steps.next_if(|step| step.answers <= nth) {
-                observer.saga(self.partition, step, seen);
+                observer.saga(self.partition, step, seen, state);
             }
             observer.decided(reply, (self.partition, &before, state))?;
         }
-        steps.for_each(|step| observer.saga(self.partition, step, seen));
+        steps.for_each(|step| observer.saga(self.partition, step, seen, state));
         self.decided = self.worker.replies().len();
         if !self.atomic {
             // What is applied is durable, so answers are due at once.
             let replies = self.worker.take_replies();
-            self.decided = 0;
+            self.decided = self.worker.replies().len();
             self.told(observer, replies);
         }
         Ok(())
@@ -352,6 +436,22 @@ impl Member {
         self.push(to, frame, PacketKind::News);
     }
 
+    /// What it says is on its way.
+    pub(super) fn push_said(&mut self, to: StreamId, bytes: Bytes) {
+        self.push(to, bytes, PacketKind::Said);
+        if bugs::on(Bug::TryingNotDurable) && to.kind == StreamKind::Commands {
+            self.worker.said(0);
+        }
+    }
+
+    /// The same, where it stands in the log already.
+    pub(super) fn landed_said(&mut self, to: StreamId, offset: u64) {
+        self.landed.push((to, offset, Landed::Said));
+        if bugs::on(Bug::TryingNotDurable) {
+            self.worker.said(offset);
+        }
+    }
+
     fn push(&mut self, to: StreamId, bytes: Bytes, kind: PacketKind) {
         let queue = self.queues.entry(to).or_default();
         queue.push_back(Packet { bytes, kind });
@@ -392,34 +492,31 @@ impl Member {
 
     /// A packet has arrived at `offset`; it is not durable yet.
     pub(super) fn landed(&mut self, target: StreamId, offset: u64, packet: Packet) {
-        if target.kind != StreamKind::Commands {
-            return;
-        }
-        match packet.kind {
-            PacketKind::Open => self.landed.push((target.partition, offset, None)),
-            PacketKind::Frame(numbers) => {
-                let landed = (target.partition, offset, Some(numbers));
-                self.landed.push(landed);
-            }
-            PacketKind::Change | PacketKind::News => {}
-        }
+        let landed = match packet.kind {
+            PacketKind::Open => Landed::Open,
+            PacketKind::Frame(numbers) => Landed::Frame(numbers),
+            PacketKind::Said => Landed::Said,
+            PacketKind::Change | PacketKind::News => return,
+        };
+        self.landed.push((target, offset, landed));
     }
 
     /// Hears of everything that has become durable.
     pub(super) fn acknowledge(&mut self, logs: &Logs, observer: &mut Observer) {
         let worker = &mut self.worker;
         let opened = &mut self.opened;
-        self.landed.retain(|(to, offset, numbers)| {
-            let early = numbers.is_some() && bugs::on(Bug::AcknowledgedBeforeDurable);
-            let stream = logs.stream(StreamId::commands(*to));
-            let durable = early || *offset < stream.durable_end();
-            match numbers {
+        self.landed.retain(|(to, offset, landed)| {
+            let is_frame = matches!(landed, Landed::Frame(_));
+            let early = is_frame && bugs::on(Bug::AcknowledgedBeforeDurable);
+            let durable = early || *offset < logs.stream(*to).durable_end();
+            match landed {
                 _ if !durable => {}
-                Some(numbers) => worker.acknowledged(*to, numbers.clone()),
-                None => {
+                Landed::Frame(numbers) => worker.acknowledged(to.partition, numbers.clone()),
+                Landed::Open => {
                     worker.opened(*offset);
                     *opened = Some(*offset);
                 }
+                Landed::Said => worker.said(*offset),
             }
             !durable
         });
@@ -504,4 +601,17 @@ impl Member {
     pub(super) fn into_queues(self) -> impl Iterator<Item = (StreamId, VecDeque<Packet>)> {
         self.queues.into_iter()
     }
+}
+
+/// Hands in what is to be looked at ahead, as far as it is durable; whether there was anything.
+fn look(worker: &mut Worker, logs: &Logs) -> bool {
+    let commands = logs.stream(StreamId::commands(worker.partition().id()));
+    let mut any = false;
+    while let Some(next) = worker.look_offset()
+        && let Some((_, bytes)) = commands.get(next, true)
+    {
+        worker.look(bytes);
+        any = true;
+    }
+    any
 }

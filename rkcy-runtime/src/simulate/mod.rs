@@ -14,6 +14,7 @@
 
 mod cluster;
 mod configs;
+mod deadly;
 mod draw;
 mod faults;
 mod generic;

@@ -108,6 +108,10 @@ pub(super) struct Observer {
     /// How many events there were when it was told.
     pub(super) told_at: BTreeMap<TxnId, usize>,
     pub(super) counts: BTreeMap<Cow<'static, str>, u64>,
+    /// Processes that have ended while they tried an envelope, whatever ended them.
+    pub(super) ends: BTreeMap<(PartitionId, Position), u32>,
+    /// Sagas of which an undo was given up.
+    pub(super) given_up: BTreeSet<TxnId>,
     faults: u64,
     pub(super) checks: u64,
     /// Percent of the rounds allowed that it took to come to rest.
@@ -137,6 +141,8 @@ impl Observer {
             giving: BTreeMap::new(),
             told_at: BTreeMap::new(),
             counts: BTreeMap::new(),
+            ends: BTreeMap::new(),
+            given_up: BTreeSet::new(),
             faults: 0,
             checks: 0,
             rounds: 0,
@@ -158,6 +164,12 @@ impl Observer {
         self.faults += 1;
         self.count(fault.name());
         self.note(|| format!("FAULT {}", fault.name()));
+    }
+
+    /// How often careful workers have said something, or processes were ended by handlers.
+    pub(super) fn said(&self) -> usize {
+        let count = |what| self.counts.get(what).copied().unwrap_or(0);
+        (count("said with care") + count("ended by a handler")) as usize
     }
 
     /// Faults injected so far.
@@ -273,6 +285,11 @@ impl Observer {
             ))),
             _ => Ok(()),
         }
+    }
+
+    /// Whether anybody has applied the envelope, and may have told of it.
+    pub(super) fn was_applied(&self, partition: PartitionId, at: Position) -> bool {
+        self.digests.contains_key(&(partition, at))
     }
 
     /// An application has decided this: the first time, it gets its place in the serial order.
@@ -399,7 +416,17 @@ impl Observer {
 
     /// A saga has done this: the first time that the position is applied, it gets its place in the serial
     /// order.
-    pub(super) fn saga(&mut self, partition: PartitionId, step: &SagaStep, seen: Position) {
+    pub(super) fn saga(
+        &mut self,
+        partition: PartitionId,
+        step: &SagaStep,
+        seen: Position,
+        state: &State,
+    ) {
+        let parked = state.parked.get(&step.txn);
+        if parked.is_some_and(|parked| parked.fault.code == "handler_died") {
+            self.given_up.insert(step.txn);
+        }
         if step.at > seen {
             self.note(|| format!("  saga {}: {:?}", step.txn, step.event));
             self.count(match step.event {

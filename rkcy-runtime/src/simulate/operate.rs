@@ -50,7 +50,9 @@ impl Cluster<'_> {
 
     /// An operator lets a parked saga go on: once, twice, or by the wrong attempt.
     fn resume_one(&mut self) {
-        let parked = self.parked();
+        let mut parked = self.parked();
+        // Where its undo was given up, it waits until that is mended.
+        parked.retain(|id, _| !self.observer.given_up.contains(id));
         let count = parked.len();
         if count == 0 {
             return;

@@ -59,6 +59,8 @@ pub(super) struct Rules {
     cancelled: BTreeSet<TxnId>,
     /// The clock has jumped: partitions may have accepted one that goes back.
     jumped: bool,
+    /// An envelope was given up.
+    gives_up: bool,
 }
 
 impl Rules {
@@ -91,7 +93,13 @@ impl Rules {
             damaged: BTreeSet::new(),
             cancelled: BTreeSet::new(),
             jumped: false,
+            gives_up: false,
         }
+    }
+
+    /// An envelope is given up.
+    pub(super) fn gives_up(&mut self) {
+        self.gives_up = true;
     }
 
     /// A frame with this transaction cannot be read any more.
@@ -189,6 +197,9 @@ impl Rules {
         (partition, before, state): (PartitionId, &Measures, &State),
     ) -> Result<bool, Violation> {
         if taken && fault.code == "cancelled" && self.cancelled.contains(&txn.id) {
+            return Ok(true);
+        }
+        if taken && fault.code == "handler_died" && self.gives_up {
             return Ok(true);
         }
         if taken && fault.class == Class::Refusal {

@@ -79,6 +79,10 @@ impl Cluster<'_> {
                 started = true;
             }
         }
+        if self.draw.atomic && self.members.iter().any(|it| it.worker.is_careful()) {
+            let others = self.members.iter_mut().filter(|it| !it.worker.owns());
+            others.for_each(|it| it.worker.be_careful());
+        }
         Ok(started)
     }
 

@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 /// storage writes; a visit takes one, and as many again where its rows are cold and memory is full.
 const ROUNDS: usize = 60;
 const ROUNDS_OF_A_VISIT: usize = 4;
+/// And as many for each that a careful worker says: it waits until that is durable, then that its change record counts.
+const ROUNDS_OF_A_WORD: usize = 4;
 
 impl Cluster<'_> {
     /// No more faults: everything in flight ends, and every caller asks until it is answered.
@@ -20,8 +22,8 @@ impl Cluster<'_> {
         self.slow.clear();
         self.skew.clear();
         match self.draw.atomic {
-            true => self.end_process(),
-            false => self.kill_all(true),
+            true => self.stop_process(),
+            false => (0..self.members.len()).for_each(|_| self.stop(0)),
         }
         while !self.orphans.is_empty() {
             self.land_orphan(0);
@@ -32,7 +34,8 @@ impl Cluster<'_> {
         let mut resumed = BTreeMap::new();
         let rounds = ROUNDS + visits * ROUNDS_OF_A_VISIT;
         let mut round = 0;
-        while round < rounds {
+        let said = self.observer.said();
+        while round < rounds + ROUNDS_OF_A_WORD * (self.observer.said() - said) {
             round += 1;
             let progress = self.settle_round()?;
             if asked != self.processes {
@@ -40,15 +43,17 @@ impl Cluster<'_> {
                 asked = self.processes;
                 self.ask_again();
             } else if !progress && self.resume_all(&mut resumed) {
-                // What it undoes takes as long as anything else.
+                // What it undoes takes as long as anything else, and those whose undo was given up have been mended.
+                self.deadly.mend_all();
                 round = 0;
             } else if !progress {
-                self.observer.rounds = (100 * round / rounds) as u64;
+                let allowed = rounds + ROUNDS_OF_A_WORD * (self.observer.said() - said);
+                self.observer.rounds = (100 * round / allowed) as u64;
                 return verify::verify(self);
             }
         }
         Err(Violation(format!(
-            "no rest: {rounds} rounds after the faults have stopped something still goes on"
+            "no rest: {round} rounds after the faults have stopped something still goes on"
         )))
     }
 
@@ -87,7 +92,7 @@ impl Cluster<'_> {
             let living = self.members.len();
             progress |= self.members[nth].has_load();
             if self.members[nth].answer_load(&mut self.observer)? {
-                self.kill(nth, true);
+                self.stop(nth);
                 continue;
             }
             progress |= self.work(nth, ALL)?;

@@ -2,6 +2,7 @@
 
 use super::cluster::Cluster;
 use super::configs;
+use super::deadly;
 use super::keys::{self, Judge};
 use super::observe::{Event, Observer, Violation};
 use super::related::{self, Watched};
@@ -72,6 +73,7 @@ fn serial_world<'a>(
         })
         .collect();
     let rows_bounded = observer.rules.rows_bounded();
+    let given_up = std::mem::take(&mut observer.given_up);
     for (nth, event) in events.into_iter().enumerate() {
         observer.checks += 1;
         let (Event::Committed(id, _)
@@ -88,7 +90,8 @@ fn serial_world<'a>(
             Event::Decided(_) => return broken("was decided, and nobody was told how".to_owned()),
             Event::Saga(_, step) => {
                 let told = refusals.get(&id);
-                if let Err(what) = saga_step(&mut serial, txn, step, told, rows_bounded) {
+                let parked_anyway = rows_bounded || given_up.contains(&id);
+                if let Err(what) = saga_step(&mut serial, txn, step, told, parked_anyway) {
                     return broken(what);
                 }
             }
@@ -146,14 +149,14 @@ fn decide(
 }
 
 /// What a saga does on its way. `told` is the refusal that its caller has heard, and whether the logic alone
-/// must refuse it in the same way. Where the size of rows is bounded, an undo may be refused that alone is
-/// none.
+/// must refuse it in the same way. Where the size of rows is bounded, or an undo was given up, it may be `parked_anyway`
+/// though alone it is not.
 fn saga_step(
     serial: &mut Serial<'_>,
     txn: &Txn,
     step: SagaEvent,
     told: Option<&(Fault, bool)>,
-    rows_bounded: bool,
+    parked_anyway: bool,
 ) -> Result<(), String> {
     match step {
         SagaEvent::Took => serial
@@ -180,7 +183,7 @@ fn saga_step(
             let busy = serial.is_undo_busy(txn.id);
             serial.attempted(txn.id);
             match undone {
-                Ok(_) if !rows_bounded && !busy => {
+                Ok(_) if !parked_anyway && !busy => {
                     Err("was parked, alone its next step is undone".to_owned())
                 }
                 _ => Ok(()),
@@ -375,10 +378,11 @@ fn check_replay(
     let mut golden = Partition::new(id, 0, noting.clone(), State::default());
     let mut effects = Vec::new();
     let mut judge = is_of_keys(id).then(Judge::default);
-    let mut ahead = LookAhead::new(Position::START, None);
+    let mut ahead = LookAhead::default();
     for (_, bytes) in cluster.logs.commands(id) {
         ahead.take(bytes);
     }
+    deadly::check_parked(id, ahead.parked(), &cluster.observer.ends)?;
     for (offset, (stamp, bytes)) in (0..).zip(cluster.logs.commands(id)) {
         let frame = Frame::decode(bytes)
             .map_err(|error| Violation(format!("{id} offset {offset}: {error}")))?;
