@@ -820,9 +820,9 @@ impl Worker {
     #[must_use]
     pub fn has_changes(&self) -> bool {
         // What was tried and changed nothing has ended nobody: who takes over is to know.
-        let position = self.partition.state().position;
-        let moved = self.is_careful() && self.partition.cut_position() < position;
-        moved || self.partition.has_changes() || (self.owns() && self.writer < self.opened)
+        let cut = self.partition.cut_position();
+        let tried = self.care.last_applied().is_some_and(|at| cut < at);
+        tried || self.partition.has_changes() || (self.owns() && self.writer < self.opened)
     }
 
     /// The change record of what was applied since the last one, in chunks that fit a record of the log.

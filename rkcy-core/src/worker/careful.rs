@@ -48,6 +48,8 @@ pub(super) struct Care {
     /// Its changelog, as far as it was read, and where to read on.
     heard: Cursor,
     hears: u64,
+    /// The last envelope that was applied with care.
+    applied: Option<Position>,
     /// What came of this envelope leaves when it is known that its change record counts.
     withheld: Option<Position>,
 }
@@ -61,6 +63,7 @@ impl Care {
             stage: Stage::Ready,
             heard,
             hears,
+            applied: None,
             withheld: None,
         }
     }
@@ -68,6 +71,11 @@ impl Care {
     /// Whether the envelope was given up.
     pub(super) fn is_parked(&self, at: Position) -> bool {
         self.ahead.is_parked(at)
+    }
+
+    /// The last envelope that was applied with care, also where the worker has ended to be careful since.
+    pub(super) fn last_applied(&self) -> Option<Position> {
+        self.applied
     }
 
     /// Whether what came of the last envelope must stay.
@@ -268,6 +276,7 @@ impl Worker {
         if !self.care.careful {
             return;
         }
+        self.care.applied = Some(at);
         if ran && !self.config.atomic && !bugs::on(Bug::CarefulEffectsBeforeChange) {
             self.care.withheld = Some(at);
         }

@@ -71,6 +71,8 @@ pub(super) struct Cluster<'a> {
     pub(super) databases: BTreeMap<PartitionId, Database>,
     storages: BTreeMap<PartitionId, Storage>,
     pub(super) members: Vec<Member>,
+    /// Dead workers that had applied what nobody has seen: it may have counted.
+    unseen: Vec<Member>,
     /// What dead workers had sent and may still arrive.
     pub(super) orphans: Vec<(PartitionId, StreamId, VecDeque<Packet>)>,
     serial: u64,
@@ -125,6 +127,7 @@ impl<'a> Cluster<'a> {
             databases: BTreeMap::new(),
             storages: BTreeMap::new(),
             members: Vec::new(),
+            unseen: Vec::new(),
             orphans: Vec::new(),
             serial: 0,
             processes: 0,
@@ -400,7 +403,9 @@ impl<'a> Cluster<'a> {
         };
         let stored = self.databases.entry(id).or_default().position();
         let deadly = Arc::clone(&self.deadly);
-        Member::take_over(config, stored, &self.logs, deadly, &mut self.observer)
+        let member = Member::take_over(config, stored, &self.logs, deadly, &mut self.observer)?;
+        self.see_what_counted(&member)?;
+        Ok(member)
     }
 
     /// Lets a worker feed and apply a few envelopes; whether anything came of it.
@@ -566,14 +571,14 @@ impl<'a> Cluster<'a> {
 
     /// A worker is gone; a prefix of each of its queues may still arrive.
     pub(super) fn kill(&mut self, nth: usize, may_arrive: bool) {
-        let member = self.members.remove(nth);
+        let mut member = self.members.remove(nth);
         let words = self.observer.words;
         self.observer.note(|| {
             let of = words.partition(member.partition);
             format!("worker {} of {of} is gone", member.serial)
         });
         let partition = member.partition;
-        for (target, mut queue) in member.into_queues() {
+        for (target, mut queue) in member.take_queues() {
             queue.truncate(match may_arrive {
                 true => self.rng.random_range(0..=queue.len()),
                 false => 0,
@@ -582,6 +587,21 @@ impl<'a> Cluster<'a> {
                 self.orphans.push((partition, target, queue));
             }
         }
+        if member.is_unseen() {
+            self.unseen.push(member);
+        }
+    }
+
+    /// What the dead have applied unseen, and a take-over finds in the changelog, has happened.
+    fn see_what_counted(&mut self, found: &Member) -> Result<(), Violation> {
+        let (id, found) = (found.partition, found.at());
+        let is_over = |dead: &mut Member| dead.partition == id && dead.at().0 <= found.0;
+        for dead in self.unseen.extract_if(.., is_over).collect::<Vec<_>>() {
+            if dead.at() == found {
+                dead.has_counted(&mut self.observer)?;
+            }
+        }
+        Ok(())
     }
 
     /// A worker stops, and its process does not end: what it tries was not deadly.
@@ -589,19 +609,24 @@ impl<'a> Cluster<'a> {
         let partition = self.members[nth].partition;
         let target = StreamId::commands(partition);
         let tried = self.members[nth].trying();
-        if let Some(frame) = self.members[nth].worker.withdraw() {
+        let withdrawn = self.members[nth].worker.withdraw();
+        if withdrawn.is_some() || self.members[nth].says(target) {
             // What it has handed over before comes first.
             while self.members[nth].has_queue(target) {
                 self.land(nth, target);
             }
-            self.append(target, frame);
+            withdrawn.into_iter().for_each(|frame| {
+                self.append(target, frame);
+            });
             match self.draw.atomic {
                 true => self.logs.sync_appends(self.logs.undurable()),
                 false => self.logs.sync(target),
             }
-        } else if let Some(at) = tried {
+        } else {
             // What came of it may not be durable, and its process ends.
-            *self.observer.ends.entry((partition, at)).or_default() += 1;
+            for at in tried {
+                *self.observer.ends.entry((partition, at)).or_default() += 1;
+            }
         }
         self.kill(nth, !self.draw.atomic);
     }

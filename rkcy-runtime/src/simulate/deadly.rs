@@ -96,19 +96,21 @@ impl Cluster<'_> {
     pub(super) fn may_be_killed(&mut self, nth: usize) -> bool {
         let member = &self.members[nth];
         let (partition, serial) = (member.partition, member.serial);
-        let Some(at) = member.trying() else {
-            return true;
-        };
+        let trying = member.trying();
         let others = self.members.iter().any(|other| {
             other.partition == partition && other.serial != serial && !other.worker.is_careful()
         });
         // Nobody has let anything of it out, and nobody will.
-        let harmless = !self.draw.atomic && !others && !self.observer.was_applied(partition, at);
-        let ends = self.observer.ends.entry((partition, at)).or_default();
-        if *ends > 0 && !harmless {
+        let harmless = |at: Position| {
+            !self.draw.atomic && !others && !self.observer.was_applied(partition, at)
+        };
+        let has_ended = |at: Position| self.observer.ends.contains_key(&(partition, at));
+        if trying.iter().any(|at| has_ended(*at) && !harmless(*at)) {
             return false;
         }
-        *ends += 1;
+        for at in trying {
+            *self.observer.ends.entry((partition, at)).or_default() += 1;
+        }
         true
     }
 

@@ -87,6 +87,8 @@ pub(super) struct Round {
 #[derive(Debug)]
 struct OnItsWay {
     append: u64,
+    /// How far its change record goes.
+    until: Position,
     answers: Vec<Reply>,
 }
 
@@ -104,8 +106,10 @@ pub(super) struct Member {
     landed: Vec<(StreamId, u64, Landed)>,
     /// What it has applied is not seen before it counts.
     unseen: bool,
-    /// The envelope that it has tried last.
-    tried: Option<Position>,
+    /// The envelope that it has tried last, and those before of which what came was not durable then.
+    tried: Vec<Position>,
+    /// How far its change records are durable, on an atomic log.
+    durable: Position,
     opened: Option<u64>,
     load: Option<(Position, Vec<(RowKey, StoredRow)>)>,
     measures: Measures,
@@ -182,7 +186,8 @@ impl Member {
             deadly,
             landed: Vec::new(),
             unseen: false,
-            tried: None,
+            tried: Vec::new(),
+            durable: at,
             opened: None,
             load: None,
             decided: 0,
@@ -257,7 +262,7 @@ impl Member {
                 progress = true;
                 self.unseen = self.worker.withholds();
                 if !self.unseen {
-                    self.observe(observer)?;
+                    self.observe_and_tell(observer)?;
                 }
             }
             match result {
@@ -270,7 +275,11 @@ impl Member {
                 }
                 Ok(Progress::Say(saying)) => {
                     observer.count("said with care");
-                    self.tried = self.worker.trying().or(self.tried);
+                    if let Some(at) = self.worker.trying() {
+                        let (atomic, durable) = (self.atomic, self.durable);
+                        self.tried.retain(|before| atomic && *before > durable);
+                        self.tried.push(at);
+                    }
                     return Ok((Ended::Says(saying), true));
                 }
                 Ok(Progress::Full) => {
@@ -324,16 +333,49 @@ impl Member {
         }
         if std::mem::take(&mut self.unseen) {
             observer.count("counted with care");
-            self.observe(observer).map_err(Err)?;
+            self.observe_and_tell(observer).map_err(Err)?;
         }
         Ok(heard)
     }
 
-    /// The envelope at which it would be found to have ended: on an atomic log until its batch is durable.
-    pub(super) fn trying(&self) -> Option<Position> {
-        let is_left = !self.on_their_way.is_empty() || self.worker.has_changes();
-        let on_its_way = self.tried.filter(|_| self.atomic && is_left);
-        self.worker.trying().or(on_its_way)
+    /// Whether it has applied what nobody has seen, since its change record may not count.
+    pub(super) fn is_unseen(&self) -> bool {
+        self.unseen
+    }
+
+    /// Position and digest of what it has applied.
+    pub(super) fn at(&self) -> (Position, u64) {
+        let state = self.worker.partition().state();
+        (state.position, state.scalars.digest)
+    }
+
+    /// It is gone, told nobody, and its change record has counted all the same.
+    pub(super) fn has_counted(mut self, observer: &mut Observer) -> Result<(), Violation> {
+        observer.count("counted after its end");
+        self.observe(observer)
+    }
+
+    /// The envelopes at one of which it would be found to have ended: on an atomic log also those whose batch is not
+    /// durable.
+    pub(super) fn trying(&self) -> Vec<Position> {
+        // That it tries another, or none any more, is not durable.
+        let is_said = self.landed.iter().any(|it| matches!(it.2, Landed::Said));
+        let says = is_said || self.says(StreamId::commands(self.partition));
+        let is_left = |at: &Position| says || (self.atomic && *at > self.durable);
+        let left = self.tried.iter().copied().filter(is_left);
+        let now = self
+            .worker
+            .trying()
+            .filter(|at| self.tried.last() != Some(at) || !is_left(at));
+        left.chain(now).collect()
+    }
+
+    /// Whether something that it says is on its way to this log.
+    pub(super) fn says(&self, target: StreamId) -> bool {
+        let queue = self.queues.get(&target).into_iter().flatten();
+        queue
+            .into_iter()
+            .any(|packet| matches!(packet.kind, PacketKind::Said))
     }
 
     /// Whether it is careful, or may become so when it has looked ahead.
@@ -365,8 +407,13 @@ impl Member {
         }
         steps.for_each(|step| observer.saga(self.partition, step, seen, state));
         self.decided = self.worker.replies().len();
+        Ok(())
+    }
+
+    /// Shows what was applied, and answers where what is applied is durable.
+    fn observe_and_tell(&mut self, observer: &mut Observer) -> Result<(), Violation> {
+        self.observe(observer)?;
         if !self.atomic {
-            // What is applied is durable, so answers are due at once.
             let replies = self.worker.take_replies();
             self.decided = self.worker.replies().len();
             self.told(observer, replies);
@@ -523,6 +570,7 @@ impl Member {
         let durable = |first: &OnItsWay| logs.is_durable(first.append);
         while self.on_their_way.front().is_some_and(durable) {
             if let Some(done) = self.on_their_way.pop_front() {
+                self.durable = done.until;
                 self.told(observer, done.answers);
             }
         }
@@ -549,7 +597,12 @@ impl Member {
 
     /// Its last batch was appended; these answers wait until it is durable.
     pub(super) fn appended(&mut self, append: u64, answers: Vec<Reply>) {
-        self.on_their_way.push_back(OnItsWay { append, answers });
+        let until = self.worker.partition().cut_position();
+        self.on_their_way.push_back(OnItsWay {
+            append,
+            until,
+            answers,
+        });
     }
 
     /// Batches that are not durable.
@@ -598,8 +651,8 @@ impl Member {
     }
 
     /// What it has sent and has not arrived.
-    pub(super) fn into_queues(self) -> impl Iterator<Item = (StreamId, VecDeque<Packet>)> {
-        self.queues.into_iter()
+    pub(super) fn take_queues(&mut self) -> BTreeMap<StreamId, VecDeque<Packet>> {
+        std::mem::take(&mut self.queues)
     }
 }
 
