@@ -105,12 +105,13 @@ fn every_code_has_a_fixture() {
         .iter()
         .map(|path| code_of(path))
         .collect();
-    // Those of the lock and of migrations are found by `build` (`build.rs`), those about changes by holding two
-    // schemas against each other (`evolution.rs`).
+    // Those of the lock and of migrations are found by `build` (`build.rs`), what it cannot build yet in valid schemas
+    // (below), those about changes by holding two schemas against each other (`evolution.rs`).
     let is_elsewhere = |code: &Code| {
         let of_build = matches!(
             code,
-            Code::DamagedLock
+            Code::NotSupportedYet
+                | Code::DamagedLock
                 | Code::NumberMoved
                 | Code::NumbersUsedUp
                 | Code::UnknownWas

@@ -275,6 +275,20 @@ fn the_table_of_types_is_what_is_generated() {
         holds(&sqlite, format!("\"a_{word}\" {in_sqlite} NOT NULL"));
         holds(&postgres, format!("\"a_{word}\" {in_postgres} NOT NULL"));
     }
+    for (written, of_i64, named) in [
+        ("[T]", "repeated int64", "many"),
+        ("map<string, T>", "map<string, int64>", "named"),
+    ] {
+        let row =
+            (rows.iter().find(|row| row[0] == written)).unwrap_or_else(|| panic!("no {written}"));
+        let in_rust = row[4].replace('T', "i64");
+        let ty = format!("pub {named}_i64: {in_rust},");
+        assert!(rust.replace("codegen::", "").contains(&ty), "{ty}");
+        let field = format!("\n  {of_i64} {named}_i64 = ");
+        assert!(proto.contains(&field), "{field}");
+        let column = format!("\"{named}_i64\" {} NOT NULL", row[2]);
+        assert!(postgres.contains(&column), "{column}");
+    }
 }
 
 /// The simulator's faults and the engine's seeded bugs are all described.

@@ -108,12 +108,8 @@ fn every_example_is_a_schema_without_findings() {
 
 #[test]
 fn what_is_not_supported_yet_is_listed() {
-    let path = "schemas/invalid/RKCY0001-not-supported.rkcy";
-    let text = std::fs::read(Path::new(ROOT).join(path)).unwrap();
     let mut sources = Sources::new();
-    let entry = sources.add(path, text);
-    let unit = load(&mut sources, entry, &mut |_| Err("no imports".to_owned()));
-    let mut all = check(unit).diagnostics;
+    let mut all = Vec::new();
     for name in ["effects", "events", "lists", "timers"] {
         let path = format!("schemas/features/{name}.rkcy");
         let entry = sources.add(

@@ -12,8 +12,8 @@ mod edits;
 use edits::World;
 use prost::Message as _;
 use prost_reflect::{
-    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage as _,
-    Value,
+    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor,
+    ReflectMessage as _, Value,
 };
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
@@ -24,6 +24,7 @@ use rkcy_gen::lock::Lock;
 use rkcy_gen::model::Model;
 use rkcy_gen::plan::plan;
 use rkcy_gen::syntax::{Sources, load};
+use std::collections::BTreeMap;
 
 /// Messages of one type that are written and read, in each direction.
 const TIMES: usize = 20;
@@ -81,23 +82,41 @@ fn filled(
             continue;
         }
         let other = reader.and_then(|reader| reader.get_field(field.number()));
-        let mut one = || {
-            value(
-                &field,
-                other.as_ref().map(FieldDescriptor::kind),
-                rng,
-                depth,
-            )
-        };
-        let value = match field.is_list() {
-            true => Some(Value::List((0..2).filter_map(|_| one()).collect())),
-            false => one(),
+        let other = other.map(|other| element(&other).kind());
+        let inner = element(&field);
+        let mut one = || value(&inner, other.clone(), rng, depth);
+        let value = if field.is_list() {
+            Some(Value::List((0..2).filter_map(|_| one()).collect()))
+        } else if field.is_map() {
+            let named = |nth: usize| Some((MapKey::String(format!("n{nth}")), one()?));
+            Some(Value::Map((0..2).filter_map(named).collect()))
+        } else {
+            one()
         };
         if let Some(value) = value {
             made.set_field(&field, value);
         }
     }
     made
+}
+
+/// The field that holds one value: of a map, that of its entries.
+fn element(field: &FieldDescriptor) -> FieldDescriptor {
+    let entry = field.is_map().then(|| field.kind());
+    let entry = entry.as_ref().and_then(Kind::as_message);
+    entry.map_or_else(|| field.clone(), MessageDescriptor::map_entry_value_field)
+}
+
+/// The values of a list, or of a map in the order of their names.
+fn elements(value: &Value) -> Option<Vec<&Value>> {
+    match value {
+        Value::List(values) => Some(values.iter().collect()),
+        Value::Map(values) => {
+            let sorted: BTreeMap<&MapKey, &Value> = values.iter().collect();
+            Some(sorted.into_values().collect())
+        }
+        _ => None,
+    }
 }
 
 /// `None` where it would be a message too deep.
@@ -154,10 +173,10 @@ fn same(written: &DynamicMessage, read: &DynamicMessage, what: &str) {
         let what = format!("{what}.{}", field.name());
         match (one.as_message(), two.as_message()) {
             (Some(one), Some(two)) => same(one, two, &what),
-            _ => match (one.as_list(), two.as_list()) {
+            _ => match (elements(&one), elements(&two)) {
                 (Some(one), Some(two)) => {
                     assert_eq!(one.len(), two.len(), "{what}");
-                    for (one, two) in one.iter().zip(two) {
+                    for (one, two) in one.into_iter().zip(two) {
                         match (one.as_message(), two.as_message()) {
                             (Some(one), Some(two)) => same(one, two, &what),
                             _ => assert_eq!(plain(one), plain(two), "{what}"),
@@ -174,7 +193,7 @@ fn same(written: &DynamicMessage, read: &DynamicMessage, what: &str) {
 fn compare(writer: &DescriptorPool, reader: &DescriptorPool, seed: u64, what: &str) -> usize {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut types = 0;
-    for message in writer.all_messages() {
+    for message in writer.all_messages().filter(|it| !it.is_map_entry()) {
         let Some(other) = reader.get_message_by_name(message.full_name()) else {
             continue;
         };

@@ -145,14 +145,15 @@ fn rust_of_proto(source: &ProtoSource, text: &str) -> Result<String, RenderError
 /// Enums are numbers on the wire, and generated code has types of its own for them.
 fn without_enums(mut file: FileDescriptorProto) -> FileDescriptorProto {
     file.enum_type.clear();
-    for field in file
-        .message_type
-        .iter_mut()
-        .flat_map(|message| &mut message.field)
-    {
-        if field.r#type() == Type::Enum {
-            field.set_type(Type::Int32);
-            field.type_name = None;
+    // The entries of maps are messages inside of messages.
+    for message in &mut file.message_type {
+        let inner = message.nested_type.iter_mut();
+        let inner = inner.flat_map(|entry| &mut entry.field);
+        for field in message.field.iter_mut().chain(inner) {
+            if field.r#type() == Type::Enum {
+                field.set_type(Type::Int32);
+                field.type_name = None;
+            }
         }
     }
     file

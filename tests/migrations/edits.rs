@@ -37,7 +37,9 @@ const NUMBERS: [&str; 6] = ["i32", "u32", "i64", "u64", "f32", "f64"];
 struct Field {
     ty: Ty,
     optional: bool,
+    /// A list or a map.
     list: bool,
+    map: bool,
     table: bool,
     unique: bool,
     index: bool,
@@ -62,6 +64,7 @@ fn plain(ty: Ty) -> Field {
         ty,
         optional: false,
         list: false,
+        map: false,
         table: false,
         unique: false,
         index: false,
@@ -208,8 +211,9 @@ impl World {
             }
             22 | 23 => {
                 let fields = self.concerns[concern].it.iter_mut();
-                let is_it =
-                    |it: &&mut Named<Field>| it.it.list && matches!(it.it.ty, Ty::Message(_));
+                let is_it = |it: &&mut Named<Field>| {
+                    it.it.list && !it.it.map && matches!(it.it.ty, Ty::Message(_))
+                };
                 if let Some(it) = fields.filter(is_it).nth(field % 2) {
                     it.it.table = !it.it.table;
                 }
@@ -296,7 +300,7 @@ impl World {
     fn new_field(&mut self, rng: &mut ChaCha8Rng) -> Named<Field> {
         let target = self.concerns[rng.random_range(0..self.concerns.len())].id;
         let message = self.messages[rng.random_range(0..self.messages.len())].id;
-        let field = match rng.random_range(0..15) {
+        let field = match rng.random_range(0..17) {
             0..=2 => plain(Ty::Number(rng.random_range(0..NUMBERS.len()))),
             3 => plain(Ty::Bool),
             13 => Field {
@@ -306,6 +310,16 @@ impl World {
             14 => Field {
                 list: true,
                 ..plain(Ty::Json)
+            },
+            15 => Field {
+                list: true,
+                map: true,
+                ..plain(Ty::Message(message))
+            },
+            16 => Field {
+                list: true,
+                map: true,
+                ..plain(Ty::Text(12))
             },
             10 => plain(Ty::Decimal(2 + self.next % 3, self.next % 4)),
             11 => Field {
@@ -410,6 +424,7 @@ impl World {
             Ty::IdOf(id) => format!("id of {}", name_of(*id)),
         };
         let ty = match (it.list, it.optional) {
+            (true, _) if it.map => format!("map<string, {ty}>"),
             (true, _) => format!("[{ty}]"),
             (false, true) => format!("{ty}?"),
             (false, false) => ty,

@@ -140,6 +140,10 @@ fn of_shape(shape: &Shape, row: usize) -> Value {
         Shape::Optional(_) if row % 2 == 1 => Value::Null,
         Shape::Optional(inner) => of_shape(inner, row),
         Shape::List(inner) => (0..row % 3).map(|at| of_shape(inner, row + at)).collect(),
+        Shape::Map(inner) => {
+            let named = (0..row % 3).map(|at| (format!("n'\"{at}"), of_shape(inner, row + at)));
+            Value::Object(named.collect())
+        }
         Shape::Object(members) => {
             let members = members.iter();
             members
@@ -166,6 +170,9 @@ fn fits(value: &Value, shape: &Shape) -> bool {
         Shape::List(inner) => value
             .as_array()
             .is_some_and(|it| it.iter().all(|it| fits(it, inner))),
+        Shape::Map(inner) => value
+            .as_object()
+            .is_some_and(|it| it.values().all(|it| fits(it, inner))),
         Shape::Object(members) => value.as_object().is_some_and(|object| {
             object.len() == members.len()
                 && members.iter().all(|it| {

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::{Comparison, Owner};
 use crate::diagnostic::Code;
 use crate::lock::{Kind, Lock};
-use crate::model::{Constraints, Field, Many, Number, Scalar, ValueType};
+use crate::model::{Constraints, Field, Many, Number, Scalar, Type, ValueType};
 use crate::syntax::Span;
 
 /// How a value stands on the wire. Those of one kind are read as each other, as far as they fit.
@@ -128,11 +128,17 @@ impl<'a> Comparison<'a> {
                 &format!("keep its name there: `@json(\"{before}\")`"),
             );
         }
-        if old.ty.is_list() != new.ty.is_list() {
+        let form = |ty: Type| match ty.many {
+            Many::One | Many::Optional => "one value",
+            Many::List => "a list",
+            Many::Map => "a map",
+        };
+        let (was, is) = (form(old.ty), form(new.ty));
+        if was != is {
             self.report(
                 Code::Cardinality,
                 new.span,
-                format!("`{name}` was one value and is a list, or the other way round"),
+                format!("`{name}` was {was} and is {is}"),
                 "add a field for the other form",
             );
             return;

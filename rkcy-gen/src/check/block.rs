@@ -3,6 +3,7 @@
 use super::Checker;
 use super::body::{Body, Bound, BoundBy, rooted};
 use super::expr::committed;
+use super::types::collection;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{
     Block, Builtin, Expr, ExprKind, For, Head, If, Local, LocalKind, Many, Root, Statement,
@@ -252,12 +253,13 @@ impl Checker {
 
     /// The type of an `if` without `else`.
     fn or_absent(&mut self, ty: Type, span: Span) -> Option<Type> {
-        if ty.is_list() {
+        if ty.is_collection() {
+            let what = collection(ty);
             self.report(
                 Diagnostic::new(
                     Code::WrongType,
                     span,
-                    "a list is never absent, so this `if` needs an `else`",
+                    format!("{what} is never absent, so this `if` needs an `else`"),
                 )
                 .help("add `else { yield … }`"),
             );
@@ -366,7 +368,10 @@ impl Checker {
                 list.span,
                 format!("`for` goes through a list, and this is a `{shown}`"),
             )
-            .help("what may be absent is asked for by `if let`"),
+            .help(match list.ty.is_map() {
+                true => "let a `function` make a list of the map",
+                false => "what may be absent is asked for by `if let`",
+            }),
         );
         false
     }

@@ -101,7 +101,7 @@ impl Checker {
     }
 
     fn can_be_in_unique(&mut self, field: &Field) -> bool {
-        let is_single = field.ty.many != Many::List;
+        let is_single = !field.ty.is_collection();
         match field.ty.value {
             ValueType::Scalar(
                 Scalar::Uuid | Scalar::I32 | Scalar::I64 | Scalar::U32 | Scalar::U64,

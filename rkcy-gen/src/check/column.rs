@@ -84,7 +84,7 @@ impl Checker {
             let presence = Some(presence).filter(|_| field.ty.is_optional());
             return presence.into_iter().chain(inner).collect();
         }
-        if field.ty.is_list() || matches!(field.ty.value, ValueType::Message(_)) {
+        if field.ty.is_collection() || matches!(field.ty.value, ValueType::Message(_)) {
             return vec![(name, own)];
         }
         let names = self.key_columns(name, field.ty.value, 0).into_iter();

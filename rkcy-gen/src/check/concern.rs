@@ -7,6 +7,7 @@ use super::attribute::On;
 use super::field::WireNames;
 use super::naming::Namespace;
 use super::schema::Owner;
+use super::types::collection;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{
     Builtin, Builtins, ConcernId, Constraints, Field, Many, Scalar, Type, ValueType,
@@ -343,8 +344,8 @@ impl Checker {
 
     /// Whether the type can be a key; else says why not.
     fn is_key_type(&mut self, key: &Field) -> bool {
-        if key.ty.is_list() {
-            self.wrong_key_type(key, "a list");
+        if key.ty.is_collection() {
+            self.wrong_key_type(key, collection(key.ty));
             return false;
         }
         match key.ty.value {
@@ -396,7 +397,7 @@ impl Checker {
     ) -> bool {
         let Some(span) = index else { return false };
         match (ty.many, ty.value) {
-            (Many::List, _)
+            (Many::List | Many::Map, _)
             | (
                 _,
                 ValueType::Message(_) | ValueType::Concern(_) | ValueType::Scalar(Scalar::Json),

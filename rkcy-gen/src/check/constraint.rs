@@ -4,7 +4,7 @@ use super::Checker;
 use super::attribute::Attributes;
 use super::number::{Misfit, bounds, less, number};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Constraints, Length, Many, Number, Scalar, Type, ValueType};
+use crate::model::{Constraints, Length, Number, Scalar, Type, ValueType};
 use crate::syntax::Span;
 use crate::syntax::field::{Literal, LiteralKind};
 
@@ -12,7 +12,7 @@ impl Checker {
     pub(super) fn constraints(&mut self, attributes: &Attributes<'_>, ty: Type) -> Constraints {
         let mut constraints = Constraints::default();
         let scalar = match ty.value {
-            ValueType::Scalar(scalar) if ty.many != Many::List => Some(scalar),
+            ValueType::Scalar(scalar) if !ty.is_collection() => Some(scalar),
             _ => None,
         };
         if let Some(span) = attributes.number_span {
@@ -34,10 +34,14 @@ impl Checker {
             }
         }
         if let (Some((from, to)), Some(span)) = (attributes.length, attributes.length_span) {
-            if ty.is_list() || matches!(scalar, Some(Scalar::String | Scalar::Bytes)) {
+            if ty.is_collection() || matches!(scalar, Some(Scalar::String | Scalar::Bytes)) {
                 constraints.length = self.length(from, to, span);
             } else {
-                self.wrong_constraint(span, ty, "only lists, `string` and `bytes` have a length");
+                self.wrong_constraint(
+                    span,
+                    ty,
+                    "only lists, maps, `string` and `bytes` have a length",
+                );
             }
         }
         if let Some((pattern, span)) = &attributes.pattern {

@@ -12,6 +12,7 @@ impl Checker {
             (Many::One, Many::One | Many::Optional)
                 | (Many::Optional, Many::Optional)
                 | (Many::List, Many::List)
+                | (Many::Map, Many::Map)
         );
         if many && self.is_usable_as(expr, expected.value) {
             return true;

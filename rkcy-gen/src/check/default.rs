@@ -28,6 +28,10 @@ impl Checker {
                 _ => self.wrong_default(literal, ty, "the default of a list is `[]`"),
             };
         }
+        if ty.is_map() {
+            let help = "a map that is left out is empty, and no other default can be written";
+            return self.wrong_default(literal, ty, help);
+        }
         match (ty.value, &literal.kind) {
             (ValueType::Scalar(Scalar::Bool), Kind::Name(name))
                 if name == "true" || name == "false" =>

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Checker;
 use super::schema::Owner;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{ConcernId, Field, List, ListPart, Many, Scalar, ValueType};
+use crate::model::{ConcernId, Field, List, ListPart, Scalar, ValueType};
 use crate::syntax::Span;
 use crate::syntax::ast::Ident;
 use crate::syntax::concern as ast;
@@ -79,7 +79,7 @@ impl Checker {
 
     /// Whether instances can be ordered by a field; else says why not.
     fn has_order(&mut self, field: &Field, name: &Ident) -> bool {
-        let is_single = field.ty.many != Many::List;
+        let is_single = !field.ty.is_collection();
         let is_ordered = match field.ty.value {
             ValueType::Scalar(Scalar::String | Scalar::Bytes) => {
                 if is_single {

@@ -54,7 +54,7 @@ mod transaction;
 mod types;
 mod undo;
 
-use crate::diagnostic::{Diagnostic, not_supported, sort};
+use crate::diagnostic::{Diagnostic, sort};
 use crate::model::{Allow, Declared, Model};
 use crate::syntax::{Span, Unit};
 
@@ -133,10 +133,5 @@ struct Checker {
 impl Checker {
     fn report(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
-    }
-
-    /// Reports a part of the language that is not checked yet, so that there is no model of it.
-    fn not_supported(&mut self, span: Span, what: &str) {
-        self.report(not_supported(span, what));
     }
 }

@@ -3,6 +3,7 @@
 use super::Checker;
 use super::body::{Body, Bound, rooted};
 use super::schema::Owner;
+use super::types::collection;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{
     Expr, ExprKind, Field, FieldRef, Literal, Many, Number, Root, Scalar, Type, ValueType,
@@ -228,15 +229,14 @@ impl Checker {
                 );
                 return None;
             }
-            Many::List => {
-                self.report(
-                    Diagnostic::new(
-                        Code::NoFields,
-                        span,
-                        format!("this is a `{whole}`, and a list has no fields"),
-                    )
-                    .help("go through it: `for x in … { … }`"),
-                );
+            Many::List | Many::Map => {
+                let what = collection(base.ty);
+                let message = format!("this is a `{whole}`, and {what} has no fields");
+                let finding = Diagnostic::new(Code::NoFields, span, message);
+                self.report(finding.help(match base.ty.is_list() {
+                    true => "go through it: `for x in … { … }`",
+                    false => "let a `function` look into it",
+                }));
                 return None;
             }
         }

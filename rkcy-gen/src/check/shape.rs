@@ -164,7 +164,7 @@ impl Checker {
         }
         match (field.ty.many, field.ty.value) {
             (Many::Optional, _) => true,
-            (Many::List, _) => field
+            (Many::List | Many::Map, _) => field
                 .constraints
                 .length
                 .is_none_or(|length| length.min == 0),

@@ -4,7 +4,7 @@ use super::Checker;
 use super::schema::Owner;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{
-    Builtin, CommandId, ConcernId, ExprKind, Many, Payload, Root, Scalar, Timer, TimerAction,
+    Builtin, CommandId, ConcernId, ExprKind, Payload, Root, Scalar, Timer, TimerAction,
     Transaction, TransactionId, Type, ValueType,
 };
 use crate::syntax::Span;
@@ -53,7 +53,7 @@ impl Checker {
             return None;
         };
         let is_time = field.ty.value == ValueType::Scalar(Scalar::Timestamp);
-        if is_time && field.ty.many != Many::List {
+        if is_time && !field.ty.is_collection() {
             return concern.fields.iter().position(|it| it.name == name.text);
         }
         let shown = self.show_type(field.ty);

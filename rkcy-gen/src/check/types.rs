@@ -52,21 +52,23 @@ const FOREIGN_TYPES: [(&str, &str); 17] = [
     ("jsonb", "json"),
 ];
 
+/// What a type that holds any number of values is called.
+pub(super) fn collection(ty: Type) -> &'static str {
+    match ty.is_map() {
+        true => "a map",
+        false => "a list",
+    }
+}
+
 impl Checker {
     /// The type that is meant, if it is known; else what is wrong has been reported.
     pub(super) fn resolve_type(&mut self, ty: &ast::Type, place: Place) -> Option<Type> {
         let value = match &ty.kind {
             ast::TypeKind::List(element) => {
-                self.list_is_not_optional(ty);
-                let element = self.element(element, place)?;
-                return Some(Type {
-                    value: element,
-                    many: Many::List,
-                });
+                return self.collection(ty, element, Many::List, place);
             }
-            ast::TypeKind::Map(_) => {
-                self.not_supported(ty.span, "`map`");
-                return None;
+            ast::TypeKind::Map(element) => {
+                return self.collection(ty, element, Many::Map, place);
             }
             ast::TypeKind::Decimal(precision, scale) => {
                 ValueType::Scalar(self.decimal(precision, scale, ty.span)?)
@@ -113,17 +115,32 @@ impl Checker {
         digits.map(Scalar::Decimal)
     }
 
-    /// The type of the elements of a list.
-    fn element(&mut self, ty: &ast::Type, place: Place) -> Option<ValueType> {
+    /// A list or a map of such elements.
+    fn collection(
+        &mut self,
+        ty: &ast::Type,
+        element: &ast::Type,
+        many: Many,
+        place: Place,
+    ) -> Option<Type> {
+        let what = if many == Many::Map { "map" } else { "list" };
+        if let (Some(first), Some(last)) = (ty.optional.first(), ty.optional.last()) {
+            let span = first.to(*last);
+            let message = format!("a {what} is never optional");
+            let help = format!("a {what} without elements says the same: remove the `?`");
+            let finding = Diagnostic::new(Code::RepeatedOptional, span, message);
+            self.report(finding.help(help).edit(span, ""));
+        }
+        let value = self.element(element, what, place)?;
+        Some(Type { value, many })
+    }
+
+    /// The type of the elements of a list or a map.
+    fn element(&mut self, ty: &ast::Type, what: &str, place: Place) -> Option<ValueType> {
         if matches!(ty.kind, ast::TypeKind::List(_) | ast::TypeKind::Map(_)) {
-            self.report(
-                Diagnostic::new(
-                    Code::NestedCollection,
-                    ty.span,
-                    "a list holds no lists and no maps",
-                )
-                .help("put the inner one into a `message` and make a list of that"),
-            );
+            let message = format!("a {what} holds no lists and no maps");
+            let help = format!("put the inner one into a `message` and make a {what} of that");
+            self.report(Diagnostic::new(Code::NestedCollection, ty.span, message).help(help));
             return None;
         }
         if let Some(mark) = ty.optional.first() {
@@ -132,7 +149,7 @@ impl Checker {
                 Diagnostic::new(
                     Code::NestedCollection,
                     mark,
-                    "an element of a list is never absent",
+                    format!("an element of a {what} is never absent"),
                 )
                 .help("remove the `?`")
                 .edit(mark, ""),
@@ -143,17 +160,6 @@ impl Checker {
             ..ty.clone()
         };
         self.resolve_type(&plain, place).map(|ty| ty.value)
-    }
-
-    fn list_is_not_optional(&mut self, ty: &ast::Type) {
-        if let (Some(first), Some(last)) = (ty.optional.first(), ty.optional.last()) {
-            let span = first.to(*last);
-            self.report(
-                Diagnostic::new(Code::RepeatedOptional, span, "a list is never optional")
-                    .help("a list without elements says the same: remove the `?`")
-                    .edit(span, ""),
-            );
-        }
     }
 
     fn named_type(&mut self, name: &Ident, place: Place) -> Option<ValueType> {
@@ -325,6 +331,7 @@ impl Checker {
             Many::One => value,
             Many::Optional => format!("{value}?"),
             Many::List => format!("[{value}]"),
+            Many::Map => format!("map<string, {value}>"),
         }
     }
 

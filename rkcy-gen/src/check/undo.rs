@@ -359,7 +359,7 @@ impl Checker {
         pending.reverse();
         while let Some((path, field, depth)) = pending.pop() {
             let limits = &field.constraints;
-            let length = limits.length.filter(|_| field.ty.is_list());
+            let length = limits.length.filter(|_| field.ty.is_collection());
             let least = limits.min.is_some() || length.is_some_and(|length| length.min > 0);
             let most = limits.max.is_some() || length.is_some_and(|length| length.max.is_some());
             if (least && most) || (!on_both_sides && (least || most)) {

@@ -131,6 +131,7 @@ impl Model {
             Many::One => value,
             Many::Optional => format!("{value}?"),
             Many::List => format!("[{value}]"),
+            Many::Map => format!("map<string, {value}>"),
         }
     }
 

@@ -72,7 +72,9 @@ fn shape_way(old: &Shape, new: &Shape) -> Way {
         (Shape::Optional(old), Shape::Optional(new)) => shape_way(old, new),
         (old, Shape::Optional(new)) => shape_way(old, new),
         (Shape::Optional(old), new) => worse(Way::Narrower, shape_way(old, new)),
-        (Shape::List(old), Shape::List(new)) => shape_way(old, new),
+        (Shape::List(old), Shape::List(new)) | (Shape::Map(old), Shape::Map(new)) => {
+            shape_way(old, new)
+        }
         (Shape::Object(old), Shape::Object(new)) => {
             let mut way = Way::Wider;
             for member in old {
@@ -111,7 +113,7 @@ impl Member {
 fn has_outer(shape: &Shape) -> bool {
     match shape {
         Shape::Outer(_) => true,
-        Shape::Optional(inner) | Shape::List(inner) => has_outer(inner),
+        Shape::Optional(inner) | Shape::List(inner) | Shape::Map(inner) => has_outer(inner),
         Shape::Object(members) => members.iter().any(|member| has_outer(&member.shape)),
         Shape::Scalar(_) | Shape::Enum(_) => false,
     }
@@ -194,19 +196,26 @@ fn rewrite(value: &str, old: &Shape, new: &Shape, dialect: Dialect) -> Option<St
                 is_null(value, dialect)
             ))
         }
-        (Shape::List(old), Shape::List(new)) => {
+        (Shape::List(before), Shape::List(after)) | (Shape::Map(before), Shape::Map(after)) => {
             let depth = value.matches("SELECT").count();
             let each = format!("e{depth}");
             let inner = match dialect {
-                Dialect::Postgres => rewrite(&format!("{each}.value"), old, new, dialect)?,
-                Dialect::Sqlite => rewrite(&element(&each), old, new, dialect)?,
+                Dialect::Postgres => rewrite(&format!("{each}.value"), before, after, dialect)?,
+                Dialect::Sqlite => rewrite(&element(&each), before, after, dialect)?,
             };
-            Some(match dialect {
-                Dialect::Postgres => format!(
+            Some(match (dialect, matches!(new, Shape::Map(_))) {
+                (Dialect::Postgres, true) => format!(
+                    "(SELECT coalesce(jsonb_object_agg({each}.key, {inner}), '{{}}'::jsonb) \
+                     FROM jsonb_each({value}) AS {each})"
+                ),
+                (Dialect::Sqlite, true) => format!(
+                    "(SELECT json_group_object({each}.key, json({inner})) FROM json_each({value}) AS {each})"
+                ),
+                (Dialect::Postgres, false) => format!(
                     "(SELECT coalesce(jsonb_agg({inner} ORDER BY {each}.ordinality), '[]'::jsonb) \
                      FROM jsonb_array_elements({value}) WITH ORDINALITY AS {each})"
                 ),
-                Dialect::Sqlite => format!(
+                (Dialect::Sqlite, false) => format!(
                     "(SELECT json_group_array(json({inner}) ORDER BY {each}.key) FROM json_each({value}) AS {each})"
                 ),
             })

@@ -31,6 +31,7 @@ fn filled(shape: &Shape) -> Shape {
     match shape {
         Shape::Optional(inner) => Shape::Optional(Box::new(filled(inner))),
         Shape::List(inner) => Shape::List(Box::new(filled(inner))),
+        Shape::Map(inner) => Shape::Map(Box::new(filled(inner))),
         Shape::Object(members) => {
             let members = members.iter().map(|member| Member {
                 fill: member.fill.clone().or_else(|| zero_json(&member.shape, 0)),
@@ -96,7 +97,7 @@ fn nearest_to_zero(column: &Column) -> Number {
     number.or(max.filter(|it| is_under(*it))).unwrap_or(zero)
 }
 
-/// JSON of a shape, as empty as it can be; a list has so many elements.
+/// JSON of a shape, as empty as it can be; a list or a map has so many elements.
 fn zero_json(shape: &Shape, length: usize) -> Option<String> {
     Some(match shape {
         Shape::Scalar(ColumnType::Bool) => "false".to_owned(),
@@ -112,6 +113,13 @@ fn zero_json(shape: &Shape, length: usize) -> Option<String> {
         Shape::List(inner) => {
             let element = zero_json(inner, 0)?;
             format!("[{}]", vec![element; length].join(","))
+        }
+        Shape::Map(inner) => {
+            let element = zero_json(inner, 0)?;
+            let entries: Vec<String> = (0..length)
+                .map(|nth| format!("\"{nth}\":{element}"))
+                .collect();
+            format!("{{{}}}", entries.join(","))
         }
         Shape::Object(members) => {
             let members = members.iter().map(|member| {

@@ -15,6 +15,8 @@ pub enum Shape {
     Optional(Box<Shape>),
     /// A list.
     List(Box<Shape>),
+    /// An object of any names.
+    Map(Box<Shape>),
     /// A message.
     Object(Vec<Member>),
     /// A message that is so many messages further out: it holds itself.
@@ -48,6 +50,7 @@ impl Shape {
             }
             Shape::Optional(inner) => format!("{}?", inner.print()),
             Shape::List(inner) => format!("[{}]", inner.print()),
+            Shape::Map(inner) => format!("<{}>", inner.print()),
             Shape::Outer(depth) => format!("^{depth}"),
             Shape::Object(members) => {
                 let members = members.iter().map(|it| {
@@ -80,6 +83,10 @@ impl Shape {
             let inner = Shape::read(words)?;
             words.take("]").then_some(())?;
             Shape::List(Box::new(inner))
+        } else if words.take("<") {
+            let inner = Shape::read(words)?;
+            words.take(">").then_some(())?;
+            Shape::Map(Box::new(inner))
         } else if words.take("^") {
             Shape::Outer(words.number()?)
         } else if words.take("{") {
@@ -117,6 +124,7 @@ impl Shape {
         match self {
             Shape::Optional(inner) => Shape::Optional(Box::new(inner.bare())),
             Shape::List(inner) => Shape::List(Box::new(inner.bare())),
+            Shape::Map(inner) => Shape::Map(Box::new(inner.bare())),
             Shape::Object(members) => {
                 let members = members.iter().map(|member| Member {
                     fill: None,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::field::Field;
 use super::former::FormerName;
 use super::ids::MessageId;
-use super::types::{Many, ValueType};
+use super::types::ValueType;
 use crate::syntax::Span;
 
 /// A message, or a `config`.
@@ -41,7 +41,7 @@ impl Message {
     /// Whether its fields can be columns of whoever holds it: it holds no lists and no messages.
     pub fn is_flat(&self) -> bool {
         self.fields.iter().all(|field| {
-            field.ty.many != Many::List && !matches!(field.ty.value, ValueType::Message(_))
+            !field.ty.is_collection() && !matches!(field.ty.value, ValueType::Message(_))
         })
     }
 }

@@ -247,6 +247,7 @@ fn show_type(model: &Model, ty: Type) -> String {
         Many::One => value,
         Many::Optional => format!("{value}?"),
         Many::List => format!("[{value}]"),
+        Many::Map => format!("map<string, {value}>"),
     }
 }
 

@@ -37,6 +37,16 @@ impl Type {
         self.many == Many::List
     }
 
+    /// Whether this is `map<string, T>`.
+    pub fn is_map(self) -> bool {
+        self.many == Many::Map
+    }
+
+    /// Whether this holds any number of values: a list or a map.
+    pub fn is_collection(self) -> bool {
+        matches!(self.many, Many::List | Many::Map)
+    }
+
     /// The type without its `?`.
     pub fn present(self) -> Self {
         match self.many {
@@ -54,8 +64,10 @@ pub enum Many {
     One,
     /// `T?`: absent is different from zero.
     Optional,
-    /// `[T]`: never optional itself, and its elements are neither optional nor lists.
+    /// `[T]`: never optional itself, and its elements are neither optional nor collections.
     List,
+    /// `map<string, T>`: as a list, with a name for each element.
+    Map,
 }
 
 /// What one value is.

@@ -52,7 +52,9 @@ impl Cx<'_> {
                 let body: String = checks.iter().map(|check| format!("{check}?; ")).collect();
                 vec![format!("if let Some(value) = {source} {{ {body} }}")]
             }
-            Many::List => self.list_checks(ty, constraints, path, value, &format!("&{value}")),
+            Many::List | Many::Map => {
+                self.collection_checks(ty, constraints, path, value, &format!("&{value}"))
+            }
         }
     }
 
@@ -88,12 +90,12 @@ impl Cx<'_> {
                 let body: String = checks.iter().map(|check| format!("{check}?; ")).collect();
                 vec![format!("if let Some(value) = {value} {{ {body} }}")]
             }
-            Many::List => self.list_checks(ty, constraints, path, name, name),
+            Many::List | Many::Map => self.collection_checks(ty, constraints, path, name, name),
         }
     }
 
-    /// Checks of a list, which is given as a value and as a reference to it.
-    pub(super) fn list_checks(
+    /// Checks of a list or a map, which is given as a value and as a reference to it.
+    pub(super) fn collection_checks(
         &self,
         ty: Type,
         constraints: &Constraints,
@@ -107,9 +109,13 @@ impl Cx<'_> {
                 "codegen::constraint::length({path}, {value}.len(), {range})?;"
             ));
         }
+        let each = match ty.is_map() {
+            true => "entries",
+            false => "each",
+        };
         if matches!(ty.value, ValueType::Message(_)) {
             checks.push(format!(
-                "codegen::constraint::each({path}, {reference}, codegen::Value::check)?;"
+                "codegen::constraint::{each}({path}, {reference}, codegen::Value::check)?;"
             ));
         } else {
             let item = if self.is_copy(Type::one(ty.value)) {
@@ -126,10 +132,15 @@ impl Cx<'_> {
                 by_ref,
                 None,
             );
-            if let [check] = inner.as_slice() {
-                checks.push(format!(
-                    "codegen::constraint::each({path}, {reference}, |value| {check})?;"
-                ));
+            match inner.as_slice() {
+                [check] => checks.push(format!(
+                    "codegen::constraint::{each}({path}, {reference}, |value| {check})?;"
+                )),
+                // Names are held against what every text is.
+                _ if ty.is_map() => checks.push(format!(
+                    "codegen::constraint::{each}({path}, {reference}, |_| Ok(()))?;"
+                )),
+                _ => {}
             }
         }
         checks

@@ -215,6 +215,7 @@ impl Cx<'_> {
                 format!("{place}.as_ref()"),
             ),
             Many::List => (format!("&[{inner}]"), format!("&{place}")),
+            Many::Map => (format!("&codegen::Map<{inner}>"), format!("&{place}")),
         };
         Getter {
             docs: docs::lines(&field.docs, &self.field_signature(field)),

@@ -541,6 +541,13 @@ impl Scope<'_> {
             (true, false, Many::List) => {
                 format!("{place}.iter().map(|item| {}).collect()", key("item"))
             }
+            (false, true, Many::Map) => format!(
+                "{copied}.into_iter().map(|(name, item)| (name, codegen::Ref::new(item))).collect()"
+            ),
+            (true, false, Many::Map) => format!(
+                "{place}.iter().map(|(name, item)| (name.clone(), {})).collect()",
+                key("item")
+            ),
         };
         if want.is_optional() && held.many == Many::One {
             format!("Some({value})")

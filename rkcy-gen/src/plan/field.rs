@@ -113,6 +113,7 @@ impl Cx<'_> {
             }
             Many::Optional => format!("codegen::put_optional({value}.as_ref())"),
             Many::List => format!("codegen::put_list(&{value})"),
+            Many::Map => format!("codegen::put_map(&{value})"),
         }
     }
 
@@ -138,6 +139,7 @@ impl Cx<'_> {
             ),
             Many::Optional => format!("codegen::take_optional({path:?}, {value})?"),
             Many::List => format!("codegen::take_list({path:?}, {value})?"),
+            Many::Map => format!("codegen::take_map({path:?}, {value})?"),
         }
     }
 
@@ -154,6 +156,7 @@ impl Cx<'_> {
         match (field.ty.many, field.ty.value) {
             (Many::Optional, _) => "None".to_owned(),
             (Many::List, _) => format!("{}::new()", self.names.std.vec),
+            (Many::Map, _) => "codegen::Map::new()".to_owned(),
             (Many::One, ValueType::Scalar(Scalar::Bool)) => "false".to_owned(),
             (Many::One, ValueType::Scalar(scalar)) if scalar.is_float() => "0.0".to_owned(),
             (Many::One, ValueType::Scalar(Scalar::Duration)) => {

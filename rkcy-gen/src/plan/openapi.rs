@@ -9,7 +9,7 @@ mod schema;
 use serde_json::{Map, Value as Json, json};
 
 use super::{Cx, Operation, Print, operations};
-use crate::model::{Answer, Builtin, Concern, Field, Many, Payload, Transaction, ValueType};
+use crate::model::{Answer, Builtin, Concern, Field, Payload, Transaction, ValueType};
 
 /// `openapi/PLATFORM.json`
 #[derive(Debug)]
@@ -237,7 +237,7 @@ impl Cx<'_> {
         if !field.docs.is_empty() {
             parameter["description"] = field.docs.clone().into();
         }
-        let is_plain = field.ty.many != Many::List
+        let is_plain = !field.ty.is_collection()
             && self.model.key_parts(field.ty.value).is_none()
             && !matches!(
                 field.ty.value,

@@ -129,6 +129,14 @@ impl Cx<'_> {
                     format!("{value}.as_ref().is_some_and(|list| list.is_empty())"),
                 )),
             ),
+            Many::Map => (
+                format!("{value}.as_ref().map(codegen::put_map).unwrap_or_default()"),
+                format!("codegen::take_map_change({path:?}, {taken}, {is_cleared})?"),
+                Some((
+                    number,
+                    format!("{value}.as_ref().is_some_and(|map| map.is_empty())"),
+                )),
+            ),
         };
         PatchField {
             docs: plan.docs.clone(),
@@ -152,9 +160,9 @@ impl Cx<'_> {
         let constraints = &field.constraints;
         let by_value = self.is_copy(Type::one(field.ty.value));
         let (bound, checks) = match field.ty.many {
-            Many::List => (
+            Many::List | Many::Map => (
                 "Some(value)",
-                self.list_checks(field.ty, constraints, &path, "value", "value"),
+                self.collection_checks(field.ty, constraints, &path, "value", "value"),
             ),
             many => {
                 let mut checks = self.one(
@@ -178,7 +186,7 @@ impl Cx<'_> {
         if checks.is_empty() {
             return checks;
         }
-        let borrow = if by_value && field.ty.many != Many::List {
+        let borrow = if by_value && !field.ty.is_collection() {
             ""
         } else {
             "&"

@@ -221,6 +221,7 @@ impl Cx<'_> {
             Many::One => value,
             Many::Optional => format!("optional {value}"),
             Many::List => format!("repeated {value}"),
+            Many::Map => format!("map<string, {value}>"),
         }
     }
 

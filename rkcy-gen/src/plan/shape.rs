@@ -18,6 +18,7 @@ impl Cx<'_> {
             Many::One => one,
             Many::Optional => Shape::Optional(Box::new(one)),
             Many::List => Shape::List(Box::new(one)),
+            Many::Map => Shape::Map(Box::new(one)),
         }
     }
 
@@ -76,6 +77,7 @@ impl Cx<'_> {
         match (field.ty.many, field.ty.value) {
             (Many::Optional, _) => Some("null".to_owned()),
             (Many::List, _) => Some("[]".to_owned()),
+            (Many::Map, _) => Some("{}".to_owned()),
             (Many::One, ValueType::Scalar(Scalar::Bool)) => Some("false".to_owned()),
             (Many::One, _) if !field.omissible || field.auto.is_some() => None,
             (Many::One, ValueType::Scalar(Scalar::Uuid)) => None,

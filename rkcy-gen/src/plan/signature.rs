@@ -21,6 +21,7 @@ impl Cx<'_> {
             Many::One => value,
             Many::Optional => format!("{value}?"),
             Many::List => format!("[{value}]"),
+            Many::Map => format!("map<string, {value}>"),
         }
     }
 

@@ -399,11 +399,11 @@ impl Cx<'_> {
             return None;
         };
         let message = self.model.message(id);
-        (field.ty.many != Many::List && message.is_flat()).then_some(message)
+        (!field.ty.is_collection() && message.is_flat()).then_some(message)
     }
 
     pub(super) fn is_json(&self, ty: Type) -> bool {
-        ty.is_list() || matches!(ty.value, ValueType::Message(_))
+        ty.is_collection() || matches!(ty.value, ValueType::Message(_))
     }
 
     /// A field as the databases have it.
@@ -464,7 +464,7 @@ impl Cx<'_> {
         let mut checks = Vec::new();
         let constraints = &field.constraints;
         let stored = self.model.stored_as(field.ty.value);
-        if let (ValueType::Enum(id), false) = (stored, field.ty.is_list()) {
+        if let (ValueType::Enum(id), false) = (stored, field.ty.is_collection()) {
             let declared = self.model.enumeration(id);
             let number = |name: &str| self.lock.value(&declared.name, name);
             let values = declared.values.iter();

@@ -67,6 +67,7 @@ impl Cx<'_> {
             Many::One => value,
             Many::Optional => format!("{}<{value}>", self.names.std.option),
             Many::List => format!("{}<{value}>", self.names.std.vec),
+            Many::Map => format!("codegen::Map<{value}>"),
         }
     }
 
@@ -75,16 +76,17 @@ impl Cx<'_> {
         if self.is_copy(ty) {
             return self.rust_type(ty, imports);
         }
-        let value = if self.is_text(ty.value) {
-            "str".to_owned()
+        let value = self.value_type(ty.value, imports);
+        let borrowed = if self.is_text(ty.value) {
+            "str"
         } else {
-            self.value_type(ty.value, imports)
+            &value
         };
         match ty.many {
-            Many::One => format!("&{value}"),
-            Many::Optional => format!("{}<&{value}>", self.names.std.option),
-            Many::List if self.is_text(ty.value) => format!("&[{}]", self.names.std.string),
+            Many::One => format!("&{borrowed}"),
+            Many::Optional => format!("{}<&{borrowed}>", self.names.std.option),
             Many::List => format!("&[{value}]"),
+            Many::Map => format!("&codegen::Map<{value}>"),
         }
     }
 
@@ -101,7 +103,7 @@ impl Cx<'_> {
 
     /// Whether a value is copied by using it.
     pub(super) fn is_copy(&self, ty: Type) -> bool {
-        if ty.many == Many::List {
+        if ty.is_collection() {
             return false;
         }
         match self.model.stored_as(ty.value) {
@@ -140,7 +142,7 @@ impl Cx<'_> {
     }
 
     /// Whether a field of a message holds that message again, and so stands in a box. (As `prost`
-    /// decides it: lists end the search.)
+    /// decides it: lists and maps end the search.)
     pub(super) fn is_boxed(&self, owner: Option<MessageId>, field: &Field) -> bool {
         match (owner, field.ty.value, field.ty.many) {
             (Some(owner), ValueType::Message(inner), Many::Optional) => {
@@ -154,7 +156,7 @@ impl Cx<'_> {
         seen.insert(from)
             && self.model.message(from).fields.iter().any(|field| {
                 match (field.ty.value, field.ty.many) {
-                    (ValueType::Message(_), Many::List) => false,
+                    (ValueType::Message(_), Many::List | Many::Map) => false,
                     (ValueType::Message(next), _) => next == to || self.reaches(next, to, seen),
                     _ => false,
                 }

@@ -4,6 +4,7 @@
 //! pass because some target could not store it otherwise. Each names the field at fault.
 
 use super::document::Json;
+use super::field::Map;
 use super::time::Timestamp;
 use super::value::{Value, Violation};
 use regex::Regex;
@@ -116,6 +117,21 @@ pub fn each<T>(
 ) -> Result<(), Violation> {
     values.iter().enumerate().try_for_each(|(index, value)| {
         check(value).map_err(|violation| violation.at_index(index).within(path))
+    })
+}
+
+/// Every value of a map, and every name.
+///
+/// # Errors
+/// The first that `check` finds, with its name, or a name that not every target can store.
+pub fn entries<T>(
+    path: &str,
+    values: &Map<T>,
+    check: impl Fn(&T) -> Result<(), Violation>,
+) -> Result<(), Violation> {
+    values.iter().try_for_each(|(name, value)| {
+        let checked = text("", name, ..).and_then(|()| check(value));
+        checked.map_err(|violation| violation.at_key(name).within(path))
     })
 }
 

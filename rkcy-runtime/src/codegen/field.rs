@@ -1,10 +1,14 @@
 //! Fields on their way to protobuf messages and back.
 //!
-//! Owns the few shapes that a field can have: one value, an optional one, a list. Plain scalars, but for
+//! Owns the few shapes that a field can have: one value, an optional one, a list, a map. Plain scalars, but for
 //! floats, are copied by generated code itself. What cannot be read is a fault with the path of the field.
 
-use super::value::Value;
+use super::value::{Value, quoted_key};
 use rkcy_core::fault::{Class, Fault};
+use std::collections::BTreeMap;
+
+/// The schema's `map<string, T>`: values by name, in the order of the names.
+pub type Map<V> = BTreeMap<String, V>;
 
 /// The protobuf form of a field.
 pub fn put<V: Value>(value: &V) -> V::Proto {
@@ -19,6 +23,12 @@ pub fn put_optional<V: Value>(value: Option<&V>) -> Option<V::Proto> {
 /// The protobuf form of a list.
 pub fn put_list<V: Value>(values: &[V]) -> Vec<V::Proto> {
     values.iter().map(Value::to_proto).collect()
+}
+
+/// The protobuf form of a map.
+pub fn put_map<V: Value>(values: &Map<V>) -> Map<V::Proto> {
+    let put_one = |(name, value): (&String, &V)| (name.clone(), value.to_proto());
+    values.iter().map(put_one).collect()
 }
 
 /// The value of a field.
@@ -67,6 +77,18 @@ pub fn take_list<V: Value>(path: &str, protos: Vec<V::Proto>) -> Result<Vec<V>, 
         V::from_proto(proto).map_err(|fault| fault.within(&format!("[{index}]")).within(path))
     };
     protos.into_iter().enumerate().map(take_at).collect()
+}
+
+/// The values of a map.
+///
+/// # Errors
+/// Where one of them is none of this type.
+pub fn take_map<V: Value>(path: &str, protos: Map<V::Proto>) -> Result<Map<V>, Fault> {
+    let take_one = |(name, proto): (String, _)| match V::from_proto(proto) {
+        Ok(value) => Ok((name, value)),
+        Err(fault) => Err(fault.within(&quoted_key(&name)).within(path)),
+    };
+    protos.into_iter().map(take_one).collect()
 }
 
 /// A number of an enum that this build does not know.

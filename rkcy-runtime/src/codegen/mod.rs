@@ -46,8 +46,8 @@ pub use decimal::{Decimal, DecimalError};
 pub use document::{Json, JsonError};
 pub use draft::{Draft, Origin, Spec, Turns, derived_uuid, resume, root_of, single, transaction};
 pub use field::{
-    put, put_list, put_optional, take, take_list, take_optional, take_or_default, take_required,
-    unknown_number,
+    Map, put, put_list, put_map, put_optional, take, take_list, take_map, take_optional,
+    take_or_default, take_required, unknown_number,
 };
 pub use json::{Empty, args_from_json, from_json, to_json, transaction_from_json};
 pub use key::{KeyParts, KeyText, decode_key, key_from_text, key_of_text, key_text, key_to_text};
@@ -56,8 +56,10 @@ pub use later::Later;
 #[doc(hidden)]
 pub use later::Union;
 pub use made::{Auto, auto_uuid, operation};
-pub use many::Many;
-pub use patch::{Patch, cleared, given, put_change, take_change, take_list_change};
+pub use many::{Entries, Many};
+pub use patch::{
+    Patch, cleared, given, put_change, take_change, take_list_change, take_map_change,
+};
 pub use platform::{
     Concern, ConcernDesc, OpDesc, Platform, PlatformDesc, Transaction, TransactionDesc, schema,
     unknown_concern, unknown_transaction,

@@ -5,7 +5,7 @@
 //! stand in a list.
 
 use super::claims::Claims;
-use super::field::{take_list, take_optional};
+use super::field::{Map, take_list, take_map, take_optional};
 use super::platform::Concern;
 use super::value::Value;
 use rkcy_core::fault::Fault;
@@ -64,6 +64,19 @@ pub fn take_list_change<V: Value>(
 ) -> Result<Option<Vec<V>>, Fault> {
     let list = take_list(path, list)?;
     Ok((cleared || !list.is_empty()).then_some(list))
+}
+
+/// The change of a map.
+///
+/// # Errors
+/// Where a value cannot be read.
+pub fn take_map_change<V: Value>(
+    path: &str,
+    map: Map<V::Proto>,
+    cleared: bool,
+) -> Result<Option<Map<V>>, Fault> {
+    let map = take_map(path, map)?;
+    Ok((cleared || !map.is_empty()).then_some(map))
 }
 
 /// The numbers of the fields that become absent or empty.

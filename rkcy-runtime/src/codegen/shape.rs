@@ -85,6 +85,8 @@ pub enum Times {
     Optional,
     /// `[T]`
     List,
+    /// `map<string, T>`
+    Map,
 }
 
 /// What one value is.
@@ -166,6 +168,10 @@ impl ParamDesc {
         } else if let Some(inner) = (self.ty.strip_prefix('[')).and_then(|it| it.strip_suffix(']'))
         {
             (inner, Times::List)
+        } else if let Some(inner) =
+            (self.ty.strip_prefix("map<string, ")).and_then(|it| it.strip_suffix('>'))
+        {
+            (inner, Times::Map)
         } else {
             (self.ty, Times::One)
         };
@@ -216,6 +222,7 @@ mod tests {
             ("i64", Kind::Named("i64"), Times::One),
             ("Money?", Kind::Named("Money"), Times::Optional),
             ("[ref Item]", Kind::Key("Item"), Times::List),
+            ("map<string, ref Item>", Kind::Key("Item"), Times::Map),
             ("id of Shelf?", Kind::Key("Shelf"), Times::Optional),
             ("[decimal(10, 2)]", Kind::Decimal(10, 2), Times::List),
         ] {

@@ -69,6 +69,17 @@ impl Violation {
     pub fn at_index(self, index: usize) -> Violation {
         self.within(&format!("[{index}]"))
     }
+
+    /// The same, seen from the map that holds the value under this name.
+    #[must_use]
+    pub fn at_key(self, name: &str) -> Violation {
+        self.within(&quoted_key(name))
+    }
+}
+
+/// The name of a value in a map as a part of a path.
+pub(super) fn quoted_key(name: &str) -> String {
+    format!("[{}]", serde_json::Value::from(name))
 }
 
 impl From<Violation> for Fault {

@@ -3,7 +3,8 @@
 //! Owns how the key of a new instance is found, and how an argument in a query string is read.
 
 use crate::codegen::{
-    self, ConcernDesc, Fault, Kind, OpDesc, ParamDesc, Times, TransactionDesc, Txn, TxnId, Uuid,
+    self, ConcernDesc, Fault, Kind, OpDesc, ParamDesc, Shape, Times, TransactionDesc, Txn, TxnId,
+    Uuid,
 };
 use crate::driver::Client;
 use rkcy_core::fault::Class;
@@ -56,7 +57,10 @@ pub(super) fn arguments(
     for (name, text) in pairs {
         let param = params.iter().find(|param| param.name == name);
         let value = match param.map(ParamDesc::shape) {
-            Some(shape) if shape.times != Times::List && is_text(shape.value) => text.into(),
+            Some(Shape {
+                value,
+                times: Times::One | Times::Optional,
+            }) if is_text(value) => text.into(),
             // What names no parameter is told where all are read.
             _ => serde_json::from_str(&text).unwrap_or(Json::String(text)),
         };

@@ -175,6 +175,22 @@ impl Values {
                 let values = (0..count).map(|_| self.one(request, &free, value, depth));
                 values.collect::<Result<Vec<_>, _>>().map(Json::Array)
             }
+            Times::Map => {
+                let count = match deep {
+                    true => param.length.0,
+                    false => length(request.rng, param.length, ELEMENTS),
+                };
+                let mut map = Map::new();
+                for nth in 0..count {
+                    let name = match (nth, wrong(request.rng)) {
+                        (_, true) => "\0".to_owned(),
+                        (0, false) => "a\"ö.[".to_owned(),
+                        (_, false) => format!("n{nth}"),
+                    };
+                    map.insert(name, self.one(request, &free, value, depth)?);
+                }
+                Ok(Json::Object(map))
+            }
         }
     }
 

@@ -90,18 +90,25 @@ impl Cx<'_> {
 
     /// The schema of a type whose values fulfil constraints.
     pub(super) fn type_schema(&self, ty: Type, constraints: &Constraints) -> Json {
-        if ty.many == Many::List {
-            let items = self.value_schema(ty.value);
-            let mut list = json!({ "type": "array", "items": items });
-            if let Some(length) = constraints.length {
-                bound(
-                    &mut list,
+        if ty.is_collection() {
+            let one = self.value_schema(ty.value);
+            let (mut all, least, most) = match ty.is_map() {
+                true => (
+                    json!({ "type": "object", "additionalProperties": one }),
+                    "minProperties",
+                    "maxProperties",
+                ),
+                false => (
+                    json!({ "type": "array", "items": one }),
                     "minItems",
-                    Some(length.min).filter(|min| *min > 0),
-                );
-                bound(&mut list, "maxItems", length.max);
+                    "maxItems",
+                ),
+            };
+            if let Some(length) = constraints.length {
+                bound(&mut all, least, Some(length.min).filter(|min| *min > 0));
+                bound(&mut all, most, length.max);
             }
-            return list;
+            return all;
         }
         let mut value = self.value_schema(ty.value);
         for (name, limit) in [("minimum", constraints.min), ("maximum", constraints.max)] {
