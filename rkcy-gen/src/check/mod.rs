@@ -56,7 +56,7 @@ mod undo;
 
 use crate::diagnostic::{Diagnostic, sort};
 use crate::model::{Allow, Declared, Model};
-use crate::syntax::{Span, Unit};
+use crate::syntax::Unit;
 
 use schema::Schema;
 

@@ -107,6 +107,7 @@ pub(super) enum Many {
     One,
     Optional,
     List,
+    Map,
 }
 
 impl Model {

@@ -5,7 +5,7 @@ use super::check::limits;
 use super::types::Imports;
 use super::{Cx, docs};
 use crate::evolve::{self, Check, ColumnType, Fill, Shape};
-use crate::model::{Concern, Field, Literal, Many, Message, Number, Scalar, Type, ValueType};
+use crate::model::{Concern, Field, Literal, Message, Number, Scalar, Type, ValueType};
 use crate::naming;
 
 /// The table of a concern.
