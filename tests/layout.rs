@@ -160,6 +160,17 @@ fn what_does_not_fit_is_broken_at_its_longest_brackets() {
 }
 
 #[test]
+fn the_comma_of_a_map_separates_no_parts() {
+    let name = "n".repeat(80);
+    becomes(
+        &format!("transaction {name}(a: map<string,string>, b: i64) {{ a.b(c < d) }}"),
+        &format!(
+            "transaction {name}(\n    a: map<string, string>,\n    b: i64,\n) {{\n    a.b(c < d)\n}}\n"
+        ),
+    );
+}
+
+#[test]
 fn declarations_of_several_lines_stand_apart() {
     becomes(
         "import \"a\"\nimport \"b\"\n\n\n// of c\nmessage C {\n\n a: i32\n\n}\nmessage D { b: i32 }\nmessage E { b: i32 }",

@@ -162,9 +162,12 @@ fn defaults_last(tokens: &mut [Token<'_>]) {
 fn pair_brackets(tokens: &mut [Token<'_>]) {
     let mut open = Vec::new();
     for at in 0..tokens.len() {
+        let is_angle = tokens[at].is_angle;
         match tokens[at].text {
             "(" | "[" | "{" => open.push(at),
-            ")" | "]" | "}" => {
+            "<" if is_angle => open.push(at),
+            ">" if !is_angle => {}
+            ")" | "]" | "}" | ">" => {
                 if let Some(from) = open.pop() {
                     tokens[from].close = Some(at);
                     tokens[from].holds = tokens[at].holds;
