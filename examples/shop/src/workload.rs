@@ -1,10 +1,10 @@
 //! What shoppers do under simulation, and what must hold of goods and money.
 
-use crate::generated::txn::{Cancel, Forget, Join, Pay, Place, Send, StockUp};
+use crate::generated::txn::{Cancel, Describe, Forget, Join, Pay, Place, Send, StockUp};
 use crate::generated::{Customer, Delivery, Functions, Order, Product, Stage, Wanted};
 use crate::handlers::Handlers;
 use rand::RngExt;
-use rkcy_runtime::codegen::{Bytes, Fault, Ref, Transaction, Txn};
+use rkcy_runtime::codegen::{Bytes, Fault, Ref, Transaction, Txn, serde_json};
 use rkcy_runtime::simulate::{Request, Workload, World, payload};
 use std::collections::BTreeMap;
 
@@ -37,7 +37,8 @@ impl Workload for Shoppers {
             87..92 => request.transaction(&Forget { order }),
             92..95 => request.single::<Customer>(customer.key(), "owes", Bytes::new()),
             95..97 => request.single::<Customer>(customer.key(), "delete", Bytes::new()),
-            97..99 => join(nth, request),
+            97 => join(nth, request),
+            98 => describe(request),
             _ => request.single::<Order>(order.key(), "get", Bytes::new()),
         }
     }
@@ -47,6 +48,9 @@ impl Workload for Shoppers {
         // What came into the house is on the shelves, or in an order that stands.
         let mut there = BTreeMap::<_, i64>::new();
         for product in world.all::<Product>()? {
+            if product.traits.values().any(String::is_empty) {
+                return Err(format!("a trait says nothing: {product:?}"));
+            }
             *there.entry(product.sku().to_owned()).or_default() += i64::from(product.stock);
         }
         for order in orders
@@ -113,6 +117,28 @@ fn stock_up(nth: usize, request: &mut Request<'_>) -> Result<Txn, Fault> {
         quantity: request.rng.random_range(1..60),
     };
     request.transaction(&stock_up)
+}
+
+fn describe(request: &mut Request<'_>) -> Result<Txn, Fault> {
+    let Some(product) = request.any_key::<Product>().map(Ref::new) else {
+        return stock_up(0, request);
+    };
+    let named = ["colour", "size", "made of"].map(|name| {
+        let text = ["", "red", "of paper"][request.rng.random_range(0..3)];
+        (name.to_owned(), text.to_owned())
+    });
+    let sheet = [
+        "null",
+        r#"{"weight": 1.50, "parts": [{"of": "wood"}]}"#,
+        "[]",
+    ];
+    // As JSON says it, `null` is none.
+    let sheet = serde_json::from_str(sheet[request.rng.random_range(0..3)]);
+    request.transaction(&Describe {
+        product,
+        traits: named.into(),
+        sheet: sheet.unwrap_or_default(),
+    })
 }
 
 fn place(nth: usize, request: &mut Request<'_>, customer: Ref<Customer>) -> Result<Txn, Fault> {

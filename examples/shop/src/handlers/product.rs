@@ -1,9 +1,10 @@
 //! What happens to a product: to its stock.
 
 use crate::generated::{
-    Product, ProductHandlers, ProductPutBack, ProductStockUp, ProductTake, ProductTakeRefusal,
+    Product, ProductDescribe, ProductHandlers, ProductPutBack, ProductStockUp, ProductTake,
+    ProductTakeRefusal,
 };
-use rkcy_runtime::codegen::{Context, Text};
+use rkcy_runtime::codegen::{Context, Map, Text};
 
 impl ProductHandlers for super::Handlers {
     fn stock_up(
@@ -31,6 +32,23 @@ impl ProductHandlers for super::Handlers {
         _cx: &Context<'_>,
     ) -> Result<(), Text> {
         more(product, payload.quantity)
+    }
+
+    fn describe(
+        product: &mut Product,
+        payload: &ProductDescribe,
+        _cx: &Context<'_>,
+    ) -> Result<u32, Text> {
+        product.traits.extend(payload.traits.clone());
+        product.traits.retain(|_, text| !text.is_empty());
+        if payload.sheet.is_some() {
+            product.sheet = payload.sheet.clone();
+        }
+        u32::try_from(product.traits.len()).map_err(|_| Text::from("too many traits"))
+    }
+
+    fn look(product: &Product, _cx: &Context<'_>) -> Map<String> {
+        product.traits.clone()
     }
 }
 
