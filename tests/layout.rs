@@ -163,9 +163,9 @@ fn what_does_not_fit_is_broken_at_its_longest_brackets() {
 fn the_comma_of_a_map_separates_no_parts() {
     let name = "n".repeat(80);
     becomes(
-        &format!("transaction {name}(a: map<string,string>, b: i64) {{ a.b(c < d) }}"),
+        &format!("transaction {name}(a: map<string,string>, b: i64) {{ A[a].b(b) }}"),
         &format!(
-            "transaction {name}(\n    a: map<string, string>,\n    b: i64,\n) {{\n    a.b(c < d)\n}}\n"
+            "transaction {name}(\n    a: map<string, string>,\n    b: i64,\n) {{\n    A[a].b(b)\n}}\n"
         ),
     );
 }

@@ -375,14 +375,20 @@ impl Column {
     }
 
     fn length(&self, column: &str, min: u32, max: Option<u32>, dialect: Dialect) -> Option<String> {
+        let shape = self.shape.as_ref().map(Shape::present);
+        let is_map = matches!(shape, Some(Shape::Map(_)));
+        let entries = format!("jsonb_path_query_array({column}, '$.keyvalue()')");
+        let of = if is_map { &entries } else { column };
         let function = match (self.ty, dialect) {
+            // It counts members of an object by a query only, and checks hold none.
+            (ColumnType::Json, Dialect::Sqlite) if is_map => return None,
             (ColumnType::Json, Dialect::Sqlite) => "json_array_length",
             (ColumnType::Json, Dialect::Postgres) => "jsonb_array_length",
             (_, Dialect::Sqlite) => "length",
             (ColumnType::Bytes, Dialect::Postgres) => "octet_length",
             (_, Dialect::Postgres) => "char_length",
         };
-        let length = format!("{function}({column})");
+        let length = format!("{function}({of})");
         match (min, max) {
             (0, None) => None,
             (0, Some(max)) => Some(format!("{length} <= {max}")),

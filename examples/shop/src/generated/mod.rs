@@ -24,8 +24,8 @@ pub use order::{
     Order, OrderCancelRefusal, OrderHandlers, OrderPatch, OrderPayRefusal, OrderSendRefusal,
 };
 pub use product::{
-    Product, ProductHandlers, ProductPatch, ProductPutBack, ProductStockUp, ProductTake,
-    ProductTakeRefusal,
+    Product, ProductDescribe, ProductHandlers, ProductPatch, ProductPutBack, ProductStockUp,
+    ProductTake, ProductTakeRefusal,
 };
 pub use stage::Stage;
 pub use wanted::Wanted;
@@ -87,18 +87,34 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     configs: &[],
     caller: None,
     openapi: include_str!("../../openapi/shop.json"),
-    sqlite: &[codegen::Migration {
-        number: 1,
-        name: "init",
-        up: include_str!("../../migrations/sqlite/0001_init.up.sql"),
-        down: include_str!("../../migrations/sqlite/0001_init.down.sql"),
-    }],
-    postgres: &[codegen::Migration {
-        number: 1,
-        name: "init",
-        up: include_str!("../../migrations/postgres/0001_init.up.sql"),
-        down: include_str!("../../migrations/postgres/0001_init.down.sql"),
-    }],
+    sqlite: &[
+        codegen::Migration {
+            number: 1,
+            name: "init",
+            up: include_str!("../../migrations/sqlite/0001_init.up.sql"),
+            down: include_str!("../../migrations/sqlite/0001_init.down.sql"),
+        },
+        codegen::Migration {
+            number: 2,
+            name: "traits",
+            up: include_str!("../../migrations/sqlite/0002_traits.up.sql"),
+            down: include_str!("../../migrations/sqlite/0002_traits.down.sql"),
+        },
+    ],
+    postgres: &[
+        codegen::Migration {
+            number: 1,
+            name: "init",
+            up: include_str!("../../migrations/postgres/0001_init.up.sql"),
+            down: include_str!("../../migrations/postgres/0001_init.down.sql"),
+        },
+        codegen::Migration {
+            number: 2,
+            name: "traits",
+            up: include_str!("../../migrations/postgres/0002_traits.up.sql"),
+            down: include_str!("../../migrations/postgres/0002_traits.down.sql"),
+        },
+    ],
 };
 
 /// The platform as the engine sees it.

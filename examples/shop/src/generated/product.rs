@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const RANK: u16 = 1026;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x355f_0108_6116_b5d8;
+pub(super) const SCHEMA: u64 = 0x8bc2_c45d_084b_91c7;
 
 /// `concern Product`
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -25,6 +25,11 @@ pub struct Product {
     /// `stock: u32 @max(1000000)`
     #[serde(default)]
     pub stock: u32,
+    /// By name: its colour, its size, what it is made of.
+    #[serde(default)]
+    pub traits: codegen::Map<String>,
+    /// What its maker says of it; nobody here looks into it.
+    pub sheet: Option<codegen::Json>,
 }
 
 impl codegen::Value for Product {
@@ -36,6 +41,8 @@ impl codegen::Value for Product {
             name: self.name.clone(),
             price: self.price,
             stock: self.stock,
+            traits: self.traits.clone(),
+            sheet: codegen::put_optional(self.sheet.as_ref()),
         }
     }
 
@@ -45,6 +52,8 @@ impl codegen::Value for Product {
             name: proto.name,
             price: proto.price,
             stock: proto.stock,
+            traits: proto.traits,
+            sheet: codegen::take_optional("sheet", proto.sheet)?,
         })
     }
 
@@ -53,6 +62,13 @@ impl codegen::Value for Product {
         codegen::constraint::text("name", &self.name, 1..=80)?;
         codegen::constraint::number("price", self.price, 0..)?;
         codegen::constraint::number("stock", self.stock, ..=1000000)?;
+        codegen::constraint::length("traits", self.traits.len(), ..=12)?;
+        codegen::constraint::entries("traits", &self.traits, |value| {
+            codegen::constraint::text("", value, ..)
+        })?;
+        if let Some(value) = &self.sheet {
+            codegen::constraint::not_null("sheet", value)?;
+        }
         Ok(())
     }
 }
@@ -65,6 +81,8 @@ impl Product {
             name,
             price: 0,
             stock: 0,
+            traits: codegen::Map::new(),
+            sheet: None,
         }
     }
 
@@ -113,6 +131,18 @@ pub struct ProductPatch {
         skip_serializing_if = "Option::is_none"
     )]
     pub stock: Option<u32>,
+    /// By name: its colour, its size, what it is made of.
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub traits: Option<codegen::Map<String>>,
+    /// What its maker says of it; nobody here looks into it.
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub sheet: Option<Option<codegen::Json>>,
 }
 
 impl codegen::Value for ProductPatch {
@@ -123,6 +153,16 @@ impl codegen::Value for ProductPatch {
             name: codegen::put_optional(self.name.as_ref()),
             price: codegen::put_optional(self.price.as_ref()),
             stock: codegen::put_optional(self.stock.as_ref()),
+            traits: self
+                .traits
+                .as_ref()
+                .map(codegen::put_map)
+                .unwrap_or_default(),
+            sheet: codegen::put_change(self.sheet.as_ref()),
+            cleared: codegen::cleared(&[
+                (5, self.traits.as_ref().is_some_and(|map| map.is_empty())),
+                (6, matches!(self.sheet, Some(None))),
+            ]),
         }
     }
 
@@ -131,6 +171,8 @@ impl codegen::Value for ProductPatch {
             name: codegen::take_optional("name", proto.name)?,
             price: codegen::take_optional("price", proto.price)?,
             stock: codegen::take_optional("stock", proto.stock)?,
+            traits: codegen::take_map_change("traits", proto.traits, proto.cleared.contains(&5))?,
+            sheet: codegen::take_change("sheet", proto.sheet, proto.cleared.contains(&6))?,
         })
     }
 
@@ -143,6 +185,15 @@ impl codegen::Value for ProductPatch {
         }
         if let Some(value) = self.stock {
             codegen::constraint::number("stock", value, ..=1000000)?;
+        }
+        if let Some(value) = &self.traits {
+            codegen::constraint::length("traits", value.len(), ..=12)?;
+            codegen::constraint::entries("traits", value, |value| {
+                codegen::constraint::text("", value, ..)
+            })?;
+        }
+        if let Some(Some(value)) = &self.sheet {
+            codegen::constraint::not_null("sheet", value)?;
         }
         Ok(())
     }
@@ -158,6 +209,12 @@ impl codegen::Patch<Product> for ProductPatch {
         }
         if let Some(value) = self.stock {
             instance.stock = value;
+        }
+        if let Some(value) = self.traits {
+            instance.traits = value;
+        }
+        if let Some(value) = self.sheet {
+            instance.sheet = value;
         }
     }
 }
@@ -265,6 +322,44 @@ impl codegen::Value for ProductPutBack {
     }
 }
 
+/// The payload of `Product.describe`.
+#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
+#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+pub struct ProductDescribe {
+    /// `traits: map<string, string>`
+    pub traits: codegen::Map<String>,
+    /// `sheet: json?`
+    pub sheet: Option<codegen::Json>,
+}
+
+impl codegen::Value for ProductDescribe {
+    type Proto = proto::ProductDescribe;
+
+    fn to_proto(&self) -> proto::ProductDescribe {
+        proto::ProductDescribe {
+            traits: self.traits.clone(),
+            sheet: codegen::put_optional(self.sheet.as_ref()),
+        }
+    }
+
+    fn from_proto(proto: proto::ProductDescribe) -> Result<Self, codegen::Fault> {
+        Ok(ProductDescribe {
+            traits: proto.traits,
+            sheet: codegen::take_optional("sheet", proto.sheet)?,
+        })
+    }
+
+    fn check(&self) -> Result<(), codegen::Violation> {
+        codegen::constraint::entries("traits", &self.traits, |value| {
+            codegen::constraint::text("", value, ..)
+        })?;
+        if let Some(value) = &self.sheet {
+            codegen::constraint::not_null("sheet", value)?;
+        }
+        Ok(())
+    }
+}
+
 /// What may be done to a `Product`.
 ///
 /// Handlers are deterministic: no I/O, no clock, no randomness but that of the context. What one
@@ -299,6 +394,25 @@ pub trait ProductHandlers {
         payload: &ProductPutBack,
         cx: &codegen::Context<'_>,
     ) -> Result<(), codegen::Text>;
+
+    /// Traits that are new or others now, and those that it has no more: their text is empty. Says how many it has.
+    ///
+    /// # Errors
+    /// With a text of its own.
+    fn describe(
+        product: &mut Product,
+        payload: &ProductDescribe,
+        cx: &codegen::Context<'_>,
+    ) -> Result<u32, codegen::Text>;
+
+    /// `query look() -> map<string, string>`
+    ///
+    /// # Errors
+    /// With a text of its own.
+    fn look(
+        product: &Product,
+        cx: &codegen::Context<'_>,
+    ) -> Result<codegen::Map<String>, codegen::Text>;
 }
 
 /// Numbers of the operations.
@@ -309,6 +423,10 @@ pub(super) mod op {
     pub(in super::super) const TAKE: u16 = 17;
     /// `put_back`
     pub(in super::super) const PUT_BACK: u16 = 18;
+    /// `describe`
+    pub(in super::super) const DESCRIBE: u16 = 19;
+    /// `look`
+    pub(in super::super) const LOOK: u16 = 20;
 }
 
 /// Runs one operation on one row.
@@ -338,6 +456,14 @@ pub(super) fn run<H: ProductHandlers>(
                 H::put_back(instance, payload, cx).map_err(codegen::Fault::from)
             })
         }
+        op::DESCRIBE => {
+            codegen::command::<Product, ProductDescribe, _>(call, row, |instance, payload, cx| {
+                H::describe(instance, payload, cx).map_err(codegen::Fault::from)
+            })
+        }
+        op::LOOK => codegen::query_without_payload::<Product, _>(call, row, |instance, cx| {
+            H::look(instance, cx).map_err(codegen::Fault::from)
+        }),
         unknown => Err(codegen::unknown_op("Product", unknown)),
     }
 }
@@ -355,12 +481,16 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             codegen::ParamDesc::new("name", "string").length(1, Some(80)),
             codegen::ParamDesc::new("price", "i64").min(codegen::Number::Int(0)),
             codegen::ParamDesc::new("stock", "u32").max(codegen::Number::Int(1000000)),
+            codegen::ParamDesc::new("traits", "map<string, string>").length(0, Some(12)),
+            codegen::ParamDesc::new("sheet", "json?"),
         ]),
         codegen::OpDesc::get::<Product>(),
         codegen::OpDesc::update::<Product, ProductPatch>(&[
             codegen::ParamDesc::new("name", "string").length(1, Some(80)),
             codegen::ParamDesc::new("price", "i64").min(codegen::Number::Int(0)),
             codegen::ParamDesc::new("stock", "u32").max(codegen::Number::Int(1000000)),
+            codegen::ParamDesc::new("traits", "map<string, string>").length(0, Some(12)),
+            codegen::ParamDesc::new("sheet", "json?"),
         ]),
         codegen::OpDesc::delete(),
         codegen::OpDesc {
@@ -396,6 +526,27 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             refusals: &[],
             ..codegen::OpDesc::of::<ProductPutBack, ()>()
         },
+        codegen::OpDesc {
+            number: op::DESCRIBE,
+            name: "describe",
+            doc: "Traits that are new or others now, and those that it has no more: their text is empty. Says how many it has.",
+            access: codegen::Access::Exclusive,
+            params: &[
+                codegen::ParamDesc::new("traits", "map<string, string>"),
+                codegen::ParamDesc::new("sheet", "json?"),
+            ],
+            refusals: &[],
+            ..codegen::OpDesc::of::<ProductDescribe, u32>()
+        },
+        codegen::OpDesc {
+            number: op::LOOK,
+            name: "look",
+            doc: "",
+            access: codegen::Access::Shared,
+            params: &[],
+            refusals: &[],
+            ..codegen::OpDesc::of::<codegen::Empty, codegen::Map<String>>()
+        },
     ],
     key_from_text: codegen::key_from_text::<Product>,
     key_to_text: codegen::key_to_text::<Product>,
@@ -416,6 +567,8 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::Text.column("name"),
         codegen::ColumnType::I64.column("price"),
         codegen::ColumnType::U32.column("stock"),
+        codegen::ColumnType::Json.column("traits"),
+        codegen::ColumnType::Json.column("sheet"),
     ],
     lists: &[],
     key: key_columns,
@@ -434,6 +587,8 @@ fn to_columns(bytes: &[u8]) -> Result<Vec<codegen::SqlValue>, codegen::Fault> {
         codegen::sql(&instance.name),
         codegen::sql(&instance.price),
         codegen::sql(&instance.stock),
+        codegen::sql_json(&instance.traits)?,
+        codegen::sql(&instance.sheet),
     ])
 }
 
@@ -444,6 +599,8 @@ fn from_columns(columns: &[codegen::SqlValue]) -> Result<Vec<u8>, codegen::Fault
         name: columns.take("name")?,
         price: columns.take("price")?,
         stock: columns.take("stock")?,
+        traits: columns.json("traits")?,
+        sheet: columns.take("sheet")?,
     };
     Ok(codegen::encode(&instance).into())
 }

@@ -90,7 +90,7 @@ pub struct OrderPatch {
     #[prost(uint32, repeated, tag = "536870911")]
     pub cleared: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<u32>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct Product {
     #[prost(string, tag = "1")]
@@ -101,8 +101,15 @@ pub struct Product {
     pub price: i64,
     #[prost(uint32, tag = "4")]
     pub stock: u32,
+    #[prost(btree_map = "string, string", tag = "5")]
+    pub traits: ::rkcy_runtime::codegen::prost::alloc::collections::BTreeMap<
+        ::rkcy_runtime::codegen::prost::alloc::string::String,
+        ::rkcy_runtime::codegen::prost::alloc::string::String,
+    >,
+    #[prost(string, optional, tag = "6")]
+    pub sheet: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct ProductPatch {
     #[prost(string, optional, tag = "2")]
@@ -111,6 +118,15 @@ pub struct ProductPatch {
     pub price: ::core::option::Option<i64>,
     #[prost(uint32, optional, tag = "4")]
     pub stock: ::core::option::Option<u32>,
+    #[prost(btree_map = "string, string", tag = "5")]
+    pub traits: ::rkcy_runtime::codegen::prost::alloc::collections::BTreeMap<
+        ::rkcy_runtime::codegen::prost::alloc::string::String,
+        ::rkcy_runtime::codegen::prost::alloc::string::String,
+    >,
+    #[prost(string, optional, tag = "6")]
+    pub sheet: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
+    #[prost(uint32, repeated, tag = "536870911")]
+    pub cleared: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<u32>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
@@ -130,6 +146,17 @@ pub struct ProductPutBack {
     #[prost(uint32, tag = "1")]
     pub quantity: u32,
 }
+#[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct ProductDescribe {
+    #[prost(btree_map = "string, string", tag = "1")]
+    pub traits: ::rkcy_runtime::codegen::prost::alloc::collections::BTreeMap<
+        ::rkcy_runtime::codegen::prost::alloc::string::String,
+        ::rkcy_runtime::codegen::prost::alloc::string::String,
+    >,
+    #[prost(string, optional, tag = "2")]
+    pub sheet: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct Join {
@@ -147,6 +174,19 @@ pub struct StockUp {
     pub price: i64,
     #[prost(uint32, tag = "4")]
     pub quantity: u32,
+}
+#[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct Describe {
+    #[prost(string, tag = "1")]
+    pub product: ::rkcy_runtime::codegen::prost::alloc::string::String,
+    #[prost(btree_map = "string, string", tag = "2")]
+    pub traits: ::rkcy_runtime::codegen::prost::alloc::collections::BTreeMap<
+        ::rkcy_runtime::codegen::prost::alloc::string::String,
+        ::rkcy_runtime::codegen::prost::alloc::string::String,
+    >,
+    #[prost(string, optional, tag = "3")]
+    pub sheet: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]

@@ -3,6 +3,7 @@
 //! The transactions: their parameters, and the steps that they are made of.
 
 mod cancel;
+mod describe;
 mod forget;
 mod join;
 mod pay;
@@ -11,6 +12,7 @@ mod send;
 mod stock_up;
 
 pub use cancel::{Cancel, CancelRefusal};
+pub use describe::Describe;
 pub use forget::{Forget, ForgetRefusal};
 pub use join::Join;
 pub use pay::{Pay, PayRefusal};
@@ -23,6 +25,7 @@ use rkcy_runtime::codegen;
 /// Hash of what the schema says of them.
 pub(super) const SCHEMA: u64 = codegen::schema(&[
     cancel::SCHEMA,
+    describe::SCHEMA,
     forget::SCHEMA,
     join::SCHEMA,
     pay::SCHEMA,
@@ -40,12 +43,14 @@ pub(super) const ALL: &[codegen::TransactionDesc] = &[
     send::DESC,
     cancel::DESC,
     forget::DESC,
+    describe::DESC,
 ];
 
 /// What is left of a transaction, as its body tells with the results so far.
 pub(super) fn resume(txn: &codegen::Txn) -> Result<codegen::Rest, codegen::Fault> {
     match txn.kind {
         cancel::NUMBER => codegen::resume::<Cancel>(txn),
+        describe::NUMBER => codegen::resume::<Describe>(txn),
         forget::NUMBER => codegen::resume::<Forget>(txn),
         join::NUMBER => codegen::resume::<Join>(txn),
         pay::NUMBER => codegen::resume::<Pay>(txn),

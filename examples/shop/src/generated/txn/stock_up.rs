@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 2;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x6d83_7e8c_cc21_1cd5;
+pub(super) const SCHEMA: u64 = 0x08df_9227_8bdf_f1d5;
 
 /// A product that is new, or more of one that is there.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -71,6 +71,8 @@ impl codegen::Transaction for StockUp {
                     name: self.name.clone(),
                     price: self.price,
                     stock: 0,
+                    traits: codegen::Map::new(),
+                    sheet: None,
                 }),
         )?;
         // let stock = Product[sku].stock_up(quantity)
