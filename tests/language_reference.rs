@@ -1,5 +1,5 @@
 //! The examples of `docs/language.md` are schemas that the generator takes, and what the page says is
-//! refused is refused.
+//! refused is refused. What `docs/language-tests.md` names as tests of its rules is there.
 
 // Tests read the schemas that the library is given, and fail by panicking.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
@@ -14,6 +14,9 @@ use rkcy_gen::syntax::{Sources, load};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const PAGE: &str = "docs/language.md";
+const INDEX: &str = "docs/language-tests.md";
+/// So many rows the index has at least: who takes rules away says so here.
+const ROWS: usize = 423;
 
 /// A block of the page, with the line that it begins in.
 struct Example {
@@ -31,7 +34,12 @@ impl Example {
 }
 
 fn page() -> String {
-    std::fs::read_to_string(Path::new(ROOT).join(PAGE)).unwrap()
+    read(PAGE)
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(Path::new(ROOT).join(path))
+        .unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 fn examples(page: &str) -> Vec<Example> {
@@ -135,4 +143,69 @@ fn what_is_not_supported_yet_is_listed() {
             assert!(list.contains(word), "{PAGE} does not list {what}");
         }
     }
+}
+
+/// A row of a table of the index.
+struct Row<'a> {
+    line: usize,
+    rule: &'a str,
+    /// What is named as testing it.
+    tests: &'a str,
+}
+
+fn rows(index: &str) -> Vec<Row<'_>> {
+    let mut found = Vec::new();
+    let lines = index.lines().enumerate();
+    for (nth, text) in lines.filter(|(_, text)| text.starts_with('|')) {
+        let line = nth + 1;
+        let cells: Vec<&str> = text.trim_matches('|').split('|').map(str::trim).collect();
+        let [rule, tests] = cells[..] else {
+            panic!("{INDEX}:{line}: a row is a rule and what tests it");
+        };
+        if !matches!(rule, "rule" | "---") {
+            found.push(Row { line, rule, tests });
+        }
+    }
+    found
+}
+
+fn headings(document: &str) -> BTreeSet<&str> {
+    let lines = document.lines();
+    lines
+        .filter(|line| line.starts_with("## ") || line.starts_with("### "))
+        .collect()
+}
+
+#[test]
+fn every_rule_names_a_test_that_exists() {
+    let index = read(INDEX);
+    let rows = rows(&index);
+    assert!(rows.len() >= ROWS, "{INDEX} has only {} rows", rows.len());
+    for Row { line, rule, tests } in rows {
+        let named: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(!named.is_empty(), "{INDEX}:{line}: nothing tests: {rule}");
+        let mut between = tests.split('`').step_by(2).map(str::trim);
+        assert!(
+            between.all(|text| matches!(text, "" | ",")),
+            "{INDEX}:{line}: tests stand in backticks, with `,` between them: {tests}"
+        );
+        for reference in named {
+            let (path, function) = match reference.split_once("::") {
+                Some((path, function)) => (path, Some(function)),
+                None => (reference, None),
+            };
+            let is_there = Path::new(ROOT).join(path).is_file();
+            assert!(is_there, "{INDEX}:{line}: there is no {path}");
+            if let Some(function) = function {
+                assert!(
+                    read(path).contains(&format!("fn {function}(")),
+                    "{INDEX}:{line}: {path} has no function `{function}`"
+                );
+            }
+        }
+    }
+    let page = page();
+    let (wanted, there) = (headings(&page), headings(&index));
+    let missing: Vec<_> = wanted.difference(&there).collect();
+    assert!(missing.is_empty(), "{INDEX} has no section {missing:?}");
 }
