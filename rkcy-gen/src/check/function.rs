@@ -20,7 +20,15 @@ impl Checker {
         let (params, complete) = self.named_params(&declared.params, On::FunctionParameter);
         let result = match &declared.result {
             Some(result) => self.answer(result, Place::Stored),
-            None => None,
+            None => {
+                let name = &declared.name;
+                let message = format!("`{}` gives nothing", name.text);
+                let finding = Diagnostic::new(Code::FunctionGivesNothing, name.span, message);
+                self.report(finding.help(
+                    "a function changes nothing either: say what it gives, as in `function f(a: T) -> U`",
+                ));
+                None
+            }
         };
         let failed = self.diagnostics[errors..].iter().any(Diagnostic::is_error);
         match result.filter(|_| complete && !failed) {

@@ -201,6 +201,8 @@ codes! {
     TimerTwice          "0162" Error   "a timer is set once"
     WrongList           "0163" Error   "a list is ordered by single values, each once"
     ListInTransaction   "0164" Error   "lists are read outside of transactions"
+    // Functions.
+    FunctionGivesNothing "0165" Error  "a function gives a value"
     // What a concern does without.
     WrongNarrowing      "0110" Error   "`only` and `without` narrow what every concern has"
     RemovedOperation    "0111" Error   "an operation that its concern does without"
