@@ -90,8 +90,9 @@ pub struct OrderPatch {
     #[prost(uint32, repeated, tag = "536870911")]
     pub cleared: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<u32>,
 }
-#[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
+#[derive(Debug, Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Product {
     #[prost(string, tag = "1")]
     pub sku: ::rkcy_runtime::codegen::prost::alloc::string::String,
@@ -109,8 +110,9 @@ pub struct Product {
     #[prost(string, optional, tag = "6")]
     pub sheet: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
 }
-#[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
+#[derive(Debug, Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct ProductPatch {
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
@@ -146,8 +148,9 @@ pub struct ProductPutBack {
     #[prost(uint32, tag = "1")]
     pub quantity: u32,
 }
-#[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
+#[derive(Debug, Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct ProductDescribe {
     #[prost(btree_map = "string, string", tag = "1")]
     pub traits: ::rkcy_runtime::codegen::prost::alloc::collections::BTreeMap<
@@ -175,8 +178,9 @@ pub struct StockUp {
     #[prost(uint32, tag = "4")]
     pub quantity: u32,
 }
-#[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
+#[derive(Debug, Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Describe {
     #[prost(string, tag = "1")]
     pub product: ::rkcy_runtime::codegen::prost::alloc::string::String,

@@ -47,8 +47,8 @@ impl ProductHandlers for super::Handlers {
         u32::try_from(product.traits.len()).map_err(|_| Text::from("too many traits"))
     }
 
-    fn look(product: &Product, _cx: &Context<'_>) -> Map<String> {
-        product.traits.clone()
+    fn look(product: &Product, _cx: &Context<'_>) -> Result<Map<String>, Text> {
+        Ok(product.traits.clone())
     }
 }
 
