@@ -520,8 +520,9 @@ impl Scope<'_> {
             _ if held.is_boxed => format!("{place}.as_deref().cloned()"),
             _ => format!("{place}.clone()"),
         };
+        let is_copy = self.cx.is_copy(Type::one(want.value));
         let key = |value: &str| {
-            if held.is_copy {
+            if is_copy {
                 format!("*{value}.key()")
             } else {
                 format!("{value}.key().clone()")
