@@ -287,9 +287,11 @@ impl Observer {
         }
     }
 
-    /// Whether anybody has applied the envelope, and may have told of it.
+    /// Whether anybody has applied the envelope, and may have told of it. Of several that are applied at once only the last
+    /// is known.
     pub(super) fn was_applied(&self, partition: PartitionId, at: Position) -> bool {
-        self.digests.contains_key(&(partition, at))
+        let mut since = self.digests.range((partition, at)..);
+        since.next().is_some_and(|((of, _), _)| *of == partition)
     }
 
     /// An application has decided this: the first time, it gets its place in the serial order.
