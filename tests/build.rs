@@ -188,6 +188,25 @@ fn a_tag_is_the_number() {
 }
 
 #[test]
+fn hot_is_neither_added_nor_removed_later() {
+    let hot = SCHEMA.replace("concern Item {", "concern Item @hot {");
+    for (before, after) in [(SCHEMA, hot.as_str()), (hot.as_str(), SCHEMA)] {
+        let place = Place::with(before);
+        place.build();
+        place.write("shop.rkcy", after);
+        let tree = place.tree();
+        let output = place.run(&["build", "shop.rkcy"]);
+        assert_eq!(output.status.code(), Some(1));
+        let said = stderr(&output);
+        assert!(
+            said.contains("RKCY0154") && said.contains("never moves"),
+            "{said}"
+        );
+        assert_eq!(place.tree(), tree);
+    }
+}
+
+#[test]
 fn a_lock_that_was_edited_names_its_line() {
     let place = Place::with(SCHEMA);
     place.build();

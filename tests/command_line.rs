@@ -92,6 +92,24 @@ fn new_makes_a_platform_in_the_one_layout_that_is_what_its_schema_says() {
 }
 
 #[test]
+fn without_crate_the_folder_has_the_name_of_the_platform() {
+    let place = tempfile::tempdir().unwrap();
+    let schema = place.path().join("notes.rkcy");
+    let text = "platform library {}\n\nconcern Book { key id: uuid }\n";
+    std::fs::write(&schema, text).unwrap();
+    let output = rkcy_gen(&["build", schema.to_str().unwrap()]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let entries = std::fs::read_dir(place.path()).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["library", "notes.lock", "notes.rkcy"]);
+    let generated = place.path().join("library/src/generated/book.rs");
+    assert!(generated.is_file(), "{}", stderr(&output));
+}
+
+#[test]
 fn sarif_is_one_document_on_stdout() {
     let files = [
         "schemas/rpg.rkcy",

@@ -300,3 +300,20 @@ message M { m: M }
     ];
     assert_eq!(codes, expected);
 }
+
+#[test]
+fn a_chain_of_else_if_has_64_conditions() {
+    let found = |conditions: usize| -> Vec<Code> {
+        let branch = |nth: usize| format!("if n == {nth} {{ A[a].c({nth}) }}");
+        let chain: Vec<String> = (0..conditions).map(branch).collect();
+        let text = format!(
+            "platform t {{}}\nconcern A {{ key id: uuid  command c(n: i64) }}\n\
+             transaction pick(a: ref A, n: i64) {{\n{}\n}}\n",
+            chain.join(" else ")
+        );
+        let (_, checked) = checked("t.rkcy", Some(text.into_bytes()));
+        checked.diagnostics.iter().map(|it| it.code).collect()
+    };
+    assert_eq!(found(64), Vec::<Code>::new());
+    assert_eq!(found(65), [Code::TooDeep]);
+}

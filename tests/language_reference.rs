@@ -16,7 +16,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const PAGE: &str = "docs/language.md";
 const INDEX: &str = "docs/language-tests.md";
 /// So many rows the index has at least: who takes rules away says so here.
-const ROWS: usize = 423;
+const ROWS: usize = 439;
 
 /// A block of the page, with the line that it begins in.
 struct Example {

@@ -67,6 +67,21 @@ fn a_name_is_given_once_until_it_is_given_back() {
 }
 
 #[test]
+fn what_one_gives_up_no_other_takes_in_the_same_transaction() {
+    let mut net = world();
+    assert_eq!(run(&mut net, steps().rename(1, 2).rename(2, 1)), "taken");
+    assert_eq!(run(&mut net, steps().rename(1, 7).rename(2, 1)), "taken");
+    let replaced = steps().on(MEMBER, 1, DELETE, vec![]).create(3, 1, 2);
+    assert_eq!(run(&mut net, replaced), "taken");
+    let members = (net.member(1), net.member(2), net.member(3));
+    assert_eq!(members, (Some((1, 1)), Some((2, 1)), None));
+    assert_eq!(net.owner(7), None);
+    // In two, it is free in between.
+    assert_eq!(run(&mut net, steps().rename(1, 7)), "committed");
+    assert_eq!(run(&mut net, steps().rename(2, 1)), "committed");
+}
+
+#[test]
 fn ones_own_value_can_be_reserved_again() {
     let mut net = world();
     assert_eq!(run(&mut net, steps().rename(1, 1)), "committed");

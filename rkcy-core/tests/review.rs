@@ -233,6 +233,33 @@ fn a_submission_above_the_bound_is_not_taken() {
     );
 }
 
+#[test]
+fn an_instance_above_the_bound_is_not_written() {
+    let bound = usize::try_from(Settings::default().row_bytes).unwrap();
+    let key = key_at(0, 0);
+    let mut world = World::new(1 << 30, 4 << 20);
+    world.submit(vec![
+        txn(1, vec![step(0, key, WRITE, bound)]),
+        txn(2, vec![step(0, key, WRITE, bound + 1)]),
+    ]);
+    let replies = world.run(1_000);
+    let told: Vec<Option<(Class, &str)>> = (replies.iter())
+        .map(|reply| reply.fault().map(|fault| (fault.class, &*fault.code)))
+        .collect();
+    assert_eq!(told, [None, Some((Class::Bound, "instance_too_large"))]);
+    // What there was stays.
+    world.submit(vec![Txn {
+        mode: Mode::Read,
+        answer: Answer::Step(0),
+        ..txn(3, vec![step(0, key, READ, 0)])
+    }]);
+    let replies = world.run(1_000);
+    let Outcome::Committed(Some(value)) = &replies[0].outcome else {
+        panic!("{:?}", replies[0].fault());
+    };
+    assert_eq!(value.len(), bound);
+}
+
 /// A message travels, and is remembered with the id.
 #[test]
 fn a_long_message_of_a_handler_is_cut() {

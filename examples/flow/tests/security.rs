@@ -6,11 +6,16 @@ mod embedded;
 #[path = "../../../rkcy-runtime/tests/support/house.rs"]
 mod house;
 
+use flow::generated::{Session, Shelf};
 use house::{Answer, House};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use rcgen::{CertificateParams, CertifiedIssuer, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519};
 use rkcy_runtime::codegen::serde_json::{Value as Json, json};
+use rkcy_runtime::codegen::{
+    Bytes, Call, CallerContext, ConcernId, Fault, Logic, Partitions, Platform, Rest, Row, Txn, Uuid,
+};
 use rkcy_runtime::edge::{Limits, Settings};
+use rkcy_runtime::testing::TestPlatform;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -493,4 +498,57 @@ fn certificates_that_are_none_are_told_of() {
     assert_eq!(path(&at, &other, None), "edge.certificate");
     assert_eq!(path(&at, &key, Some(key.clone())), "edge.client_ca");
     assert_eq!(path(&at, &key, Some("/nowhere".into())), "edge.client_ca");
+}
+
+// ---- what handlers know
+
+/// Refuses every operation with the name of who calls, as its handler is told it.
+struct Telling;
+
+impl Partitions for Telling {
+    fn partitions(&self, _: ConcernId) -> u16 {
+        1
+    }
+}
+
+impl Logic for Telling {
+    fn schema(&self) -> u64 {
+        1
+    }
+
+    fn run(&self, call: &Call<'_>, _: &mut Row) -> Result<Bytes, Fault> {
+        let caller = call.context.called_by::<Session>();
+        let name = caller.map_or_else(|| "nobody".to_owned(), |caller| caller.name);
+        Err(Fault::refusal("told", name))
+    }
+
+    fn resume(&self, _: &Txn) -> Result<Rest, Fault> {
+        Ok(Rest::default())
+    }
+
+    fn concern_name(&self, _: ConcernId) -> &str {
+        "Shelf"
+    }
+}
+
+#[test]
+fn a_handler_knows_who_calls() {
+    let mut platform = TestPlatform::new(Platform {
+        logic: |_| Arc::new(Telling),
+        ..flow::platform()
+    });
+    let told = |platform: &mut TestPlatform| {
+        let refused = platform.get::<Shelf>(&Uuid::from_u128(1)).unwrap_err();
+        assert_eq!(refused.code, "told");
+        refused.message
+    };
+    assert_eq!(told(&mut platform), "nobody");
+    platform.set_caller(&Session {
+        name: "anna".to_owned(),
+        clerk: Uuid::from_u128(2),
+    });
+    assert_eq!(told(&mut platform), "anna");
+    // One that cannot be read is nobody's: a session has a clerk.
+    platform.set_caller(&"anna".to_owned());
+    assert_eq!(told(&mut platform), "nobody");
 }

@@ -12,6 +12,7 @@ use group::generated::{
 };
 use rkcy_runtime::codegen::{Class, Fault, Ref, Uuid, key_text};
 use rkcy_runtime::driver::Client;
+use rkcy_runtime::testing::TestPlatform;
 
 impl Place {
     fn wait<T>(&self, done: impl Future<Output = T>) -> T {
@@ -242,4 +243,26 @@ fn a_key_of_several_parts_has_one_text_and_one_json() {
     assert_eq!(place.wait(client.call(&ask)).unwrap(), 10);
     drop(client);
     running.stop().unwrap();
+}
+
+/// In memory.
+#[test]
+fn an_instance_is_not_larger_than_256_kib() {
+    let mut platform = TestPlatform::new(group::platform());
+    let key = customer();
+    let carl = Customer::new(key.district.clone(), key.id, "Carl".to_owned(), None);
+    platform.create(&carl).unwrap();
+    let tagged = |bytes: usize| CustomerPatch {
+        tags: Some(vec!["x".repeat(bytes)]),
+        ..CustomerPatch::default()
+    };
+    let large = tagged(250 << 10);
+    let made = platform.update::<Customer>(&key, &large).unwrap();
+    let too_large = tagged(256 << 10);
+    let refused = platform.update::<Customer>(&key, &too_large).unwrap_err();
+    assert_eq!(
+        (refused.class, refused.code.as_ref()),
+        (Class::Bound, "instance_too_large")
+    );
+    assert_eq!(platform.get::<Customer>(&key).unwrap(), made);
 }

@@ -5,7 +5,9 @@ use refs::generated::txn::{
     Close, DeviceOf, Enroll, HandOver, NoteOn, Pair, PassBy, Rename, ShelfNamed,
 };
 use refs::generated::{Budget, Device, DevicePatch, Shelf, Site, Tenant};
-use rkcy_runtime::codegen::{Fault, Ref, Transaction, Uuid};
+use rkcy_runtime::codegen::{
+    Class, Concern, Draft, Fault, Later, Mode, Ref, Spec, Transaction, Uuid, Value,
+};
 use rkcy_runtime::testing::TestPlatform;
 
 fn id(number: u128) -> Uuid {
@@ -70,6 +72,20 @@ fn a_value_is_unique_until_its_row_has_lost_it() {
         ("taken", "name")
     );
     assert_eq!(fault.message, "Tenant.name: another one has this value");
+}
+
+#[test]
+fn unique_values_are_compared_by_their_bytes() {
+    let mut platform = world();
+    let labels = ["a", "A", "a ", "\u{e9}", "e\u{301}"];
+    for (serial, label) in (1..).zip(labels) {
+        let enroll = enroll(1, serial, Some(label), 0);
+        assert_eq!(told(&mut platform, &enroll), "done", "{label:?}");
+    }
+    for label in labels {
+        let enroll = enroll(2, 1, Some(label), 0);
+        assert_eq!(told(&mut platform, &enroll), "taken", "{label:?}");
+    }
 }
 
 #[test]
@@ -185,4 +201,111 @@ fn unique_within_a_group() {
         name: "a".to_owned(),
     };
     assert_eq!(platform.call(&named).unwrap(), made);
+}
+
+// ---- transactions that the schema does not have
+
+/// Its steps, in the form in which they would be generated.
+struct Written<F>(F);
+
+impl<F> Value for Written<F> {
+    type Proto = ();
+    fn to_proto(&self) {}
+    fn from_proto((): ()) -> Result<Self, Fault> {
+        Err(Fault::new(
+            Class::Corrupt,
+            "unreadable",
+            "nobody reads it back",
+        ))
+    }
+}
+
+impl<F: Fn(&mut Draft<'_>) -> Result<(), Fault>> Transaction for Written<F> {
+    type Output = ();
+    const NUMBER: u32 = u32::MAX;
+    const NAME: &'static str = "written";
+    const MODE: Mode = Mode::Transaction;
+
+    fn body(&self, t: &mut Draft<'_>) -> Result<Later<()>, Fault> {
+        (self.0)(t)?;
+        Ok(Later::known(()))
+    }
+}
+
+fn written<F: Fn(&mut Draft<'_>) -> Result<(), Fault>>(steps: F) -> Written<F> {
+    Written(steps)
+}
+
+/// `update Device[device] { label }`
+fn relabel(t: &mut Draft<'_>, device: Uuid, label: &str) -> Result<(), Fault> {
+    let patch = DevicePatch {
+        label: Some(Some(label.to_owned())),
+        ..DevicePatch::default()
+    };
+    t.step(
+        Spec::<Device>::update()
+            .on(&device)
+            .changing(&device, &patch),
+    )
+}
+
+/// `ensure C { … }`
+fn ensure<C: Concern>(t: &mut Draft<'_>, instance: &C) -> Result<(), Fault> {
+    let key = instance.key();
+    t.step(Spec::<C>::ensure().on(&key).creating(instance))
+}
+
+#[test]
+fn what_one_gives_up_no_other_takes_in_the_same_transaction() {
+    let mut platform = world();
+    let one = platform.call(&enroll(1, 1, Some("a"), 0)).unwrap().id();
+    let other = platform.call(&enroll(1, 2, Some("b"), 0)).unwrap().id();
+    let swap = written(|t| {
+        relabel(t, one, "b")?;
+        relabel(t, other, "a")
+    });
+    assert_eq!(told(&mut platform, &swap), "taken");
+    let pass_on = written(|t| {
+        relabel(t, one, "c")?;
+        relabel(t, other, "a")
+    });
+    assert_eq!(told(&mut platform, &pass_on), "taken");
+    let inherit = written(|t| {
+        t.step(Spec::<Device>::delete().on(&one))?;
+        relabel(t, other, "a")
+    });
+    assert_eq!(told(&mut platform, &inherit), "taken");
+    // Nothing of it was done. In two transactions it can be.
+    let first = platform.get::<Device>(&one).unwrap();
+    let second = platform.get::<Device>(&other).unwrap();
+    assert_eq!((first.label(), second.label()), (Some("a"), Some("b")));
+    let away = written(|t| relabel(t, one, "c"));
+    assert_eq!(told(&mut platform, &away), "done");
+    let taken = written(|t| relabel(t, other, "a"));
+    assert_eq!(told(&mut platform, &taken), "done");
+}
+
+#[test]
+fn ensure_claims_also_where_the_instance_exists() {
+    let mut platform = world();
+    let taken = Tenant::new(id(1), "tenant 2".to_owned());
+    let free = Tenant::new(id(1), "free".to_owned());
+    let ensured = written(|t| ensure(t, &taken));
+    assert_eq!(told(&mut platform, &ensured), "taken");
+    let ensured = written(|t| ensure(t, &free));
+    assert_eq!(told(&mut platform, &ensured), "done");
+    // It stays as it was, and what it does not have is given back.
+    assert_eq!(platform.get::<Tenant>(&id(1)).unwrap().name(), "tenant 1");
+    let another = Tenant::new(id(9), "free".to_owned());
+    assert_eq!(code(platform.create(&another)), "done");
+
+    let device = platform.call(&enroll(1, 1, None, 0)).unwrap().id();
+    let of = |tenant| Device::new(device, Ref::new(id(tenant)), 1, None, None);
+    let (nowhere, elsewhere) = (of(7), of(2));
+    let ensured = written(|t| ensure(t, &nowhere));
+    assert_eq!(told(&mut platform, &ensured), "not_found");
+    let ensured = written(|t| ensure(t, &elsewhere));
+    assert_eq!(told(&mut platform, &ensured), "done");
+    assert_eq!(code(platform.delete::<Tenant>(&id(2))), "done");
+    assert_eq!(code(platform.delete::<Tenant>(&id(1))), "in_use");
 }

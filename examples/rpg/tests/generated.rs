@@ -1,9 +1,10 @@
 //! Generated code at work: JSON in and out, plans, columns.
 
 use rkcy_runtime::codegen::{
-    Bytes, Class, Fault, OpDesc, Origin, TransactionDesc, Txn, TxnId, Uuid, encode, serde_json,
+    Bytes, Class, ConfigRef, Fault, OpDesc, Origin, Patch, TransactionDesc, Txn, TxnId, Uuid,
+    Value, decode, encode, serde_json,
 };
-use rpg::generated::{Character, Currency, Item, PLATFORM, Player};
+use rpg::generated::{Character, Currency, Item, Limits, PLATFORM, Player, PlayerPatch};
 use serde_json::{Value as Json, json};
 
 fn transaction(name: &str) -> &'static TransactionDesc {
@@ -153,4 +154,40 @@ fn an_instance_is_shown_as_it_is_read() {
     let short = json!({ "id": ID, "player": ID, "fullname": "Bob" });
     let bytes = (operation("Character", "create").args_from_json)(short).unwrap();
     assert_eq!((concern.to_json)(&bytes).unwrap()["active"], true);
+}
+
+#[test]
+fn null_in_a_patch_clears_and_what_is_absent_stays() {
+    let update = operation("Player", "update").args_from_json;
+    let patch = |json: Json| -> PlayerPatch { decode(&update(json).unwrap()).unwrap() };
+    let limits = Some(ConfigRef::<Limits>::new(ID.parse().unwrap()));
+    let mut anna = Player::new(Uuid::from_u128(1), "anna".to_owned());
+    patch(json!({ "limits": ID, "count": 3 })).apply(&mut anna);
+    assert_eq!((anna.limits, anna.count, anna.active), (limits, 3, true));
+    patch(json!({ "active": false })).apply(&mut anna);
+    assert_eq!((anna.limits, anna.count, anna.active), (limits, 3, false));
+    patch(json!({ "limits": null })).apply(&mut anna);
+    assert_eq!((anna.limits, anna.count, anna.active), (None, 3, false));
+    // What is never absent is not cleared.
+    let fault = update(json!({ "count": null })).unwrap_err();
+    assert_eq!(
+        (fault.class, fault.code.as_ref(), fault.path.as_ref()),
+        (Class::Invalid, "wrong_type", "count")
+    );
+}
+
+#[test]
+fn a_number_that_is_no_value_of_an_enum_is_not_read() {
+    let known = rpg::generated::Class::from_proto(1);
+    assert_eq!(known, Ok(rpg::generated::Class::Warrior));
+    for number in [0, 4, -1] {
+        let mut proto = bob().to_proto();
+        proto.class = number;
+        let fault = Character::from_proto(proto).unwrap_err();
+        assert_eq!(
+            (fault.class, fault.code.as_ref(), fault.path.as_ref()),
+            (Class::Corrupt, "unreadable", "class")
+        );
+        assert_eq!(fault.message, format!("{number} is no value of Class"));
+    }
 }

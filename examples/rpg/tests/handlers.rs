@@ -89,6 +89,34 @@ fn a_gift_that_is_not_taken_comes_back() {
 }
 
 #[test]
+fn what_exists_is_not_created_again() {
+    let mut platform = platform();
+    let anna = Player::new(Uuid::from_u128(1), "anna".to_owned());
+    let other = Player::new(Uuid::from_u128(1), "bert".to_owned());
+    platform.create(&anna).unwrap();
+    for again in [&anna, &other] {
+        let refused = platform.create(again).unwrap_err();
+        assert_eq!(
+            (refused.class, &*refused.code),
+            (Class::Refusal, "already_exists")
+        );
+        assert_eq!(refused.message, "this Player exists");
+    }
+    assert_eq!(platform.all::<Player>(), [anna]);
+}
+
+#[test]
+fn a_text_of_a_handler_is_the_message_of_its_refusal() {
+    let mut platform = platform();
+    let anna = sign_up(&mut platform, "anna").id();
+    fund(&mut platform, anna, i64::MAX).unwrap();
+    let refused = fund(&mut platform, anna, 1).unwrap_err();
+    assert_eq!((refused.class, &*refused.code), (Class::Refusal, "refused"));
+    assert_eq!(refused.message, "overflow");
+    assert_eq!(purse(&mut platform, anna), i64::MAX);
+}
+
+#[test]
 fn operators_limit_the_characters_of_a_player() {
     let mut platform = platform();
     let player = sign_up(&mut platform, "anna").player();
