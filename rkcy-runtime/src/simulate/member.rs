@@ -5,7 +5,7 @@ use super::logs::Logs;
 use super::observe::{Applied, Observer, Violation};
 use super::rules::Measures;
 use crate::driver::batch::{self, Batch, Cut};
-use crate::log::{StreamId, StreamKind};
+use crate::log::StreamId;
 use bytes::Bytes;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -486,15 +486,17 @@ impl Member {
     /// What it says is on its way.
     pub(super) fn push_said(&mut self, to: StreamId, bytes: Bytes) {
         self.push(to, bytes, PacketKind::Said);
-        if bugs::on(Bug::TryingNotDurable) && to.kind == StreamKind::Commands {
-            self.worker.said(0);
-        }
+        self.may_believe_too_early(0);
     }
 
     /// The same, where it stands in the log already.
     pub(super) fn landed_said(&mut self, to: StreamId, offset: u64) {
         self.landed.push((to, offset, Landed::Said));
-        if bugs::on(Bug::TryingNotDurable) {
+        self.may_believe_too_early(offset);
+    }
+
+    fn may_believe_too_early(&mut self, offset: u64) {
+        if bugs::on(Bug::TryingNotDurable) && self.worker.trying().is_some() {
             self.worker.said(offset);
         }
     }
