@@ -485,20 +485,27 @@ impl Member {
 
     /// What it says is on its way.
     pub(super) fn push_said(&mut self, to: StreamId, bytes: Bytes) {
-        self.push(to, bytes, PacketKind::Said);
-        self.may_believe_too_early(0);
+        let kind = match self.believes_too_early(0) {
+            true => PacketKind::News,
+            false => PacketKind::Said,
+        };
+        self.push(to, bytes, kind);
     }
 
     /// The same, where it stands in the log already.
     pub(super) fn landed_said(&mut self, to: StreamId, offset: u64) {
-        self.landed.push((to, offset, Landed::Said));
-        self.may_believe_too_early(offset);
+        if !self.believes_too_early(offset) {
+            self.landed.push((to, offset, Landed::Said));
+        }
     }
 
-    fn may_believe_too_early(&mut self, offset: u64) {
-        if bugs::on(Bug::TryingNotDurable) && self.worker.trying().is_some() {
+    /// Whether it takes what it tries for said before that is durable.
+    fn believes_too_early(&mut self, offset: u64) -> bool {
+        let early = bugs::on(Bug::TryingNotDurable) && self.worker.trying().is_some();
+        if early {
             self.worker.said(offset);
         }
+        early
     }
 
     fn push(&mut self, to: StreamId, bytes: Bytes, kind: PacketKind) {
