@@ -485,27 +485,12 @@ impl Member {
 
     /// What it says is on its way.
     pub(super) fn push_said(&mut self, to: StreamId, bytes: Bytes) {
-        let kind = match self.believes_too_early(0) {
-            true => PacketKind::News,
-            false => PacketKind::Said,
-        };
-        self.push(to, bytes, kind);
+        self.push(to, bytes, PacketKind::Said);
     }
 
     /// The same, where it stands in the log already.
     pub(super) fn landed_said(&mut self, to: StreamId, offset: u64) {
-        if !self.believes_too_early(offset) {
-            self.landed.push((to, offset, Landed::Said));
-        }
-    }
-
-    /// Whether it takes what it tries for said before that is durable.
-    fn believes_too_early(&mut self, offset: u64) -> bool {
-        let early = bugs::on(Bug::TryingNotDurable) && self.worker.trying().is_some();
-        if early {
-            self.worker.said(offset);
-        }
-        early
+        self.landed.push((to, offset, Landed::Said));
     }
 
     fn push(&mut self, to: StreamId, bytes: Bytes, kind: PacketKind) {
