@@ -13,6 +13,8 @@ const ROUNDS: usize = 60;
 const ROUNDS_OF_A_VISIT: usize = 4;
 /// And as many for each that a careful worker says: it waits until that is durable, then that its change record counts.
 const ROUNDS_OF_A_WORD: usize = 4;
+/// Words that give rounds, at most: who says the same for ever comes to no rest.
+const MOST_WORDS: usize = 2_000;
 
 impl Cluster<'_> {
     /// No more faults: everything in flight ends, and every caller asks until it is answered.
@@ -35,7 +37,7 @@ impl Cluster<'_> {
         let rounds = ROUNDS + visits * ROUNDS_OF_A_VISIT;
         let mut round = 0;
         let said = self.observer.said();
-        while round < rounds + ROUNDS_OF_A_WORD * (self.observer.said() - said) {
+        while round < rounds + ROUNDS_OF_A_WORD * (self.observer.said() - said).min(MOST_WORDS) {
             round += 1;
             let progress = self.settle_round()?;
             if asked != self.processes {
@@ -47,7 +49,8 @@ impl Cluster<'_> {
                 self.deadly.mend_all();
                 round = 0;
             } else if !progress {
-                let allowed = rounds + ROUNDS_OF_A_WORD * (self.observer.said() - said);
+                let words = (self.observer.said() - said).min(MOST_WORDS);
+                let allowed = rounds + ROUNDS_OF_A_WORD * words;
                 self.observer.rounds = (100 * round / allowed) as u64;
                 return verify::verify(self);
             }
