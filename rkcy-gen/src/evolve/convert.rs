@@ -263,7 +263,7 @@ fn rewrite_object(value: &str, old: &[Member], new: &[Member], dialect: Dialect)
         let before = old.iter().find(|it| it.number == member.number);
         let inner = match before {
             Some(before) => {
-                let was = member_of(value, &before.name, dialect);
+                let was = member_json(before, value, dialect);
                 let filled = before.filled(member);
                 let value = rewrite(&was, filled, &member.shape, dialect);
                 let value = value.unwrap_or_else(|| was.clone());
@@ -288,16 +288,6 @@ fn rewrite_object(value: &str, old: &[Member], new: &[Member], dialect: Dialect)
         format!("{}, {inner}", text(&member.name))
     });
     object(members.collect(), dialect)
-}
-
-fn member_of(value: &str, name: &str, dialect: Dialect) -> String {
-    match dialect {
-        Dialect::Postgres => format!("({value} -> {})", text(name)),
-        Dialect::Sqlite => format!(
-            "({value} -> {})",
-            text(&format!("$.{}", serde_json::Value::from(name)))
-        ),
-    }
 }
 
 /// An object of members; a function takes no more than a hundred arguments.

@@ -39,8 +39,7 @@ impl Cx<'_> {
             }
             Many::Optional => {
                 let by_value = self.is_copy(ty);
-                let mut checks = self.one(ty.value, constraints, path, "value", !by_value, pattern);
-                checks.extend(when_present(ty.value, path));
+                let checks = self.present(ty.value, constraints, path, !by_value, pattern);
                 if checks.is_empty() {
                     return Vec::new();
                 }
@@ -82,8 +81,7 @@ impl Cx<'_> {
                     .collect()
             }
             Many::Optional => {
-                let mut checks = self.one(ty.value, constraints, path, "value", !is_copy, pattern);
-                checks.extend(when_present(ty.value, path));
+                let checks = self.present(ty.value, constraints, path, !is_copy, pattern);
                 if checks.is_empty() {
                     return Vec::new();
                 }
@@ -142,6 +140,23 @@ impl Cx<'_> {
                 )),
                 _ => {}
             }
+        }
+        checks
+    }
+
+    /// Checks of the `value` of a `T?` that is there.
+    pub(super) fn present(
+        &self,
+        ty: ValueType,
+        constraints: &Constraints,
+        path: &str,
+        by_ref: bool,
+        pattern: Option<&str>,
+    ) -> Vec<String> {
+        let mut checks = self.one(ty, constraints, path, "value", by_ref, pattern);
+        // In JSON that is how one is written which is absent.
+        if ty == ValueType::Scalar(Scalar::Json) {
+            checks.push(format!("codegen::constraint::not_null({path}, value)"));
         }
         checks
     }
@@ -226,13 +241,6 @@ impl Cx<'_> {
         }
         checks
     }
-}
-
-/// What the value of a `T?` is held against that the value of a `T` is not.
-pub(super) fn when_present(ty: ValueType, path: &str) -> Option<String> {
-    // In JSON that is how one is written which is absent.
-    (ty == ValueType::Scalar(Scalar::Json))
-        .then(|| format!("codegen::constraint::not_null({path}, value)"))
 }
 
 /// A range of lengths in Rust; none where all are taken.

@@ -4,7 +4,6 @@
 use askama::Template;
 
 use super::Cx;
-use super::check::when_present;
 use super::field::StructField;
 use super::types::Imports;
 use crate::model::{Builtin, Concern, Field, Many, Type};
@@ -165,19 +164,16 @@ impl Cx<'_> {
                 self.collection_checks(field.ty, constraints, &path, "value", "value"),
             ),
             many => {
-                let mut checks = self.one(
-                    field.ty.value,
-                    constraints,
-                    &path,
-                    "value",
-                    !by_value,
-                    pattern,
-                );
-                let bound = if many == Many::One {
-                    "Some(value)"
-                } else {
-                    checks.extend(when_present(field.ty.value, &path));
-                    "Some(Some(value))"
+                let ty = field.ty.value;
+                let (bound, checks) = match many == Many::One {
+                    true => (
+                        "Some(value)",
+                        self.one(ty, constraints, &path, "value", !by_value, pattern),
+                    ),
+                    false => (
+                        "Some(Some(value))",
+                        self.present(ty, constraints, &path, !by_value, pattern),
+                    ),
                 };
                 let checks = checks.into_iter().map(|check| format!("{check}?;"));
                 (bound, checks.collect())

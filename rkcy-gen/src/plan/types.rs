@@ -18,8 +18,7 @@ impl Cx<'_> {
             name
         };
         match value {
-            ValueType::Scalar(Scalar::Decimal(digits)) => format!("codegen::Decimal<{digits}>"),
-            ValueType::Scalar(scalar) => self.scalar_type(scalar).to_owned(),
+            ValueType::Scalar(scalar) => self.scalar_type(scalar),
             ValueType::Enum(id) => import(&self.model.enumeration(id).name),
             ValueType::Message(id) => import(&self.model.message(id).name),
             ValueType::Concern(id) => import(&self.model.concern(id).name),
@@ -41,8 +40,9 @@ impl Cx<'_> {
         }
     }
 
-    fn scalar_type(&self, scalar: Scalar) -> &'static str {
-        match scalar {
+    fn scalar_type(&self, scalar: Scalar) -> String {
+        let name = match scalar {
+            Scalar::Decimal(digits) => return format!("codegen::Decimal<{digits}>"),
             Scalar::Bool => "bool",
             Scalar::I32 => "i32",
             Scalar::I64 => "i64",
@@ -55,9 +55,9 @@ impl Cx<'_> {
             Scalar::Uuid => "codegen::Uuid",
             Scalar::Timestamp => "codegen::Timestamp",
             Scalar::Duration => "codegen::Duration",
-            Scalar::Decimal(_) => "codegen::Decimal",
             Scalar::Json => "codegen::Json",
-        }
+        };
+        name.to_owned()
     }
 
     /// A type, as Rust writes it.

@@ -13,6 +13,7 @@ use super::keys::Used;
 use super::logs::Logs;
 use super::member::{Ended, Member, Packet, Round};
 use super::observe::{Observer, Violation, created};
+use super::overheard::Overheard;
 use super::parts::Database;
 use super::rules::Rules;
 use super::values::Values;
@@ -62,7 +63,7 @@ pub(super) struct Cluster<'a> {
     pub(super) desc: &'static PlatformDesc,
     logic: Arc<dyn Logic>,
     /// What workers run.
-    pub(super) deadly: Arc<Deadly>,
+    pub(super) deadly: Arc<Overheard<Deadly>>,
     workload: &'a dyn Workload,
     /// Virtual time in milliseconds since the Unix epoch.
     pub(super) now: u64,
@@ -144,7 +145,7 @@ impl<'a> Cluster<'a> {
             operators: Operators::new(desc),
             observer: Observer::new(plan.trace, Words(desc), draw.atomic, rules),
             draw,
-            deadly: Deadly::new(Arc::clone(&logic)),
+            deadly: Overheard::new(Arc::clone(&logic), Deadly::default()),
             logic,
             workload,
             partitions,
@@ -625,7 +626,7 @@ impl<'a> Cluster<'a> {
         } else {
             // What came of it may not be durable, and its process ends.
             for at in tried {
-                *self.observer.ends.entry((partition, at)).or_default() += 1;
+                self.observer.ends_at(partition, at);
             }
         }
         self.kill(nth, !self.draw.atomic);

@@ -8,16 +8,15 @@ use super::cluster::Cluster;
 use super::faults::Fault;
 use super::member::Member;
 use super::observe::Violation;
+use super::overheard::{Listener, Overheard};
 use super::serial::{Beside, Seen};
 use super::values::{Values, at_random};
-use crate::codegen::{self, Asked, Bytes, Call, ConcernId, Logic, Partitions, Row, RowKey, TxnId};
+use crate::codegen::{self, Bytes, Call, Logic, RowKey, TxnId};
 use crate::log::StreamId;
 use rand::RngExt;
 use rkcy_core::config::{Configs, Edit, Entry, Topic};
 use rkcy_core::frame::{Body, Envelope, Kind};
 use rkcy_core::id::PartitionId;
-use rkcy_core::related::{Relation, Side};
-use rkcy_core::txn::{Rest, Txn};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -202,21 +201,17 @@ impl Watched {
     }
 }
 
-/// Business logic, with a note of what each step may have seen.
+/// A note of what each step may have seen.
 pub(super) struct Noting {
-    logic: Arc<dyn Logic>,
     /// Whether there is anything to see.
     notes: bool,
     noted: Mutex<(Arc<Configs>, Seen)>,
 }
 
 impl Noting {
-    pub(super) fn new(logic: Arc<dyn Logic>, notes: bool) -> Arc<Noting> {
-        Arc::new(Noting {
-            logic,
-            notes,
-            noted: Mutex::default(),
-        })
+    pub(super) fn new(logic: Arc<dyn Logic>, notes: bool) -> Arc<Overheard<Noting>> {
+        let noted = Mutex::default();
+        Overheard::new(logic, Noting { notes, noted })
     }
 
     fn noted(&self) -> MutexGuard<'_, (Arc<Configs>, Seen)> {
@@ -243,18 +238,8 @@ impl Noting {
     }
 }
 
-impl Partitions for Noting {
-    fn partitions(&self, concern: ConcernId) -> u16 {
-        self.logic.partitions(concern)
-    }
-}
-
-impl Logic for Noting {
-    fn schema(&self) -> u64 {
-        self.logic.schema()
-    }
-
-    fn run(&self, call: &Call<'_>, row: &mut Row) -> Result<Bytes, codegen::Fault> {
+impl Listener for Noting {
+    fn hears(&self, call: &Call<'_>) {
         let views = call.context.views();
         if self.notes || !views.is_empty() {
             let step: (TxnId, u16, u16) = (call.context.txn_id(), call.context.step(), call.op);
@@ -265,38 +250,5 @@ impl Logic for Noting {
             };
             seen.note(step, beside);
         }
-        self.logic.run(call, row)
-    }
-
-    fn resume(&self, txn: &Txn) -> Result<Rest, codegen::Fault> {
-        self.logic.resume(txn)
-    }
-
-    fn claims_of(&self, row: &RowKey, op: u16, args: &Bytes) -> Result<Vec<Asked>, codegen::Fault> {
-        self.logic.claims_of(row, op, args)
-    }
-
-    fn counted_in(&self, concern: ConcernId) -> Option<ConcernId> {
-        self.logic.counted_in(concern)
-    }
-
-    fn is_related(&self, concern: ConcernId) -> bool {
-        self.logic.is_related(concern)
-    }
-
-    fn relations(&self, row: &RowKey, value: &Bytes) -> Result<Vec<Relation>, codegen::Fault> {
-        self.logic.relations(row, value)
-    }
-
-    fn viewed_in(&self, concern: ConcernId) -> Option<ConcernId> {
-        self.logic.viewed_in(concern)
-    }
-
-    fn sides_read(&self, concern: ConcernId, op: u16) -> &'static [Side] {
-        self.logic.sides_read(concern, op)
-    }
-
-    fn concern_name(&self, concern: ConcernId) -> &str {
-        self.logic.concern_name(concern)
     }
 }

@@ -7,23 +7,22 @@
 use super::cluster::Cluster;
 use super::faults::Fault;
 use super::observe::Violation;
-use crate::codegen::{self, Asked, Bytes, Call, ConcernId, Logic, Partitions, Row, RowKey, TxnId};
+use super::overheard::Listener;
+use crate::codegen::{Call, TxnId};
 use crate::log::StreamId;
 use rkcy_core::frame::{Body, Frame, Kind};
 use rkcy_core::id::{PartitionId, Position};
-use rkcy_core::related::{Relation, Side};
-use rkcy_core::txn::{Rest, Txn};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Transactions of a run that are deadly, at most: each ends a few processes.
 const MOST: usize = 4;
 /// Processes that one of them may end: far more than it takes to give up all that there is of it.
 const ENDS: u32 = 100;
 
-/// Business logic that is deadly to some.
+/// What is deadly to whoever runs it.
+#[derive(Default)]
 pub(super) struct Deadly {
-    logic: Arc<dyn Logic>,
     known: Mutex<Known>,
 }
 
@@ -36,13 +35,6 @@ struct Known {
 }
 
 impl Deadly {
-    pub(super) fn new(logic: Arc<dyn Logic>) -> Arc<Deadly> {
-        Arc::new(Deadly {
-            logic,
-            known: Mutex::default(),
-        })
-    }
-
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -109,7 +101,7 @@ impl Cluster<'_> {
             return false;
         }
         for at in trying {
-            *self.observer.ends.entry((partition, at)).or_default() += 1;
+            self.observer.ends_at(partition, at);
         }
         true
     }
@@ -137,7 +129,7 @@ impl Cluster<'_> {
             .note(|| format!("worker of {partition} is ended by a handler"));
         if let Some(at) = tried {
             self.check_said(partition, at)?;
-            *self.observer.ends.entry((partition, at)).or_default() += 1;
+            self.observer.ends_at(partition, at);
         }
         match self.draw.atomic {
             true => self.end_process(),
@@ -185,55 +177,12 @@ pub(super) fn check_parked(
     }
 }
 
-impl Partitions for Deadly {
-    fn partitions(&self, concern: ConcernId) -> u16 {
-        self.logic.partitions(concern)
-    }
-}
-
-impl Logic for Deadly {
-    fn schema(&self) -> u64 {
-        self.logic.schema()
-    }
-
-    fn run(&self, call: &Call<'_>, row: &mut Row) -> Result<Bytes, codegen::Fault> {
+impl Listener for Deadly {
+    fn hears(&self, call: &Call<'_>) {
         let txn = call.context.txn_id();
         let known = &mut *self.known();
         if known.deadly.contains_key(&txn) && ends_at(txn, call.context.step(), call.op) {
             known.ended_by.get_or_insert(txn);
         }
-        self.logic.run(call, row)
-    }
-
-    fn resume(&self, txn: &Txn) -> Result<Rest, codegen::Fault> {
-        self.logic.resume(txn)
-    }
-
-    fn claims_of(&self, row: &RowKey, op: u16, args: &Bytes) -> Result<Vec<Asked>, codegen::Fault> {
-        self.logic.claims_of(row, op, args)
-    }
-
-    fn counted_in(&self, concern: ConcernId) -> Option<ConcernId> {
-        self.logic.counted_in(concern)
-    }
-
-    fn is_related(&self, concern: ConcernId) -> bool {
-        self.logic.is_related(concern)
-    }
-
-    fn relations(&self, row: &RowKey, value: &Bytes) -> Result<Vec<Relation>, codegen::Fault> {
-        self.logic.relations(row, value)
-    }
-
-    fn viewed_in(&self, concern: ConcernId) -> Option<ConcernId> {
-        self.logic.viewed_in(concern)
-    }
-
-    fn sides_read(&self, concern: ConcernId, op: u16) -> &'static [Side] {
-        self.logic.sides_read(concern, op)
-    }
-
-    fn concern_name(&self, concern: ConcernId) -> &str {
-        self.logic.concern_name(concern)
     }
 }

@@ -3,6 +3,7 @@
 use super::deadly::Deadly;
 use super::logs::Logs;
 use super::observe::{Applied, Observer, Violation};
+use super::overheard::Overheard;
 use super::rules::Measures;
 use crate::driver::batch::{self, Batch, Cut};
 use crate::log::StreamId;
@@ -101,7 +102,7 @@ pub(super) struct Member {
     queues: BTreeMap<StreamId, VecDeque<Packet>>,
     /// The config topic, as far as it has read it.
     pub(super) topic: Topic,
-    deadly: Arc<Deadly>,
+    deadly: Arc<Overheard<Deadly>>,
     /// Landed and not durable: target, offset, what it was.
     landed: Vec<(StreamId, u64, Landed)>,
     /// What it has applied is not seen before it counts.
@@ -127,7 +128,7 @@ impl Member {
         config: Config,
         stored: StoredPosition,
         logs: &Logs,
-        deadly: Arc<Deadly>,
+        deadly: Arc<Overheard<Deadly>>,
         observer: &mut Observer,
     ) -> Result<Member, Violation> {
         let (partition, serial, build) = (config.partition, config.owner, config.build);

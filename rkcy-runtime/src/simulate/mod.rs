@@ -25,6 +25,7 @@ mod logs;
 mod member;
 mod observe;
 mod operate;
+mod overheard;
 mod parts;
 mod related;
 mod rules;

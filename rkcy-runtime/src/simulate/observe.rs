@@ -166,6 +166,11 @@ impl Observer {
         self.note(|| format!("FAULT {}", fault.name()));
     }
 
+    /// A process has ended while it tried this envelope, or will seem to have.
+    pub(super) fn ends_at(&mut self, partition: PartitionId, at: Position) {
+        *self.ends.entry((partition, at)).or_default() += 1;
+    }
+
     /// How often careful workers have said something, or processes were ended by handlers.
     pub(super) fn said(&self) -> usize {
         let count = |what| self.counts.get(what).copied().unwrap_or(0);

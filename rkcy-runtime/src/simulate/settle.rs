@@ -1,7 +1,7 @@
 //! The end of a run: faults stop, and everything in flight must come to rest.
 
 use super::cluster::Cluster;
-use super::observe::Violation;
+use super::observe::{Observer, Violation};
 use super::verify;
 use crate::log::StreamId;
 use std::collections::BTreeMap;
@@ -37,7 +37,10 @@ impl Cluster<'_> {
         let rounds = ROUNDS + visits * ROUNDS_OF_A_VISIT;
         let mut round = 0;
         let said = self.observer.said();
-        while round < rounds + ROUNDS_OF_A_WORD * (self.observer.said() - said).min(MOST_WORDS) {
+        let allowed = |observer: &Observer| {
+            rounds + ROUNDS_OF_A_WORD * (observer.said() - said).min(MOST_WORDS)
+        };
+        while round < allowed(&self.observer) {
             round += 1;
             let progress = self.settle_round()?;
             if asked != self.processes {
@@ -49,9 +52,7 @@ impl Cluster<'_> {
                 self.deadly.mend_all();
                 round = 0;
             } else if !progress {
-                let words = (self.observer.said() - said).min(MOST_WORDS);
-                let allowed = rounds + ROUNDS_OF_A_WORD * words;
-                self.observer.rounds = (100 * round / allowed) as u64;
+                self.observer.rounds = (100 * round / allowed(&self.observer)) as u64;
                 return verify::verify(self);
             }
         }

@@ -163,25 +163,22 @@ impl Values {
         }
         let Shape { value, times } = param.shape();
         let (deep, free) = (depth >= DEPTH, ParamDesc::new(param.name, param.ty));
+        let count = |rng: &mut ChaCha8Rng| match deep {
+            true => param.length.0,
+            false => length(rng, param.length, ELEMENTS),
+        };
         match times {
             Times::One => self.one(request, param, value, depth),
             Times::Optional if deep || request.rng.random_bool(0.4) => Ok(Json::Null),
             Times::Optional => self.one(request, param, value, depth),
             Times::List => {
-                let count = match deep {
-                    true => param.length.0,
-                    false => length(request.rng, param.length, ELEMENTS),
-                };
-                let values = (0..count).map(|_| self.one(request, &free, value, depth));
+                let values =
+                    (0..count(request.rng)).map(|_| self.one(request, &free, value, depth));
                 values.collect::<Result<Vec<_>, _>>().map(Json::Array)
             }
             Times::Map => {
-                let count = match deep {
-                    true => param.length.0,
-                    false => length(request.rng, param.length, ELEMENTS),
-                };
                 let mut map = Map::new();
-                for nth in 0..count {
+                for nth in 0..count(request.rng) {
                     let name = match (nth, wrong(request.rng)) {
                         (_, true) => "\0".to_owned(),
                         (0, false) => "a\"ö.[".to_owned(),
