@@ -223,6 +223,153 @@ fn what_is_compatible_breaks_nothing() {
     assert!(found.is_empty(), "{found:?}");
 }
 
+/// The codes of what breaks from one schema to another.
+fn breaks(old: &str, new: &str) -> Vec<Code> {
+    let (old, new) = (of(old), of(new));
+    let old_lock = locked(&old);
+    let new_lock = old_lock.assign(&new).unwrap();
+    let version = |model, lock| Version { model, lock };
+    let found = breaking(version(&old, &old_lock), version(&new, &new_lock));
+    found.iter().map(|it| it.code).collect()
+}
+
+#[test]
+fn what_may_be_absent_now_breaks_where_zero_was_written_as_nothing() {
+    let item = |field: &str| {
+        format!(
+            "enum Kind {{ book  toy }}\nmessage Part {{ size: u32 }}\nconcern Item {{ key id: uuid  f: {field} }}"
+        )
+    };
+    for (old, new, is_break) in [
+        ("u32", "u32?", true),
+        ("u32 @min(1)", "u32? @min(1)", false),
+        ("i64 @max(-1)", "i64? @max(-1)", false),
+        ("f64", "f64?", true),
+        ("decimal(4, 2)", "decimal(4, 2)?", true),
+        ("bool", "bool?", true),
+        ("string", "string?", true),
+        ("string @length(1..)", "string? @length(1..)", false),
+        ("timestamp", "timestamp?", true),
+        ("uuid", "uuid?", false),
+        ("Kind", "Kind?", false),
+        ("Part", "Part?", false),
+        ("u32?", "u32", false),
+        ("u32?", "u32 = 7", true),
+        ("string?", "string = \"\"", false),
+        ("Kind?", "Kind = toy", true),
+    ] {
+        let found = breaks(&item(old), &item(new));
+        let is_found = found.contains(&Code::Cardinality);
+        assert_eq!(is_found, is_break, "{old} to {new}: {found:?}");
+    }
+}
+
+#[test]
+fn a_field_remembers_what_it_was_born_with() {
+    let of = |fields: &str| {
+        of(&format!(
+            "enum Kind {{ book  toy }}\nmessage Part {{ size: u32 = 4  note: string }}\nconcern Item {{ key id: uuid  {fields} }}"
+        ))
+    };
+    let lock = locked(&of("old: u32 = 5"));
+    let absent = |lock: &Lock, name: &str| {
+        let absent = lock.absent("Item", name);
+        absent.map(|it| format!("{it:?}"))
+    };
+    assert_eq!(absent(&lock, "old"), None, "there is no record without it");
+    let young = "old: u32 = 5  count: u32 = 10  none: u32  kind: Kind = toy  maybe: Kind? = toy  part: Part?  list: [Part]";
+    let lock = lock.assign(&of(young)).unwrap();
+    assert_eq!(absent(&lock, "count").as_deref(), Some("Int(10)"));
+    assert_eq!(absent(&lock, "kind").as_deref(), Some("Int(2)"));
+    for none in ["old", "none", "maybe", "part", "list"] {
+        assert_eq!(absent(&lock, none), None, "{none}");
+    }
+    // Neither another default nor another name changes what records of then are taken for.
+    let later = "old: u32 = 5  number: u64 = 20 @was(count)  kind: Kind  whole: Part @was(part)";
+    let lock = lock.assign(&of(later)).unwrap();
+    assert_eq!(absent(&lock, "number").as_deref(), Some("Int(10)"));
+    assert_eq!(absent(&lock, "kind").as_deref(), Some("Int(2)"));
+    let read = Lock::parse(&lock.print()).unwrap();
+    assert_eq!(read, lock);
+    // What is gone, or has become something else, has nothing to remember.
+    let other = "old: u32 = 5  number: string @was(count)";
+    let lock = lock.assign(&of(other)).unwrap();
+    assert!(!lock.print().contains("absent"), "{}", lock.print());
+}
+
+#[test]
+fn a_message_that_is_younger_is_remembered_whole() {
+    let schema = |part: &str, fields: &str| {
+        of(&format!(
+            "message Part {{ {part} }}\nconcern Item {{ key id: uuid {fields} command grow(part: Part) }}"
+        ))
+    };
+    let size = "size: u32 = 4  note: string?  rate: f64 = 0.5";
+    let lock = locked(&schema(size, ""));
+    let lock = lock.assign(&schema(size, "part: Part")).unwrap();
+    let text = lock.print();
+    assert!(text.contains("absent Item.part {1:4,3:0.5}"), "{text}");
+    // A field of it that comes still later is read as its own default says.
+    let more = "size: u32 = 9  note: string?  rate: f64 = 0.5  late: bool = true";
+    let model = schema(more, "part: Part");
+    let lock = lock.assign(&model).unwrap();
+    let text = lock.print();
+    assert!(text.contains("absent Item.part {1:4,3:0.5}"), "{text}");
+    assert!(text.contains("absent Part.late 1"), "{text}");
+    let tables = tables(&model, &lock);
+    let fills: Vec<String> = (tables.iter().flat_map(|table| &table.columns))
+        .filter(|column| column.name.starts_with("part_"))
+        .map(|column| format!("{}: {:?}", column.name, column.fill))
+        .collect();
+    assert_eq!(
+        fills,
+        [
+            "part_size: Some(Number(Int(4)))",
+            "part_note: None",
+            "part_rate: Some(Number(Float(0.5)))",
+            "part_late: Some(Bool(true))",
+        ]
+    );
+}
+
+#[test]
+fn what_says_too_much_about_a_field_is_damage() {
+    let base = [
+        "concern Item 1024",
+        "field Item.id 1",
+        "field Item.part 2",
+        "layout 2",
+    ];
+    for (line, wrong) in [
+        ("absent Item.part 10", None),
+        ("absent Item.part -0.5", None),
+        ("absent Item.part \"a b\"", None),
+        ("absent Item.part {1:{},2:\"}\"}", None),
+        (
+            "absent Item.other 10",
+            Some("there is no line `field Item.other`"),
+        ),
+        ("absent Item.part 010", Some("is no line of a lock")),
+        ("absent Item.part {1:10,}", Some("is no line of a lock")),
+        ("absent Item.part {2:1,1:1}", Some("is no line of a lock")),
+        ("absent Item.part inf", Some("is no line of a lock")),
+        ("absent part 10", Some("is no line of a lock")),
+        ("absent Item.part", Some("is no line of a lock")),
+    ] {
+        let lines = [line].into_iter().chain(base);
+        let text: String = lines.map(rkcy_gen::lock::closed).collect();
+        let read = Lock::parse(&text);
+        match wrong {
+            None => assert!(read.is_ok_and(|it| it.print().ends_with(&text)), "{line}"),
+            Some(wrong) => {
+                let damage = read.unwrap_err();
+                assert!(damage.message.contains(wrong), "{line}: {damage}");
+                assert_eq!(damage.line, 1, "{line}");
+            }
+        }
+    }
+}
+
 /// The numbers of the fields of `Item`.
 fn numbers(lock: &Lock, names: &[&str]) -> Vec<u32> {
     names.iter().map(|name| lock.field("Item", name)).collect()

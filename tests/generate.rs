@@ -238,7 +238,10 @@ fn what_is_generated_compiles_without_a_warning() {
         .chain(buildable("schemas/features"))
     {
         let name = rkcy_gen::naming::package(&model(&path).platform().name);
-        let rendered = generated(&path, &Lock::default());
+        // A lock beside a schema is that of an earlier version of it.
+        let lock = std::fs::read_to_string(root(&path).with_extension("lock"));
+        let lock = lock.map_or_else(|_| Lock::default(), |lock| Lock::parse(&lock).unwrap());
+        let rendered = generated(&path, &lock);
         let directory = workspace.join(&name);
         let files = rendered.generated.iter().chain(&rendered.once);
         for (path, text) in files.filter(|(path, _)| *path != "Cargo.toml") {

@@ -1,7 +1,7 @@
 //! What shoppers do under simulation, and what must hold of goods and money.
 
 use crate::generated::txn::{Cancel, Describe, Forget, Join, Pay, Place, Send, StockUp};
-use crate::generated::{Customer, Delivery, Functions, Order, Product, Stage, Wanted};
+use crate::generated::{Customer, Delivery, Functions, Order, Product, Stage, Wanted, Way};
 use crate::handlers::Handlers;
 use rand::RngExt;
 use rkcy_runtime::codegen::{Bytes, Fault, Ref, Transaction, Txn, serde_json};
@@ -153,5 +153,10 @@ fn place(nth: usize, request: &mut Request<'_>, customer: Ref<Customer>) -> Resu
     if wanted.is_empty() {
         return stock_up(nth, request);
     }
-    request.transaction(&Place { customer, wanted })
+    let way = [Way::Post, Way::Courier][request.rng.random_range(0..2)];
+    request.transaction(&Place {
+        customer,
+        wanted,
+        way,
+    })
 }

@@ -5,7 +5,8 @@ use std::cmp::Ordering;
 use super::{Comparison, Owner};
 use crate::diagnostic::Code;
 use crate::lock::{Kind, Lock};
-use crate::model::{Constraints, Field, Many, Number, Scalar, Type, ValueType};
+use crate::model::{Constraints, Field, Literal, Many, Number, Scalar, Type, ValueType};
+use crate::plan::is_zero;
 use crate::syntax::Span;
 
 /// How a value stands on the wire. Those of one kind are read as each other, as far as they fit.
@@ -64,7 +65,18 @@ impl<'a> Comparison<'a> {
             let wanted = number(old_lock, old_name, &field.name);
             let is_it = |it: &&&Field| number(new_lock, new_name, &it.name) == wanted;
             match new_fields.iter().find(is_it) {
-                Some(now) => self.field(field, now, owner),
+                Some(now) => {
+                    let is_younger =
+                        kind == Kind::Field && old_lock.absent(old_name, &field.name).is_some();
+                    if let Some(reading) = reads_otherwise(field, now, is_younger) {
+                        self.cardinality(
+                            now,
+                            reading,
+                            "leave the form as it is, or add a field for the other",
+                        );
+                    }
+                    self.field(field, now, owner);
+                }
                 None => {
                     let is_reserved = (new_lock.retired(kind, new_name)).any(|it| it.0 == wanted);
                     self.gone(field, new_name, wanted, is_reserved, span);
@@ -117,6 +129,11 @@ impl<'a> Comparison<'a> {
         }
     }
 
+    fn cardinality(&mut self, new: &Field, is_now: &str, help: &str) {
+        let message = format!("`{}` {is_now}", new.name);
+        self.report(Code::Cardinality, new.span, message, help);
+    }
+
     fn field(&mut self, old: &Field, new: &Field, owner: Owner) {
         let name = &new.name;
         let (before, after) = (old.json_name(), new.json_name());
@@ -135,12 +152,8 @@ impl<'a> Comparison<'a> {
         };
         let (was, is) = (form(old.ty), form(new.ty));
         if was != is {
-            self.report(
-                Code::Cardinality,
-                new.span,
-                format!("`{name}` was {was} and is {is}"),
-                "add a field for the other form",
-            );
+            let is_now = format!("was {was} and is {is}");
+            self.cardinality(new, &is_now, "add a field for the other form");
             return;
         }
         let (was, is) = (
@@ -314,6 +327,48 @@ impl<'a> Comparison<'a> {
 fn can_be_missing(field: &Field) -> bool {
     let is_empty = field.omissible && field.auto.is_none();
     field.ty.many != Many::One || is_empty || field.default.is_some()
+}
+
+/// What an old record is taken for, where that is not what it was: protobuf writes neither the zero of a field that is
+/// always there, nor one that is absent. `is_younger`: there are records that are older than the field.
+fn reads_otherwise(old: &Field, new: &Field, is_younger: bool) -> Option<&'static str> {
+    let is_message = matches!(old.ty.value, ValueType::Message(_));
+    match (old.ty.many, new.ty.many) {
+        (Many::One, Many::Optional) if is_younger => {
+            Some("is absent now in records that are older than it, and was its first default there")
+        }
+        (Many::One, Many::Optional) if !is_message && takes_zero(old) => {
+            Some("is absent now in records where it was zero, or empty")
+        }
+        (Many::Optional, Many::One) => match new.default.as_ref()? {
+            Literal::Enum(..) => Some("has no value now in records where it was absent"),
+            default if is_zero(default) => None,
+            _ => Some("is zero now, or empty, in records where it was absent: not its default"),
+        },
+        _ => None,
+    }
+}
+
+/// Whether a field can hold what protobuf does not write.
+fn takes_zero(field: &Field) -> bool {
+    let Constraints {
+        min, max, length, ..
+    } = &field.constraints;
+    let zero = match field.ty.value {
+        ValueType::Scalar(Scalar::Bool) => return true,
+        ValueType::Scalar(Scalar::String | Scalar::Bytes) => {
+            return length.is_none_or(|length| length.min == 0);
+        }
+        ValueType::Scalar(Scalar::Timestamp | Scalar::Duration) => Number::Int(0),
+        ValueType::Scalar(scalar) if scalar.is_float() => Number::Float(0.0),
+        ValueType::Scalar(Scalar::Decimal(digits)) => Number::Decimal(0, digits.scale),
+        ValueType::Scalar(scalar) if scalar.is_number() => Number::Int(0),
+        // Keys, enums and documents are always written.
+        _ => return false,
+    };
+    let is_above = min.is_some_and(|min| zero.compare(min) == Some(Ordering::Less));
+    let is_below = max.is_some_and(|max| zero.compare(max) == Some(Ordering::Greater));
+    !is_above && !is_below
 }
 
 /// Whether a field takes fewer values than before.

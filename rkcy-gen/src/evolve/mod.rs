@@ -35,3 +35,4 @@ pub use shape::{Member, Shape};
 pub use table::{Check, Column, ColumnType, Dialect, Fill, Index, PLACE, Table};
 
 pub(crate) use reached::{Reader, WORDS, print};
+pub(crate) use words::{Words, quoted};

@@ -14,6 +14,18 @@ impl<'a> Words<'a> {
         self.0.is_empty()
     }
 
+    /// Whether this stands in front.
+    pub(crate) fn starts_with(&self, text: &str) -> bool {
+        self.0.starts_with(text)
+    }
+
+    /// What stands before the first of these, or all that is left.
+    pub(crate) fn before(&mut self, ends: &[char]) -> &'a str {
+        let (text, rest) = self.0.split_at(self.0.find(ends).unwrap_or(self.0.len()));
+        self.0 = rest;
+        text
+    }
+
     /// Takes a text off the front, if it stands there.
     pub(crate) fn take(&mut self, text: &str) -> bool {
         match self.0.strip_prefix(text) {

@@ -49,10 +49,12 @@ impl Lock {
             let names = wanted.get(key).map(Vec::as_slice).unwrap_or_default();
             scope.retire(|name| names.iter().any(|wanted| wanted.name == name));
         }
+        let born = next.born(model);
         for ((kind, owner), names) in &wanted {
             let scope = next.scopes.entry((*kind, owner.clone())).or_default();
             scope.add(*kind, owner, names)?;
         }
+        next.remember(model, &born);
         next.scopes.retain(|_, scope| *scope != Scope::default());
         next.renames = renames;
         Ok(next)
@@ -386,8 +388,10 @@ impl Scope {
             .into_iter()
             .partition(|(name, _)| stays(name));
         self.live = live;
-        self.retired
-            .extend(gone.into_iter().map(|(name, number)| (number, name)));
+        for (name, number) in gone {
+            self.absent.remove(&number);
+            self.retired.insert(number, name);
+        }
     }
 
     fn add(&mut self, kind: Kind, owner: &str, names: &[Want]) -> Result<(), Box<Diagnostic>> {

@@ -2,12 +2,15 @@
 //!
 //! It holds the rank of every concern, the protobuf number of every field and parameter, the numbers of
 //! enum values, operations and transactions, and the numbers that are retired. What is new is appended;
-//! what is gone is retired, and its number is never given again. Beside them stand the migrations that were
+//! what is gone is retired, and its number is never given again. Beside them stand what fields hold in records that
+//! are older than they, the migrations that were
 //! written, and the tables that the last one reached.
 
+mod absent;
 mod assign;
 mod text;
 
+pub use absent::Absent;
 pub use text::{Damage, closed};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,11 +125,13 @@ fn index_name(concern: &Concern, unique: &Unique) -> String {
 }
 
 /// The numbers of one kind in one place: the fields of a message, the ranks of all concerns.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 struct Scope {
     live: BTreeMap<String, u32>,
     /// By number, since a name can be retired more than once.
     retired: BTreeMap<u32, String>,
+    /// What those hold that came later, in records without them; by number, which stays when they are renamed.
+    absent: BTreeMap<u32, Absent>,
 }
 
 /// All numbers.

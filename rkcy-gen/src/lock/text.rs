@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Kind, LAYOUT, Lock};
+use super::{Absent, Kind, LAYOUT, Lock};
 use crate::evolve::{Reader, WORDS, print};
 use crate::naming::fnv;
 
@@ -75,6 +75,15 @@ impl Lock {
             }
             None => return Err(damage(1, "the line `layout` is missing".to_owned())),
         }
+        for ((owner, name), (line, absent)) in lines.absent {
+            let scope = self.scopes.get_mut(&(Kind::Field, owner.clone()));
+            let known = scope.and_then(|scope| Some((*scope.live.get(&name)?, scope)));
+            let Some((number, scope)) = known else {
+                let message = format!("there is no line `field {owner}.{name}`: remove this one");
+                return Err(damage(line, message));
+            };
+            scope.absent.insert(number, absent);
+        }
         let sum = sum_of(lines.seen.iter());
         let tables = lines.reader.finish();
         self.reached = tables.map_err(|message| damage(lines.last, message))?;
@@ -118,6 +127,17 @@ impl Lock {
         if let Some(rename) = fact.strip_prefix("was ") {
             self.renames.insert(rename.to_owned());
             return Ok(());
+        }
+        if let Some(rest) = fact.strip_prefix("absent ") {
+            let (field, absent) = read_absent(rest).ok_or_else(unknown)?;
+            let path = format!("{}.{}", field.0, field.1);
+            return match lines.absent.insert(field, (lines.last, absent)) {
+                None => Ok(()),
+                Some(_) => Err(format!(
+                    "records are said twice to hold something in place of `{path}`: keep the line of the branch that \
+                     is released first"
+                )),
+            };
         }
         let words: Vec<&str> = fact.split(' ').collect();
         if let ["layout", text] = words.as_slice() {
@@ -236,6 +256,11 @@ impl Lock {
                     .iter()
                     .map(|(name, number)| format!("{word} {} {number}", path(name))),
             );
+            let absent = |(name, number)| Some((name, scope.absent.get(number)?));
+            let absent = scope.live.iter().filter_map(absent);
+            facts.extend(absent.map(|(name, value): (&String, &Absent)| {
+                format!("absent {} {}", path(name), value.print())
+            }));
             facts.extend(
                 scope
                     .retired
@@ -248,6 +273,16 @@ impl Lock {
     }
 }
 
+/// A field: its owner, its name.
+type Named = (String, String);
+
+/// `Item.stock 10`
+fn read_absent(text: &str) -> Option<(Named, Absent)> {
+    let (path, value) = text.split_once(' ')?;
+    let (owner, name) = path.rsplit_once('.')?;
+    Some(((owner.to_owned(), name.to_owned()), Absent::read(value)?))
+}
+
 /// What was read so far, beside the lock.
 #[derive(Default)]
 struct Lines {
@@ -258,6 +293,8 @@ struct Lines {
     /// The line that was read last, from 1.
     last: usize,
     reader: Reader,
+    /// What fields are said to hold in records without them, and the lines that say so.
+    absent: BTreeMap<Named, (usize, Absent)>,
     /// Migrations by number: the line, and the sum of their tables.
     sums: BTreeMap<u32, (usize, String)>,
 }

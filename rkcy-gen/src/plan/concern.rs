@@ -101,6 +101,7 @@ impl Cx<'_> {
             docs: docs::lines(&concern.docs, &format!("concern {}", concern.name)),
             name: &name,
             proto: &name,
+            owner: Some(&concern.name),
             message: None,
             fields: concern
                 .all_fields()

@@ -4,6 +4,7 @@ use super::check::rust_decimal;
 use super::signature::{is_zero, number};
 use super::types::Imports;
 use super::{Cx, docs};
+use crate::lock::Absent;
 use crate::model::{Field, Literal, Many, MessageId, Number, Scalar, Type, ValueType};
 use crate::naming::{self, Claims};
 
@@ -35,7 +36,9 @@ pub(super) struct Place<'a> {
     /// The message, where it is one: its fields may hold it again.
     pub(super) message: Option<MessageId>,
     /// The name of the struct.
-    pub(super) owner: &'a str,
+    pub(super) name: &'a str,
+    /// Whose field it is in the lock; `None` of a parameter.
+    pub(super) owner: Option<&'a str>,
     /// Whether handlers must not change it.
     pub(super) private: bool,
 }
@@ -65,15 +68,16 @@ impl Cx<'_> {
         let default_fn = declared
             .map(|_| functions.claim(format!("default_{}", naming::plain_snake(&field.name))));
         let pattern = field.constraints.pattern.as_ref().map(|source| {
-            let constant = naming::shouty(&format!("{}_{}_pattern", place.owner, field.name));
+            let constant = naming::shouty(&format!("{}_{}_pattern", place.name, field.name));
             (constant, format!("{source:?}"))
         });
         let docs = docs::lines(&field.docs, &self.field_signature(field));
+        let absent = (place.owner).and_then(|owner| self.lock.absent(owner, &field.name));
         StructField {
             docs: with_deprecation(docs, field.deprecated.as_deref()),
             serde: serde_of(field, &name, default_fn.as_deref()),
-            to_proto: self.writing(field, &name, boxed),
-            from_proto: self.reading(field, &name, boxed),
+            to_proto: self.writing(field, &name, boxed, absent),
+            from_proto: self.reading(field, &name, boxed, absent),
             checks: self.checks(
                 field,
                 &format!("self.{name}"),
@@ -90,8 +94,13 @@ impl Cx<'_> {
         }
     }
 
-    fn writing(&self, field: &Field, name: &str, boxed: bool) -> String {
+    fn writing(&self, field: &Field, name: &str, boxed: bool, absent: Option<&Absent>) -> String {
         let value = format!("self.{name}");
+        // Its presence is written, so that zero is told from a record that is older than the field.
+        if absent.is_some() && !self.is_message(field.ty.value) {
+            let value = self.writing(field, name, boxed, None);
+            return format!("Some({value})");
+        }
         // A float is more than copied: not every target knows a negative zero.
         if self.is_plain(field.ty.value) && !is_float(field.ty.value) {
             return if self.is_copy(field.ty) {
@@ -117,12 +126,27 @@ impl Cx<'_> {
         }
     }
 
-    fn reading(&self, field: &Field, name: &str, boxed: bool) -> String {
-        let value = format!("proto.{name}");
+    fn reading(&self, field: &Field, name: &str, boxed: bool, absent: Option<&Absent>) -> String {
+        let mut value = format!("proto.{name}");
+        let path = &field.name;
+        match absent {
+            Some(absent @ Absent::Message(_)) => {
+                let ValueType::Message(id) = field.ty.value else {
+                    return value;
+                };
+                let bytes = absent.encoding(self.model, self.lock, id);
+                let bytes = bytes.escape_ascii();
+                return format!("codegen::take_or_older({path:?}, {value}, b\"{bytes}\")?");
+            }
+            Some(absent) => {
+                let older = older(absent, self.model.stored_as(field.ty.value));
+                value = format!("{value}.{older}");
+            }
+            None => {}
+        }
         if self.is_plain(field.ty.value) {
             return value;
         }
-        let path = &field.name;
         match field.ty.many {
             Many::One if self.is_message(field.ty.value) => {
                 let take = if field.omissible {
@@ -205,6 +229,28 @@ impl Cx<'_> {
             Literal::EmptyList => format!("{}::new()", self.names.std.vec),
         }
     }
+}
+
+/// What stands for a field that a record lacks, since it is older.
+fn older(absent: &Absent, value: ValueType) -> String {
+    let value = match (absent, value) {
+        (Absent::Int(value), ValueType::Scalar(Scalar::Bool)) => (*value != 0).to_string(),
+        // As protobuf reads a number that has become narrower.
+        (Absent::Int(value), ValueType::Scalar(Scalar::I32) | ValueType::Enum(_)) => {
+            (*value as i32).to_string()
+        }
+        (Absent::Int(value), ValueType::Scalar(Scalar::U32)) => (*value as u32).to_string(),
+        (Absent::Int(value), ValueType::Scalar(Scalar::U64)) => (*value as u64).to_string(),
+        (Absent::Int(value), _) => (*value as i64).to_string(),
+        (Absent::Float(value), ValueType::Scalar(Scalar::F32)) => format!("{:?}", *value as f32),
+        (Absent::Float(value), _) => format!("{value:?}"),
+        (Absent::Text(text), ValueType::Scalar(Scalar::Bytes)) => {
+            return format!("unwrap_or(codegen::Bytes::from_static({text:?}.as_bytes()))");
+        }
+        (Absent::Text(text), _) => return format!("unwrap_or_else(|| {text:?}.to_owned())"),
+        (Absent::Message(_), _) => "default()".to_owned(),
+    };
+    format!("unwrap_or({value})")
 }
 
 fn serde_of(field: &Field, rust: &str, default_fn: Option<&str>) -> Vec<String> {

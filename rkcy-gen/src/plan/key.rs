@@ -33,6 +33,7 @@ impl Cx<'_> {
             docs: vec![format!("The key of a `{}`.", concern.name)],
             name,
             proto: name,
+            owner: Some(&concern.name),
             message: None,
             fields: concern.keys.iter().map(|key| (key, false)).collect(),
             omissible: false,

@@ -44,6 +44,7 @@ impl Cx<'_> {
             docs: docs::lines(&message.docs, &format!("{word} {}", message.name)),
             name: &name,
             proto: &name,
+            owner: Some(&message.name),
             message: Some(message.id),
             fields: message.fields.iter().map(|field| (field, false)).collect(),
             omissible: message.omissible,

@@ -34,7 +34,7 @@ mod value;
 mod visits;
 
 pub use operation::{Operation, operations};
-pub(crate) use signature::{number, quoted};
+pub(crate) use signature::{is_zero, number, quoted};
 pub use unbuilt::unbuilt;
 pub use visits::{TransactionPlan, VisitPlan, VisitStep, VisitsDocument, visits};
 
@@ -292,12 +292,17 @@ impl Cx<'_> {
             0 => self.lock.param(owner, &field.name),
             number => number,
         };
+        let absent = |field: &Field| {
+            let absent = self.lock.absent(owner, &field.name);
+            absent.map_or(String::new(), |it| format!(" absent {it:?}"))
+        };
         let facts = fields.map(|field| {
             let json = field.json.as_deref().unwrap_or_default();
             format!(
-                "{owner} {} {} {json}",
+                "{owner} {} {} {json}{}",
                 number(field),
-                self.field_signature(field)
+                self.field_signature(field),
+                absent(field)
             )
         });
         facts.collect()

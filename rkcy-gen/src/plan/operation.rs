@@ -238,6 +238,7 @@ impl Cx<'_> {
             )],
             name,
             proto: name,
+            owner: None,
             message: None,
             fields: fields.iter().map(|field| (field, false)).collect(),
             omissible: false,

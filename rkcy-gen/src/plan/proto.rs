@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::{Cx, docs, operations};
-use crate::lock::Kind;
+use crate::lock::{Absent, Kind};
 use crate::model::{Builtin, Concern, Field, Many, Payload, Scalar, ValueType};
 use crate::naming::{self, Claims};
 
@@ -159,7 +159,7 @@ impl Cx<'_> {
         let fields = concern.changeable();
         let mut message = self.proto_message(doc, name, Kind::Field, &concern.name, fields);
         for (field, proto) in concern.changeable().zip(&mut message.fields) {
-            if field.ty.many == Many::One {
+            if field.ty.many == Many::One && !proto.ty.starts_with("optional ") {
                 proto.ty = format!("optional {}", proto.ty);
             }
         }
@@ -185,7 +185,12 @@ impl Cx<'_> {
     ) -> ProtoMessage {
         let fields = fields.map(|field| ProtoField {
             docs: docs::lines(&field.docs, ""),
-            ty: self.proto_type(field),
+            ty: match self.lock.absent(owner, &field.name) {
+                Some(absent) if kind == Kind::Field && !matches!(absent, Absent::Message(_)) => {
+                    format!("optional {}", self.proto_type(field))
+                }
+                _ => self.proto_type(field),
+            },
             name: naming::plain_snake(&field.name),
             number: match kind {
                 Kind::Param => self.lock.param(owner, &field.name),

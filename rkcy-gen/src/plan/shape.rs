@@ -3,6 +3,7 @@
 
 use super::Cx;
 use crate::evolve::{Member, Shape};
+use crate::lock::Absent;
 use crate::model::{Field, Literal, Many, Number, Scalar, Type, ValueType};
 
 impl Cx<'_> {
@@ -53,11 +54,44 @@ impl Cx<'_> {
             number: self.lock.field(owner, &field.name),
             name: field.json_name().to_owned(),
             shape: self.shape_within(field.ty, outer),
-            fill: self.fill_json(field),
+            fill: self.fill_json_rows(owner, field),
         });
         let members = members.collect();
         outer.pop();
         Shape::Object(members)
+    }
+
+    /// The JSON of a field in rows that are older than it; `None` where they have none to give. What records of that time
+    /// are taken to hold: an optional field is absent there, whatever it defaults to; others hold what they were born with.
+    pub(super) fn fill_json_rows(&self, owner: &str, field: &Field) -> Option<String> {
+        if field.ty.is_optional() {
+            return Some("null".to_owned());
+        }
+        match self.lock.absent(owner, &field.name) {
+            Some(absent) => self.absent_json(absent, field),
+            None => self.fill_json(field),
+        }
+    }
+
+    fn absent_json(&self, absent: &Absent, field: &Field) -> Option<String> {
+        let (Absent::Message(values), ValueType::Message(id)) = (absent, field.ty.value) else {
+            let born = Field {
+                default: absent.literal(self.model, self.lock, field.ty.value),
+                ..field.clone()
+            };
+            return self.fill_json(&born);
+        };
+        let owner = self.model.message(id);
+        let members = owner.fields.iter().map(|inner| {
+            let number = self.lock.field(&owner.name, &inner.name);
+            let json = match values.get(&number) {
+                Some(value) => self.absent_json(value, inner),
+                None => self.fill_json_rows(&owner.name, inner),
+            };
+            Some(format!("{}:{}", json_text(inner.json_name()), json?))
+        });
+        let members: Option<Vec<String>> = members.collect();
+        Some(format!("{{{}}}", members?.join(",")))
     }
 
     /// The JSON of a field that is left out; `None` where it may not be.

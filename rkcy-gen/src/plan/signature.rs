@@ -184,8 +184,8 @@ fn constraints(constraints: &Constraints) -> String {
     text
 }
 
-/// A word on values that JSON and SQL write: not for a schema.
-pub(super) fn is_zero(literal: &Literal) -> bool {
+/// Whether protobuf writes nothing for a literal.
+pub(crate) fn is_zero(literal: &Literal) -> bool {
     match literal {
         Literal::Bool(value) => !value,
         Literal::Number(Number::Int(value)) => *value == 0,

@@ -5,6 +5,7 @@ use super::check::limits;
 use super::types::Imports;
 use super::{Cx, docs};
 use crate::evolve::{self, Check, ColumnType, Fill, Shape};
+use crate::lock::Absent;
 use crate::model::{Concern, Field, Literal, Message, Number, Scalar, Type, ValueType};
 use crate::naming;
 
@@ -229,12 +230,27 @@ impl Cx<'_> {
     ) -> String {
         let value = format!("{place}.{}", naming::snake(&field.name));
         let id = vec![self.lock.field(owner, &field.name)];
-        match self.flattened(field) {
-            Some(message) => self.flat_columns(field, message, &id, &value, columns, imports),
-            None => {
-                let column = (naming::sql(&field.name), id.as_slice());
-                self.leaves(field, column, Held::There(value), columns, imports)
-            }
+        if let Some(message) = self.flattened(field) {
+            let field = (owner, field);
+            return self.flat_columns(field, message, &id, &value, columns, imports);
+        }
+        let born = self.as_born(field, self.lock.absent(owner, &field.name));
+        let column = (naming::sql(&field.name), id.as_slice());
+        let read = self.leaves(&born, column, Held::There(value), columns, imports);
+        if self.is_json(field.ty)
+            && let Some(column) = columns.last_mut()
+        {
+            column.stored.fill = self.fill_json_rows(owner, field).map(Fill::Json);
+        }
+        read
+    }
+
+    /// A field whose default is that of rows which are older than it.
+    fn as_born(&self, field: &Field, absent: Option<&Absent>) -> Field {
+        let default = absent.and_then(|it| it.literal(self.model, self.lock, field.ty.value));
+        Field {
+            default: default.or_else(|| field.default.clone()),
+            ..field.clone()
         }
     }
 
@@ -342,7 +358,7 @@ impl Cx<'_> {
     /// reads them.
     fn flat_columns(
         &self,
-        field: &Field,
+        (owner, field): (&str, &Field),
         message: &Message,
         id: &[u32],
         value: &str,
@@ -375,10 +391,17 @@ impl Cx<'_> {
         imports.insert(rust.clone());
         let first = columns.len();
         let mut read = format!("{rust} {{");
+        let born = match self.lock.absent(owner, &field.name) {
+            Some(Absent::Message(born)) => Some(born),
+            _ => None,
+        };
         for inner in &message.fields {
+            let own = self.lock.absent(&message.name, &inner.name);
+            let number = self.lock.field(&message.name, &inner.name);
+            let inner = &self.as_born(inner, born.and_then(|it| it.get(&number)).or(own));
             let column = naming::sql_path(&field.name, &inner.name);
             let name = naming::snake(&inner.name);
-            let id = [id, &[self.lock.field(&message.name, &inner.name)]].concat();
+            let id = [id, &[number]].concat();
             let held = held.field(&name);
             let inner_read = self.leaves(inner, (column, &id), held, columns, imports);
             read.push_str(&format!(" {name}: {inner_read},"));

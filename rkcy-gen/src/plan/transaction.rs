@@ -47,6 +47,7 @@ impl Cx<'_> {
             docs: docs::lines(&transaction.docs, &format!("{word} {}", transaction.name)),
             name: &name,
             proto: &name,
+            owner: None,
             message: None,
             fields: transaction
                 .params

@@ -30,6 +30,8 @@ pub(super) struct Shape<'a> {
     pub(super) docs: Vec<String>,
     pub(super) name: &'a str,
     pub(super) proto: &'a str,
+    /// Whose its fields are in the lock; `None` of parameters.
+    pub(super) owner: Option<&'a str>,
     pub(super) message: Option<MessageId>,
     /// The fields, and whether handlers must not change them.
     pub(super) fields: Vec<(&'a Field, bool)>,
@@ -52,7 +54,8 @@ impl Cx<'_> {
         for (field, private) in &shape.fields {
             let place = Place {
                 message: shape.message,
-                owner: shape.name,
+                name: shape.name,
+                owner: shape.owner,
                 private: *private,
             };
             fields.push(self.struct_field(field, place, imports, functions));

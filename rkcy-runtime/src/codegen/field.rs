@@ -68,6 +68,21 @@ pub fn take_or_default<V: Value + Default>(
     Ok(take_optional(path, proto)?.unwrap_or_default())
 }
 
+/// The value of a message field; where a record is older than the field, the one with this encoding.
+///
+/// # Errors
+/// Where it holds none of this type.
+pub fn take_or_older<V: Value>(
+    path: &str,
+    proto: Option<V::Proto>,
+    older: &'static [u8],
+) -> Result<V, Fault> {
+    match proto {
+        Some(proto) => take(path, proto),
+        None => super::value::decode_slice(older).map_err(|fault| fault.within(path)),
+    }
+}
+
 /// The values of a list.
 ///
 /// # Errors

@@ -47,7 +47,7 @@ pub use document::{Json, JsonError};
 pub use draft::{Draft, Origin, Spec, Turns, derived_uuid, resume, root_of, single, transaction};
 pub use field::{
     Map, put, put_list, put_map, put_optional, take, take_list, take_map, take_optional,
-    take_or_default, take_required, unknown_number,
+    take_or_default, take_or_older, take_required, unknown_number,
 };
 pub use json::{Empty, args_from_json, from_json, to_json, transaction_from_json};
 pub use key::{KeyParts, KeyText, decode_key, key_from_text, key_of_text, key_text, key_to_text};

@@ -2,14 +2,14 @@
 
 //! The concern `Customer`: its instances, what its handlers are asked for, how it is stored.
 
-use super::{Order, proto};
+use super::{Order, Terms, proto};
 use rkcy_runtime::codegen;
 
 /// Its rank: the place of its instances in the order of locks.
 pub(super) const RANK: u16 = 1024;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xf209_d9f2_c096_3281;
+pub(super) const SCHEMA: u64 = 0x6e76_fb13_9709_70b8;
 
 /// `concern Customer`
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -22,6 +22,9 @@ pub struct Customer {
     /// What was paid. Cents.
     #[serde(default)]
     pub paid: i64,
+    /// `terms: Terms`
+    #[serde(default)]
+    pub terms: Terms,
 }
 
 impl codegen::Value for Customer {
@@ -32,6 +35,7 @@ impl codegen::Value for Customer {
             id: codegen::put(&self.id),
             email: self.email.clone(),
             paid: self.paid,
+            terms: Some(codegen::put(&self.terms)),
         }
     }
 
@@ -40,12 +44,14 @@ impl codegen::Value for Customer {
             id: codegen::take("id", proto.id)?,
             email: proto.email,
             paid: proto.paid,
+            terms: codegen::take_or_older("terms", proto.terms, b"\x08\x1e")?,
         })
     }
 
     fn check(&self) -> Result<(), codegen::Violation> {
         codegen::constraint::text("email", &self.email, 3..=64)?;
         codegen::constraint::number("paid", self.paid, 0..)?;
+        codegen::constraint::nested("terms", &self.terms)?;
         Ok(())
     }
 }
@@ -53,7 +59,12 @@ impl codegen::Value for Customer {
 impl Customer {
     /// An instance with these fields, and in the others what the schema says.
     pub fn new(id: codegen::Uuid, email: String) -> Self {
-        Customer { id, email, paid: 0 }
+        Customer {
+            id,
+            email,
+            paid: 0,
+            terms: Terms::default(),
+        }
     }
 
     /// `key id: uuid`
@@ -109,6 +120,12 @@ pub struct CustomerPatch {
         skip_serializing_if = "Option::is_none"
     )]
     pub paid: Option<i64>,
+    /// `terms: Terms`
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub terms: Option<Terms>,
 }
 
 impl codegen::Value for CustomerPatch {
@@ -118,6 +135,7 @@ impl codegen::Value for CustomerPatch {
         proto::CustomerPatch {
             email: codegen::put_optional(self.email.as_ref()),
             paid: codegen::put_optional(self.paid.as_ref()),
+            terms: codegen::put_optional(self.terms.as_ref()),
         }
     }
 
@@ -125,6 +143,7 @@ impl codegen::Value for CustomerPatch {
         Ok(CustomerPatch {
             email: codegen::take_optional("email", proto.email)?,
             paid: codegen::take_optional("paid", proto.paid)?,
+            terms: codegen::take_optional("terms", proto.terms)?,
         })
     }
 
@@ -134,6 +153,9 @@ impl codegen::Value for CustomerPatch {
         }
         if let Some(value) = self.paid {
             codegen::constraint::number("paid", value, 0..)?;
+        }
+        if let Some(value) = &self.terms {
+            codegen::constraint::nested("terms", value)?;
         }
         Ok(())
     }
@@ -146,6 +168,9 @@ impl codegen::Patch<Customer> for CustomerPatch {
         }
         if let Some(value) = self.paid {
             instance.paid = value;
+        }
+        if let Some(value) = self.terms {
+            instance.terms = value;
         }
     }
 
@@ -325,11 +350,13 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             codegen::ParamDesc::new("id", "uuid"),
             codegen::ParamDesc::new("email", "string").length(3, Some(64)),
             codegen::ParamDesc::new("paid", "i64").min(codegen::Number::Int(0)),
+            codegen::ParamDesc::new("terms", "Terms"),
         ]),
         codegen::OpDesc::get::<Customer>(),
         codegen::OpDesc::update::<Customer, CustomerPatch>(&[
             codegen::ParamDesc::new("email", "string").length(3, Some(64)),
             codegen::ParamDesc::new("paid", "i64").min(codegen::Number::Int(0)),
+            codegen::ParamDesc::new("terms", "Terms"),
         ]),
         codegen::OpDesc::delete(),
         codegen::OpDesc {
@@ -435,6 +462,8 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
     value_columns: &[
         codegen::ColumnType::Text.column("email"),
         codegen::ColumnType::I64.column("paid"),
+        codegen::ColumnType::U32.column("terms_days"),
+        codegen::ColumnType::Decimal(4, 2).column("terms_rebate"),
     ],
     lists: &[],
     key: key_columns,
@@ -452,6 +481,8 @@ fn to_columns(bytes: &[u8]) -> Result<Vec<codegen::SqlValue>, codegen::Fault> {
     Ok(vec![
         codegen::sql(&instance.email),
         codegen::sql(&instance.paid),
+        codegen::sql(&instance.terms.days),
+        codegen::sql(&instance.terms.rebate),
     ])
 }
 
@@ -461,6 +492,10 @@ fn from_columns(columns: &[codegen::SqlValue]) -> Result<Vec<u8>, codegen::Fault
         id: columns.take("id")?,
         email: columns.take("email")?,
         paid: columns.take("paid")?,
+        terms: Terms {
+            days: columns.take("terms_days")?,
+            rebate: columns.take("terms_rebate")?,
+        },
     };
     Ok(codegen::encode(&instance).into())
 }

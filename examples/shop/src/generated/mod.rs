@@ -11,8 +11,10 @@ mod order;
 mod product;
 mod proto;
 mod stage;
+mod terms;
 pub mod txn;
 mod wanted;
+mod way;
 
 pub use customer::{
     Customer, CustomerHandlers, CustomerPatch, CustomerPay, CustomerRefund, CustomerRelated,
@@ -28,7 +30,9 @@ pub use product::{
     ProductTake, ProductTakeRefusal,
 };
 pub use stage::Stage;
+pub use terms::Terms;
 pub use wanted::Wanted;
+pub use way::Way;
 
 use rkcy_runtime::codegen;
 
@@ -45,7 +49,9 @@ const SCHEMA: u64 = codegen::schema(&[
     order::SCHEMA,
     product::SCHEMA,
     stage::SCHEMA,
+    terms::SCHEMA,
     wanted::SCHEMA,
+    way::SCHEMA,
     functions::SCHEMA,
     txn::SCHEMA,
 ]);
@@ -82,8 +88,8 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
         product::DESC,
     ],
     transactions: txn::ALL,
-    messages: &[wanted::DESC, line::DESC, delivery::DESC],
-    enums: &[stage::DESC],
+    messages: &[terms::DESC, wanted::DESC, line::DESC, delivery::DESC],
+    enums: &[stage::DESC, way::DESC],
     configs: &[],
     caller: None,
     openapi: include_str!("../../openapi/shop.json"),
@@ -100,6 +106,12 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
             up: include_str!("../../migrations/sqlite/0002_traits.up.sql"),
             down: include_str!("../../migrations/sqlite/0002_traits.down.sql"),
         },
+        codegen::Migration {
+            number: 3,
+            name: "terms",
+            up: include_str!("../../migrations/sqlite/0003_terms.up.sql"),
+            down: include_str!("../../migrations/sqlite/0003_terms.down.sql"),
+        },
     ],
     postgres: &[
         codegen::Migration {
@@ -113,6 +125,12 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
             name: "traits",
             up: include_str!("../../migrations/postgres/0002_traits.up.sql"),
             down: include_str!("../../migrations/postgres/0002_traits.down.sql"),
+        },
+        codegen::Migration {
+            number: 3,
+            name: "terms",
+            up: include_str!("../../migrations/postgres/0003_terms.up.sql"),
+            down: include_str!("../../migrations/postgres/0003_terms.down.sql"),
         },
     ],
 };

@@ -2,14 +2,14 @@
 
 //! The concern `Order`: its instances, what its handlers are asked for, how it is stored.
 
-use super::{Customer, Line, Stage, proto};
+use super::{Customer, Line, Stage, Way, proto};
 use rkcy_runtime::codegen;
 
 /// Its rank: the place of its instances in the order of locks.
 pub(super) const RANK: u16 = 1025;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xd510_92ef_777c_96e4;
+pub(super) const SCHEMA: u64 = 0xbb17_0a34_e68c_51b2;
 
 /// Ranks before products, so that what it holds can be given back.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -29,10 +29,17 @@ pub struct Order {
     pub total: i64,
     /// `placed: timestamp @immutable @index`
     pub(super) placed: codegen::Timestamp,
+    /// `way: Way = post`
+    #[serde(default = "default_way")]
+    pub way: Way,
 }
 
 fn default_stage() -> Stage {
     Stage::Open
+}
+
+fn default_way() -> Way {
+    Way::Post
 }
 
 impl codegen::Value for Order {
@@ -46,6 +53,7 @@ impl codegen::Value for Order {
             lines: codegen::put_list(&self.lines),
             total: self.total,
             placed: codegen::put(&self.placed),
+            way: Some(codegen::put(&self.way)),
         }
     }
 
@@ -57,6 +65,7 @@ impl codegen::Value for Order {
             lines: codegen::take_list("lines", proto.lines)?,
             total: proto.total,
             placed: codegen::take("placed", proto.placed)?,
+            way: codegen::take("way", proto.way.unwrap_or(1))?,
         })
     }
 
@@ -84,6 +93,7 @@ impl Order {
             lines,
             total: 0,
             placed,
+            way: Way::Post,
         }
     }
 
@@ -155,6 +165,12 @@ pub struct OrderPatch {
         skip_serializing_if = "Option::is_none"
     )]
     pub total: Option<i64>,
+    /// `way: Way = post`
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub way: Option<Way>,
 }
 
 impl codegen::Value for OrderPatch {
@@ -166,6 +182,7 @@ impl codegen::Value for OrderPatch {
             stage: codegen::put_optional(self.stage.as_ref()),
             lines: codegen::put_list(self.lines.as_deref().unwrap_or_default()),
             total: codegen::put_optional(self.total.as_ref()),
+            way: codegen::put_optional(self.way.as_ref()),
             cleared: codegen::cleared(&[(
                 4,
                 self.lines.as_ref().is_some_and(|list| list.is_empty()),
@@ -179,6 +196,7 @@ impl codegen::Value for OrderPatch {
             stage: codegen::take_optional("stage", proto.stage)?,
             lines: codegen::take_list_change("lines", proto.lines, proto.cleared.contains(&4))?,
             total: codegen::take_optional("total", proto.total)?,
+            way: codegen::take_optional("way", proto.way)?,
         })
     }
 
@@ -207,6 +225,9 @@ impl codegen::Patch<Order> for OrderPatch {
         }
         if let Some(value) = self.total {
             instance.total = value;
+        }
+        if let Some(value) = self.way {
+            instance.way = value;
         }
     }
 
@@ -344,6 +365,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             codegen::ParamDesc::new("lines", "[Line]").length(1, Some(8)),
             codegen::ParamDesc::new("total", "i64").min(codegen::Number::Int(0)),
             codegen::ParamDesc::new("placed", "timestamp"),
+            codegen::ParamDesc::new("way", "Way"),
         ]),
         codegen::OpDesc::get::<Order>(),
         codegen::OpDesc::update::<Order, OrderPatch>(&[
@@ -351,6 +373,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             codegen::ParamDesc::new("stage", "Stage"),
             codegen::ParamDesc::new("lines", "[Line]").length(1, Some(8)),
             codegen::ParamDesc::new("total", "i64").min(codegen::Number::Int(0)),
+            codegen::ParamDesc::new("way", "Way"),
         ]),
         codegen::OpDesc::delete(),
         codegen::OpDesc {
@@ -402,6 +425,7 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::Json.column("lines"),
         codegen::ColumnType::I64.column("total"),
         codegen::ColumnType::Timestamp.column("placed"),
+        codegen::ColumnType::Text.column("way"),
     ],
     lists: &[],
     key: key_columns,
@@ -422,6 +446,7 @@ fn to_columns(bytes: &[u8]) -> Result<Vec<codegen::SqlValue>, codegen::Fault> {
         codegen::sql_json(&instance.lines)?,
         codegen::sql(&instance.total),
         codegen::sql(&instance.placed),
+        codegen::sql(&instance.way),
     ])
 }
 
@@ -434,6 +459,7 @@ fn from_columns(columns: &[codegen::SqlValue]) -> Result<Vec<u8>, codegen::Fault
         lines: columns.json("lines")?,
         total: columns.take("total")?,
         placed: columns.take("placed")?,
+        way: columns.take("way")?,
     };
     Ok(codegen::encode(&instance).into())
 }

@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const RANK: u16 = 1026;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x8bc2_c45d_084b_91c7;
+pub(super) const SCHEMA: u64 = 0xd0ef_e149_3c1e_1811;
 
 /// `concern Product`
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -30,6 +30,20 @@ pub struct Product {
     pub traits: codegen::Map<String>,
     /// What its maker says of it; nobody here looks into it.
     pub sheet: Option<codegen::Json>,
+    /// So few are left when more are ordered.
+    #[serde(default = "default_reorder_at")]
+    pub reorder_at: u32,
+    /// `shelf: string @length(1..=20) = "new goods"`
+    #[serde(default = "default_shelf")]
+    pub shelf: String,
+}
+
+fn default_reorder_at() -> u32 {
+    10
+}
+
+fn default_shelf() -> String {
+    "new goods".to_owned()
 }
 
 impl codegen::Value for Product {
@@ -43,6 +57,8 @@ impl codegen::Value for Product {
             stock: self.stock,
             traits: self.traits.clone(),
             sheet: codegen::put_optional(self.sheet.as_ref()),
+            reorder_at: Some(self.reorder_at),
+            shelf: Some(self.shelf.clone()),
         }
     }
 
@@ -54,6 +70,8 @@ impl codegen::Value for Product {
             stock: proto.stock,
             traits: proto.traits,
             sheet: codegen::take_optional("sheet", proto.sheet)?,
+            reorder_at: proto.reorder_at.unwrap_or(10),
+            shelf: proto.shelf.unwrap_or_else(|| "new goods".to_owned()),
         })
     }
 
@@ -69,6 +87,7 @@ impl codegen::Value for Product {
         if let Some(value) = &self.sheet {
             codegen::constraint::not_null("sheet", value)?;
         }
+        codegen::constraint::text("shelf", &self.shelf, 1..=20)?;
         Ok(())
     }
 }
@@ -83,6 +102,8 @@ impl Product {
             stock: 0,
             traits: codegen::Map::new(),
             sheet: None,
+            reorder_at: 10,
+            shelf: "new goods".to_owned(),
         }
     }
 
@@ -143,6 +164,18 @@ pub struct ProductPatch {
         skip_serializing_if = "Option::is_none"
     )]
     pub sheet: Option<Option<codegen::Json>>,
+    /// So few are left when more are ordered.
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub reorder_at: Option<u32>,
+    /// `shelf: string @length(1..=20) = "new goods"`
+    #[serde(
+        deserialize_with = "codegen::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub shelf: Option<String>,
 }
 
 impl codegen::Value for ProductPatch {
@@ -159,6 +192,8 @@ impl codegen::Value for ProductPatch {
                 .map(codegen::put_map)
                 .unwrap_or_default(),
             sheet: codegen::put_change(self.sheet.as_ref()),
+            reorder_at: codegen::put_optional(self.reorder_at.as_ref()),
+            shelf: codegen::put_optional(self.shelf.as_ref()),
             cleared: codegen::cleared(&[
                 (5, self.traits.as_ref().is_some_and(|map| map.is_empty())),
                 (6, matches!(self.sheet, Some(None))),
@@ -173,6 +208,8 @@ impl codegen::Value for ProductPatch {
             stock: codegen::take_optional("stock", proto.stock)?,
             traits: codegen::take_map_change("traits", proto.traits, proto.cleared.contains(&5))?,
             sheet: codegen::take_change("sheet", proto.sheet, proto.cleared.contains(&6))?,
+            reorder_at: codegen::take_optional("reorder_at", proto.reorder_at)?,
+            shelf: codegen::take_optional("shelf", proto.shelf)?,
         })
     }
 
@@ -195,6 +232,9 @@ impl codegen::Value for ProductPatch {
         if let Some(Some(value)) = &self.sheet {
             codegen::constraint::not_null("sheet", value)?;
         }
+        if let Some(value) = &self.shelf {
+            codegen::constraint::text("shelf", value, 1..=20)?;
+        }
         Ok(())
     }
 }
@@ -215,6 +255,12 @@ impl codegen::Patch<Product> for ProductPatch {
         }
         if let Some(value) = self.sheet {
             instance.sheet = value;
+        }
+        if let Some(value) = self.reorder_at {
+            instance.reorder_at = value;
+        }
+        if let Some(value) = self.shelf {
+            instance.shelf = value;
         }
     }
 }
@@ -483,6 +529,8 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             codegen::ParamDesc::new("stock", "u32").max(codegen::Number::Int(1000000)),
             codegen::ParamDesc::new("traits", "map<string, string>").length(0, Some(12)),
             codegen::ParamDesc::new("sheet", "json?"),
+            codegen::ParamDesc::new("reorder_at", "u32"),
+            codegen::ParamDesc::new("shelf", "string").length(1, Some(20)),
         ]),
         codegen::OpDesc::get::<Product>(),
         codegen::OpDesc::update::<Product, ProductPatch>(&[
@@ -491,6 +539,8 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             codegen::ParamDesc::new("stock", "u32").max(codegen::Number::Int(1000000)),
             codegen::ParamDesc::new("traits", "map<string, string>").length(0, Some(12)),
             codegen::ParamDesc::new("sheet", "json?"),
+            codegen::ParamDesc::new("reorder_at", "u32"),
+            codegen::ParamDesc::new("shelf", "string").length(1, Some(20)),
         ]),
         codegen::OpDesc::delete(),
         codegen::OpDesc {
@@ -569,6 +619,8 @@ static TABLE: codegen::TableDesc = codegen::TableDesc {
         codegen::ColumnType::U32.column("stock"),
         codegen::ColumnType::Json.column("traits"),
         codegen::ColumnType::Json.column("sheet"),
+        codegen::ColumnType::U32.column("reorder_at"),
+        codegen::ColumnType::Text.column("shelf"),
     ],
     lists: &[],
     key: key_columns,
@@ -589,6 +641,8 @@ fn to_columns(bytes: &[u8]) -> Result<Vec<codegen::SqlValue>, codegen::Fault> {
         codegen::sql(&instance.stock),
         codegen::sql_json(&instance.traits)?,
         codegen::sql(&instance.sheet),
+        codegen::sql(&instance.reorder_at),
+        codegen::sql(&instance.shelf),
     ])
 }
 
@@ -601,6 +655,8 @@ fn from_columns(columns: &[codegen::SqlValue]) -> Result<Vec<u8>, codegen::Fault
         stock: columns.take("stock")?,
         traits: columns.json("traits")?,
         sheet: columns.take("sheet")?,
+        reorder_at: columns.take("reorder_at")?,
+        shelf: columns.take("shelf")?,
     };
     Ok(codegen::encode(&instance).into())
 }

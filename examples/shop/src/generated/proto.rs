@@ -4,6 +4,14 @@
 
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+pub struct Terms {
+    #[prost(uint32, tag = "1")]
+    pub days: u32,
+    #[prost(string, tag = "2")]
+    pub rebate: ::rkcy_runtime::codegen::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
+#[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 pub struct Wanted {
     #[prost(string, tag = "1")]
     pub product: ::rkcy_runtime::codegen::prost::alloc::string::String,
@@ -39,6 +47,8 @@ pub struct Customer {
     pub email: ::rkcy_runtime::codegen::prost::alloc::string::String,
     #[prost(int64, tag = "3")]
     pub paid: i64,
+    #[prost(message, optional, tag = "4")]
+    pub terms: ::core::option::Option<Terms>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
@@ -47,6 +57,8 @@ pub struct CustomerPatch {
     pub email: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
     #[prost(int64, optional, tag = "3")]
     pub paid: ::core::option::Option<i64>,
+    #[prost(message, optional, tag = "4")]
+    pub terms: ::core::option::Option<Terms>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
@@ -75,6 +87,8 @@ pub struct Order {
     pub total: i64,
     #[prost(sfixed64, tag = "6")]
     pub placed: i64,
+    #[prost(int32, optional, tag = "7")]
+    pub way: ::core::option::Option<i32>,
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
@@ -87,6 +101,8 @@ pub struct OrderPatch {
     pub lines: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<Line>,
     #[prost(int64, optional, tag = "5")]
     pub total: ::core::option::Option<i64>,
+    #[prost(int32, optional, tag = "7")]
+    pub way: ::core::option::Option<i32>,
     #[prost(uint32, repeated, tag = "536870911")]
     pub cleared: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<u32>,
 }
@@ -109,6 +125,10 @@ pub struct Product {
     >,
     #[prost(string, optional, tag = "6")]
     pub sheet: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
+    #[prost(uint32, optional, tag = "7")]
+    pub reorder_at: ::core::option::Option<u32>,
+    #[prost(string, optional, tag = "8")]
+    pub shelf: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
 }
 #[derive(Debug, Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
@@ -127,6 +147,10 @@ pub struct ProductPatch {
     >,
     #[prost(string, optional, tag = "6")]
     pub sheet: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
+    #[prost(uint32, optional, tag = "7")]
+    pub reorder_at: ::core::option::Option<u32>,
+    #[prost(string, optional, tag = "8")]
+    pub shelf: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
     #[prost(uint32, repeated, tag = "536870911")]
     pub cleared: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<u32>,
 }
@@ -199,6 +223,8 @@ pub struct Place {
     pub customer: ::rkcy_runtime::codegen::prost::bytes::Bytes,
     #[prost(message, repeated, tag = "2")]
     pub wanted: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<Wanted>,
+    #[prost(int32, tag = "3")]
+    pub way: i32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]

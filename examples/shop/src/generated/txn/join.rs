@@ -2,14 +2,14 @@
 
 //! The transaction `join`.
 
-use super::super::{Customer, proto};
+use super::super::{Customer, Terms, proto};
 use rkcy_runtime::codegen;
 
 /// Its number in a log.
 pub(super) const NUMBER: u32 = 1;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x54b8_cd59_a8ff_80e1;
+pub(super) const SCHEMA: u64 = 0xbd6c_16ad_d5ff_75fb;
 
 /// `transaction join`
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -54,6 +54,7 @@ impl codegen::Transaction for Join {
                     id: customer_key,
                     email: self.email.clone(),
                     paid: 0,
+                    terms: Terms::default(),
                 }),
         )?;
         // read Customer[customer.id] as it is committed

@@ -3,7 +3,7 @@
 //! The transaction `place`.
 
 use super::super::{
-    Customer, Line, Order, Product, ProductTake, Stage, Wanted, functions, product, proto,
+    Customer, Line, Order, Product, ProductTake, Stage, Wanted, Way, functions, product, proto,
 };
 use rkcy_runtime::codegen;
 
@@ -11,7 +11,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 3;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0xacb9_94f2_be54_5e99;
+pub(super) const SCHEMA: u64 = 0xced3_0245_8d52_f532;
 
 /// All that is wanted, or nothing: prices and stock are those of one moment.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -21,6 +21,8 @@ pub struct Place {
     pub customer: codegen::Ref<Customer>,
     /// `wanted: [Wanted] @length(1..=8)`
     pub wanted: Vec<Wanted>,
+    /// `way: Way`
+    pub way: Way,
 }
 
 impl codegen::Value for Place {
@@ -30,6 +32,7 @@ impl codegen::Value for Place {
         proto::Place {
             customer: codegen::put(&self.customer),
             wanted: codegen::put_list(&self.wanted),
+            way: codegen::put(&self.way),
         }
     }
 
@@ -37,6 +40,7 @@ impl codegen::Value for Place {
         Ok(Place {
             customer: codegen::take("customer", proto.customer)?,
             wanted: codegen::take_list("wanted", proto.wanted)?,
+            way: codegen::take("way", proto.way)?,
         })
     }
 
@@ -82,7 +86,7 @@ impl codegen::Transaction for Place {
             codegen::constraint::number("total_of", *total, 0..)?;
             Ok(())
         })?;
-        // let order = create Order { customer, lines, total, placed: now }
+        // let order = create Order { customer, lines, total, placed: now, way }
         let order_key = t.derived_uuid();
         t.step(
             codegen::Spec::<Order>::create()
@@ -93,7 +97,8 @@ impl codegen::Transaction for Place {
                     stage: Stage::Open,
                     lines: lines.clone(),
                     total: *total,
-                    placed: now
+                    placed: now,
+                    way: self.way
                 }))
                 .referring::<Customer>(2, Some(20), &codegen::Later::known(self.customer)),
         )?;
@@ -113,6 +118,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     params: &[
         codegen::ParamDesc::new("customer", "ref Customer"),
         codegen::ParamDesc::new("wanted", "[Wanted]").length(1, Some(8)),
+        codegen::ParamDesc::new("way", "Way"),
     ],
     refusals: &["sold_out"],
     from_json: codegen::transaction_from_json::<Place>,

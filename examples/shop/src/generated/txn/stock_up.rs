@@ -9,7 +9,7 @@ use rkcy_runtime::codegen;
 pub(super) const NUMBER: u32 = 2;
 
 /// Hash of what the schema says of it.
-pub(super) const SCHEMA: u64 = 0x08df_9227_8bdf_f1d5;
+pub(super) const SCHEMA: u64 = 0x59d0_6b45_8f93_dfd5;
 
 /// A product that is new, or more of one that is there.
 #[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
@@ -73,6 +73,8 @@ impl codegen::Transaction for StockUp {
                     stock: 0,
                     traits: codegen::Map::new(),
                     sheet: None,
+                    reorder_at: 10,
+                    shelf: "new goods".to_owned(),
                 }),
         )?;
         // let stock = Product[sku].stock_up(quantity)
