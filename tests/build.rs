@@ -600,6 +600,7 @@ fn a_new_field_touches_only_the_files_of_its_concern() {
         "shop.lock",
         "shop.proto",
         "shop.rkcy",
+        "shop_api.proto",
     ];
     assert_eq!(names, expected);
 }

@@ -202,6 +202,46 @@ fn a_generated_file_says_so_in_its_first_line() {
     }
 }
 
+/// The files that describe the gRPC services compile, and every method has its answer's type from them.
+#[test]
+fn the_services_are_what_protobuf_takes() {
+    let all = schemas("schemas")
+        .into_iter()
+        .chain(schemas("schemas/hostile"));
+    for path in all.chain(buildable("schemas/features")) {
+        let model = model(&path);
+        let lock = Lock::default().assign(&model).unwrap();
+        let plan = plan(&model, &lock, "t.rkcy");
+        let place = tempfile::tempdir().unwrap();
+        let protos = plan
+            .generated
+            .iter()
+            .filter(|it| it.path.ends_with(".proto"));
+        let mut services = String::new();
+        for file in protos {
+            let name = file.path.rsplit('/').next().unwrap();
+            std::fs::write(place.path().join(name), file.print().unwrap()).unwrap();
+            if name.ends_with("_api.proto") {
+                services = name.to_owned();
+            }
+        }
+        let compiled = protox::compile([&services], [place.path()]);
+        let compiled = compiled.unwrap_or_else(|error| panic!("{path}: {error:?}"));
+        let file = compiled
+            .file
+            .iter()
+            .find(|file| file.name() == services)
+            .unwrap();
+        let methods: usize = file.service.iter().map(|it| it.method.len()).sum();
+        let concerns = model.concerns().iter();
+        let own = concerns.map(|it| it.commands.len() + it.queries.len());
+        assert!(
+            methods >= own.sum::<usize>() + model.transactions().len(),
+            "{path}"
+        );
+    }
+}
+
 /// What says that nothing is built stands in front of the planner; the planner itself takes everything.
 #[test]
 fn what_cannot_be_built_is_planned_without_it() {

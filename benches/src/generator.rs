@@ -100,16 +100,27 @@ impl Built {
         self.directory.path().join("out")
     }
 
-    /// A build where nothing is there yet.
+    /// A build where nothing is there yet; of a crate that cargo has built, so that the next one remembers this one.
     fn cold(&self) {
-        for old in [self.out(), self.schema.with_extension("lock")] {
+        let target = self.target();
+        for old in [
+            self.out(),
+            target.clone(),
+            self.schema.with_extension("lock"),
+        ] {
             let gone = match old.is_dir() {
                 true => std::fs::remove_dir_all(&old),
                 false => std::fs::remove_file(&old),
             };
             assert!(gone.is_ok() || !old.exists(), "{}", old.display());
         }
+        std::fs::create_dir(&target).expect("a directory");
+        std::fs::write(target.join("CACHEDIR.TAG"), "").expect("a file");
         self.succeeds(&["build"]);
+    }
+
+    fn target(&self) -> PathBuf {
+        self.directory.path().join("target")
     }
 
     fn succeeds(&self, asked: &[&str]) {
@@ -121,6 +132,7 @@ impl Built {
         let own = std::env::current_exe().expect("this program");
         let mut command = Command::new(own.with_file_name("rkcy-gen"));
         command.args(asked).arg(&self.schema);
+        command.env("CARGO_TARGET_DIR", self.target());
         command.stdout(Stdio::null()).stderr(Stdio::null());
         command
     }

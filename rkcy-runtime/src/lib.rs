@@ -4,6 +4,7 @@ pub mod codegen;
 pub mod driver;
 pub mod edge;
 mod facts;
+pub mod grpc;
 pub mod log;
 pub mod simulate;
 pub mod store;

@@ -6,15 +6,18 @@ mod embedded;
 #[path = "../../../rkcy-runtime/tests/support/house.rs"]
 mod house;
 
+use flow::generated::txn::{Make, Place};
 use flow::generated::{Session, Shelf};
 use house::{Answer, House};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use rcgen::{CertificateParams, CertifiedIssuer, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519};
 use rkcy_runtime::codegen::serde_json::{Value as Json, json};
 use rkcy_runtime::codegen::{
-    Bytes, Call, CallerContext, ConcernId, Fault, Logic, Partitions, Platform, Rest, Row, Txn, Uuid,
+    Bytes, Call, CallerContext, ConcernId, Fault, Logic, Partitions, Platform, Ref, Rest, Row, Txn,
+    Uuid,
 };
 use rkcy_runtime::edge::{Limits, Settings};
+use rkcy_runtime::grpc::{Calls, Remote, Tls};
 use rkcy_runtime::testing::TestPlatform;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -477,6 +480,56 @@ fn callers_show_a_certificate_where_that_is_asked() {
     let others = Authority::new();
     let stranger = others.certify("stranger");
     assert!(authority.get(&house, Some(&stranger)).is_err());
+}
+
+#[test]
+fn over_grpc_callers_are_known_in_the_same_way() {
+    let (authority, keys) = (Authority::new(), File::new(SECRET));
+    let (at, key) = authority.certify("edge");
+    let house = house(&Settings {
+        certificate: Some(at),
+        key: Some(key),
+        client_ca: Some(authority.file("ca.pem")),
+        ..settings(&keys)
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let _context = runtime.enter();
+    let (at, key) = authority.certify("caller");
+    let read = |file: &Path| std::fs::read(file).unwrap();
+    let (ca, at, key) = (read(&authority.file("ca.pem")), read(&at), read(&key));
+    let endpoint = format!("https://localhost:{}", house.addr().port());
+    let client = |identity| {
+        let authority = ca.as_slice();
+        let tls = Tls {
+            authority,
+            identity,
+        };
+        Remote::new(flow::platform().desc, &endpoint, Some(tls)).unwrap()
+    };
+    let make = Make {
+        name: "anna".to_owned(),
+        stock: 1,
+    };
+    let told = |client: Remote| {
+        let fault = runtime.block_on(client.call(&make)).unwrap_err();
+        fault.code.to_string()
+    };
+    let known = || client(Some((at.as_slice(), key.as_slice())));
+    let anna = known().with_token(&signed(&claims("anna"))).unwrap();
+    let customer = runtime.block_on(anna.call(&make)).unwrap();
+    let place = Place {
+        customer: Ref::new(customer.id()),
+        lines: Vec::new(),
+        note: None,
+    };
+    runtime.block_on(anna.call(&place)).unwrap();
+    assert_eq!(told(known()), "no_token");
+    let forged = known().with_token("forged").unwrap();
+    assert_eq!(told(forged), "invalid_token");
+    assert_eq!(told(client(None)), "outcome_unknown");
 }
 
 #[test]

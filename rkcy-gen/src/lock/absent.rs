@@ -74,7 +74,7 @@ impl Absent {
     }
 
     /// Whether protobuf writes nothing for it.
-    fn is_zero(&self) -> bool {
+    pub(crate) fn is_zero(&self) -> bool {
         match self {
             Absent::Int(value) => *value == 0,
             Absent::Float(value) => *value == 0.0,
@@ -134,6 +134,19 @@ impl Absent {
                 value.encode(model, lock, (*number, field.ty.value), &mut encoded);
             }
         }
+        encoded
+    }
+
+    /// The encoding of a field with this number and type, which can hold it.
+    pub(crate) fn as_field(
+        &self,
+        model: &Model,
+        lock: &Lock,
+        number: u32,
+        value: ValueType,
+    ) -> Vec<u8> {
+        let mut encoded = Vec::new();
+        self.encode(model, lock, (number, value), &mut encoded);
         encoded
     }
 
@@ -273,7 +286,7 @@ impl Lock {
     }
 
     /// What a field holds that is left out; `None` where it is absent or empty, or has to be given.
-    fn left_out(&self, model: &Model, field: &Field) -> Option<Absent> {
+    pub(crate) fn left_out(&self, model: &Model, field: &Field) -> Option<Absent> {
         match (&field.default, field.ty.value) {
             (_, _) if field.ty.is_collection() => None,
             (Some(default), value) => Some(self.absent_of(model, value, default)),

@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::api::LeftOut;
 use super::claim::{ClaimsPlan, Hidden};
 use super::field::StructField;
 use super::key::KeyStruct;
@@ -48,6 +49,9 @@ pub(super) struct ConcernFile {
     operations: Vec<OperationPlan>,
     key_params: Vec<DescParam>,
     create_params: Vec<DescParam>,
+    left_out: Vec<LeftOut>,
+    /// Its gRPC service.
+    service: String,
     update_params: Vec<DescParam>,
     claims: ClaimsPlan,
     /// Numbers of the fields that lead into views of others.
@@ -185,6 +189,8 @@ impl Cx<'_> {
             operations,
             key_params: self.desc_params(concern.keys.iter()),
             create_params: self.desc_params(concern.all_fields()),
+            left_out: self.left_out(concern),
+            service: super::api::service(concern),
             update_params: self.desc_params(concern.changeable()),
             claims,
             viewed: self.viewed_fields(concern),

@@ -7,6 +7,7 @@
 //!
 //! The struct of a template stands beside the code that fills it.
 
+mod api;
 mod body;
 mod check;
 mod claim;
@@ -164,6 +165,7 @@ pub fn plan(model: &Model, lock: &Lock, schema: &str) -> Plan {
         header: cx.header.clone(),
     };
     generated.push(File::new(proto.path.clone(), cx.proto_file()));
+    generated.push(File::new(format!("proto/{stem}_api.proto"), cx.api_file()));
     generated.push(File {
         path: format!("openapi/{stem}.json"),
         template: Box::new(cx.openapi_file()),

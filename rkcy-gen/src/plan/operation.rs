@@ -79,6 +79,8 @@ pub(super) struct OperationPlan {
     /// What is called within it.
     pub(super) call: String,
     pub(super) is_query: bool,
+    /// Its method of the gRPC service.
+    pub(super) rpc: String,
     /// Rust type of the payload, for the description.
     pub(super) args: String,
     /// Rust type of the result, for the description.
@@ -104,6 +106,14 @@ pub(super) struct DescParam {
     pub(super) limits: String,
     /// What a `create` that leaves it out gives it.
     pub(super) auto: Option<&'static str>,
+}
+
+/// What `@auto` gives, in Rust.
+pub(super) fn auto_name(auto: Auto) -> &'static str {
+    match auto {
+        Auto::Uuid => "Uuid",
+        Auto::Now => "Now",
+    }
 }
 
 /// An enum of refusals.
@@ -200,6 +210,7 @@ impl Cx<'_> {
             function,
             related,
             is_query: operation.is_query,
+            rpc: super::api::method(operation.name),
             args: payload_name.unwrap_or_else(|| "codegen::Empty".to_owned()),
             output,
             params_of: match operation.payload {
@@ -320,10 +331,7 @@ impl Cx<'_> {
                 name: field.json_name().to_owned(),
                 ty: self.schema_type(field.ty),
                 limits: limits(&field.constraints),
-                auto: field.auto.map(|auto| match auto {
-                    Auto::Uuid => "Uuid",
-                    Auto::Now => "Now",
-                }),
+                auto: field.auto.map(auto_name),
             })
             .collect()
     }

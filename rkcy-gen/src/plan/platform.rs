@@ -21,6 +21,8 @@ pub(super) struct RootFile {
     declared: String,
     /// What files of the whole platform are called.
     stem: String,
+    /// The package of the gRPC services.
+    package: String,
     doc: String,
     partitions: u32,
     /// Modules of values: their name and what they give.
@@ -193,6 +195,7 @@ impl Cx<'_> {
             std: self.names.std.clone(),
             declared: model.platform().name.clone(),
             stem: naming::plain_snake(&model.platform().name),
+            package: self.api_package(),
             doc: format!("{:?}", docs::first_paragraph(&model.platform().docs)),
             partitions: model.platform().partitions.unwrap_or(DEFAULT_PARTITIONS),
             modules,

@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::{Cx, docs, operations};
 use crate::lock::{Absent, Kind};
-use crate::model::{Builtin, Concern, Field, Many, Payload, Scalar, ValueType};
+use crate::model::{Builtin, Concern, Field, Many, Payload, Scalar, Type, ValueType};
 use crate::naming::{self, Claims};
 
 /// The file.
@@ -187,9 +187,9 @@ impl Cx<'_> {
             docs: docs::lines(&field.docs, ""),
             ty: match self.lock.absent(owner, &field.name) {
                 Some(absent) if kind == Kind::Field && !matches!(absent, Absent::Message(_)) => {
-                    format!("optional {}", self.proto_type(field))
+                    format!("optional {}", self.proto_type(field, ""))
                 }
-                _ => self.proto_type(field),
+                _ => self.proto_type(field, ""),
             },
             name: naming::plain_snake(&field.name),
             number: match kind {
@@ -210,9 +210,21 @@ impl Cx<'_> {
         }
     }
 
-    fn proto_type(&self, field: &Field) -> String {
-        let value = match self.model.stored_as(field.ty.value) {
-            ValueType::Scalar(scalar) => scalar_type(scalar).to_owned(),
+    /// The type of a field; names of the schema have this in front.
+    pub(super) fn proto_type(&self, field: &Field, package: &str) -> String {
+        let value = self.proto_value(field.ty.value, package);
+        match field.ty.many {
+            Many::One => value,
+            Many::Optional => format!("optional {value}"),
+            Many::List => format!("repeated {value}"),
+            Many::Map => format!("map<string, {value}>"),
+        }
+    }
+
+    /// The type of one value.
+    pub(super) fn proto_value(&self, value: ValueType, package: &str) -> String {
+        let name = match self.model.stored_as(value) {
+            ValueType::Scalar(scalar) => return scalar_type(scalar).to_owned(),
             ValueType::Enum(id) => naming::camel(&self.model.enumeration(id).name),
             ValueType::Message(id) => naming::camel(&self.model.message(id).name),
             ValueType::Concern(id) => naming::camel(&self.model.concern(id).name),
@@ -222,17 +234,17 @@ impl Cx<'_> {
                 self.names.key(&self.model.concern(id).name).to_owned()
             }
         };
-        match field.ty.many {
-            Many::One => value,
-            Many::Optional => format!("optional {value}"),
-            Many::List => format!("repeated {value}"),
-            Many::Map => format!("map<string, {value}>"),
-        }
+        format!("{package}{name}")
     }
 
-    fn note(&self, field: &Field) -> String {
+    pub(super) fn note(&self, field: &Field) -> String {
+        self.note_of(field.ty)
+    }
+
+    /// What a type is in the schema, where protobuf cannot tell.
+    pub(super) fn note_of(&self, ty: Type) -> String {
         let tells = matches!(
-            field.ty.value,
+            ty.value,
             ValueType::Scalar(
                 Scalar::Uuid
                     | Scalar::Timestamp
@@ -244,14 +256,14 @@ impl Cx<'_> {
                 | ValueType::ConfigRef(_)
         );
         if tells {
-            self.schema_type(field.ty.present())
+            self.schema_type(ty.present())
         } else {
             String::new()
         }
     }
 }
 
-fn scalar_type(scalar: Scalar) -> &'static str {
+pub(super) fn scalar_type(scalar: Scalar) -> &'static str {
     match scalar {
         Scalar::Bool => "bool",
         Scalar::I32 => "int32",

@@ -24,6 +24,8 @@ pub(super) struct TransactionFile {
     doc: String,
     name: String,
     number: u32,
+    /// Its method of the gRPC service.
+    rpc: String,
     mode: &'static str,
     imports: Imports,
     value: ValueStruct,
@@ -80,6 +82,7 @@ impl Cx<'_> {
             declared: transaction.name.clone(),
             doc: format!("{:?}", docs::first_paragraph(&transaction.docs)),
             number: self.lock.transaction(&transaction.name),
+            rpc: super::api::method(&transaction.name),
             mode: match transaction.mode {
                 Mode::Transaction => "Transaction",
                 Mode::Saga => "Saga",

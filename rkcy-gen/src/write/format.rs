@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use crate::render::{Rendered, Texts};
+use super::memory::Memory;
+use crate::render::Rendered;
 
 /// Why Rust could not be formatted.
 #[derive(Debug, thiserror::Error)]
@@ -27,35 +28,64 @@ pub enum FormatError {
     Io(#[from] io::Error),
 }
 
-/// Formats every Rust file; `crate_dir` is where `rustfmt.toml` is looked for, upwards.
+/// Formats every Rust file; `crate_dir` is where `rustfmt.toml` is looked for, upwards. What cargo's target directory there
+/// remembers is not formatted again.
 ///
 /// # Errors
 /// Where `rustfmt` is missing or refuses.
 pub fn format(rendered: &mut Rendered, crate_dir: &Path) -> Result<(), FormatError> {
     let scratch = Scratch::new()?;
-    let all = || {
-        rendered
-            .generated
-            .iter()
-            .chain(&rendered.once)
-            .filter(|(path, _)| path.ends_with(".rs"))
-    };
-    for (path, text) in all() {
-        let path = scratch.0.join(path);
+    let config = config(crate_dir, &scratch)?;
+    let memory = Memory::of(crate_dir, &fs::read(&config)?);
+    let mut unknown: Vec<(&String, &mut String)> = Vec::new();
+    for (path, text) in rendered.generated.iter_mut().chain(&mut rendered.once) {
+        if !path.ends_with(".rs") {
+            continue;
+        }
+        match memory.as_ref().and_then(|memory| memory.recall(text)) {
+            Some(formatted) => *text = formatted,
+            None => unknown.push((path, text)),
+        }
+    }
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    run_all(&unknown, &scratch.0, &config)?;
+    for (path, text) in unknown {
+        let formatted = fs::read_to_string(scratch.0.join(path))?;
+        if let Some(memory) = &memory {
+            memory.keep(text, &formatted);
+        }
+        *text = formatted;
+    }
+    if let Some(memory) = &memory {
+        memory.tidy();
+    }
+    Ok(())
+}
+
+/// Formats texts in files below `scratch`.
+fn run_all(
+    texts: &[(&String, &mut String)],
+    scratch: &Path,
+    config: &Path,
+) -> Result<(), FormatError> {
+    for (path, text) in texts {
+        let path = scratch.join(path);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
         }
         fs::write(path, text)?;
     }
-    let config = config(crate_dir, &scratch)?;
-    let (roots, leaves): (Vec<_>, Vec<_>) = all().partition(|(_, text)| has_modules(text));
+    let all = texts.iter().map(|(path, text)| (*path, &**text));
+    let (roots, leaves): (Vec<_>, Vec<_>) = all.partition(|(_, text)| has_modules(text));
     let mut works: Vec<Work> = roots.iter().map(|(path, _)| Work::Text(path)).collect();
     works.extend(shares(&leaves, processors().max(leaves.len() / 500)).map(Work::Files));
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         let worker = || -> Result<(), FormatError> {
             while let Some(work) = works.get(next.fetch_add(1, Ordering::Relaxed)) {
-                run(work, &scratch.0, &config)?;
+                run(work, scratch, config)?;
             }
             Ok(())
         };
@@ -64,10 +94,7 @@ pub fn format(rendered: &mut Rendered, crate_dir: &Path) -> Result<(), FormatErr
             let panicked = |_| FormatError::Io(io::Error::other("a formatting thread panicked"));
             worker.join().map_err(panicked)?
         })
-    })?;
-    take_back(&scratch.0, &mut rendered.generated)?;
-    take_back(&scratch.0, &mut rendered.once)?;
-    Ok(())
+    })
 }
 
 /// What one `rustfmt` is asked for.
@@ -136,13 +163,6 @@ fn succeeded(output: Output) -> Result<Vec<u8>, FormatError> {
             String::from_utf8_lossy(&output.stderr).into_owned(),
         )),
     }
-}
-
-fn take_back(scratch: &Path, texts: &mut Texts) -> io::Result<()> {
-    for (path, text) in texts.iter_mut().filter(|(path, _)| path.ends_with(".rs")) {
-        *text = fs::read_to_string(scratch.join(path))?;
-    }
-    Ok(())
 }
 
 /// The settings of the crate; else none, also not those of the user's home.

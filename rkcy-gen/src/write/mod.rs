@@ -3,6 +3,7 @@
 
 mod apply;
 mod format;
+mod memory;
 
 pub use apply::apply;
 pub use format::{FormatError, format};

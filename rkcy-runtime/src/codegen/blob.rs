@@ -34,6 +34,7 @@ impl fmt::Debug for Blob {
 
 impl Value for Blob {
     type Proto = Bytes;
+    const IS_FIELD: bool = true;
     fn to_proto(&self) -> Bytes {
         self.0.clone()
     }

@@ -203,6 +203,9 @@ impl ConcernDesc {
             group,
             root,
             to_json,
+            service: "",
+            key_from_wire: |_| Err(no_key()),
+            key_of_instance: |_| Err(no_key()),
             table,
         }
     }

@@ -86,6 +86,7 @@ impl<C: Config> fmt::Debug for ConfigRef<C> {
 
 impl<C: Config<Key: Value>> Value for ConfigRef<C> {
     type Proto = <C::Key as Value>::Proto;
+    const IS_FIELD: bool = <C::Key as Value>::IS_FIELD;
     fn to_proto(&self) -> Self::Proto {
         self.0.to_proto()
     }

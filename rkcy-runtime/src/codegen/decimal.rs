@@ -147,6 +147,7 @@ impl<const P: u8, const S: u8> FromStr for Decimal<P, S> {
 
 impl<const P: u8, const S: u8> Value for Decimal<P, S> {
     type Proto = String;
+    const IS_FIELD: bool = true;
     /// Zero is the empty text, which protobuf does not write.
     fn to_proto(&self) -> String {
         match self.0 {

@@ -156,6 +156,7 @@ impl fmt::Debug for Json {
 
 impl Value for Json {
     type Proto = String;
+    const IS_FIELD: bool = true;
     fn to_proto(&self) -> String {
         self.to_string()
     }

@@ -5,11 +5,13 @@
 use super::draft::{self, Origin};
 use super::op;
 use super::platform::{ConcernDesc, OpDesc};
+use super::proto::{self, LeftOut, Made};
 use super::time::Timestamp;
 use super::{ParamDesc, derived_uuid};
 use bytes::Bytes;
+use prost::encoding::sfixed64;
 use rkcy_core::fault::Fault;
-use rkcy_core::key::Key;
+use rkcy_core::key::{Key, RowKey};
 use rkcy_core::txn::Txn;
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
@@ -51,10 +53,8 @@ pub fn operation(
         let args = (op.args_from_json)(Json::Object(params))?;
         return draft::single(origin, group, row, op.number, op.access, args);
     }
-    let derived = match origin.key {
-        Some(key) => key.derived_uuid(),
-        None => derived_uuid(origin.id, 0, 0),
-    };
+    let names: Vec<&str> = left.iter().map(|(param, _)| param.name).collect();
+    let derived = derived_key(&origin);
     let with_stamp = |now: Timestamp| -> Result<Bytes, Fault> {
         let mut all = params.clone();
         for (param, auto) in &left {
@@ -66,15 +66,78 @@ pub fn operation(
         }
         (op.args_from_json)(Json::Object(all))
     };
+    planned(origin, (group, row), op, &names, with_stamp)
+}
+
+/// The same with a request in protobuf.
+///
+/// # Errors
+/// Where it is none of the operation's.
+pub(crate) fn operation_from_wire(
+    origin: Origin<'_>,
+    concern: &ConcernDesc,
+    op: &OpDesc,
+    request: Bytes,
+) -> Result<Txn, Fault> {
+    if op.number != op::CREATE {
+        let (group, row) = concern.group_and_row((concern.key_from_wire)(&request)?)?;
+        let args = (op.args_from_wire)(proto::within(&request, proto::PAYLOAD)?)?;
+        return draft::single(origin, group, row, op.number, op.access, args);
+    }
+    let given = proto::numbers(&request)?;
+    let left = op.left_out.iter();
+    let left: Vec<&LeftOut> = left.filter(|it| !given.contains(&it.number)).collect();
+    let derived = derived_key(&origin);
+    let with_stamp = |now: Timestamp| -> Result<Bytes, Fault> {
+        let mut all = request.to_vec();
+        for field in &left {
+            let number = field.number;
+            let uuid = |uuid: Uuid| proto::field(number, uuid.as_bytes());
+            match field.made {
+                Made::Default(encoded) => all.extend_from_slice(encoded),
+                Made::Key => all.extend_from_slice(&uuid(derived)),
+                Made::Auto(Auto::Uuid, name) => {
+                    all.extend_from_slice(&uuid(auto_uuid(derived, name)));
+                }
+                Made::Auto(Auto::Now, _) => sfixed64::encode(number, &now.as_micros(), &mut all),
+            }
+        }
+        (op.args_from_wire)(all.into())
+    };
+    let names = left.iter().filter_map(|field| match field.made {
+        Made::Auto(_, name) => Some(name),
+        Made::Default(_) | Made::Key => None,
+    });
+    let names: Vec<&str> = names.collect();
+    let key = (concern.key_of_instance)(&with_stamp(Timestamp::from_micros(0))?)?;
+    planned(origin, concern.group_and_row(key)?, op, &names, with_stamp)
+}
+
+/// The key of what is created without one: the same, however often it is asked for.
+fn derived_key(origin: &Origin<'_>) -> Uuid {
+    match origin.key {
+        Some(key) => key.derived_uuid(),
+        None => derived_uuid(origin.id, 0, 0),
+    }
+}
+
+/// An operation whose arguments depend on the stamp of the submission in the fields with these names.
+fn planned(
+    origin: Origin<'_>,
+    (group, row): (RowKey, RowKey),
+    op: &OpDesc,
+    made: &[&str],
+    with_stamp: impl Fn(Timestamp) -> Result<Bytes, Fault>,
+) -> Result<Txn, Fault> {
     let args = with_stamp(Timestamp::from_millis(origin.id.stamp()))?;
-    if origin.key.is_none() {
+    if made.is_empty() || origin.key.is_none() {
         return draft::single(origin, group, row, op.number, op.access, args);
     }
     // Another stamp makes no other request; one that gives the field does.
     let mut compared = with_stamp(Timestamp::from_micros(0))?.to_vec();
-    for (param, _) in &left {
+    for name in made {
         compared.push(0);
-        compared.extend_from_slice(param.name.as_bytes());
+        compared.extend_from_slice(name.as_bytes());
     }
     draft::single_compared(origin, group, row, op.number, op.access, args, &compared)
 }

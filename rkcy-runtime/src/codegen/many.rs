@@ -98,6 +98,7 @@ where
     V::Proto: PartialEq,
 {
     type Proto = Entries<V::Proto>;
+    const IS_FIELD: bool = true;
 
     fn to_proto(&self) -> Self::Proto {
         Entries(put_map(self))
@@ -114,6 +115,7 @@ where
 
 impl<V: Value> Value for Vec<V> {
     type Proto = Many<V::Proto>;
+    const IS_FIELD: bool = true;
 
     fn to_proto(&self) -> Self::Proto {
         Many(super::field::put_list(self))
@@ -130,6 +132,7 @@ impl<V: Value> Value for Vec<V> {
 
 impl<V: Value> Value for Option<V> {
     type Proto = Many<V::Proto>;
+    const IS_FIELD: bool = true;
 
     fn to_proto(&self) -> Self::Proto {
         Many(self.iter().map(Value::to_proto).collect())

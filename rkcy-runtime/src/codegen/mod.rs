@@ -22,6 +22,7 @@ mod made;
 mod many;
 mod patch;
 mod platform;
+mod proto;
 mod related;
 mod run;
 mod shape;
@@ -30,7 +31,7 @@ mod time;
 mod value;
 
 /// Version of this contract. Generated code asserts it at compile time.
-pub const CONTRACT: u32 = 7;
+pub const CONTRACT: u32 = 8;
 
 pub use crate::__later as later;
 pub use blob::Blob;
@@ -55,6 +56,7 @@ pub use keyed::{IdempotencyKey, KEYS};
 pub use later::Later;
 #[doc(hidden)]
 pub use later::Union;
+pub(crate) use made::operation_from_wire;
 pub use made::{Auto, auto_uuid, operation};
 pub use many::{Entries, Many};
 pub use patch::{
@@ -63,6 +65,10 @@ pub use patch::{
 pub use platform::{
     Concern, ConcernDesc, OpDesc, Platform, PlatformDesc, Transaction, TransactionDesc, schema,
     unknown_concern, unknown_transaction,
+};
+pub use proto::{
+    LeftOut, Made, answer, args_from_wire, key_from_wire, key_of_instance, request, result_in,
+    transaction_from_wire,
 };
 pub use related::{Related, RelatedContext, members, relations_of, side, view_root, view_to_json};
 pub use run::{

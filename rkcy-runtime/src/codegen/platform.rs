@@ -9,6 +9,7 @@ use super::draft::{Draft, Origin};
 use super::key::KeyText;
 use super::later::Later;
 use super::patch::Patch;
+use super::proto::{self, LeftOut};
 use super::shape::{CallerDesc, EnumDesc, MessageDesc, ParamDesc};
 use super::value::Value;
 use super::{json, op};
@@ -119,6 +120,14 @@ pub struct OpDesc {
     pub args_to_json: fn(&Bytes) -> Result<Json, Fault>,
     /// Shows its result as JSON.
     pub result_to_json: fn(&Bytes) -> Result<Json, Fault>,
+    /// Its method in the gRPC service of the concern.
+    pub rpc: &'static str,
+    /// Reads its payload from protobuf that came from outside; checks it.
+    pub args_from_wire: fn(Bytes) -> Result<Bytes, Fault>,
+    /// The answer with its result, as protobuf.
+    pub answer: fn(Bytes) -> Bytes,
+    /// Of `create`: what stands for fields that a request in protobuf leaves out.
+    pub left_out: &'static [LeftOut],
 }
 
 impl OpDesc {
@@ -139,6 +148,10 @@ impl OpDesc {
             args_from_json: json::args_from_json::<A>,
             args_to_json: json::to_json::<A>,
             result_to_json: json::to_json::<O>,
+            rpc: "",
+            args_from_wire: proto::args_from_wire::<A>,
+            answer: proto::answer::<O>,
+            left_out: &[],
         }
     }
 
@@ -146,10 +159,13 @@ impl OpDesc {
     #[must_use]
     pub const fn create<C: Concern + Serialize + DeserializeOwned>(
         params: &'static [ParamDesc],
+        left_out: &'static [LeftOut],
     ) -> OpDesc {
         OpDesc {
             number: op::CREATE,
             name: "create",
+            rpc: "Create",
+            left_out,
             access: Access::Exclusive,
             params,
             refusals: &["already_exists"],
@@ -167,6 +183,7 @@ impl OpDesc {
         OpDesc {
             number: op::UPDATE,
             name: "update",
+            rpc: "Update",
             access: Access::Exclusive,
             params,
             refusals: &["not_found"],
@@ -180,6 +197,7 @@ impl OpDesc {
         OpDesc {
             number: op::DELETE,
             name: "delete",
+            rpc: "Delete",
             access: Access::Delete,
             refusals: &["not_found"],
             ..OpDesc::of::<json::Empty, ()>()
@@ -192,6 +210,7 @@ impl OpDesc {
         OpDesc {
             number: op::GET,
             name: "get",
+            rpc: "Get",
             refusals: &["not_found"],
             ..OpDesc::of::<json::Empty, C>()
         }
@@ -227,6 +246,12 @@ pub struct ConcernDesc {
     pub root: fn(&Key) -> Option<RowKey>,
     /// Shows an encoded instance as JSON.
     pub to_json: fn(&Bytes) -> Result<Json, Fault>,
+    /// Its gRPC service.
+    pub service: &'static str,
+    /// Reads the key in a request of that service.
+    pub key_from_wire: fn(&Bytes) -> Result<Key, Fault>,
+    /// The key of an encoded instance.
+    pub key_of_instance: fn(&Bytes) -> Result<Key, Fault>,
     /// How it is stored.
     pub table: &'static TableDesc,
 }
@@ -283,6 +308,12 @@ pub struct TransactionDesc {
     pub from_json: fn(Json, Origin<'_>) -> Result<Txn, Fault>,
     /// Shows its result as JSON.
     pub result_to_json: fn(&Bytes) -> Result<Json, Fault>,
+    /// Its method in the gRPC service of transactions.
+    pub rpc: &'static str,
+    /// The transaction with the parameters of a message that came from outside.
+    pub from_wire: fn(Bytes, Origin<'_>) -> Result<Txn, Fault>,
+    /// The answer with its result, as protobuf.
+    pub answer: fn(Bytes) -> Bytes,
 }
 
 /// Everything that generated code says of a platform.
@@ -310,6 +341,10 @@ pub struct PlatformDesc {
     pub caller: Option<CallerDesc>,
     /// The OpenAPI document of its interface over HTTP.
     pub openapi: &'static str,
+    /// The protobuf package of its gRPC services.
+    pub package: &'static str,
+    /// The files that describe them, by name.
+    pub protos: &'static [(&'static str, &'static str)],
     /// SQL migrations for SQLite, in order.
     pub sqlite: &'static [Migration],
     /// SQL migrations for PostgreSQL, in order.
@@ -346,6 +381,18 @@ impl PlatformDesc {
     /// The tables of all concerns.
     pub fn tables(&self) -> impl Iterator<Item = &'static TableDesc> {
         self.concerns.iter().map(|concern| concern.table)
+    }
+
+    /// The path of a transaction's method of the gRPC service.
+    #[must_use]
+    pub fn transaction_path(&self, transaction: &TransactionDesc) -> String {
+        format!("/{}.Transactions/{}", self.package, transaction.rpc)
+    }
+
+    /// The path of an operation's method of the gRPC service of its concern.
+    #[must_use]
+    pub fn op_path(&self, concern: &ConcernDesc, op: &OpDesc) -> String {
+        format!("/{}.{}/{}", self.package, concern.service, op.rpc)
     }
 
     /// The concern with this name.

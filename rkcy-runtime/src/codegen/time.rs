@@ -202,6 +202,7 @@ macro_rules! time_values {
     ($($type:ident, $parse:ident, $expected:literal;)*) => { $(
         impl Value for $type {
             type Proto = i64;
+            const IS_FIELD: bool = true;
             fn to_proto(&self) -> i64 {
                 self.0
             }

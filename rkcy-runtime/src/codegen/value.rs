@@ -17,6 +17,10 @@ pub trait Value: Sized {
     /// The protobuf message.
     type Proto: Message + Default;
 
+    /// Whether the message is one with the field 1 alone, as it is of scalars, lists and maps: an answer with this
+    /// result is that message, where others hold theirs.
+    const IS_FIELD: bool = false;
+
     /// The message for this value.
     fn to_proto(&self) -> Self::Proto;
 
@@ -141,6 +145,7 @@ macro_rules! scalar_values {
     ($($type:ty),*) => { $(
         impl Value for $type {
             type Proto = $type;
+            const IS_FIELD: bool = true;
             fn to_proto(&self) -> Self::Proto {
                 self.clone()
             }
@@ -157,6 +162,7 @@ macro_rules! float_values {
     ($($type:ty),*) => { $(
         impl Value for $type {
             type Proto = $type;
+            const IS_FIELD: bool = true;
             /// There is one zero: SQLite and PostgreSQL's JSONB give back no negative one, and a row out of
             /// the database is to be the row that was in memory.
             fn to_proto(&self) -> Self::Proto {
@@ -172,6 +178,7 @@ float_values!(f32, f64);
 
 impl Value for uuid::Uuid {
     type Proto = Bytes;
+    const IS_FIELD: bool = true;
     fn to_proto(&self) -> Bytes {
         Bytes::copy_from_slice(self.as_bytes())
     }
@@ -234,6 +241,7 @@ impl<C: Concern> fmt::Debug for Ref<C> {
 
 impl<C: Concern<Key: Value>> Value for Ref<C> {
     type Proto = <C::Key as Value>::Proto;
+    const IS_FIELD: bool = <C::Key as Value>::IS_FIELD;
     fn to_proto(&self) -> Self::Proto {
         self.0.to_proto()
     }

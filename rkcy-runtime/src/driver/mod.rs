@@ -45,4 +45,5 @@ pub use launch::Parts;
 pub use options::Options;
 pub use running::{Edited, Running, StartError, Told};
 pub use submit::Client;
+pub(crate) use submit::forgotten;
 pub use topics::{Extent, Made, create, show};

@@ -53,6 +53,15 @@ pub struct Client {
     caller: Bytes,
 }
 
+/// What was committed has a result that nobody remembers.
+pub(crate) fn forgotten() -> Fault {
+    Fault::new(
+        Class::Unavailable,
+        "result_forgotten",
+        "it is committed; its result was too long to remember: read it",
+    )
+}
+
 /// The id of a question that is about no transaction in particular.
 pub(super) const NOBODY: TxnId = TxnId([0; 16]);
 
@@ -408,13 +417,7 @@ impl Client {
     /// # Errors
     /// As [`Client::call`].
     pub async fn submit(&self, txn: Txn) -> Result<Bytes, Fault> {
-        self.outcome(txn).await.into_result()?.ok_or_else(|| {
-            Fault::new(
-                Class::Unavailable,
-                "result_forgotten",
-                "it is committed; its result was too long to remember: read it",
-            )
-        })
+        self.outcome(txn).await.into_result()?.ok_or_else(forgotten)
     }
 
     /// Submits a planned transaction and waits for how it ends.

@@ -7,7 +7,9 @@ use super::auth::Who;
 use super::conditional::{self, Conditions};
 use super::problem::{Problem, put_id};
 use super::rest::{Answer, json_response, wrong_header};
-use crate::codegen::{Bytes, Fault, IdempotencyKey, Outcome, Txn, TxnId, Uuid, derived_uuid};
+use crate::codegen::{
+    Access, Bytes, Fault, IdempotencyKey, OpDesc, Outcome, Txn, TxnId, Uuid, derived_uuid, op,
+};
 use crate::driver::Client;
 use crate::facts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -16,7 +18,7 @@ use serde_json::{Value as Json, json};
 use std::time::Duration;
 
 /// Shows an encoded result.
-type Show = fn(&Bytes) -> Result<Json, Fault>;
+pub(super) type Show = fn(&Bytes) -> Result<Json, Fault>;
 
 /// What the headers of a request say of its transaction.
 pub(super) struct Asked {
@@ -27,6 +29,8 @@ pub(super) struct Asked {
     budget: u32,
     /// The caller does not wait for how it ends.
     pub(super) no_wait: bool,
+    /// How long its caller waits, where it says so.
+    wait: Option<Duration>,
     key: Option<IdempotencyKey>,
     /// On whose behalf, as the edge verified it.
     caller: Bytes,
@@ -61,9 +65,23 @@ impl Asked {
             own_id: own_id.is_some(),
             budget,
             no_wait,
+            wait: None,
             key,
             caller: who.caller,
         })
+    }
+
+    /// The same, where its caller waits so long at most: it need not be begun later.
+    pub(super) fn within(self, wait: Duration) -> Asked {
+        let millis = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX).max(1);
+        Asked {
+            budget: match self.budget {
+                0 => millis,
+                budget => budget.min(millis),
+            },
+            wait: Some(wait),
+            ..self
+        }
     }
 
     /// Who submits it.
@@ -72,6 +90,22 @@ impl Asked {
         match &self.key {
             Some(key) => client.with_key(key.clone()),
             None => client,
+        }
+    }
+
+    /// Who submits an operation on one instance, which is to be as the caller expects it.
+    pub(super) fn client_expecting(
+        &self,
+        gate: &Gate,
+        op: &OpDesc,
+        conditions: &Conditions,
+    ) -> Result<Client, Problem> {
+        let client = self.client(gate);
+        match &conditions.wanted {
+            Some(wanted) if op.access != Access::Shared => Ok(client.expecting(wanted.clone())),
+            // A reader compares what it has got.
+            Some(_) if op.number != op::GET => Err(Conditions::none_taken(&header::IF_MATCH)),
+            _ => Ok(client),
         }
     }
 
@@ -91,7 +125,9 @@ impl Asked {
     ) -> Result<Committed, Problem> {
         let mut txn = planned.map_err(|fault| self.refused(fault))?;
         txn.budget = self.budget;
-        let outcome = within(gate.limits.request, gate.client.outcome(txn)).await;
+        let limit = gate.limits.request;
+        let limit = self.wait.map_or(limit, |wait| wait.min(limit));
+        let outcome = within(limit, gate.client.outcome(txn)).await;
         match outcome.ok_or_else(|| late(self.id))? {
             Outcome::Committed(result) => Ok(Committed {
                 id: self.id,
@@ -184,12 +220,25 @@ impl Committed {
 
     pub(super) fn shown(self, show: Show) -> Result<Option<Json>, Problem> {
         let shown = self.result.map(|bytes| show(&bytes)).transpose();
-        shown.map_err(|fault| match self.own_id {
-            // It is the answer to what was asked with the id first.
-            true => Problem::from(facts::reused(self.id)).about(self.id),
-            false => Problem::from(fault).about(self.id),
-        })
+        shown.map_err(|fault| unreadable(fault, self.own_id, self.id))
     }
+
+    /// Its result as it was encoded, which `show` can read.
+    pub(super) fn encoded(self, show: Show) -> Result<Option<Bytes>, Problem> {
+        if let Some(result) = self.result.as_ref().filter(|_| self.own_id) {
+            show(result).map_err(|fault| unreadable(fault, true, self.id))?;
+        }
+        Ok(self.result)
+    }
+}
+
+/// A result that cannot be read: with an id of the caller's it is the answer to what was asked with the id first.
+fn unreadable(fault: Fault, own_id: bool, id: TxnId) -> Problem {
+    let fault = match own_id {
+        true => facts::reused(id),
+        false => fault,
+    };
+    Problem::from(fault).about(id)
 }
 
 /// Says which value of an instance was answered with.

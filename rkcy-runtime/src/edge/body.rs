@@ -3,7 +3,7 @@
 use super::Gate;
 use super::asked::within;
 use super::problem::Problem;
-use crate::codegen::{Class, Fault};
+use crate::codegen::{Bytes, Class, Fault};
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, StatusCode, header};
 use serde_json::{Map, Value as Json};
@@ -14,19 +14,7 @@ pub(super) async fn object(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Map<String, Json>, Problem> {
-    let limit = gate.limits.body_bytes;
-    let read = within(gate.limits.body, to_bytes(body, limit)).await;
-    let read = read.ok_or_else(|| {
-        let message = format!("the body did not come within {:?}", gate.limits.body);
-        Problem::of(StatusCode::REQUEST_TIMEOUT, "slow_body", message)
-    })?;
-    let bytes = read.map_err(|error| match too_long(&error) {
-        true => {
-            let message = format!("a body has at most {limit} bytes");
-            Problem::of(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
-        }
-        false => Problem::of(StatusCode::BAD_REQUEST, "broken_body", error.to_string()),
-    })?;
+    let bytes = whole(gate, body).await?;
     if bytes.is_empty() {
         return Ok(Map::new());
     }
@@ -46,6 +34,23 @@ pub(super) async fn object(
             Err(Fault::new(Class::Invalid, "wrong_type", message).into())
         }
     }
+}
+
+/// All of a body.
+pub(super) async fn whole(gate: &Gate, body: Body) -> Result<Bytes, Problem> {
+    let limit = gate.limits.body_bytes;
+    let read = within(gate.limits.body, to_bytes(body, limit)).await;
+    let read = read.ok_or_else(|| {
+        let message = format!("the body did not come within {:?}", gate.limits.body);
+        Problem::of(StatusCode::REQUEST_TIMEOUT, "slow_body", message)
+    })?;
+    read.map_err(|error| match too_long(&error) {
+        true => {
+            let message = format!("a body has at most {limit} bytes");
+            Problem::of(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+        }
+        false => Problem::of(StatusCode::BAD_REQUEST, "broken_body", error.to_string()),
+    })
 }
 
 fn too_long(error: &axum::Error) -> bool {

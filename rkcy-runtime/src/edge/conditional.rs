@@ -37,12 +37,13 @@ impl Conditions {
     /// Nothing may be said of an instance by a request that names none, or does not answer with one.
     pub(super) fn refuse(headers: &HeaderMap, name: &HeaderName) -> Result<(), Problem> {
         match headers.contains_key(name) {
-            true => Err(wrong_header(
-                name.as_str(),
-                "what is asked for cannot depend on it",
-            )),
+            true => Err(Conditions::none_taken(name)),
             false => Ok(()),
         }
+    }
+
+    pub(super) fn none_taken(name: &HeaderName) -> Problem {
+        wrong_header(name.as_str(), "what is asked for cannot depend on it")
     }
 
     /// Whether the caller has what it asks for already.

@@ -1,12 +1,13 @@
-//! The edge: transactions, operations and reads of a platform over HTTP.
+//! The edge: transactions, operations and reads of a platform over HTTP and gRPC.
 //!
 //! Owns the front door: what it takes, and how much of it at a time. What is asked for goes the same way as by
 //! the command line, through [`Client`]; the edge knows no more of the platform than its description.
 //!
 //! ```text
-//! serve: connections ─► auth: who asks ─► rest: paths ─► request: names and JSON ─► Client ─► the log
-//!                                           │              problem: what is not done, and why
-//!                                           └─► pages: health, metrics, OpenAPI
+//! serve: connections ─► auth: who asks ─┬─► rest: paths ─► request: names and JSON ─┬─► Client ─► the log
+//!                                       ├─► grpc: services, protobuf ───────────────┘
+//!                                       │    problem: what is not done, and why
+//!                                       └─► pages: health, metrics, OpenAPI, .proto
 //! ```
 
 mod about;
@@ -14,6 +15,7 @@ mod asked;
 mod auth;
 mod body;
 mod conditional;
+mod grpc;
 mod metrics;
 mod pages;
 mod problem;

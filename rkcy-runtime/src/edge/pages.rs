@@ -5,9 +5,10 @@
 //! for which the browser has all that is needed.
 
 use super::Gate;
-use super::rest::json_response;
+use super::problem::Problem;
+use super::rest::{Answer, json_response};
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
@@ -21,6 +22,7 @@ pub(super) fn router() -> Router<Arc<Gate>> {
         .route("/readyz", get(readiness))
         .route("/metrics", get(metrics))
         .route("/openapi.json", get(openapi))
+        .route("/proto/{name}", get(proto))
         .route("/console", file(HTML, include_str!("console/index.html")))
         .route(
             "/console/app.js",
@@ -64,6 +66,21 @@ async fn openapi(State(gate): State<Arc<Gate>>) -> Response {
         gate.desc.openapi,
     )
         .into_response()
+}
+
+/// A file that describes the gRPC services.
+async fn proto(State(gate): State<Arc<Gate>>, Path(name): Path<String>) -> Answer {
+    let mut files = gate.desc.protos.iter();
+    let Some((_, text)) = files.find(|(known, _)| *known == name) else {
+        let names: Vec<&str> = gate.desc.protos.iter().map(|(name, _)| *name).collect();
+        let message = format!("there is no such file: there are {}", names.join(", "));
+        return Err(Problem::of(StatusCode::NOT_FOUND, "no_such_path", message));
+    };
+    let headers = [
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    Ok((headers, *text).into_response())
 }
 
 const HTML: &str = "text/html; charset=utf-8";

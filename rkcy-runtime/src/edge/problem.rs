@@ -70,11 +70,38 @@ impl Problem {
         &self.fault.code
     }
 
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(super) fn fault(&self) -> &Fault {
+        &self.fault
+    }
+
+    /// The transaction that it is about.
+    pub(super) fn id(&self) -> Option<TxnId> {
+        self.id
+    }
+
+    /// What it is about, in words that are the same for all of its status.
+    pub(super) fn title(&self) -> &'static str {
+        title(self.status, self.fault.class)
+    }
+
+    /// After how many seconds it is worth asking again.
+    pub(super) fn retry_after(&self) -> Option<u64> {
+        match self.status {
+            StatusCode::TOO_MANY_REQUESTS => Some(RETRY_BOUND),
+            StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_AWAY),
+            _ => None,
+        }
+    }
+
     fn document(&self) -> Json {
         let fault = &self.fault;
         let mut document = json!({
             "type": fault.code,
-            "title": title(self.status, fault.class),
+            "title": self.title(),
             "status": self.status.as_u16(),
             "detail": fault.message,
         });
@@ -115,15 +142,11 @@ impl From<Fault> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let retry_after = self.retry_after();
         let mut response = (self.status, self.document().to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, PROBLEM);
-        let retry = match self.status {
-            StatusCode::TOO_MANY_REQUESTS => Some(RETRY_BOUND),
-            StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_AWAY),
-            _ => None,
-        };
-        if let Some(seconds) = retry {
+        if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
         if let Some(challenge) = self.challenge {

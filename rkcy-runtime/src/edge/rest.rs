@@ -8,7 +8,7 @@ use super::auth::{self, Who};
 use super::body::object;
 use super::conditional::{self, Conditions};
 use super::problem::Problem;
-use super::{Gate, instance_path, pages, request};
+use super::{Gate, grpc, instance_path, pages, request};
 use crate::codegen::{Access, Class, ConcernDesc, Fault, OpDesc, TransactionDesc, op};
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -21,6 +21,7 @@ use axum::{Extension, Router};
 use serde_json::{Map, Value as Json};
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::sync::SemaphorePermit;
 
 pub(super) type Edge = State<Arc<Gate>>;
 pub(super) type Answer = Result<Response, Problem>;
@@ -59,6 +60,7 @@ pub(super) fn router(gate: Arc<Gate>) -> Router {
         .route_layer(middleware::from_fn_with_state(with_gate(), auth::identify))
         .route_layer(middleware::from_fn_with_state(with_gate(), admit))
         .merge(pages::router())
+        .merge(grpc::router(gate.desc))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(middleware::from_fn_with_state(gate.clone(), count))
@@ -138,14 +140,24 @@ async fn count(State(gate): Edge, request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let begun = Instant::now();
     let response = next.run(request).await;
+    let status = grpc::status_of(&response).unwrap_or(response.status());
     gate.metrics
-        .answered(&method, &route, response.status(), begun.elapsed());
+        .answered(&method, &route, status, begun.elapsed());
     response
 }
 
 /// Lets in as many as there is room for; and none that a page of somebody else has sent from a browser.
 async fn admit(State(gate): Edge, request: Request, next: Next) -> Result<Response, Problem> {
-    if is_foreign(request.headers()) {
+    let _place = let_in(&gate, request.headers())?;
+    Ok(next.run(request).await)
+}
+
+/// A place for one request more.
+pub(super) fn let_in<'g>(
+    gate: &'g Gate,
+    headers: &HeaderMap,
+) -> Result<SemaphorePermit<'g>, Problem> {
+    if is_foreign(headers) {
         let message = "requests out of pages of other origins are not taken";
         return Err(Problem::of(
             StatusCode::FORBIDDEN,
@@ -153,14 +165,13 @@ async fn admit(State(gate): Edge, request: Request, next: Next) -> Result<Respon
             message,
         ));
     }
-    let Ok(_place) = gate.places.try_acquire() else {
+    gate.places.try_acquire().map_err(|_| {
         let message = format!(
             "{} requests are at work here: ask again",
             gate.limits.requests
         );
-        return Err(Fault::new(Class::Bound, "too_many_requests", message).into());
-    };
-    Ok(next.run(request).await)
+        Fault::new(Class::Bound, "too_many_requests", message).into()
+    })
 }
 
 fn is_foreign(headers: &HeaderMap) -> bool {
@@ -235,12 +246,7 @@ async fn operate(
 ) -> Answer {
     let conditions = Conditions::read(headers)?;
     let reads = op.access == Access::Shared;
-    let mut client = asked.client(gate);
-    match &conditions.wanted {
-        Some(wanted) if !reads => client = client.expecting(wanted.clone()),
-        Some(_) if op.number != op::GET => Conditions::refuse(headers, &header::IF_MATCH)?,
-        _ => {}
-    }
+    let client = asked.client_expecting(gate, op, &conditions)?;
     if !reads {
         Conditions::refuse(headers, &header::IF_NONE_MATCH)?;
     }
@@ -250,12 +256,7 @@ async fn operate(
         return asked.enqueue(gate, planned).await;
     }
     let done = asked.run(gate, planned).await;
-    let done = done.map_err(|problem| match conditions.wanted {
-        Some(_) if problem.code() == conditional::UNMET => {
-            problem.with_status(StatusCode::PRECONDITION_FAILED)
-        }
-        _ => absent_instance(problem),
-    })?;
+    let done = done.map_err(|problem| of_instance(problem, &conditions))?;
     if op.number == op::GET
         && let Some(response) = asked.instead_of(gate, &conditions, &done)?
     {
@@ -288,9 +289,12 @@ async fn query(
     operate(&gate, op, asked, &headers, &key, args).await
 }
 
-/// The path names an instance that is not there.
-fn absent_instance(problem: Problem) -> Problem {
+/// What a request about one instance is told: there is none, or it is not as expected.
+pub(super) fn of_instance(problem: Problem, conditions: &Conditions) -> Problem {
     match problem.code() {
+        conditional::UNMET if conditions.wanted.is_some() => {
+            problem.with_status(StatusCode::PRECONDITION_FAILED)
+        }
         "not_found" => problem.with_status(StatusCode::NOT_FOUND),
         _ => problem,
     }
@@ -312,8 +316,11 @@ pub(super) fn json_response(status: StatusCode, document: &Json) -> Response {
     response
 }
 
-async fn no_such_path(State(gate): Edge, method: Method, request: Request) -> Problem {
+async fn no_such_path(State(gate): Edge, method: Method, request: Request) -> Response {
     let path = request.uri().path();
+    if grpc::is_grpc(request.headers()) {
+        return grpc::no_such_method(gate.desc, path);
+    }
     let message = match path
         .strip_prefix("/v1/")
         .and_then(|rest| rest.split_once('/'))
@@ -329,7 +336,7 @@ async fn no_such_path(State(gate): Edge, method: Method, request: Request) -> Pr
         },
         _ => format!("nothing is at {path}"),
     };
-    Problem::of(StatusCode::NOT_FOUND, "no_such_path", message)
+    Problem::of(StatusCode::NOT_FOUND, "no_such_path", message).into_response()
 }
 
 async fn no_such_method(method: Method, request: Request) -> Problem {

@@ -75,6 +75,9 @@ pub(crate) static DESC: PlatformDesc = PlatformDesc {
             Some(RowKey { concern, key })
         },
         to_json: |_| Ok(().into()),
+        service: "BlobService",
+        key_from_wire: |_| Ok(Key::default()),
+        key_of_instance: |_| Ok(Key::default()),
         table: &TableDesc {
             concern: BLOB,
             name: "blob",
@@ -95,6 +98,8 @@ pub(crate) static DESC: PlatformDesc = PlatformDesc {
     configs: &[],
     caller: None,
     openapi: "{}",
+    package: "blobs",
+    protos: &[],
     sqlite: &[Migration {
         number: 1,
         name: "init",

@@ -556,15 +556,27 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
-        codegen::OpDesc::create::<Account>(&[
-            codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("owner", "ref Customer"),
-            codegen::ParamDesc::new("balance", "i64").min(codegen::Number::Int(0)),
-            codegen::ParamDesc::new("tariff", "ref Tariff?"),
-            codegen::ParamDesc::new("opened", "timestamp"),
-            codegen::ParamDesc::new("rate", "decimal(5, 2)").min(codegen::Number::Units(0)),
-            codegen::ParamDesc::new("accrued", "decimal(18, 6)").min(codegen::Number::Units(0)),
-        ]),
+        codegen::OpDesc::create::<Account>(
+            &[
+                codegen::ParamDesc::new("id", "uuid"),
+                codegen::ParamDesc::new("owner", "ref Customer"),
+                codegen::ParamDesc::new("balance", "i64").min(codegen::Number::Int(0)),
+                codegen::ParamDesc::new("tariff", "ref Tariff?"),
+                codegen::ParamDesc::new("opened", "timestamp"),
+                codegen::ParamDesc::new("rate", "decimal(5, 2)").min(codegen::Number::Units(0)),
+                codegen::ParamDesc::new("accrued", "decimal(18, 6)").min(codegen::Number::Units(0)),
+            ],
+            &[
+                codegen::LeftOut {
+                    number: 1,
+                    made: codegen::Made::Key,
+                },
+                codegen::LeftOut {
+                    number: 6,
+                    made: codegen::Made::Default(b"2\x041.25"),
+                },
+            ],
+        ),
         codegen::OpDesc::get::<Account>(),
         codegen::OpDesc::update::<Account, AccountPatch>(&[
             codegen::ParamDesc::new("owner", "ref Customer"),
@@ -581,6 +593,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("days", "u32").max(codegen::Number::Int(3660))],
             refusals: &["too_much"],
+            rpc: "Accrue",
             ..codegen::OpDesc::of::<AccountAccrue, codegen::Decimal<18, 6>>()
         },
         codegen::OpDesc {
@@ -592,6 +605,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
                 codegen::ParamDesc::new("rate", "decimal(5, 2)").min(codegen::Number::Units(0))
             ],
             refusals: &[],
+            rpc: "SetRate",
             ..codegen::OpDesc::of::<AccountSetRate, ()>()
         },
         codegen::OpDesc {
@@ -601,6 +615,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(1))],
             refusals: &[],
+            rpc: "Deposit",
             ..codegen::OpDesc::of::<AccountDeposit, i64>()
         },
         codegen::OpDesc {
@@ -610,6 +625,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(1))],
             refusals: &["insufficient_funds"],
+            rpc: "Withdraw",
             ..codegen::OpDesc::of::<AccountWithdraw, i64>()
         },
         codegen::OpDesc {
@@ -619,6 +635,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(1))],
             refusals: &[],
+            rpc: "GiveBack",
             ..codegen::OpDesc::of::<AccountGiveBack, ()>()
         },
         codegen::OpDesc {
@@ -628,6 +645,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Shared,
             params: &[],
             refusals: &[],
+            rpc: "PerDay",
             ..codegen::OpDesc::of::<codegen::Empty, i64>()
         },
     ],
@@ -638,6 +656,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Account as codegen::Concern>::ROOT,
     root: codegen::root_of::<Account>,
     to_json: codegen::to_json::<Account>,
+    service: "AccountService",
+    key_from_wire: codegen::key_from_wire::<Account>,
+    key_of_instance: codegen::key_of_instance::<Account>,
     table: &TABLE,
 };
 

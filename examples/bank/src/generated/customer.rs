@@ -260,11 +260,17 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
-        codegen::OpDesc::create::<Customer>(&[
-            codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("email", "string").length(3, Some(64)),
-            codegen::ParamDesc::new("blocked", "bool"),
-        ]),
+        codegen::OpDesc::create::<Customer>(
+            &[
+                codegen::ParamDesc::new("id", "uuid"),
+                codegen::ParamDesc::new("email", "string").length(3, Some(64)),
+                codegen::ParamDesc::new("blocked", "bool"),
+            ],
+            &[codegen::LeftOut {
+                number: 1,
+                made: codegen::Made::Key,
+            }],
+        ),
         codegen::OpDesc::get::<Customer>(),
         codegen::OpDesc::update::<Customer, CustomerPatch>(&[
             codegen::ParamDesc::new("email", "string").length(3, Some(64)),
@@ -278,6 +284,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("blocked", "bool")],
             refusals: &[],
+            rpc: "Block",
             ..codegen::OpDesc::of::<CustomerBlock, ()>()
         },
         codegen::OpDesc {
@@ -287,6 +294,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Shared,
             params: &[],
             refusals: &["blocked"],
+            rpc: "CanPay",
             ..codegen::OpDesc::of::<codegen::Empty, bool>()
         },
     ],
@@ -297,6 +305,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Customer as codegen::Concern>::ROOT,
     root: codegen::root_of::<Customer>,
     to_json: codegen::to_json::<Customer>,
+    service: "CustomerService",
+    key_from_wire: codegen::key_from_wire::<Customer>,
+    key_of_instance: codegen::key_of_instance::<Customer>,
     table: &TABLE,
 };
 

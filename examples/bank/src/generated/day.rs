@@ -272,11 +272,14 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
         codegen::ParamDesc::new("day", "u32"),
     ],
     ops: &[
-        codegen::OpDesc::create::<Day>(&[
-            codegen::ParamDesc::new("account", "ref Account"),
-            codegen::ParamDesc::new("day", "u32"),
-            codegen::ParamDesc::new("spent", "i64").min(codegen::Number::Int(0)),
-        ]),
+        codegen::OpDesc::create::<Day>(
+            &[
+                codegen::ParamDesc::new("account", "ref Account"),
+                codegen::ParamDesc::new("day", "u32"),
+                codegen::ParamDesc::new("spent", "i64").min(codegen::Number::Int(0)),
+            ],
+            &[],
+        ),
         codegen::OpDesc::get::<Day>(),
         codegen::OpDesc {
             number: op::SPEND,
@@ -288,6 +291,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
                 codegen::ParamDesc::new("most", "i64"),
             ],
             refusals: &["over_limit"],
+            rpc: "Spend",
             ..codegen::OpDesc::of::<DaySpend, ()>()
         },
     ],
@@ -298,6 +302,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Day as codegen::Concern>::ROOT,
     root: codegen::root_of::<Day>,
     to_json: codegen::to_json::<Day>,
+    service: "DayService",
+    key_from_wire: codegen::key_from_wire::<Day>,
+    key_of_instance: codegen::key_of_instance::<Day>,
     table: &TABLE,
 };
 

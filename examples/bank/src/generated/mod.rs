@@ -29,7 +29,7 @@ pub use tariff::Tariff;
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 7,
+    codegen::CONTRACT == 8,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -78,6 +78,11 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     configs: &[tariff::DESC],
     caller: None,
     openapi: include_str!("../../openapi/bank.json"),
+    package: "rkcy.bank.api",
+    protos: &[
+        ("bank.proto", include_str!("../../proto/bank.proto")),
+        ("bank_api.proto", include_str!("../../proto/bank_api.proto")),
+    ],
     sqlite: &[
         codegen::Migration {
             number: 1,

@@ -444,12 +444,18 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
-        codegen::OpDesc::create::<Alpha>(&[
-            codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("n", "i64").min(codegen::Number::Int(0)),
-            codegen::ParamDesc::new("next", "id of Beta"),
-            codegen::ParamDesc::new("log", "[i64]").length(0, Some(64)),
-        ]),
+        codegen::OpDesc::create::<Alpha>(
+            &[
+                codegen::ParamDesc::new("id", "uuid"),
+                codegen::ParamDesc::new("n", "i64").min(codegen::Number::Int(0)),
+                codegen::ParamDesc::new("next", "id of Beta"),
+                codegen::ParamDesc::new("log", "[i64]").length(0, Some(64)),
+            ],
+            &[codegen::LeftOut {
+                number: 1,
+                made: codegen::Made::Key,
+            }],
+        ),
         codegen::OpDesc::get::<Alpha>(),
         codegen::OpDesc::update::<Alpha, AlphaPatch>(&[
             codegen::ParamDesc::new("n", "i64").min(codegen::Number::Int(0)),
@@ -464,6 +470,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(0))],
             refusals: &[],
+            rpc: "Add",
             ..codegen::OpDesc::of::<AlphaAdd, i64>()
         },
         codegen::OpDesc {
@@ -473,6 +480,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(0))],
             refusals: &["too_little"],
+            rpc: "Take",
             ..codegen::OpDesc::of::<AlphaTake, i64>()
         },
         codegen::OpDesc {
@@ -482,6 +490,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: super::note::PARAMS,
             refusals: &[],
+            rpc: "Note",
             ..codegen::OpDesc::of::<Note, ()>()
         },
         codegen::OpDesc {
@@ -491,6 +500,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("entry", "i64")],
             refusals: &["full"],
+            rpc: "Append",
             ..codegen::OpDesc::of::<AlphaAppend, ()>()
         },
         codegen::OpDesc {
@@ -500,6 +510,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("entry", "i64")],
             refusals: &[],
+            rpc: "Withdraw",
             ..codegen::OpDesc::of::<AlphaWithdraw, ()>()
         },
         codegen::OpDesc {
@@ -509,6 +520,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("next", "id of Beta")],
             refusals: &[],
+            rpc: "Point",
             ..codegen::OpDesc::of::<AlphaPoint, ()>()
         },
         codegen::OpDesc {
@@ -518,6 +530,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Shared,
             params: &[],
             refusals: &[],
+            rpc: "Total",
             ..codegen::OpDesc::of::<codegen::Empty, i64>()
         },
     ],
@@ -528,6 +541,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Alpha as codegen::Concern>::ROOT,
     root: codegen::root_of::<Alpha>,
     to_json: codegen::to_json::<Alpha>,
+    service: "AlphaService",
+    key_from_wire: codegen::key_from_wire::<Alpha>,
+    key_of_instance: codegen::key_of_instance::<Alpha>,
     table: &TABLE,
 };
 

@@ -483,12 +483,18 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
-        codegen::OpDesc::create::<Beta>(&[
-            codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("n", "i64").min(codegen::Number::Int(0)),
-            codegen::ParamDesc::new("next", "id of Gamma?"),
-            codegen::ParamDesc::new("log", "[i64]").length(0, Some(64)),
-        ]),
+        codegen::OpDesc::create::<Beta>(
+            &[
+                codegen::ParamDesc::new("id", "uuid"),
+                codegen::ParamDesc::new("n", "i64").min(codegen::Number::Int(0)),
+                codegen::ParamDesc::new("next", "id of Gamma?"),
+                codegen::ParamDesc::new("log", "[i64]").length(0, Some(64)),
+            ],
+            &[codegen::LeftOut {
+                number: 1,
+                made: codegen::Made::Key,
+            }],
+        ),
         codegen::OpDesc::get::<Beta>(),
         codegen::OpDesc::update::<Beta, BetaPatch>(&[
             codegen::ParamDesc::new("n", "i64").min(codegen::Number::Int(0)),
@@ -503,6 +509,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(0))],
             refusals: &[],
+            rpc: "Add",
             ..codegen::OpDesc::of::<BetaAdd, i64>()
         },
         codegen::OpDesc {
@@ -512,6 +519,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(0))],
             refusals: &["too_little"],
+            rpc: "Take",
             ..codegen::OpDesc::of::<BetaTake, i64>()
         },
         codegen::OpDesc {
@@ -521,6 +529,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: super::note::PARAMS,
             refusals: &[],
+            rpc: "Note",
             ..codegen::OpDesc::of::<Note, ()>()
         },
         codegen::OpDesc {
@@ -530,6 +539,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("entry", "i64")],
             refusals: &["full"],
+            rpc: "Append",
             ..codegen::OpDesc::of::<BetaAppend, ()>()
         },
         codegen::OpDesc {
@@ -539,6 +549,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("entry", "i64")],
             refusals: &[],
+            rpc: "Withdraw",
             ..codegen::OpDesc::of::<BetaWithdraw, ()>()
         },
         codegen::OpDesc {
@@ -548,6 +559,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("by", "Death")],
             refusals: &[],
+            rpc: "Die",
             ..codegen::OpDesc::of::<BetaDie, ()>()
         },
         codegen::OpDesc {
@@ -557,6 +569,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Shared,
             params: &[],
             refusals: &[],
+            rpc: "Total",
             ..codegen::OpDesc::of::<codegen::Empty, i64>()
         },
         codegen::OpDesc {
@@ -566,6 +579,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Shared,
             params: &[codegen::ParamDesc::new("factor", "i64")],
             refusals: &[],
+            rpc: "Describe",
             ..codegen::OpDesc::of::<BetaDescribe, Note>()
         },
     ],
@@ -576,6 +590,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Beta as codegen::Concern>::ROOT,
     root: codegen::root_of::<Beta>,
     to_json: codegen::to_json::<Beta>,
+    service: "BetaService",
+    key_from_wire: codegen::key_from_wire::<Beta>,
+    key_of_instance: codegen::key_of_instance::<Beta>,
     table: &TABLE,
 };
 

@@ -63,6 +63,7 @@ impl Death {
 
 impl codegen::Value for Death {
     type Proto = i32;
+    const IS_FIELD: bool = true;
 
     fn to_proto(&self) -> i32 {
         self.number()

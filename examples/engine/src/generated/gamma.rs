@@ -309,11 +309,17 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
-        codegen::OpDesc::create::<Gamma>(&[
-            codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("n", "i64").min(codegen::Number::Int(0)),
-            codegen::ParamDesc::new("log", "[i64]").length(0, Some(64)),
-        ]),
+        codegen::OpDesc::create::<Gamma>(
+            &[
+                codegen::ParamDesc::new("id", "uuid"),
+                codegen::ParamDesc::new("n", "i64").min(codegen::Number::Int(0)),
+                codegen::ParamDesc::new("log", "[i64]").length(0, Some(64)),
+            ],
+            &[codegen::LeftOut {
+                number: 1,
+                made: codegen::Made::Key,
+            }],
+        ),
         codegen::OpDesc::get::<Gamma>(),
         codegen::OpDesc::update::<Gamma, GammaPatch>(&[
             codegen::ParamDesc::new("n", "i64").min(codegen::Number::Int(0)),
@@ -327,6 +333,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(0))],
             refusals: &[],
+            rpc: "Add",
             ..codegen::OpDesc::of::<GammaAdd, i64>()
         },
         codegen::OpDesc {
@@ -336,6 +343,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(0))],
             refusals: &["too_little"],
+            rpc: "Take",
             ..codegen::OpDesc::of::<GammaTake, i64>()
         },
         codegen::OpDesc {
@@ -345,6 +353,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: super::note::PARAMS,
             refusals: &[],
+            rpc: "Note",
             ..codegen::OpDesc::of::<Note, ()>()
         },
         codegen::OpDesc {
@@ -354,6 +363,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Shared,
             params: &[],
             refusals: &[],
+            rpc: "Total",
             ..codegen::OpDesc::of::<codegen::Empty, i64>()
         },
     ],
@@ -364,6 +374,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Gamma as codegen::Concern>::ROOT,
     root: codegen::root_of::<Gamma>,
     to_json: codegen::to_json::<Gamma>,
+    service: "GammaService",
+    key_from_wire: codegen::key_from_wire::<Gamma>,
+    key_of_instance: codegen::key_of_instance::<Gamma>,
     table: &TABLE,
 };
 

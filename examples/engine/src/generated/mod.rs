@@ -28,7 +28,7 @@ pub use note::Note;
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 7,
+    codegen::CONTRACT == 8,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -69,6 +69,14 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     configs: &[],
     caller: None,
     openapi: include_str!("../../openapi/engine.json"),
+    package: "rkcy.engine.api",
+    protos: &[
+        ("engine.proto", include_str!("../../proto/engine.proto")),
+        (
+            "engine_api.proto",
+            include_str!("../../proto/engine_api.proto"),
+        ),
+    ],
     sqlite: &[codegen::Migration {
         number: 1,
         name: "init",

@@ -405,14 +405,20 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
-        codegen::OpDesc::create::<Customer>(&[
-            codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("name", "string").length(1, Some(32)),
-            codegen::ParamDesc::new("orders", "[id of Order]").length(0, Some(8)),
-            codegen::ParamDesc::new("favorite", "id of Shelf?"),
-            codegen::ParamDesc::new("blocked", "bool"),
-            codegen::ParamDesc::new("spent", "i64").min(codegen::Number::Int(0)),
-        ]),
+        codegen::OpDesc::create::<Customer>(
+            &[
+                codegen::ParamDesc::new("id", "uuid"),
+                codegen::ParamDesc::new("name", "string").length(1, Some(32)),
+                codegen::ParamDesc::new("orders", "[id of Order]").length(0, Some(8)),
+                codegen::ParamDesc::new("favorite", "id of Shelf?"),
+                codegen::ParamDesc::new("blocked", "bool"),
+                codegen::ParamDesc::new("spent", "i64").min(codegen::Number::Int(0)),
+            ],
+            &[codegen::LeftOut {
+                number: 1,
+                made: codegen::Made::Key,
+            }],
+        ),
         codegen::OpDesc::get::<Customer>(),
         codegen::OpDesc::update::<Customer, CustomerPatch>(&[
             codegen::ParamDesc::new("name", "string").length(1, Some(32)),
@@ -429,6 +435,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("blocked", "bool")],
             refusals: &[],
+            rpc: "Block",
             ..codegen::OpDesc::of::<CustomerBlock, ()>()
         },
         codegen::OpDesc {
@@ -438,6 +445,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("order", "id of Order")],
             refusals: &["too_many"],
+            rpc: "Order",
             ..codegen::OpDesc::of::<CustomerOrder, ()>()
         },
         codegen::OpDesc {
@@ -447,6 +455,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(0))],
             refusals: &[],
+            rpc: "Spend",
             ..codegen::OpDesc::of::<CustomerSpend, i64>()
         },
         codegen::OpDesc {
@@ -456,6 +465,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("shelf", "id of Shelf?")],
             refusals: &[],
+            rpc: "Like",
             ..codegen::OpDesc::of::<CustomerLike, ()>()
         },
     ],
@@ -466,6 +476,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Customer as codegen::Concern>::ROOT,
     root: codegen::root_of::<Customer>,
     to_json: codegen::to_json::<Customer>,
+    service: "CustomerService",
+    key_from_wire: codegen::key_from_wire::<Customer>,
+    key_of_instance: codegen::key_of_instance::<Customer>,
     table: &TABLE,
 };
 

@@ -32,7 +32,7 @@ pub use taken::Taken;
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 7,
+    codegen::CONTRACT == 8,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -84,6 +84,11 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
         from_json: codegen::args_from_json::<Session>,
     }),
     openapi: include_str!("../../openapi/flow.json"),
+    package: "rkcy.flow.api",
+    protos: &[
+        ("flow.proto", include_str!("../../proto/flow.proto")),
+        ("flow_api.proto", include_str!("../../proto/flow_api.proto")),
+    ],
     sqlite: &[codegen::Migration {
         number: 1,
         name: "init",

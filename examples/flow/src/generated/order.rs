@@ -377,15 +377,27 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
-        codegen::OpDesc::create::<Order>(&[
-            codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("customer", "ref Customer"),
-            codegen::ParamDesc::new("lines", "[Line]").length(0, Some(6)),
-            codegen::ParamDesc::new("speed", "Speed"),
-            codegen::ParamDesc::new("placed", "timestamp"),
-            codegen::ParamDesc::new("note", "string?").length(0, Some(64)),
-            codegen::ParamDesc::new("done", "bool"),
-        ]),
+        codegen::OpDesc::create::<Order>(
+            &[
+                codegen::ParamDesc::new("id", "uuid"),
+                codegen::ParamDesc::new("customer", "ref Customer"),
+                codegen::ParamDesc::new("lines", "[Line]").length(0, Some(6)),
+                codegen::ParamDesc::new("speed", "Speed"),
+                codegen::ParamDesc::new("placed", "timestamp"),
+                codegen::ParamDesc::new("note", "string?").length(0, Some(64)),
+                codegen::ParamDesc::new("done", "bool"),
+            ],
+            &[
+                codegen::LeftOut {
+                    number: 1,
+                    made: codegen::Made::Key,
+                },
+                codegen::LeftOut {
+                    number: 4,
+                    made: codegen::Made::Default(b" \x01"),
+                },
+            ],
+        ),
         codegen::OpDesc::get::<Order>(),
         codegen::OpDesc::update::<Order, OrderPatch>(&[
             codegen::ParamDesc::new("customer", "ref Customer"),
@@ -403,6 +415,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[],
             refusals: &["done_already"],
+            rpc: "Finish",
             ..codegen::OpDesc::of::<codegen::Empty, i64>()
         },
         codegen::OpDesc {
@@ -412,6 +425,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("speed", "Speed")],
             refusals: &[],
+            rpc: "Hurry",
             ..codegen::OpDesc::of::<OrderHurry, ()>()
         },
         codegen::OpDesc {
@@ -421,6 +435,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Shared,
             params: &[],
             refusals: &[],
+            rpc: "Size",
             ..codegen::OpDesc::of::<codegen::Empty, i64>()
         },
         codegen::OpDesc {
@@ -430,6 +445,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Shared,
             params: &[],
             refusals: &[],
+            rpc: "Shelves",
             ..codegen::OpDesc::of::<codegen::Empty, Vec<codegen::Uuid>>()
         },
     ],
@@ -440,6 +456,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Order as codegen::Concern>::ROOT,
     root: codegen::root_of::<Order>,
     to_json: codegen::to_json::<Order>,
+    service: "OrderService",
+    key_from_wire: codegen::key_from_wire::<Order>,
+    key_of_instance: codegen::key_of_instance::<Order>,
     table: &TABLE,
 };
 

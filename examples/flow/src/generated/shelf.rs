@@ -308,11 +308,17 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
-        codegen::OpDesc::create::<Shelf>(&[
-            codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("stock", "u32").max(codegen::Number::Int(100000)),
-            codegen::ParamDesc::new("moved", "i64"),
-        ]),
+        codegen::OpDesc::create::<Shelf>(
+            &[
+                codegen::ParamDesc::new("id", "uuid"),
+                codegen::ParamDesc::new("stock", "u32").max(codegen::Number::Int(100000)),
+                codegen::ParamDesc::new("moved", "i64"),
+            ],
+            &[codegen::LeftOut {
+                number: 1,
+                made: codegen::Made::Key,
+            }],
+        ),
         codegen::OpDesc::get::<Shelf>(),
         codegen::OpDesc::update::<Shelf, ShelfPatch>(&[
             codegen::ParamDesc::new("stock", "u32").max(codegen::Number::Int(100000)),
@@ -326,6 +332,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("count", "u32")],
             refusals: &["full"],
+            rpc: "Put",
             ..codegen::OpDesc::of::<ShelfPut, u32>()
         },
         codegen::OpDesc {
@@ -335,6 +342,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("count", "u32")],
             refusals: &["too_few"],
+            rpc: "Take",
             ..codegen::OpDesc::of::<ShelfTake, u32>()
         },
         codegen::OpDesc {
@@ -344,6 +352,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Shared,
             params: &[codegen::ParamDesc::new("count", "u32")],
             refusals: &[],
+            rpc: "Has",
             ..codegen::OpDesc::of::<ShelfHas, bool>()
         },
     ],
@@ -354,6 +363,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Shelf as codegen::Concern>::ROOT,
     root: codegen::root_of::<Shelf>,
     to_json: codegen::to_json::<Shelf>,
+    service: "ShelfService",
+    key_from_wire: codegen::key_from_wire::<Shelf>,
+    key_of_instance: codegen::key_of_instance::<Shelf>,
     table: &TABLE,
 };
 

@@ -57,6 +57,7 @@ impl Speed {
 
 impl codegen::Value for Speed {
     type Proto = i32;
+    const IS_FIELD: bool = true;
 
     fn to_proto(&self) -> i32 {
         self.number()

@@ -426,15 +426,21 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
         codegen::ParamDesc::new("id", "uuid"),
     ],
     ops: &[
-        codegen::OpDesc::create::<Customer>(&[
-            codegen::ParamDesc::new("district", "ref District"),
-            codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("name", "string").length(1, Some(40)),
-            codegen::ParamDesc::new("nickname", "string?").length(0, Some(20)),
-            codegen::ParamDesc::new("balance", "i64"),
-            codegen::ParamDesc::new("tags", "[string]").length(0, Some(4)),
-            codegen::ParamDesc::new("favourite", "ref District?"),
-        ]),
+        codegen::OpDesc::create::<Customer>(
+            &[
+                codegen::ParamDesc::new("district", "ref District"),
+                codegen::ParamDesc::new("id", "uuid"),
+                codegen::ParamDesc::new("name", "string").length(1, Some(40)),
+                codegen::ParamDesc::new("nickname", "string?").length(0, Some(20)),
+                codegen::ParamDesc::new("balance", "i64"),
+                codegen::ParamDesc::new("tags", "[string]").length(0, Some(4)),
+                codegen::ParamDesc::new("favourite", "ref District?"),
+            ],
+            &[codegen::LeftOut {
+                number: 2,
+                made: codegen::Made::Key,
+            }],
+        ),
         codegen::OpDesc::get::<Customer>(),
         codegen::OpDesc::update::<Customer, CustomerPatch>(&[
             codegen::ParamDesc::new("name", "string").length(1, Some(40)),
@@ -451,6 +457,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(0))],
             refusals: &[],
+            rpc: "Pay",
             ..codegen::OpDesc::of::<CustomerPay, i64>()
         },
     ],
@@ -461,6 +468,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Customer as codegen::Concern>::ROOT,
     root: codegen::root_of::<Customer>,
     to_json: codegen::to_json::<Customer>,
+    service: "CustomerService",
+    key_from_wire: codegen::key_from_wire::<Customer>,
+    key_of_instance: codegen::key_of_instance::<Customer>,
     table: &TABLE,
 };
 

@@ -379,12 +379,18 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
         codegen::ParamDesc::new("number", "u32"),
     ],
     ops: &[
-        codegen::OpDesc::create::<District>(&[
-            codegen::ParamDesc::new("warehouse", "ref Warehouse"),
-            codegen::ParamDesc::new("number", "u32"),
-            codegen::ParamDesc::new("next", "u32"),
-            codegen::ParamDesc::new("earnings", "i64").min(codegen::Number::Int(0)),
-        ]),
+        codegen::OpDesc::create::<District>(
+            &[
+                codegen::ParamDesc::new("warehouse", "ref Warehouse"),
+                codegen::ParamDesc::new("number", "u32"),
+                codegen::ParamDesc::new("next", "u32"),
+                codegen::ParamDesc::new("earnings", "i64").min(codegen::Number::Int(0)),
+            ],
+            &[codegen::LeftOut {
+                number: 3,
+                made: codegen::Made::Default(b"\x18\x01"),
+            }],
+        ),
         codegen::OpDesc::get::<District>(),
         codegen::OpDesc::update::<District, DistrictPatch>(&[
             codegen::ParamDesc::new("next", "u32"),
@@ -398,6 +404,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[],
             refusals: &[],
+            rpc: "TakeNumber",
             ..codegen::OpDesc::of::<codegen::Empty, u32>()
         },
         codegen::OpDesc {
@@ -407,6 +414,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(0))],
             refusals: &[],
+            rpc: "Earn",
             ..codegen::OpDesc::of::<DistrictEarn, ()>()
         },
         codegen::OpDesc {
@@ -416,6 +424,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Shared,
             params: &[],
             refusals: &[],
+            rpc: "BalanceOfFans",
             ..codegen::OpDesc::of::<codegen::Empty, i64>()
         },
     ],
@@ -426,6 +435,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <District as codegen::Concern>::ROOT,
     root: codegen::root_of::<District>,
     to_json: codegen::to_json::<District>,
+    service: "DistrictService",
+    key_from_wire: codegen::key_from_wire::<District>,
+    key_of_instance: codegen::key_of_instance::<District>,
     table: &TABLE,
 };
 

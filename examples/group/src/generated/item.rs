@@ -164,11 +164,14 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     hidden: false,
     keys: &[codegen::ParamDesc::new("number", "u32")],
     ops: &[
-        codegen::OpDesc::create::<Item>(&[
-            codegen::ParamDesc::new("number", "u32"),
-            codegen::ParamDesc::new("name", "string").length(1, Some(40)),
-            codegen::ParamDesc::new("price", "i64").min(codegen::Number::Int(0)),
-        ]),
+        codegen::OpDesc::create::<Item>(
+            &[
+                codegen::ParamDesc::new("number", "u32"),
+                codegen::ParamDesc::new("name", "string").length(1, Some(40)),
+                codegen::ParamDesc::new("price", "i64").min(codegen::Number::Int(0)),
+            ],
+            &[],
+        ),
         codegen::OpDesc::get::<Item>(),
         codegen::OpDesc::update::<Item, ItemPatch>(&[
             codegen::ParamDesc::new("name", "string").length(1, Some(40)),
@@ -183,6 +186,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Item as codegen::Concern>::ROOT,
     root: codegen::root_of::<Item>,
     to_json: codegen::to_json::<Item>,
+    service: "ItemService",
+    key_from_wire: codegen::key_from_wire::<Item>,
+    key_of_instance: codegen::key_of_instance::<Item>,
     table: &TABLE,
 };
 

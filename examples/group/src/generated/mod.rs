@@ -32,7 +32,7 @@ pub use warehouse::{Warehouse, WarehouseEarn, WarehouseHandlers, WarehousePatch}
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 7,
+    codegen::CONTRACT == 8,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -99,6 +99,14 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     configs: &[],
     caller: None,
     openapi: include_str!("../../openapi/group.json"),
+    package: "rkcy.group.api",
+    protos: &[
+        ("group.proto", include_str!("../../proto/group.proto")),
+        (
+            "group_api.proto",
+            include_str!("../../proto/group_api.proto"),
+        ),
+    ],
     sqlite: &[codegen::Migration {
         number: 1,
         name: "init",

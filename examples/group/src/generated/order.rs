@@ -416,15 +416,18 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
         codegen::ParamDesc::new("number", "u32"),
     ],
     ops: &[
-        codegen::OpDesc::create::<Order>(&[
-            codegen::ParamDesc::new("district", "ref District"),
-            codegen::ParamDesc::new("number", "u32"),
-            codegen::ParamDesc::new("customer", "id of Customer"),
-            codegen::ParamDesc::new("lines", "[Line]").length(1, Some(10)),
-            codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(0)),
-            codegen::ParamDesc::new("placed", "timestamp"),
-            codegen::ParamDesc::new("carrier", "string?").length(0, Some(20)),
-        ]),
+        codegen::OpDesc::create::<Order>(
+            &[
+                codegen::ParamDesc::new("district", "ref District"),
+                codegen::ParamDesc::new("number", "u32"),
+                codegen::ParamDesc::new("customer", "id of Customer"),
+                codegen::ParamDesc::new("lines", "[Line]").length(1, Some(10)),
+                codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(0)),
+                codegen::ParamDesc::new("placed", "timestamp"),
+                codegen::ParamDesc::new("carrier", "string?").length(0, Some(20)),
+            ],
+            &[],
+        ),
         codegen::OpDesc::get::<Order>(),
         codegen::OpDesc::update::<Order, OrderPatch>(&[
             codegen::ParamDesc::new("customer", "id of Customer"),
@@ -441,6 +444,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("carrier", "string").length(1, Some(20))],
             refusals: &["delivered"],
+            rpc: "Deliver",
             ..codegen::OpDesc::of::<OrderDeliver, ()>()
         },
     ],
@@ -451,6 +455,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Order as codegen::Concern>::ROOT,
     root: codegen::root_of::<Order>,
     to_json: codegen::to_json::<Order>,
+    service: "OrderService",
+    key_from_wire: codegen::key_from_wire::<Order>,
+    key_of_instance: codegen::key_of_instance::<Order>,
     table: &TABLE,
 };
 

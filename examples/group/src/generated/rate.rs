@@ -269,14 +269,17 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
         codegen::ParamDesc::new("label", "string").length(0, Some(16)),
     ],
     ops: &[
-        codegen::OpDesc::create::<Rate>(&[
-            codegen::ParamDesc::new("region", "Region"),
-            codegen::ParamDesc::new("year", "i32"),
-            codegen::ParamDesc::new("label", "string").length(0, Some(16)),
-            codegen::ParamDesc::new("percent", "i64")
-                .min(codegen::Number::Int(0))
-                .max(codegen::Number::Int(100)),
-        ]),
+        codegen::OpDesc::create::<Rate>(
+            &[
+                codegen::ParamDesc::new("region", "Region"),
+                codegen::ParamDesc::new("year", "i32"),
+                codegen::ParamDesc::new("label", "string").length(0, Some(16)),
+                codegen::ParamDesc::new("percent", "i64")
+                    .min(codegen::Number::Int(0))
+                    .max(codegen::Number::Int(100)),
+            ],
+            &[],
+        ),
         codegen::OpDesc::get::<Rate>(),
         codegen::OpDesc::update::<Rate, RatePatch>(&[codegen::ParamDesc::new("percent", "i64")
             .min(codegen::Number::Int(0))
@@ -289,6 +292,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Rate as codegen::Concern>::ROOT,
     root: codegen::root_of::<Rate>,
     to_json: codegen::to_json::<Rate>,
+    service: "RateService",
+    key_from_wire: codegen::key_from_wire::<Rate>,
+    key_of_instance: codegen::key_of_instance::<Rate>,
     table: &TABLE,
 };
 

@@ -69,6 +69,7 @@ impl Region {
 
 impl codegen::Value for Region {
     type Proto = i32;
+    const IS_FIELD: bool = true;
 
     fn to_proto(&self) -> i32 {
         self.number()

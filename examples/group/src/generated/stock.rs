@@ -386,12 +386,15 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
         codegen::ParamDesc::new("item", "ref Item"),
     ],
     ops: &[
-        codegen::OpDesc::create::<Stock>(&[
-            codegen::ParamDesc::new("warehouse", "ref Warehouse"),
-            codegen::ParamDesc::new("item", "ref Item"),
-            codegen::ParamDesc::new("quantity", "i64").min(codegen::Number::Int(0)),
-            codegen::ParamDesc::new("sold", "i64").min(codegen::Number::Int(0)),
-        ]),
+        codegen::OpDesc::create::<Stock>(
+            &[
+                codegen::ParamDesc::new("warehouse", "ref Warehouse"),
+                codegen::ParamDesc::new("item", "ref Item"),
+                codegen::ParamDesc::new("quantity", "i64").min(codegen::Number::Int(0)),
+                codegen::ParamDesc::new("sold", "i64").min(codegen::Number::Int(0)),
+            ],
+            &[],
+        ),
         codegen::OpDesc::get::<Stock>(),
         codegen::OpDesc::update::<Stock, StockPatch>(&[
             codegen::ParamDesc::new("quantity", "i64").min(codegen::Number::Int(0)),
@@ -405,6 +408,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("quantity", "u32")],
             refusals: &["sold_out"],
+            rpc: "Take",
             ..codegen::OpDesc::of::<StockTake, i64>()
         },
         codegen::OpDesc {
@@ -414,6 +418,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("quantity", "u32")],
             refusals: &[],
+            rpc: "Put",
             ..codegen::OpDesc::of::<StockPut, ()>()
         },
         codegen::OpDesc {
@@ -423,6 +428,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Shared,
             params: &[],
             refusals: &[],
+            rpc: "Left",
             ..codegen::OpDesc::of::<codegen::Empty, i64>()
         },
     ],
@@ -433,6 +439,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Stock as codegen::Concern>::ROOT,
     root: codegen::root_of::<Stock>,
     to_json: codegen::to_json::<Stock>,
+    service: "StockService",
+    key_from_wire: codegen::key_from_wire::<Stock>,
+    key_of_instance: codegen::key_of_instance::<Stock>,
     table: &TABLE,
 };
 

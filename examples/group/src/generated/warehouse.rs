@@ -242,12 +242,18 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     hidden: false,
     keys: &[codegen::ParamDesc::new("code", "string").length(1, Some(8))],
     ops: &[
-        codegen::OpDesc::create::<Warehouse>(&[
-            codegen::ParamDesc::new("code", "string").length(1, Some(8)),
-            codegen::ParamDesc::new("name", "string").length(0, Some(40)),
-            codegen::ParamDesc::new("region", "Region"),
-            codegen::ParamDesc::new("earnings", "i64").min(codegen::Number::Int(0)),
-        ]),
+        codegen::OpDesc::create::<Warehouse>(
+            &[
+                codegen::ParamDesc::new("code", "string").length(1, Some(8)),
+                codegen::ParamDesc::new("name", "string").length(0, Some(40)),
+                codegen::ParamDesc::new("region", "Region"),
+                codegen::ParamDesc::new("earnings", "i64").min(codegen::Number::Int(0)),
+            ],
+            &[codegen::LeftOut {
+                number: 3,
+                made: codegen::Made::Default(b"\x18\x01"),
+            }],
+        ),
         codegen::OpDesc::get::<Warehouse>(),
         codegen::OpDesc::update::<Warehouse, WarehousePatch>(&[
             codegen::ParamDesc::new("name", "string").length(0, Some(40)),
@@ -262,6 +268,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(0))],
             refusals: &[],
+            rpc: "Earn",
             ..codegen::OpDesc::of::<WarehouseEarn, ()>()
         },
     ],
@@ -272,6 +279,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Warehouse as codegen::Concern>::ROOT,
     root: codegen::root_of::<Warehouse>,
     to_json: codegen::to_json::<Warehouse>,
+    service: "WarehouseService",
+    key_from_wire: codegen::key_from_wire::<Warehouse>,
+    key_of_instance: codegen::key_of_instance::<Warehouse>,
     table: &TABLE,
 };
 

@@ -281,10 +281,16 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
-        codegen::OpDesc::create::<Budget>(&[
-            codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("left", "i64").min(codegen::Number::Int(0)),
-        ]),
+        codegen::OpDesc::create::<Budget>(
+            &[
+                codegen::ParamDesc::new("id", "uuid"),
+                codegen::ParamDesc::new("left", "i64").min(codegen::Number::Int(0)),
+            ],
+            &[codegen::LeftOut {
+                number: 1,
+                made: codegen::Made::Key,
+            }],
+        ),
         codegen::OpDesc::get::<Budget>(),
         codegen::OpDesc::update::<Budget, BudgetPatch>(&[
             codegen::ParamDesc::new("left", "i64").min(codegen::Number::Int(0))
@@ -299,6 +305,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
                 .min(codegen::Number::Int(0))
                 .max(codegen::Number::Int(100))],
             refusals: &[],
+            rpc: "Add",
             ..codegen::OpDesc::of::<BudgetAdd, ()>()
         },
         codegen::OpDesc {
@@ -310,6 +317,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
                 .min(codegen::Number::Int(0))
                 .max(codegen::Number::Int(100))],
             refusals: &[],
+            rpc: "Take",
             ..codegen::OpDesc::of::<BudgetTake, ()>()
         },
         codegen::OpDesc {
@@ -321,6 +329,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
                 .min(codegen::Number::Int(0))
                 .max(codegen::Number::Int(100))],
             refusals: &[],
+            rpc: "PutBack",
             ..codegen::OpDesc::of::<BudgetPutBack, ()>()
         },
     ],
@@ -331,6 +340,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Budget as codegen::Concern>::ROOT,
     root: codegen::root_of::<Budget>,
     to_json: codegen::to_json::<Budget>,
+    service: "BudgetService",
+    key_from_wire: codegen::key_from_wire::<Budget>,
+    key_of_instance: codegen::key_of_instance::<Budget>,
     table: &TABLE,
 };
 

@@ -422,17 +422,23 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
-        codegen::OpDesc::create::<Device>(&[
-            codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("tenant", "ref Tenant"),
-            codegen::ParamDesc::new("serial", "u32")
-                .min(codegen::Number::Int(1))
-                .max(codegen::Number::Int(6)),
-            codegen::ParamDesc::new("label", "string?").length(1, Some(8)),
-            codegen::ParamDesc::new("partner", "ref Device?"),
-            codegen::ParamDesc::new("policy", "ref Policy?"),
-            codegen::ParamDesc::new("heard", "u32"),
-        ]),
+        codegen::OpDesc::create::<Device>(
+            &[
+                codegen::ParamDesc::new("id", "uuid"),
+                codegen::ParamDesc::new("tenant", "ref Tenant"),
+                codegen::ParamDesc::new("serial", "u32")
+                    .min(codegen::Number::Int(1))
+                    .max(codegen::Number::Int(6)),
+                codegen::ParamDesc::new("label", "string?").length(1, Some(8)),
+                codegen::ParamDesc::new("partner", "ref Device?"),
+                codegen::ParamDesc::new("policy", "ref Policy?"),
+                codegen::ParamDesc::new("heard", "u32"),
+            ],
+            &[codegen::LeftOut {
+                number: 1,
+                made: codegen::Made::Key,
+            }],
+        ),
         codegen::OpDesc::get::<Device>(),
         codegen::OpDesc::update::<Device, DevicePatch>(&[
             codegen::ParamDesc::new("tenant", "ref Tenant"),
@@ -452,6 +458,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("times", "u32")],
             refusals: &["muted"],
+            rpc: "Hear",
             ..codegen::OpDesc::of::<DeviceHear, u32>()
         },
         codegen::OpDesc {
@@ -461,6 +468,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Shared,
             params: &[],
             refusals: &[],
+            rpc: "PartnersHeard",
             ..codegen::OpDesc::of::<codegen::Empty, u64>()
         },
     ],
@@ -471,6 +479,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Device as codegen::Concern>::ROOT,
     root: codegen::root_of::<Device>,
     to_json: codegen::to_json::<Device>,
+    service: "DeviceService",
+    key_from_wire: codegen::key_from_wire::<Device>,
+    key_of_instance: codegen::key_of_instance::<Device>,
     table: &TABLE,
 };
 

@@ -30,7 +30,7 @@ pub use tenant::{Tenant, TenantHandlers, TenantPatch, TenantRelated, TenantTally
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 7,
+    codegen::CONTRACT == 8,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -90,6 +90,11 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     configs: &[policy::DESC, mood::DESC],
     caller: None,
     openapi: include_str!("../../openapi/refs.json"),
+    package: "rkcy.refs.api",
+    protos: &[
+        ("refs.proto", include_str!("../../proto/refs.proto")),
+        ("refs_api.proto", include_str!("../../proto/refs_api.proto")),
+    ],
     sqlite: &[codegen::Migration {
         number: 1,
         name: "init",

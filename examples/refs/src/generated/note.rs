@@ -257,14 +257,20 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
-        codegen::OpDesc::create::<Note>(&[
-            codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("about", "ref Tenant"),
-            codegen::ParamDesc::new("text", "string").length(0, Some(20)),
-            codegen::ParamDesc::new("first", "ref Mood?"),
-            codegen::ParamDesc::new("moods", "[ref Mood]").length(0, Some(3)),
-            codegen::ParamDesc::new("sound", "Sound?"),
-        ]),
+        codegen::OpDesc::create::<Note>(
+            &[
+                codegen::ParamDesc::new("id", "uuid"),
+                codegen::ParamDesc::new("about", "ref Tenant"),
+                codegen::ParamDesc::new("text", "string").length(0, Some(20)),
+                codegen::ParamDesc::new("first", "ref Mood?"),
+                codegen::ParamDesc::new("moods", "[ref Mood]").length(0, Some(3)),
+                codegen::ParamDesc::new("sound", "Sound?"),
+            ],
+            &[codegen::LeftOut {
+                number: 1,
+                made: codegen::Made::Key,
+            }],
+        ),
         codegen::OpDesc::get::<Note>(),
         codegen::OpDesc::update::<Note, NotePatch>(&[
             codegen::ParamDesc::new("about", "ref Tenant"),
@@ -282,6 +288,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Note as codegen::Concern>::ROOT,
     root: codegen::root_of::<Note>,
     to_json: codegen::to_json::<Note>,
+    service: "NoteService",
+    key_from_wire: codegen::key_from_wire::<Note>,
+    key_of_instance: codegen::key_of_instance::<Note>,
     table: &TABLE,
 };
 

@@ -273,11 +273,14 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
         codegen::ParamDesc::new("number", "u32"),
     ],
     ops: &[
-        codegen::OpDesc::create::<Shelf>(&[
-            codegen::ParamDesc::new("site", "ref Site"),
-            codegen::ParamDesc::new("number", "u32"),
-            codegen::ParamDesc::new("name", "string").length(1, Some(3)),
-        ]),
+        codegen::OpDesc::create::<Shelf>(
+            &[
+                codegen::ParamDesc::new("site", "ref Site"),
+                codegen::ParamDesc::new("number", "u32"),
+                codegen::ParamDesc::new("name", "string").length(1, Some(3)),
+            ],
+            &[],
+        ),
         codegen::OpDesc::get::<Shelf>(),
         codegen::OpDesc::update::<Shelf, ShelfPatch>(&[
             codegen::ParamDesc::new("name", "string").length(1, Some(3))
@@ -291,6 +294,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Shelf as codegen::Concern>::ROOT,
     root: codegen::root_of::<Shelf>,
     to_json: codegen::to_json::<Shelf>,
+    service: "ShelfService",
+    key_from_wire: codegen::key_from_wire::<Shelf>,
+    key_of_instance: codegen::key_of_instance::<Shelf>,
     table: &TABLE,
 };
 

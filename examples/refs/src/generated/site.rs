@@ -140,10 +140,16 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
-        codegen::OpDesc::create::<Site>(&[
-            codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("title", "string").length(0, Some(12)),
-        ]),
+        codegen::OpDesc::create::<Site>(
+            &[
+                codegen::ParamDesc::new("id", "uuid"),
+                codegen::ParamDesc::new("title", "string").length(0, Some(12)),
+            ],
+            &[codegen::LeftOut {
+                number: 1,
+                made: codegen::Made::Key,
+            }],
+        ),
         codegen::OpDesc::get::<Site>(),
         codegen::OpDesc::update::<Site, SitePatch>(&[
             codegen::ParamDesc::new("title", "string").length(0, Some(12))
@@ -157,6 +163,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Site as codegen::Concern>::ROOT,
     root: codegen::root_of::<Site>,
     to_json: codegen::to_json::<Site>,
+    service: "SiteService",
+    key_from_wire: codegen::key_from_wire::<Site>,
+    key_of_instance: codegen::key_of_instance::<Site>,
     table: &TABLE,
 };
 

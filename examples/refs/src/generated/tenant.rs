@@ -277,11 +277,17 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
-        codegen::OpDesc::create::<Tenant>(&[
-            codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("name", "string").length(1, Some(12)),
-            codegen::ParamDesc::new("tallied", "u64"),
-        ]),
+        codegen::OpDesc::create::<Tenant>(
+            &[
+                codegen::ParamDesc::new("id", "uuid"),
+                codegen::ParamDesc::new("name", "string").length(1, Some(12)),
+                codegen::ParamDesc::new("tallied", "u64"),
+            ],
+            &[codegen::LeftOut {
+                number: 1,
+                made: codegen::Made::Key,
+            }],
+        ),
         codegen::OpDesc::get::<Tenant>(),
         codegen::OpDesc::update::<Tenant, TenantPatch>(&[
             codegen::ParamDesc::new("name", "string").length(1, Some(12)),
@@ -295,6 +301,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[],
             refusals: &["silent"],
+            rpc: "Tally",
             ..codegen::OpDesc::of::<codegen::Empty, u64>()
         },
         codegen::OpDesc {
@@ -304,6 +311,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[],
             refusals: &[],
+            rpc: "Forget",
             ..codegen::OpDesc::of::<codegen::Empty, ()>()
         },
         codegen::OpDesc {
@@ -313,6 +321,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Shared,
             params: &[],
             refusals: &[],
+            rpc: "Serials",
             ..codegen::OpDesc::of::<codegen::Empty, Vec<u32>>()
         },
     ],
@@ -323,6 +332,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Tenant as codegen::Concern>::ROOT,
     root: codegen::root_of::<Tenant>,
     to_json: codegen::to_json::<Tenant>,
+    service: "TenantService",
+    key_from_wire: codegen::key_from_wire::<Tenant>,
+    key_of_instance: codegen::key_of_instance::<Tenant>,
     table: &TABLE,
 };
 

@@ -416,15 +416,31 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
-        codegen::OpDesc::create::<Character>(&[
-            codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("player", "ref Player"),
-            codegen::ParamDesc::new("fullname", "string").length(2, Some(64)),
-            codegen::ParamDesc::new("class", "Class"),
-            codegen::ParamDesc::new("active", "bool"),
-            codegen::ParamDesc::new("currency", "Currency"),
-            codegen::ParamDesc::new("items", "[Item]").length(0, Some(200)),
-        ]),
+        codegen::OpDesc::create::<Character>(
+            &[
+                codegen::ParamDesc::new("id", "uuid"),
+                codegen::ParamDesc::new("player", "ref Player"),
+                codegen::ParamDesc::new("fullname", "string").length(2, Some(64)),
+                codegen::ParamDesc::new("class", "Class"),
+                codegen::ParamDesc::new("active", "bool"),
+                codegen::ParamDesc::new("currency", "Currency"),
+                codegen::ParamDesc::new("items", "[Item]").length(0, Some(200)),
+            ],
+            &[
+                codegen::LeftOut {
+                    number: 1,
+                    made: codegen::Made::Key,
+                },
+                codegen::LeftOut {
+                    number: 4,
+                    made: codegen::Made::Default(b" \x01"),
+                },
+                codegen::LeftOut {
+                    number: 5,
+                    made: codegen::Made::Default(b"(\x01"),
+                },
+            ],
+        ),
         codegen::OpDesc::get::<Character>(),
         codegen::OpDesc::update::<Character, CharacterPatch>(&[
             codegen::ParamDesc::new("player", "ref Player"),
@@ -442,6 +458,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: super::currency::PARAMS,
             refusals: &[],
+            rpc: "Fund",
             ..codegen::OpDesc::of::<Currency, ()>()
         },
         codegen::OpDesc {
@@ -451,6 +468,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: super::currency::PARAMS,
             refusals: &["insufficient_funds"],
+            rpc: "Debit",
             ..codegen::OpDesc::of::<Currency, ()>()
         },
         codegen::OpDesc {
@@ -460,6 +478,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: super::currency::PARAMS,
             refusals: &[],
+            rpc: "Credit",
             ..codegen::OpDesc::of::<Currency, ()>()
         },
         codegen::OpDesc {
@@ -469,6 +488,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: super::currency::PARAMS,
             refusals: &[],
+            rpc: "CreditBack",
             ..codegen::OpDesc::of::<Currency, ()>()
         },
         codegen::OpDesc {
@@ -478,6 +498,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("fullname", "string").length(2, Some(64))],
             refusals: &[],
+            rpc: "Rename",
             ..codegen::OpDesc::of::<CharacterRename, ()>()
         },
         codegen::OpDesc {
@@ -487,6 +508,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Shared,
             params: &[],
             refusals: &[],
+            rpc: "Worth",
             ..codegen::OpDesc::of::<codegen::Empty, i64>()
         },
     ],
@@ -497,6 +519,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Character as codegen::Concern>::ROOT,
     root: codegen::root_of::<Character>,
     to_json: codegen::to_json::<Character>,
+    service: "CharacterService",
+    key_from_wire: codegen::key_from_wire::<Character>,
+    key_of_instance: codegen::key_of_instance::<Character>,
     table: &TABLE,
 };
 

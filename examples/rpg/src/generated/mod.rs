@@ -28,7 +28,7 @@ pub use player::{
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 7,
+    codegen::CONTRACT == 8,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -76,6 +76,11 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     configs: &[limits::DESC],
     caller: None,
     openapi: include_str!("../../openapi/rpg.json"),
+    package: "rkcy.rpg.api",
+    protos: &[
+        ("rpg.proto", include_str!("../../proto/rpg.proto")),
+        ("rpg_api.proto", include_str!("../../proto/rpg_api.proto")),
+    ],
     sqlite: &[codegen::Migration {
         number: 1,
         name: "init",

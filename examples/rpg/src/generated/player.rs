@@ -271,13 +271,25 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
-        codegen::OpDesc::create::<Player>(&[
-            codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("username", "string").length(4, Some(32)),
-            codegen::ParamDesc::new("active", "bool"),
-            codegen::ParamDesc::new("limits", "ref Limits?"),
-            codegen::ParamDesc::new("count", "u32"),
-        ]),
+        codegen::OpDesc::create::<Player>(
+            &[
+                codegen::ParamDesc::new("id", "uuid"),
+                codegen::ParamDesc::new("username", "string").length(4, Some(32)),
+                codegen::ParamDesc::new("active", "bool"),
+                codegen::ParamDesc::new("limits", "ref Limits?"),
+                codegen::ParamDesc::new("count", "u32"),
+            ],
+            &[
+                codegen::LeftOut {
+                    number: 1,
+                    made: codegen::Made::Key,
+                },
+                codegen::LeftOut {
+                    number: 3,
+                    made: codegen::Made::Default(b"\x18\x01"),
+                },
+            ],
+        ),
         codegen::OpDesc::get::<Player>(),
         codegen::OpDesc::update::<Player, PlayerPatch>(&[
             codegen::ParamDesc::new("active", "bool"),
@@ -292,6 +304,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[],
             refusals: &["not_active", "too_many_characters"],
+            rpc: "AddCharacter",
             ..codegen::OpDesc::of::<codegen::Empty, ()>()
         },
         codegen::OpDesc {
@@ -301,6 +314,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[],
             refusals: &["not_active"],
+            rpc: "Deactivate",
             ..codegen::OpDesc::of::<codegen::Empty, ()>()
         },
     ],
@@ -311,6 +325,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Player as codegen::Concern>::ROOT,
     root: codegen::root_of::<Player>,
     to_json: codegen::to_json::<Player>,
+    service: "PlayerService",
+    key_from_wire: codegen::key_from_wire::<Player>,
+    key_of_instance: codegen::key_of_instance::<Player>,
     table: &TABLE,
 };
 

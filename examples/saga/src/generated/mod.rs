@@ -24,7 +24,7 @@ pub use wallet::{Wallet, WalletDebitRefusal, WalletHandlers, WalletPatch};
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 7,
+    codegen::CONTRACT == 8,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -71,6 +71,11 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     configs: &[],
     caller: None,
     openapi: include_str!("../../openapi/saga.json"),
+    package: "rkcy.saga.api",
+    protos: &[
+        ("saga.proto", include_str!("../../proto/saga.proto")),
+        ("saga_api.proto", include_str!("../../proto/saga_api.proto")),
+    ],
     sqlite: &[codegen::Migration {
         number: 1,
         name: "init",

@@ -294,12 +294,18 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
-        codegen::OpDesc::create::<Room>(&[
-            codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("free", "i64"),
-            codegen::ParamDesc::new("taken", "[u32]"),
-            codegen::ParamDesc::new("next", "id of Room?"),
-        ]),
+        codegen::OpDesc::create::<Room>(
+            &[
+                codegen::ParamDesc::new("id", "uuid"),
+                codegen::ParamDesc::new("free", "i64"),
+                codegen::ParamDesc::new("taken", "[u32]"),
+                codegen::ParamDesc::new("next", "id of Room?"),
+            ],
+            &[codegen::LeftOut {
+                number: 1,
+                made: codegen::Made::Key,
+            }],
+        ),
         codegen::OpDesc::get::<Room>(),
         codegen::OpDesc::update::<Room, RoomPatch>(&[
             codegen::ParamDesc::new("free", "i64"),
@@ -314,6 +320,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("night", "u32")],
             refusals: &["fully_booked"],
+            rpc: "Book",
             ..codegen::OpDesc::of::<RoomBook, u32>()
         },
         codegen::OpDesc {
@@ -323,6 +330,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("night", "u32")],
             refusals: &[],
+            rpc: "Release",
             ..codegen::OpDesc::of::<RoomRelease, ()>()
         },
         codegen::OpDesc {
@@ -332,6 +340,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("next", "id of Room?")],
             refusals: &[],
+            rpc: "Join",
             ..codegen::OpDesc::of::<RoomJoin, ()>()
         },
     ],
@@ -342,6 +351,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Room as codegen::Concern>::ROOT,
     root: codegen::root_of::<Room>,
     to_json: codegen::to_json::<Room>,
+    service: "RoomService",
+    key_from_wire: codegen::key_from_wire::<Room>,
+    key_of_instance: codegen::key_of_instance::<Room>,
     table: &TABLE,
 };
 

@@ -346,12 +346,24 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
-        codegen::OpDesc::create::<Trip>(&[
-            codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("wallet", "ref Wallet"),
-            codegen::ParamDesc::new("nights", "[u32]").length(0, Some(16)),
-            codegen::ParamDesc::new("open", "bool"),
-        ]),
+        codegen::OpDesc::create::<Trip>(
+            &[
+                codegen::ParamDesc::new("id", "uuid"),
+                codegen::ParamDesc::new("wallet", "ref Wallet"),
+                codegen::ParamDesc::new("nights", "[u32]").length(0, Some(16)),
+                codegen::ParamDesc::new("open", "bool"),
+            ],
+            &[
+                codegen::LeftOut {
+                    number: 1,
+                    made: codegen::Made::Key,
+                },
+                codegen::LeftOut {
+                    number: 4,
+                    made: codegen::Made::Default(b" \x01"),
+                },
+            ],
+        ),
         codegen::OpDesc::get::<Trip>(),
         codegen::OpDesc::update::<Trip, TripPatch>(&[
             codegen::ParamDesc::new("wallet", "ref Wallet"),
@@ -366,6 +378,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[],
             refusals: &["closed_already"],
+            rpc: "Close",
             ..codegen::OpDesc::of::<codegen::Empty, ()>()
         },
         codegen::OpDesc {
@@ -375,6 +388,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("nights", "[u32]").length(0, Some(8))],
             refusals: &["too_long"],
+            rpc: "Extend",
             ..codegen::OpDesc::of::<TripExtend, ()>()
         },
         codegen::OpDesc {
@@ -384,6 +398,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("nights", "[u32]").length(0, Some(8))],
             refusals: &[],
+            rpc: "Shorten",
             ..codegen::OpDesc::of::<TripShorten, ()>()
         },
     ],
@@ -394,6 +409,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Trip as codegen::Concern>::ROOT,
     root: codegen::root_of::<Trip>,
     to_json: codegen::to_json::<Trip>,
+    service: "TripService",
+    key_from_wire: codegen::key_from_wire::<Trip>,
+    key_of_instance: codegen::key_of_instance::<Trip>,
     table: &TABLE,
 };
 

@@ -224,10 +224,16 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
-        codegen::OpDesc::create::<Wallet>(&[
-            codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("cents", "i64"),
-        ]),
+        codegen::OpDesc::create::<Wallet>(
+            &[
+                codegen::ParamDesc::new("id", "uuid"),
+                codegen::ParamDesc::new("cents", "i64"),
+            ],
+            &[codegen::LeftOut {
+                number: 1,
+                made: codegen::Made::Key,
+            }],
+        ),
         codegen::OpDesc::get::<Wallet>(),
         codegen::OpDesc::update::<Wallet, WalletPatch>(&[codegen::ParamDesc::new("cents", "i64")]),
         codegen::OpDesc::delete(),
@@ -238,6 +244,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: super::money::PARAMS,
             refusals: &["insufficient_funds"],
+            rpc: "Debit",
             ..codegen::OpDesc::of::<Money, i64>()
         },
         codegen::OpDesc {
@@ -247,6 +254,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: super::money::PARAMS,
             refusals: &[],
+            rpc: "CreditBack",
             ..codegen::OpDesc::of::<Money, ()>()
         },
         codegen::OpDesc {
@@ -256,6 +264,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: super::money::PARAMS,
             refusals: &[],
+            rpc: "Credit",
             ..codegen::OpDesc::of::<Money, ()>()
         },
         codegen::OpDesc {
@@ -265,6 +274,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: super::money::PARAMS,
             refusals: &[],
+            rpc: "DebitBack",
             ..codegen::OpDesc::of::<Money, ()>()
         },
         codegen::OpDesc {
@@ -274,6 +284,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[],
             refusals: &[],
+            rpc: "Note",
             ..codegen::OpDesc::of::<codegen::Empty, ()>()
         },
         codegen::OpDesc {
@@ -283,6 +294,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Shared,
             params: &[],
             refusals: &[],
+            rpc: "Worth",
             ..codegen::OpDesc::of::<codegen::Empty, i64>()
         },
     ],
@@ -293,6 +305,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Wallet as codegen::Concern>::ROOT,
     root: codegen::root_of::<Wallet>,
     to_json: codegen::to_json::<Wallet>,
+    service: "WalletService",
+    key_from_wire: codegen::key_from_wire::<Wallet>,
+    key_of_instance: codegen::key_of_instance::<Wallet>,
     table: &TABLE,
 };
 

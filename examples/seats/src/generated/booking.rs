@@ -384,14 +384,26 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
-        codegen::OpDesc::create::<Booking>(&[
-            codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("guest", "ref Guest"),
-            codegen::ParamDesc::new("show", "ref Show"),
-            codegen::ParamDesc::new("places", "[Place]").length(1, Some(6)),
-            codegen::ParamDesc::new("stage", "Stage"),
-            codegen::ParamDesc::new("until", "timestamp"),
-        ]),
+        codegen::OpDesc::create::<Booking>(
+            &[
+                codegen::ParamDesc::new("id", "uuid"),
+                codegen::ParamDesc::new("guest", "ref Guest"),
+                codegen::ParamDesc::new("show", "ref Show"),
+                codegen::ParamDesc::new("places", "[Place]").length(1, Some(6)),
+                codegen::ParamDesc::new("stage", "Stage"),
+                codegen::ParamDesc::new("until", "timestamp"),
+            ],
+            &[
+                codegen::LeftOut {
+                    number: 1,
+                    made: codegen::Made::Key,
+                },
+                codegen::LeftOut {
+                    number: 5,
+                    made: codegen::Made::Default(b"(\x01"),
+                },
+            ],
+        ),
         codegen::OpDesc::get::<Booking>(),
         codegen::OpDesc::update::<Booking, BookingPatch>(&[
             codegen::ParamDesc::new("guest", "ref Guest"),
@@ -408,6 +420,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("at", "timestamp")],
             refusals: &["too_late", "booked_already"],
+            rpc: "Confirm",
             ..codegen::OpDesc::of::<BookingConfirm, ()>()
         },
         codegen::OpDesc {
@@ -417,6 +430,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("places", "[Place]").length(1, Some(6))],
             refusals: &[],
+            rpc: "MoveTo",
             ..codegen::OpDesc::of::<BookingMoveTo, ()>()
         },
     ],
@@ -427,6 +441,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Booking as codegen::Concern>::ROOT,
     root: codegen::root_of::<Booking>,
     to_json: codegen::to_json::<Booking>,
+    service: "BookingService",
+    key_from_wire: codegen::key_from_wire::<Booking>,
+    key_of_instance: codegen::key_of_instance::<Booking>,
     table: &TABLE,
 };
 

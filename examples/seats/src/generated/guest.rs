@@ -165,10 +165,16 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
-        codegen::OpDesc::create::<Guest>(&[
-            codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("email", "string").length(3, Some(64)),
-        ]),
+        codegen::OpDesc::create::<Guest>(
+            &[
+                codegen::ParamDesc::new("id", "uuid"),
+                codegen::ParamDesc::new("email", "string").length(3, Some(64)),
+            ],
+            &[codegen::LeftOut {
+                number: 1,
+                made: codegen::Made::Key,
+            }],
+        ),
         codegen::OpDesc::get::<Guest>(),
         codegen::OpDesc::update::<Guest, GuestPatch>(&[
             codegen::ParamDesc::new("email", "string").length(3, Some(64))
@@ -182,6 +188,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Guest as codegen::Concern>::ROOT,
     root: codegen::root_of::<Guest>,
     to_json: codegen::to_json::<Guest>,
+    service: "GuestService",
+    key_from_wire: codegen::key_from_wire::<Guest>,
+    key_of_instance: codegen::key_of_instance::<Guest>,
     table: &TABLE,
 };
 

@@ -26,7 +26,7 @@ pub use stage::Stage;
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 7,
+    codegen::CONTRACT == 8,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -77,6 +77,14 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     configs: &[],
     caller: None,
     openapi: include_str!("../../openapi/seats.json"),
+    package: "rkcy.seats.api",
+    protos: &[
+        ("seats.proto", include_str!("../../proto/seats.proto")),
+        (
+            "seats_api.proto",
+            include_str!("../../proto/seats_api.proto"),
+        ),
+    ],
     sqlite: &[
         codegen::Migration {
             number: 1,

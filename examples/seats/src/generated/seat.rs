@@ -253,12 +253,15 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
         codegen::ParamDesc::new("number", "u32"),
     ],
     ops: &[
-        codegen::OpDesc::create::<Seat>(&[
-            codegen::ParamDesc::new("show", "ref Show"),
-            codegen::ParamDesc::new("row", "u32"),
-            codegen::ParamDesc::new("number", "u32"),
-            codegen::ParamDesc::new("booking", "id of Booking"),
-        ]),
+        codegen::OpDesc::create::<Seat>(
+            &[
+                codegen::ParamDesc::new("show", "ref Show"),
+                codegen::ParamDesc::new("row", "u32"),
+                codegen::ParamDesc::new("number", "u32"),
+                codegen::ParamDesc::new("booking", "id of Booking"),
+            ],
+            &[],
+        ),
         codegen::OpDesc::get::<Seat>(),
         codegen::OpDesc::update::<Seat, SeatPatch>(&[codegen::ParamDesc::new(
             "booking",
@@ -273,6 +276,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Seat as codegen::Concern>::ROOT,
     root: codegen::root_of::<Seat>,
     to_json: codegen::to_json::<Seat>,
+    service: "SeatService",
+    key_from_wire: codegen::key_from_wire::<Seat>,
+    key_of_instance: codegen::key_of_instance::<Seat>,
     table: &TABLE,
 };
 

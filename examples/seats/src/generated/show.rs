@@ -347,18 +347,24 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
-        codegen::OpDesc::create::<Show>(&[
-            codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("title", "string").length(1, Some(80)),
-            codegen::ParamDesc::new("rows", "u32")
-                .min(codegen::Number::Int(1))
-                .max(codegen::Number::Int(200)),
-            codegen::ParamDesc::new("seats", "u32")
-                .min(codegen::Number::Int(1))
-                .max(codegen::Number::Int(200)),
-            codegen::ParamDesc::new("taken", "u32"),
-            codegen::ParamDesc::new("closed", "bool"),
-        ]),
+        codegen::OpDesc::create::<Show>(
+            &[
+                codegen::ParamDesc::new("id", "uuid"),
+                codegen::ParamDesc::new("title", "string").length(1, Some(80)),
+                codegen::ParamDesc::new("rows", "u32")
+                    .min(codegen::Number::Int(1))
+                    .max(codegen::Number::Int(200)),
+                codegen::ParamDesc::new("seats", "u32")
+                    .min(codegen::Number::Int(1))
+                    .max(codegen::Number::Int(200)),
+                codegen::ParamDesc::new("taken", "u32"),
+                codegen::ParamDesc::new("closed", "bool"),
+            ],
+            &[codegen::LeftOut {
+                number: 1,
+                made: codegen::Made::Key,
+            }],
+        ),
         codegen::OpDesc::get::<Show>(),
         codegen::OpDesc::update::<Show, ShowPatch>(&[
             codegen::ParamDesc::new("title", "string").length(1, Some(80)),
@@ -379,6 +385,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("places", "[Place]").length(1, Some(6))],
             refusals: &["closed", "no_such_place", "same_place_twice"],
+            rpc: "Take",
             ..codegen::OpDesc::of::<ShowTake, ()>()
         },
         codegen::OpDesc {
@@ -390,6 +397,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
                 .min(codegen::Number::Int(1))
                 .max(codegen::Number::Int(6))],
             refusals: &[],
+            rpc: "GiveBack",
             ..codegen::OpDesc::of::<ShowGiveBack, ()>()
         },
         codegen::OpDesc {
@@ -399,6 +407,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[],
             refusals: &[],
+            rpc: "Close",
             ..codegen::OpDesc::of::<codegen::Empty, ()>()
         },
         codegen::OpDesc {
@@ -408,6 +417,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Shared,
             params: &[],
             refusals: &[],
+            rpc: "Left",
             ..codegen::OpDesc::of::<codegen::Empty, u32>()
         },
     ],
@@ -418,6 +428,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Show as codegen::Concern>::ROOT,
     root: codegen::root_of::<Show>,
     to_json: codegen::to_json::<Show>,
+    service: "ShowService",
+    key_from_wire: codegen::key_from_wire::<Show>,
+    key_of_instance: codegen::key_of_instance::<Show>,
     table: &TABLE,
 };
 

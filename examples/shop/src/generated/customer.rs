@@ -346,12 +346,24 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
-        codegen::OpDesc::create::<Customer>(&[
-            codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("email", "string").length(3, Some(64)),
-            codegen::ParamDesc::new("paid", "i64").min(codegen::Number::Int(0)),
-            codegen::ParamDesc::new("terms", "Terms"),
-        ]),
+        codegen::OpDesc::create::<Customer>(
+            &[
+                codegen::ParamDesc::new("id", "uuid"),
+                codegen::ParamDesc::new("email", "string").length(3, Some(64)),
+                codegen::ParamDesc::new("paid", "i64").min(codegen::Number::Int(0)),
+                codegen::ParamDesc::new("terms", "Terms"),
+            ],
+            &[
+                codegen::LeftOut {
+                    number: 1,
+                    made: codegen::Made::Key,
+                },
+                codegen::LeftOut {
+                    number: 4,
+                    made: codegen::Made::Default(b"\"\x02\x08\x1e"),
+                },
+            ],
+        ),
         codegen::OpDesc::get::<Customer>(),
         codegen::OpDesc::update::<Customer, CustomerPatch>(&[
             codegen::ParamDesc::new("email", "string").length(3, Some(64)),
@@ -366,6 +378,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(0))],
             refusals: &[],
+            rpc: "Pay",
             ..codegen::OpDesc::of::<CustomerPay, ()>()
         },
         codegen::OpDesc {
@@ -375,6 +388,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(0))],
             refusals: &[],
+            rpc: "Refund",
             ..codegen::OpDesc::of::<CustomerRefund, ()>()
         },
         codegen::OpDesc {
@@ -384,6 +398,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Shared,
             params: &[],
             refusals: &[],
+            rpc: "Owes",
             ..codegen::OpDesc::of::<codegen::Empty, i64>()
         },
     ],
@@ -394,6 +409,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Customer as codegen::Concern>::ROOT,
     root: codegen::root_of::<Customer>,
     to_json: codegen::to_json::<Customer>,
+    service: "CustomerService",
+    key_from_wire: codegen::key_from_wire::<Customer>,
+    key_of_instance: codegen::key_of_instance::<Customer>,
     table: &TABLE,
 };
 

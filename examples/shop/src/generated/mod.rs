@@ -37,7 +37,7 @@ pub use way::Way;
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 7,
+    codegen::CONTRACT == 8,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -93,6 +93,11 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     configs: &[],
     caller: None,
     openapi: include_str!("../../openapi/shop.json"),
+    package: "rkcy.shop.api",
+    protos: &[
+        ("shop.proto", include_str!("../../proto/shop.proto")),
+        ("shop_api.proto", include_str!("../../proto/shop_api.proto")),
+    ],
     sqlite: &[
         codegen::Migration {
             number: 1,

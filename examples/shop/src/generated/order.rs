@@ -358,15 +358,31 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     hidden: false,
     keys: &[codegen::ParamDesc::new("id", "uuid")],
     ops: &[
-        codegen::OpDesc::create::<Order>(&[
-            codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("customer", "ref Customer"),
-            codegen::ParamDesc::new("stage", "Stage"),
-            codegen::ParamDesc::new("lines", "[Line]").length(1, Some(8)),
-            codegen::ParamDesc::new("total", "i64").min(codegen::Number::Int(0)),
-            codegen::ParamDesc::new("placed", "timestamp"),
-            codegen::ParamDesc::new("way", "Way"),
-        ]),
+        codegen::OpDesc::create::<Order>(
+            &[
+                codegen::ParamDesc::new("id", "uuid"),
+                codegen::ParamDesc::new("customer", "ref Customer"),
+                codegen::ParamDesc::new("stage", "Stage"),
+                codegen::ParamDesc::new("lines", "[Line]").length(1, Some(8)),
+                codegen::ParamDesc::new("total", "i64").min(codegen::Number::Int(0)),
+                codegen::ParamDesc::new("placed", "timestamp"),
+                codegen::ParamDesc::new("way", "Way"),
+            ],
+            &[
+                codegen::LeftOut {
+                    number: 1,
+                    made: codegen::Made::Key,
+                },
+                codegen::LeftOut {
+                    number: 3,
+                    made: codegen::Made::Default(b"\x18\x01"),
+                },
+                codegen::LeftOut {
+                    number: 7,
+                    made: codegen::Made::Default(b"8\x01"),
+                },
+            ],
+        ),
         codegen::OpDesc::get::<Order>(),
         codegen::OpDesc::update::<Order, OrderPatch>(&[
             codegen::ParamDesc::new("customer", "ref Customer"),
@@ -383,6 +399,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[],
             refusals: &["not_open"],
+            rpc: "Pay",
             ..codegen::OpDesc::of::<codegen::Empty, i64>()
         },
         codegen::OpDesc {
@@ -392,6 +409,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[],
             refusals: &["not_paid"],
+            rpc: "Send",
             ..codegen::OpDesc::of::<codegen::Empty, ()>()
         },
         codegen::OpDesc {
@@ -401,6 +419,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[],
             refusals: &["too_late"],
+            rpc: "Cancel",
             ..codegen::OpDesc::of::<codegen::Empty, i64>()
         },
     ],
@@ -411,6 +430,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Order as codegen::Concern>::ROOT,
     root: codegen::root_of::<Order>,
     to_json: codegen::to_json::<Order>,
+    service: "OrderService",
+    key_from_wire: codegen::key_from_wire::<Order>,
+    key_of_instance: codegen::key_of_instance::<Order>,
     table: &TABLE,
 };
 

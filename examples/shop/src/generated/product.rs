@@ -522,16 +522,28 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     hidden: false,
     keys: &[codegen::ParamDesc::new("sku", "string").length(1, Some(16))],
     ops: &[
-        codegen::OpDesc::create::<Product>(&[
-            codegen::ParamDesc::new("sku", "string").length(1, Some(16)),
-            codegen::ParamDesc::new("name", "string").length(1, Some(80)),
-            codegen::ParamDesc::new("price", "i64").min(codegen::Number::Int(0)),
-            codegen::ParamDesc::new("stock", "u32").max(codegen::Number::Int(1000000)),
-            codegen::ParamDesc::new("traits", "map<string, string>").length(0, Some(12)),
-            codegen::ParamDesc::new("sheet", "json?"),
-            codegen::ParamDesc::new("reorder_at", "u32"),
-            codegen::ParamDesc::new("shelf", "string").length(1, Some(20)),
-        ]),
+        codegen::OpDesc::create::<Product>(
+            &[
+                codegen::ParamDesc::new("sku", "string").length(1, Some(16)),
+                codegen::ParamDesc::new("name", "string").length(1, Some(80)),
+                codegen::ParamDesc::new("price", "i64").min(codegen::Number::Int(0)),
+                codegen::ParamDesc::new("stock", "u32").max(codegen::Number::Int(1000000)),
+                codegen::ParamDesc::new("traits", "map<string, string>").length(0, Some(12)),
+                codegen::ParamDesc::new("sheet", "json?"),
+                codegen::ParamDesc::new("reorder_at", "u32"),
+                codegen::ParamDesc::new("shelf", "string").length(1, Some(20)),
+            ],
+            &[
+                codegen::LeftOut {
+                    number: 7,
+                    made: codegen::Made::Default(b"8\n"),
+                },
+                codegen::LeftOut {
+                    number: 8,
+                    made: codegen::Made::Default(b"B\tnew goods"),
+                },
+            ],
+        ),
         codegen::OpDesc::get::<Product>(),
         codegen::OpDesc::update::<Product, ProductPatch>(&[
             codegen::ParamDesc::new("name", "string").length(1, Some(80)),
@@ -552,6 +564,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
                 .min(codegen::Number::Int(1))
                 .max(codegen::Number::Int(10000))],
             refusals: &[],
+            rpc: "StockUp",
             ..codegen::OpDesc::of::<ProductStockUp, u32>()
         },
         codegen::OpDesc {
@@ -563,6 +576,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
                 .min(codegen::Number::Int(1))
                 .max(codegen::Number::Int(100))],
             refusals: &["sold_out"],
+            rpc: "Take",
             ..codegen::OpDesc::of::<ProductTake, i64>()
         },
         codegen::OpDesc {
@@ -574,6 +588,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
                 .min(codegen::Number::Int(1))
                 .max(codegen::Number::Int(100))],
             refusals: &[],
+            rpc: "PutBack",
             ..codegen::OpDesc::of::<ProductPutBack, ()>()
         },
         codegen::OpDesc {
@@ -586,6 +601,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
                 codegen::ParamDesc::new("sheet", "json?"),
             ],
             refusals: &[],
+            rpc: "Describe",
             ..codegen::OpDesc::of::<ProductDescribe, u32>()
         },
         codegen::OpDesc {
@@ -595,6 +611,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Shared,
             params: &[],
             refusals: &[],
+            rpc: "Look",
             ..codegen::OpDesc::of::<codegen::Empty, codegen::Map<String>>()
         },
     ],
@@ -605,6 +622,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Product as codegen::Concern>::ROOT,
     root: codegen::root_of::<Product>,
     to_json: codegen::to_json::<Product>,
+    service: "ProductService",
+    key_from_wire: codegen::key_from_wire::<Product>,
+    key_of_instance: codegen::key_of_instance::<Product>,
     table: &TABLE,
 };
 

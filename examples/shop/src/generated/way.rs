@@ -57,6 +57,7 @@ impl Way {
 
 impl codegen::Value for Way {
     type Proto = i32;
+    const IS_FIELD: bool = true;
 
     fn to_proto(&self) -> i32 {
         self.number()

@@ -602,22 +602,28 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
         codegen::ParamDesc::new("number", "u32"),
     ],
     ops: &[
-        codegen::OpDesc::create::<Customer>(&[
-            codegen::ParamDesc::new("district", "ref District"),
-            codegen::ParamDesc::new("number", "u32"),
-            codegen::ParamDesc::new("first", "string").length(0, Some(16)),
-            codegen::ParamDesc::new("middle", "string").length(0, Some(2)),
-            codegen::ParamDesc::new("last", "string").length(1, Some(16)),
-            codegen::ParamDesc::new("since", "timestamp"),
-            codegen::ParamDesc::new("credit", "Credit"),
-            codegen::ParamDesc::new("discount", "u32").max(codegen::Number::Int(5000)),
-            codegen::ParamDesc::new("balance", "i64"),
-            codegen::ParamDesc::new("ytd_payment", "i64"),
-            codegen::ParamDesc::new("payment_count", "u32"),
-            codegen::ParamDesc::new("delivery_count", "u32"),
-            codegen::ParamDesc::new("last_order", "u32?"),
-            codegen::ParamDesc::new("data", "string").length(0, Some(500)),
-        ]),
+        codegen::OpDesc::create::<Customer>(
+            &[
+                codegen::ParamDesc::new("district", "ref District"),
+                codegen::ParamDesc::new("number", "u32"),
+                codegen::ParamDesc::new("first", "string").length(0, Some(16)),
+                codegen::ParamDesc::new("middle", "string").length(0, Some(2)),
+                codegen::ParamDesc::new("last", "string").length(1, Some(16)),
+                codegen::ParamDesc::new("since", "timestamp"),
+                codegen::ParamDesc::new("credit", "Credit"),
+                codegen::ParamDesc::new("discount", "u32").max(codegen::Number::Int(5000)),
+                codegen::ParamDesc::new("balance", "i64"),
+                codegen::ParamDesc::new("ytd_payment", "i64"),
+                codegen::ParamDesc::new("payment_count", "u32"),
+                codegen::ParamDesc::new("delivery_count", "u32"),
+                codegen::ParamDesc::new("last_order", "u32?"),
+                codegen::ParamDesc::new("data", "string").length(0, Some(500)),
+            ],
+            &[codegen::LeftOut {
+                number: 7,
+                made: codegen::Made::Default(b"8\x01"),
+            }],
+        ),
         codegen::OpDesc::get::<Customer>(),
         codegen::OpDesc::update::<Customer, CustomerPatch>(&[
             codegen::ParamDesc::new("first", "string").length(0, Some(16)),
@@ -640,6 +646,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(1))],
             refusals: &[],
+            rpc: "Pay",
             ..codegen::OpDesc::of::<CustomerPay, i64>()
         },
         codegen::OpDesc {
@@ -649,6 +656,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("number", "u32")],
             refusals: &[],
+            rpc: "Ordered",
             ..codegen::OpDesc::of::<CustomerOrdered, u32>()
         },
         codegen::OpDesc {
@@ -658,6 +666,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(0))],
             refusals: &[],
+            rpc: "Delivered",
             ..codegen::OpDesc::of::<CustomerDelivered, ()>()
         },
     ],
@@ -668,6 +677,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Customer as codegen::Concern>::ROOT,
     root: codegen::root_of::<Customer>,
     to_json: codegen::to_json::<Customer>,
+    service: "CustomerService",
+    key_from_wire: codegen::key_from_wire::<Customer>,
+    key_of_instance: codegen::key_of_instance::<Customer>,
     table: &TABLE,
 };
 

@@ -404,15 +404,27 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
         codegen::ParamDesc::new("number", "u32"),
     ],
     ops: &[
-        codegen::OpDesc::create::<District>(&[
-            codegen::ParamDesc::new("warehouse", "ref Warehouse"),
-            codegen::ParamDesc::new("number", "u32"),
-            codegen::ParamDesc::new("name", "string").length(0, Some(10)),
-            codegen::ParamDesc::new("tax", "u32").max(codegen::Number::Int(2000)),
-            codegen::ParamDesc::new("ytd", "i64").min(codegen::Number::Int(0)),
-            codegen::ParamDesc::new("next_order", "u32"),
-            codegen::ParamDesc::new("next_delivery", "u32"),
-        ]),
+        codegen::OpDesc::create::<District>(
+            &[
+                codegen::ParamDesc::new("warehouse", "ref Warehouse"),
+                codegen::ParamDesc::new("number", "u32"),
+                codegen::ParamDesc::new("name", "string").length(0, Some(10)),
+                codegen::ParamDesc::new("tax", "u32").max(codegen::Number::Int(2000)),
+                codegen::ParamDesc::new("ytd", "i64").min(codegen::Number::Int(0)),
+                codegen::ParamDesc::new("next_order", "u32"),
+                codegen::ParamDesc::new("next_delivery", "u32"),
+            ],
+            &[
+                codegen::LeftOut {
+                    number: 6,
+                    made: codegen::Made::Default(b"0\x01"),
+                },
+                codegen::LeftOut {
+                    number: 7,
+                    made: codegen::Made::Default(b"8\x01"),
+                },
+            ],
+        ),
         codegen::OpDesc::get::<District>(),
         codegen::OpDesc::update::<District, DistrictPatch>(&[
             codegen::ParamDesc::new("name", "string").length(0, Some(10)),
@@ -429,6 +441,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(1))],
             refusals: &[],
+            rpc: "Pay",
             ..codegen::OpDesc::of::<DistrictPay, ()>()
         },
         codegen::OpDesc {
@@ -438,6 +451,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[],
             refusals: &[],
+            rpc: "TakeNumber",
             ..codegen::OpDesc::of::<codegen::Empty, Numbered>()
         },
         codegen::OpDesc {
@@ -447,6 +461,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[],
             refusals: &[],
+            rpc: "DeliverNext",
             ..codegen::OpDesc::of::<codegen::Empty, Option<u32>>()
         },
     ],
@@ -457,6 +472,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <District as codegen::Concern>::ROOT,
     root: codegen::root_of::<District>,
     to_json: codegen::to_json::<District>,
+    service: "DistrictService",
+    key_from_wire: codegen::key_from_wire::<District>,
+    key_of_instance: codegen::key_of_instance::<District>,
     table: &TABLE,
 };
 

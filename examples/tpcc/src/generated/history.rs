@@ -220,13 +220,19 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
         codegen::ParamDesc::new("id", "uuid"),
     ],
     ops: &[
-        codegen::OpDesc::create::<History>(&[
-            codegen::ParamDesc::new("district", "ref District"),
-            codegen::ParamDesc::new("id", "uuid"),
-            codegen::ParamDesc::new("customer", "id of Customer"),
-            codegen::ParamDesc::new("date", "timestamp"),
-            codegen::ParamDesc::new("amount", "i64"),
-        ]),
+        codegen::OpDesc::create::<History>(
+            &[
+                codegen::ParamDesc::new("district", "ref District"),
+                codegen::ParamDesc::new("id", "uuid"),
+                codegen::ParamDesc::new("customer", "id of Customer"),
+                codegen::ParamDesc::new("date", "timestamp"),
+                codegen::ParamDesc::new("amount", "i64"),
+            ],
+            &[codegen::LeftOut {
+                number: 2,
+                made: codegen::Made::Key,
+            }],
+        ),
         codegen::OpDesc::get::<History>(),
     ],
     key_from_text: codegen::key_from_text::<History>,
@@ -236,6 +242,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <History as codegen::Concern>::ROOT,
     root: codegen::root_of::<History>,
     to_json: codegen::to_json::<History>,
+    service: "HistoryService",
+    key_from_wire: codegen::key_from_wire::<History>,
+    key_of_instance: codegen::key_of_instance::<History>,
     table: &TABLE,
 };
 

@@ -57,7 +57,7 @@ pub use warehouse::{Warehouse, WarehouseHandlers, WarehousePatch, WarehousePay};
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 7,
+    codegen::CONTRACT == 8,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 
@@ -157,6 +157,11 @@ pub static PLATFORM: codegen::PlatformDesc = codegen::PlatformDesc {
     configs: &[item::DESC],
     caller: None,
     openapi: include_str!("../../openapi/tpcc.json"),
+    package: "rkcy.tpcc.api",
+    protos: &[
+        ("tpcc.proto", include_str!("../../proto/tpcc.proto")),
+        ("tpcc_api.proto", include_str!("../../proto/tpcc_api.proto")),
+    ],
     sqlite: &[codegen::Migration {
         number: 1,
         name: "init",

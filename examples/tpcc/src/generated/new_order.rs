@@ -195,10 +195,13 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
         codegen::ParamDesc::new("number", "u32"),
     ],
     ops: &[
-        codegen::OpDesc::create::<NewOrder>(&[
-            codegen::ParamDesc::new("district", "ref District"),
-            codegen::ParamDesc::new("number", "u32"),
-        ]),
+        codegen::OpDesc::create::<NewOrder>(
+            &[
+                codegen::ParamDesc::new("district", "ref District"),
+                codegen::ParamDesc::new("number", "u32"),
+            ],
+            &[],
+        ),
         codegen::OpDesc::get::<NewOrder>(),
         codegen::OpDesc::delete(),
     ],
@@ -209,6 +212,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <NewOrder as codegen::Concern>::ROOT,
     root: codegen::root_of::<NewOrder>,
     to_json: codegen::to_json::<NewOrder>,
+    service: "NewOrderService",
+    key_from_wire: codegen::key_from_wire::<NewOrder>,
+    key_of_instance: codegen::key_of_instance::<NewOrder>,
     table: &TABLE,
 };
 

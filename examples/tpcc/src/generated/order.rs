@@ -468,17 +468,23 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
         codegen::ParamDesc::new("number", "u32"),
     ],
     ops: &[
-        codegen::OpDesc::create::<Order>(&[
-            codegen::ParamDesc::new("district", "ref District"),
-            codegen::ParamDesc::new("number", "u32"),
-            codegen::ParamDesc::new("customer", "u32"),
-            codegen::ParamDesc::new("entered", "timestamp").auto(codegen::Auto::Now),
-            codegen::ParamDesc::new("carrier", "u32?"),
-            codegen::ParamDesc::new("delivered", "timestamp?"),
-            codegen::ParamDesc::new("count", "u32"),
-            codegen::ParamDesc::new("all_local", "bool"),
-            codegen::ParamDesc::new("lines", "[OrderLine]").length(1, Some(15)),
-        ]),
+        codegen::OpDesc::create::<Order>(
+            &[
+                codegen::ParamDesc::new("district", "ref District"),
+                codegen::ParamDesc::new("number", "u32"),
+                codegen::ParamDesc::new("customer", "u32"),
+                codegen::ParamDesc::new("entered", "timestamp").auto(codegen::Auto::Now),
+                codegen::ParamDesc::new("carrier", "u32?"),
+                codegen::ParamDesc::new("delivered", "timestamp?"),
+                codegen::ParamDesc::new("count", "u32"),
+                codegen::ParamDesc::new("all_local", "bool"),
+                codegen::ParamDesc::new("lines", "[OrderLine]").length(1, Some(15)),
+            ],
+            &[codegen::LeftOut {
+                number: 4,
+                made: codegen::Made::Auto(codegen::Auto::Now, "entered"),
+            }],
+        ),
         codegen::OpDesc::get::<Order>(),
         codegen::OpDesc::update::<Order, OrderPatch>(&[
             codegen::ParamDesc::new("customer", "u32"),
@@ -502,6 +508,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
                 codegen::ParamDesc::new("at", "timestamp"),
             ],
             refusals: &["delivered_already"],
+            rpc: "Deliver",
             ..codegen::OpDesc::of::<OrderDeliver, Delivered>()
         },
         codegen::OpDesc {
@@ -511,6 +518,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Shared,
             params: &[],
             refusals: &[],
+            rpc: "Items",
             ..codegen::OpDesc::of::<codegen::Empty, Items>()
         },
         codegen::OpDesc {
@@ -520,6 +528,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Shared,
             params: &[],
             refusals: &[],
+            rpc: "Shown",
             ..codegen::OpDesc::of::<codegen::Empty, Shown>()
         },
     ],
@@ -530,6 +539,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Order as codegen::Concern>::ROOT,
     root: codegen::root_of::<Order>,
     to_json: codegen::to_json::<Order>,
+    service: "OrderService",
+    key_from_wire: codegen::key_from_wire::<Order>,
+    key_of_instance: codegen::key_of_instance::<Order>,
     table: &TABLE,
 };
 

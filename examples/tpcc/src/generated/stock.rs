@@ -442,16 +442,19 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
         codegen::ParamDesc::new("item", "u32"),
     ],
     ops: &[
-        codegen::OpDesc::create::<Stock>(&[
-            codegen::ParamDesc::new("warehouse", "ref Warehouse"),
-            codegen::ParamDesc::new("item", "u32"),
-            codegen::ParamDesc::new("quantity", "i32"),
-            codegen::ParamDesc::new("districts", "[string]").length(10, Some(10)),
-            codegen::ParamDesc::new("ytd", "i64").min(codegen::Number::Int(0)),
-            codegen::ParamDesc::new("order_count", "u32"),
-            codegen::ParamDesc::new("remote_count", "u32"),
-            codegen::ParamDesc::new("data", "string").length(0, Some(50)),
-        ]),
+        codegen::OpDesc::create::<Stock>(
+            &[
+                codegen::ParamDesc::new("warehouse", "ref Warehouse"),
+                codegen::ParamDesc::new("item", "u32"),
+                codegen::ParamDesc::new("quantity", "i32"),
+                codegen::ParamDesc::new("districts", "[string]").length(10, Some(10)),
+                codegen::ParamDesc::new("ytd", "i64").min(codegen::Number::Int(0)),
+                codegen::ParamDesc::new("order_count", "u32"),
+                codegen::ParamDesc::new("remote_count", "u32"),
+                codegen::ParamDesc::new("data", "string").length(0, Some(50)),
+            ],
+            &[],
+        ),
         codegen::OpDesc::get::<Stock>(),
         codegen::OpDesc::update::<Stock, StockPatch>(&[
             codegen::ParamDesc::new("quantity", "i32"),
@@ -477,6 +480,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
                 codegen::ParamDesc::new("remote", "bool"),
             ],
             refusals: &["unknown_item"],
+            rpc: "Take",
             ..codegen::OpDesc::of::<StockTake, Taken>()
         },
         codegen::OpDesc {
@@ -486,6 +490,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Shared,
             params: &[],
             refusals: &[],
+            rpc: "Left",
             ..codegen::OpDesc::of::<codegen::Empty, i32>()
         },
     ],
@@ -496,6 +501,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Stock as codegen::Concern>::ROOT,
     root: codegen::root_of::<Stock>,
     to_json: codegen::to_json::<Stock>,
+    service: "StockService",
+    key_from_wire: codegen::key_from_wire::<Stock>,
+    key_of_instance: codegen::key_of_instance::<Stock>,
     table: &TABLE,
 };
 

@@ -303,11 +303,14 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
         codegen::ParamDesc::new("name", "string").length(1, Some(16)),
     ],
     ops: &[
-        codegen::OpDesc::create::<Surname>(&[
-            codegen::ParamDesc::new("district", "ref District"),
-            codegen::ParamDesc::new("name", "string").length(1, Some(16)),
-            codegen::ParamDesc::new("customers", "[Named]").length(0, Some(3000)),
-        ]),
+        codegen::OpDesc::create::<Surname>(
+            &[
+                codegen::ParamDesc::new("district", "ref District"),
+                codegen::ParamDesc::new("name", "string").length(1, Some(16)),
+                codegen::ParamDesc::new("customers", "[Named]").length(0, Some(3000)),
+            ],
+            &[],
+        ),
         codegen::OpDesc::get::<Surname>(),
         codegen::OpDesc::update::<Surname, SurnamePatch>(&[codegen::ParamDesc::new(
             "customers",
@@ -322,6 +325,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: super::named::PARAMS,
             refusals: &["entered_already"],
+            rpc: "Enter",
             ..codegen::OpDesc::of::<Named, ()>()
         },
     ],
@@ -332,6 +336,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Surname as codegen::Concern>::ROOT,
     root: codegen::root_of::<Surname>,
     to_json: codegen::to_json::<Surname>,
+    service: "SurnameService",
+    key_from_wire: codegen::key_from_wire::<Surname>,
+    key_of_instance: codegen::key_of_instance::<Surname>,
     table: &TABLE,
 };
 

@@ -241,12 +241,15 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     hidden: false,
     keys: &[codegen::ParamDesc::new("number", "u32")],
     ops: &[
-        codegen::OpDesc::create::<Warehouse>(&[
-            codegen::ParamDesc::new("number", "u32"),
-            codegen::ParamDesc::new("name", "string").length(0, Some(10)),
-            codegen::ParamDesc::new("tax", "u32").max(codegen::Number::Int(2000)),
-            codegen::ParamDesc::new("ytd", "i64").min(codegen::Number::Int(0)),
-        ]),
+        codegen::OpDesc::create::<Warehouse>(
+            &[
+                codegen::ParamDesc::new("number", "u32"),
+                codegen::ParamDesc::new("name", "string").length(0, Some(10)),
+                codegen::ParamDesc::new("tax", "u32").max(codegen::Number::Int(2000)),
+                codegen::ParamDesc::new("ytd", "i64").min(codegen::Number::Int(0)),
+            ],
+            &[],
+        ),
         codegen::OpDesc::get::<Warehouse>(),
         codegen::OpDesc::update::<Warehouse, WarehousePatch>(&[
             codegen::ParamDesc::new("name", "string").length(0, Some(10)),
@@ -261,6 +264,7 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
             access: codegen::Access::Exclusive,
             params: &[codegen::ParamDesc::new("amount", "i64").min(codegen::Number::Int(1))],
             refusals: &[],
+            rpc: "Pay",
             ..codegen::OpDesc::of::<WarehousePay, ()>()
         },
     ],
@@ -271,6 +275,9 @@ pub(super) const DESC: codegen::ConcernDesc = codegen::ConcernDesc {
     group: <Warehouse as codegen::Concern>::ROOT,
     root: codegen::root_of::<Warehouse>,
     to_json: codegen::to_json::<Warehouse>,
+    service: "WarehouseService",
+    key_from_wire: codegen::key_from_wire::<Warehouse>,
+    key_of_instance: codegen::key_of_instance::<Warehouse>,
     table: &TABLE,
 };
 

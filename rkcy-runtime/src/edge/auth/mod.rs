@@ -74,7 +74,7 @@ impl Security {
     }
 
     /// Who asks.
-    fn who(&self, desc: &PlatformDesc, headers: &HeaderMap) -> Result<Who, Problem> {
+    pub(super) fn who(&self, desc: &PlatformDesc, headers: &HeaderMap) -> Result<Who, Problem> {
         let mut all = headers.get_all(header::AUTHORIZATION).iter();
         let given = match (all.next(), all.next()) {
             (None, _) => None,

@@ -101,4 +101,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["no_interest", "too_much"],
     from_json: codegen::transaction_from_json::<Accrue>,
     result_to_json: codegen::to_json::<codegen::Decimal<18, 6>>,
+    rpc: "Accrue",
+    from_wire: codegen::transaction_from_wire::<Accrue>,
+    answer: codegen::answer::<codegen::Decimal<18, 6>>,
 };

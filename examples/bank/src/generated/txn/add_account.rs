@@ -89,4 +89,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<AddAccount>,
     result_to_json: codegen::to_json::<Account>,
+    rpc: "AddAccount",
+    from_wire: codegen::transaction_from_wire::<AddAccount>,
+    answer: codegen::answer::<Account>,
 };

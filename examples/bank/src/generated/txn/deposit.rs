@@ -86,4 +86,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<Deposit>,
     result_to_json: codegen::to_json::<Receipt>,
+    rpc: "Deposit",
+    from_wire: codegen::transaction_from_wire::<Deposit>,
+    answer: codegen::answer::<Receipt>,
 };

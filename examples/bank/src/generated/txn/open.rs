@@ -101,4 +101,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<Open>,
     result_to_json: codegen::to_json::<Account>,
+    rpc: "Open",
+    from_wire: codegen::transaction_from_wire::<Open>,
+    answer: codegen::answer::<Account>,
 };

@@ -174,4 +174,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     ],
     from_json: codegen::transaction_from_json::<Pay>,
     result_to_json: codegen::to_json::<Receipt>,
+    rpc: "Pay",
+    from_wire: codegen::transaction_from_wire::<Pay>,
+    answer: codegen::answer::<Receipt>,
 };

@@ -151,4 +151,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["same_account", "over_limit", "insufficient_funds"],
     from_json: codegen::transaction_from_json::<PayAll>,
     result_to_json: codegen::to_json::<Receipt>,
+    rpc: "PayAll",
+    from_wire: codegen::transaction_from_wire::<PayAll>,
+    answer: codegen::answer::<Receipt>,
 };

@@ -81,4 +81,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<SetRate>,
     result_to_json: codegen::to_json::<Account>,
+    rpc: "SetRate",
+    from_wire: codegen::transaction_from_wire::<SetRate>,
+    answer: codegen::answer::<Account>,
 };

@@ -112,4 +112,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["same_account", "insufficient_funds"],
     from_json: codegen::transaction_from_json::<Settle>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "Settle",
+    from_wire: codegen::transaction_from_wire::<Settle>,
+    answer: codegen::answer::<()>,
 };

@@ -150,4 +150,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["same_account", "over_limit", "insufficient_funds"],
     from_json: codegen::transaction_from_json::<Transfer>,
     result_to_json: codegen::to_json::<Receipt>,
+    rpc: "Transfer",
+    from_wire: codegen::transaction_from_wire::<Transfer>,
+    answer: codegen::answer::<Receipt>,
 };

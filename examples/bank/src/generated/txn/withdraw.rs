@@ -116,4 +116,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["over_limit", "insufficient_funds"],
     from_json: codegen::transaction_from_json::<Withdraw>,
     result_to_json: codegen::to_json::<Receipt>,
+    rpc: "Withdraw",
+    from_wire: codegen::transaction_from_wire::<Withdraw>,
+    answer: codegen::answer::<Receipt>,
 };

@@ -87,4 +87,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["too_little"],
     from_json: codegen::transaction_from_json::<AgainstRank>,
     result_to_json: codegen::to_json::<i64>,
+    rpc: "AgainstRank",
+    from_wire: codegen::transaction_from_wire::<AgainstRank>,
+    answer: codegen::answer::<i64>,
 };

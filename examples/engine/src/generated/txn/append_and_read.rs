@@ -79,4 +79,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["full"],
     from_json: codegen::transaction_from_json::<AppendAndRead>,
     result_to_json: codegen::to_json::<Logs>,
+    rpc: "AppendAndRead",
+    from_wire: codegen::transaction_from_wire::<AppendAndRead>,
+    answer: codegen::answer::<Logs>,
 };

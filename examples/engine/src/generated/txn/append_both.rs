@@ -79,4 +79,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["full"],
     from_json: codegen::transaction_from_json::<AppendBoth>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "AppendBoth",
+    from_wire: codegen::transaction_from_wire::<AppendBoth>,
+    answer: codegen::answer::<()>,
 };

@@ -81,4 +81,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["full"],
     from_json: codegen::transaction_from_json::<AppendBothLoosely>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "AppendBothLoosely",
+    from_wire: codegen::transaction_from_wire::<AppendBothLoosely>,
+    answer: codegen::answer::<()>,
 };

@@ -90,4 +90,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<Carry>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "Carry",
+    from_wire: codegen::transaction_from_wire::<Carry>,
+    answer: codegen::answer::<()>,
 };

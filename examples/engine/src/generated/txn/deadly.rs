@@ -99,4 +99,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["too_little"],
     from_json: codegen::transaction_from_json::<Deadly>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "Deadly",
+    from_wire: codegen::transaction_from_wire::<Deadly>,
+    answer: codegen::answer::<()>,
 };

@@ -81,4 +81,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<Follow>,
     result_to_json: codegen::to_json::<Beta>,
+    rpc: "Follow",
+    from_wire: codegen::transaction_from_wire::<Follow>,
+    answer: codegen::answer::<Beta>,
 };

@@ -96,4 +96,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["too_poor"],
     from_json: codegen::transaction_from_json::<Guarded>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "Guarded",
+    from_wire: codegen::transaction_from_wire::<Guarded>,
+    answer: codegen::answer::<()>,
 };

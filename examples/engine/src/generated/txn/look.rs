@@ -81,4 +81,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<Look>,
     result_to_json: codegen::to_json::<i64>,
+    rpc: "Look",
+    from_wire: codegen::transaction_from_wire::<Look>,
+    answer: codegen::answer::<i64>,
 };

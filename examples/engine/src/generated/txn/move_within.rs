@@ -115,4 +115,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["same", "nothing_to_move", "too_little"],
     from_json: codegen::transaction_from_json::<MoveWithin>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "MoveWithin",
+    from_wire: codegen::transaction_from_wire::<MoveWithin>,
+    answer: codegen::answer::<()>,
 };

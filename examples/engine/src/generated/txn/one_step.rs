@@ -79,4 +79,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<OneStep>,
     result_to_json: codegen::to_json::<Alpha>,
+    rpc: "OneStep",
+    from_wire: codegen::transaction_from_wire::<OneStep>,
+    answer: codegen::answer::<Alpha>,
 };

@@ -81,4 +81,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["full"],
     from_json: codegen::transaction_from_json::<ReadAndAppend>,
     result_to_json: codegen::to_json::<Logs>,
+    rpc: "ReadAndAppend",
+    from_wire: codegen::transaction_from_wire::<ReadAndAppend>,
+    answer: codegen::answer::<Logs>,
 };

@@ -70,4 +70,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<ReadBoth>,
     result_to_json: codegen::to_json::<Logs>,
+    rpc: "ReadBoth",
+    from_wire: codegen::transaction_from_wire::<ReadBoth>,
+    answer: codegen::answer::<Logs>,
 };

@@ -70,4 +70,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<ReadBothLoosely>,
     result_to_json: codegen::to_json::<Logs>,
+    rpc: "ReadBothLoosely",
+    from_wire: codegen::transaction_from_wire::<ReadBothLoosely>,
+    answer: codegen::answer::<Logs>,
 };

@@ -96,4 +96,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["too_little"],
     from_json: codegen::transaction_from_json::<Refused>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "Refused",
+    from_wire: codegen::transaction_from_wire::<Refused>,
+    answer: codegen::answer::<()>,
 };

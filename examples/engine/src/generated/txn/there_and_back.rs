@@ -98,4 +98,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["too_little"],
     from_json: codegen::transaction_from_json::<ThereAndBack>,
     result_to_json: codegen::to_json::<Alpha>,
+    rpc: "ThereAndBack",
+    from_wire: codegen::transaction_from_wire::<ThereAndBack>,
+    answer: codegen::answer::<Alpha>,
 };

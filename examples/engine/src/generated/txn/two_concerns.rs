@@ -88,4 +88,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["too_little"],
     from_json: codegen::transaction_from_json::<TwoConcerns>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "TwoConcerns",
+    from_wire: codegen::transaction_from_wire::<TwoConcerns>,
+    answer: codegen::answer::<()>,
 };

@@ -89,4 +89,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["full"],
     from_json: codegen::transaction_from_json::<Divide>,
     result_to_json: codegen::to_json::<u32>,
+    rpc: "Divide",
+    from_wire: codegen::transaction_from_wire::<Divide>,
+    answer: codegen::answer::<u32>,
 };

@@ -90,4 +90,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<Enroll>,
     result_to_json: codegen::to_json::<Customer>,
+    rpc: "Enroll",
+    from_wire: codegen::transaction_from_wire::<Enroll>,
+    answer: codegen::answer::<Customer>,
 };

@@ -86,4 +86,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["full"],
     from_json: codegen::transaction_from_json::<Forget>,
     result_to_json: codegen::to_json::<Shelf>,
+    rpc: "Forget",
+    from_wire: codegen::transaction_from_wire::<Forget>,
+    answer: codegen::answer::<Shelf>,
 };

@@ -171,4 +171,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["blocked", "full"],
     from_json: codegen::transaction_from_json::<Greet>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "Greet",
+    from_wire: codegen::transaction_from_wire::<Greet>,
+    answer: codegen::answer::<()>,
 };

@@ -91,4 +91,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<Like>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "Like",
+    from_wire: codegen::transaction_from_wire::<Like>,
+    answer: codegen::answer::<()>,
 };

@@ -122,4 +122,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["too_many"],
     from_json: codegen::transaction_from_json::<Make>,
     result_to_json: codegen::to_json::<Customer>,
+    rpc: "Make",
+    from_wire: codegen::transaction_from_wire::<Make>,
+    answer: codegen::answer::<Customer>,
 };

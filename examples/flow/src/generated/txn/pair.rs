@@ -97,4 +97,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["full", "too_few"],
     from_json: codegen::transaction_from_json::<Pair>,
     result_to_json: codegen::to_json::<Vec<Shelf>>,
+    rpc: "Pair",
+    from_wire: codegen::transaction_from_wire::<Pair>,
+    answer: codegen::answer::<Vec<Shelf>>,
 };

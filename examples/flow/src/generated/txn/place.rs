@@ -158,4 +158,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["empty", "unpaid", "too_many", "too_few"],
     from_json: codegen::transaction_from_json::<Place>,
     result_to_json: codegen::to_json::<Order>,
+    rpc: "Place",
+    from_wire: codegen::transaction_from_wire::<Place>,
+    answer: codegen::answer::<Order>,
 };

@@ -102,4 +102,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["too_few"],
     from_json: codegen::transaction_from_json::<Prune>,
     result_to_json: codegen::to_json::<Vec<Taken>>,
+    rpc: "Prune",
+    from_wire: codegen::transaction_from_wire::<Prune>,
+    answer: codegen::answer::<Vec<Taken>>,
 };

@@ -105,4 +105,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<Recount>,
     result_to_json: codegen::to_json::<Order>,
+    rpc: "Recount",
+    from_wire: codegen::transaction_from_wire::<Recount>,
+    answer: codegen::answer::<Order>,
 };

@@ -79,4 +79,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["full"],
     from_json: codegen::transaction_from_json::<Restock>,
     result_to_json: codegen::to_json::<Vec<u32>>,
+    rpc: "Restock",
+    from_wire: codegen::transaction_from_wire::<Restock>,
+    answer: codegen::answer::<Vec<u32>>,
 };

@@ -95,4 +95,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["nothing_left", "too_few", "done_already"],
     from_json: codegen::transaction_from_json::<Ship>,
     result_to_json: codegen::to_json::<i64>,
+    rpc: "Ship",
+    from_wire: codegen::transaction_from_wire::<Ship>,
+    answer: codegen::answer::<i64>,
 };

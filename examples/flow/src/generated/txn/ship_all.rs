@@ -108,4 +108,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["too_few", "done_already"],
     from_json: codegen::transaction_from_json::<ShipAll>,
     result_to_json: codegen::to_json::<Vec<i64>>,
+    rpc: "ShipAll",
+    from_wire: codegen::transaction_from_wire::<ShipAll>,
+    answer: codegen::answer::<Vec<i64>>,
 };

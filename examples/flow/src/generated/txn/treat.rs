@@ -106,4 +106,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["too_few"],
     from_json: codegen::transaction_from_json::<Treat>,
     result_to_json: codegen::to_json::<Option<u32>>,
+    rpc: "Treat",
+    from_wire: codegen::transaction_from_wire::<Treat>,
+    answer: codegen::answer::<Option<u32>>,
 };

@@ -117,4 +117,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["too_few"],
     from_json: codegen::transaction_from_json::<Weigh>,
     result_to_json: codegen::to_json::<i64>,
+    rpc: "Weigh",
+    from_wire: codegen::transaction_from_wire::<Weigh>,
+    answer: codegen::answer::<i64>,
 };

@@ -76,4 +76,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["delivered"],
     from_json: codegen::transaction_from_json::<Delivery>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "Delivery",
+    from_wire: codegen::transaction_from_wire::<Delivery>,
+    answer: codegen::answer::<()>,
 };

@@ -62,4 +62,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<Leave>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "Leave",
+    from_wire: codegen::transaction_from_wire::<Leave>,
+    answer: codegen::answer::<()>,
 };

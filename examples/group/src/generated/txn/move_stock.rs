@@ -135,4 +135,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["same_warehouse", "sold_out"],
     from_json: codegen::transaction_from_json::<MoveStock>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "MoveStock",
+    from_wire: codegen::transaction_from_wire::<MoveStock>,
+    answer: codegen::answer::<()>,
 };

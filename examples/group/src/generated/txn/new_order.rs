@@ -147,4 +147,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["sold_out"],
     from_json: codegen::transaction_from_json::<NewOrder>,
     result_to_json: codegen::to_json::<Order>,
+    rpc: "NewOrder",
+    from_wire: codegen::transaction_from_wire::<NewOrder>,
+    answer: codegen::answer::<Order>,
 };

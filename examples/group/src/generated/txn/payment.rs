@@ -124,4 +124,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<Payment>,
     result_to_json: codegen::to_json::<Customer>,
+    rpc: "Payment",
+    from_wire: codegen::transaction_from_wire::<Payment>,
+    answer: codegen::answer::<Customer>,
 };

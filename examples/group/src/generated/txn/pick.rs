@@ -83,4 +83,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["sold_out"],
     from_json: codegen::transaction_from_json::<Pick>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "Pick",
+    from_wire: codegen::transaction_from_wire::<Pick>,
+    answer: codegen::answer::<()>,
 };

@@ -85,4 +85,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<RateTransaction>,
     result_to_json: codegen::to_json::<i64>,
+    rpc: "Rate",
+    from_wire: codegen::transaction_from_wire::<RateTransaction>,
+    answer: codegen::answer::<i64>,
 };

@@ -66,4 +66,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<Close>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "Close",
+    from_wire: codegen::transaction_from_wire::<Close>,
+    answer: codegen::answer::<()>,
 };

@@ -76,4 +76,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<DeviceOf>,
     result_to_json: codegen::to_json::<Device>,
+    rpc: "DeviceOf",
+    from_wire: codegen::transaction_from_wire::<DeviceOf>,
+    answer: codegen::answer::<Device>,
 };

@@ -113,4 +113,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<EnrollSlowly>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "EnrollSlowly",
+    from_wire: codegen::transaction_from_wire::<EnrollSlowly>,
+    answer: codegen::answer::<()>,
 };

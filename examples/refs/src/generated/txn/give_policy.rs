@@ -74,4 +74,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<GivePolicy>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "GivePolicy",
+    from_wire: codegen::transaction_from_wire::<GivePolicy>,
+    answer: codegen::answer::<()>,
 };

@@ -87,4 +87,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<HandOver>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "HandOver",
+    from_wire: codegen::transaction_from_wire::<HandOver>,
+    answer: codegen::answer::<()>,
 };

@@ -114,4 +114,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["same_mood"],
     from_json: codegen::transaction_from_json::<MakeSound>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "MakeSound",
+    from_wire: codegen::transaction_from_wire::<MakeSound>,
+    answer: codegen::answer::<()>,
 };

@@ -85,4 +85,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<NoteTransaction>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "Note",
+    from_wire: codegen::transaction_from_wire::<NoteTransaction>,
+    answer: codegen::answer::<()>,
 };

@@ -90,4 +90,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<NoteOn>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "NoteOn",
+    from_wire: codegen::transaction_from_wire::<NoteOn>,
+    answer: codegen::answer::<()>,
 };

@@ -86,4 +86,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<Pair>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "Pair",
+    from_wire: codegen::transaction_from_wire::<Pair>,
+    answer: codegen::answer::<()>,
 };

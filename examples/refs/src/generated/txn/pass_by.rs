@@ -100,4 +100,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<PassBy>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "PassBy",
+    from_wire: codegen::transaction_from_wire::<PassBy>,
+    answer: codegen::answer::<()>,
 };

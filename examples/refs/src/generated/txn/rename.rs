@@ -81,4 +81,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<Rename>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "Rename",
+    from_wire: codegen::transaction_from_wire::<Rename>,
+    answer: codegen::answer::<()>,
 };

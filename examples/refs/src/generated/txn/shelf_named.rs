@@ -80,4 +80,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<ShelfNamed>,
     result_to_json: codegen::to_json::<Shelf>,
+    rpc: "ShelfNamed",
+    from_wire: codegen::transaction_from_wire::<ShelfNamed>,
+    answer: codegen::answer::<Shelf>,
 };

@@ -87,4 +87,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["silent"],
     from_json: codegen::transaction_from_json::<TallySlowly>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "TallySlowly",
+    from_wire: codegen::transaction_from_wire::<TallySlowly>,
+    answer: codegen::answer::<()>,
 };

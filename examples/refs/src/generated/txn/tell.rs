@@ -80,4 +80,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["muted"],
     from_json: codegen::transaction_from_json::<Tell>,
     result_to_json: codegen::to_json::<u32>,
+    rpc: "Tell",
+    from_wire: codegen::transaction_from_wire::<Tell>,
+    answer: codegen::answer::<u32>,
 };

@@ -80,4 +80,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<Fund>,
     result_to_json: codegen::to_json::<Character>,
+    rpc: "Fund",
+    from_wire: codegen::transaction_from_wire::<Fund>,
+    answer: codegen::answer::<Character>,
 };

@@ -102,4 +102,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["not_active", "too_many_characters"],
     from_json: codegen::transaction_from_json::<SignUp>,
     result_to_json: codegen::to_json::<Player>,
+    rpc: "SignUp",
+    from_wire: codegen::transaction_from_wire::<SignUp>,
+    answer: codegen::answer::<Player>,
 };

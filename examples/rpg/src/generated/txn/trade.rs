@@ -112,4 +112,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["same_character", "insufficient_funds"],
     from_json: codegen::transaction_from_json::<Trade>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "Trade",
+    from_wire: codegen::transaction_from_wire::<Trade>,
+    answer: codegen::answer::<()>,
 };

@@ -96,4 +96,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["insufficient_funds", "fully_booked"],
     from_json: codegen::transaction_from_json::<BookAll>,
     result_to_json: codegen::to_json::<Vec<u32>>,
+    rpc: "BookAll",
+    from_wire: codegen::transaction_from_wire::<BookAll>,
+    answer: codegen::answer::<Vec<u32>>,
 };

@@ -132,4 +132,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     ],
     from_json: codegen::transaction_from_json::<BookCheap>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "BookCheap",
+    from_wire: codegen::transaction_from_wire::<BookCheap>,
+    answer: codegen::answer::<()>,
 };

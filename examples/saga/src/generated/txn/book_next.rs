@@ -81,4 +81,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["fully_booked"],
     from_json: codegen::transaction_from_json::<BookNext>,
     result_to_json: codegen::to_json::<Option<u32>>,
+    rpc: "BookNext",
+    from_wire: codegen::transaction_from_wire::<BookNext>,
+    answer: codegen::answer::<Option<u32>>,
 };

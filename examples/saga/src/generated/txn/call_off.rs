@@ -87,4 +87,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<CallOff>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "CallOff",
+    from_wire: codegen::transaction_from_wire::<CallOff>,
+    answer: codegen::answer::<()>,
 };

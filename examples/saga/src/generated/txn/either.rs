@@ -123,4 +123,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["insufficient_funds", "fully_booked", "too_long"],
     from_json: codegen::transaction_from_json::<Either>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "Either",
+    from_wire: codegen::transaction_from_wire::<Either>,
+    answer: codegen::answer::<()>,
 };

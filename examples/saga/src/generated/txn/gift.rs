@@ -86,4 +86,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["insufficient_funds"],
     from_json: codegen::transaction_from_json::<Gift>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "Gift",
+    from_wire: codegen::transaction_from_wire::<Gift>,
+    answer: codegen::answer::<()>,
 };

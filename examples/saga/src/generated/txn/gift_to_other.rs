@@ -106,4 +106,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["same", "insufficient_funds"],
     from_json: codegen::transaction_from_json::<GiftToOther>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "GiftToOther",
+    from_wire: codegen::transaction_from_wire::<GiftToOther>,
+    answer: codegen::answer::<()>,
 };

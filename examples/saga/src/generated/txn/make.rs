@@ -103,4 +103,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<Make>,
     result_to_json: codegen::to_json::<Trip>,
+    rpc: "Make",
+    from_wire: codegen::transaction_from_wire::<Make>,
+    answer: codegen::answer::<Trip>,
 };

@@ -90,4 +90,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["fully_booked"],
     from_json: codegen::transaction_from_json::<Plan>,
     result_to_json: codegen::to_json::<Trip>,
+    rpc: "Plan",
+    from_wire: codegen::transaction_from_wire::<Plan>,
+    answer: codegen::answer::<Trip>,
 };

@@ -89,4 +89,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["closed_already"],
     from_json: codegen::transaction_from_json::<Refund>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "Refund",
+    from_wire: codegen::transaction_from_wire::<Refund>,
+    answer: codegen::answer::<()>,
 };

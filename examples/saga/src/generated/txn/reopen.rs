@@ -91,4 +91,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["insufficient_funds"],
     from_json: codegen::transaction_from_json::<Reopen>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "Reopen",
+    from_wire: codegen::transaction_from_wire::<Reopen>,
+    answer: codegen::answer::<()>,
 };

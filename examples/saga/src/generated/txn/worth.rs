@@ -59,4 +59,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<Worth>,
     result_to_json: codegen::to_json::<i64>,
+    rpc: "Worth",
+    from_wire: codegen::transaction_from_wire::<Worth>,
+    answer: codegen::answer::<i64>,
 };

@@ -66,4 +66,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["too_late", "booked_already"],
     from_json: codegen::transaction_from_json::<Confirm>,
     result_to_json: codegen::to_json::<Booking>,
+    rpc: "Confirm",
+    from_wire: codegen::transaction_from_wire::<Confirm>,
+    answer: codegen::answer::<Booking>,
 };

@@ -89,4 +89,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<GiveUp>,
     result_to_json: codegen::to_json::<u32>,
+    rpc: "GiveUp",
+    from_wire: codegen::transaction_from_wire::<GiveUp>,
+    answer: codegen::answer::<u32>,
 };

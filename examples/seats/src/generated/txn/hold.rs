@@ -123,4 +123,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["closed", "no_such_place", "same_place_twice"],
     from_json: codegen::transaction_from_json::<Hold>,
     result_to_json: codegen::to_json::<Booking>,
+    rpc: "Hold",
+    from_wire: codegen::transaction_from_wire::<Hold>,
+    answer: codegen::answer::<Booking>,
 };

@@ -72,4 +72,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<Join>,
     result_to_json: codegen::to_json::<Guest>,
+    rpc: "Join",
+    from_wire: codegen::transaction_from_wire::<Join>,
+    answer: codegen::answer::<Guest>,
 };

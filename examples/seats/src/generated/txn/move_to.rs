@@ -140,4 +140,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["closed", "no_such_place", "same_place_twice"],
     from_json: codegen::transaction_from_json::<MoveTo>,
     result_to_json: codegen::to_json::<Booking>,
+    rpc: "MoveTo",
+    from_wire: codegen::transaction_from_wire::<MoveTo>,
+    answer: codegen::answer::<Booking>,
 };

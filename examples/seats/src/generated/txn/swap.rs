@@ -152,4 +152,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["same", "other_show"],
     from_json: codegen::transaction_from_json::<Swap>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "Swap",
+    from_wire: codegen::transaction_from_wire::<Swap>,
+    answer: codegen::answer::<()>,
 };

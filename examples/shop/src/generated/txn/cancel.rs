@@ -114,4 +114,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["not_yours", "too_late"],
     from_json: codegen::transaction_from_json::<Cancel>,
     result_to_json: codegen::to_json::<i64>,
+    rpc: "Cancel",
+    from_wire: codegen::transaction_from_wire::<Cancel>,
+    answer: codegen::answer::<i64>,
 };

@@ -94,4 +94,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<Describe>,
     result_to_json: codegen::to_json::<codegen::Map<String>>,
+    rpc: "Describe",
+    from_wire: codegen::transaction_from_wire::<Describe>,
+    answer: codegen::answer::<codegen::Map<String>>,
 };

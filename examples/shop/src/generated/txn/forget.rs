@@ -81,4 +81,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["still_wanted"],
     from_json: codegen::transaction_from_json::<Forget>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "Forget",
+    from_wire: codegen::transaction_from_wire::<Forget>,
+    answer: codegen::answer::<()>,
 };

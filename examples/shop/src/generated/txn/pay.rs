@@ -96,4 +96,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["not_yours", "not_open"],
     from_json: codegen::transaction_from_json::<Pay>,
     result_to_json: codegen::to_json::<i64>,
+    rpc: "Pay",
+    from_wire: codegen::transaction_from_wire::<Pay>,
+    answer: codegen::answer::<i64>,
 };

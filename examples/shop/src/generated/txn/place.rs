@@ -123,4 +123,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["sold_out"],
     from_json: codegen::transaction_from_json::<Place>,
     result_to_json: codegen::to_json::<Order>,
+    rpc: "Place",
+    from_wire: codegen::transaction_from_wire::<Place>,
+    answer: codegen::answer::<Order>,
 };

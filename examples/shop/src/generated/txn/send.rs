@@ -57,4 +57,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["not_paid"],
     from_json: codegen::transaction_from_json::<Send>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "Send",
+    from_wire: codegen::transaction_from_wire::<Send>,
+    answer: codegen::answer::<()>,
 };

@@ -110,4 +110,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<StockUp>,
     result_to_json: codegen::to_json::<Delivery>,
+    rpc: "StockUp",
+    from_wire: codegen::transaction_from_wire::<StockUp>,
+    answer: codegen::answer::<Delivery>,
 };

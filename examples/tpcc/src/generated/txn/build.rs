@@ -107,4 +107,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<Build>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "Build",
+    from_wire: codegen::transaction_from_wire::<Build>,
+    answer: codegen::answer::<()>,
 };

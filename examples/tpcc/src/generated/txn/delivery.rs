@@ -153,4 +153,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["delivered_already"],
     from_json: codegen::transaction_from_json::<DeliveryTransaction>,
     result_to_json: codegen::to_json::<Vec<Delivery>>,
+    rpc: "Delivery",
+    from_wire: codegen::transaction_from_wire::<DeliveryTransaction>,
+    answer: codegen::answer::<Vec<Delivery>>,
 };

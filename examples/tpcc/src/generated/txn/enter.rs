@@ -160,4 +160,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["entered_already"],
     from_json: codegen::transaction_from_json::<Enter>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "Enter",
+    from_wire: codegen::transaction_from_wire::<Enter>,
+    answer: codegen::answer::<()>,
 };

@@ -200,4 +200,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &["unknown_item"],
     from_json: codegen::transaction_from_json::<NewOrderTransaction>,
     result_to_json: codegen::to_json::<Placed>,
+    rpc: "NewOrder",
+    from_wire: codegen::transaction_from_wire::<NewOrderTransaction>,
+    answer: codegen::answer::<Placed>,
 };

@@ -114,4 +114,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<OrderStatusTransaction>,
     result_to_json: codegen::to_json::<OrderStatus>,
+    rpc: "OrderStatus",
+    from_wire: codegen::transaction_from_wire::<OrderStatusTransaction>,
+    answer: codegen::answer::<OrderStatus>,
 };

@@ -130,4 +130,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<OrderStatusByName>,
     result_to_json: codegen::to_json::<OrderStatus>,
+    rpc: "OrderStatusByName",
+    from_wire: codegen::transaction_from_wire::<OrderStatusByName>,
+    answer: codegen::answer::<OrderStatus>,
 };

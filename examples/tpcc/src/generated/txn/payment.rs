@@ -137,4 +137,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<Payment>,
     result_to_json: codegen::to_json::<i64>,
+    rpc: "Payment",
+    from_wire: codegen::transaction_from_wire::<Payment>,
+    answer: codegen::answer::<i64>,
 };

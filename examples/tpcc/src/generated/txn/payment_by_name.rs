@@ -159,4 +159,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<PaymentByName>,
     result_to_json: codegen::to_json::<i64>,
+    rpc: "PaymentByName",
+    from_wire: codegen::transaction_from_wire::<PaymentByName>,
+    answer: codegen::answer::<i64>,
 };

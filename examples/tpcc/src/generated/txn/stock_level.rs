@@ -146,4 +146,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<StockLevel>,
     result_to_json: codegen::to_json::<u32>,
+    rpc: "StockLevel",
+    from_wire: codegen::transaction_from_wire::<StockLevel>,
+    answer: codegen::answer::<u32>,
 };

@@ -105,4 +105,7 @@ pub(super) const DESC: codegen::TransactionDesc = codegen::TransactionDesc {
     refusals: &[],
     from_json: codegen::transaction_from_json::<StockUp>,
     result_to_json: codegen::to_json::<()>,
+    rpc: "StockUp",
+    from_wire: codegen::transaction_from_wire::<StockUp>,
+    answer: codegen::answer::<()>,
 };
