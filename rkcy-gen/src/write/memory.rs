@@ -5,7 +5,7 @@
 //! by a hash of what it was made of, so it needs no upkeep and is right on every branch.
 
 // This is the module that does I/O.
-#![allow(clippy::disallowed_methods)]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
