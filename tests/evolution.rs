@@ -237,7 +237,7 @@ fn breaks(old: &str, new: &str) -> Vec<Code> {
 fn what_may_be_absent_now_breaks_where_zero_was_written_as_nothing() {
     let item = |field: &str| {
         format!(
-            "enum Kind {{ book  toy }}\nmessage Part {{ size: u32 }}\nconcern Item {{ key id: uuid  f: {field} }}"
+            "enum Kind {{ book  toy }}\nmessage Part {{ size: u32 }}\nconcern Shelf {{ key n: u32 }}\nconcern Item {{ key id: uuid  f: {field} }}"
         )
     };
     for (old, new, is_break) in [
@@ -253,6 +253,9 @@ fn what_may_be_absent_now_breaks_where_zero_was_written_as_nothing() {
         ("uuid", "uuid?", false),
         ("Kind", "Kind?", false),
         ("Part", "Part?", false),
+        ("Part?", "Part", true),
+        ("ref Shelf", "ref Shelf?", true),
+        ("id of Item", "id of Item?", false),
         ("u32?", "u32", false),
         ("u32?", "u32 = 7", true),
         ("string?", "string = \"\"", false),
@@ -281,7 +284,8 @@ fn a_field_remembers_what_it_was_born_with() {
     let lock = lock.assign(&of(young)).unwrap();
     assert_eq!(absent(&lock, "count").as_deref(), Some("Int(10)"));
     assert_eq!(absent(&lock, "kind").as_deref(), Some("Int(2)"));
-    for none in ["old", "none", "maybe", "part", "list"] {
+    assert_eq!(absent(&lock, "none").as_deref(), Some("Int(0)"));
+    for none in ["old", "maybe", "part", "list"] {
         assert_eq!(absent(&lock, none), None, "{none}");
     }
     // Neither another default nor another name changes what records of then are taken for.
@@ -304,17 +308,23 @@ fn a_message_that_is_younger_is_remembered_whole() {
             "message Part {{ {part} }}\nconcern Item {{ key id: uuid {fields} command grow(part: Part) }}"
         ))
     };
-    let size = "size: u32 = 4  note: string?  rate: f64 = 0.5";
+    let size = "size: u32 = 4  note: string? = \"x\"  rate: f64 = 0.5";
     let lock = locked(&schema(size, ""));
     let lock = lock.assign(&schema(size, "part: Part")).unwrap();
     let text = lock.print();
-    assert!(text.contains("absent Item.part {1:4,3:0.5}"), "{text}");
+    assert!(
+        text.contains("absent Item.part {1:4,2:\"x\",3:0.5}"),
+        "{text}"
+    );
     // A field of it that comes still later is read as its own default says.
     let more = "size: u32 = 9  note: string?  rate: f64 = 0.5  late: bool = true";
     let model = schema(more, "part: Part");
     let lock = lock.assign(&model).unwrap();
     let text = lock.print();
-    assert!(text.contains("absent Item.part {1:4,3:0.5}"), "{text}");
+    assert!(
+        text.contains("absent Item.part {1:4,2:\"x\",3:0.5}"),
+        "{text}"
+    );
     assert!(text.contains("absent Part.late 1"), "{text}");
     let tables = tables(&model, &lock);
     let fills: Vec<String> = (tables.iter().flat_map(|table| &table.columns))
@@ -325,11 +335,23 @@ fn a_message_that_is_younger_is_remembered_whole() {
         fills,
         [
             "part_size: Some(Number(Int(4)))",
-            "part_note: None",
+            "part_note: Some(Text(\"x\"))",
             "part_rate: Some(Number(Float(0.5)))",
             "part_late: Some(Bool(true))",
         ]
     );
+}
+
+#[test]
+fn a_message_of_which_all_is_new_was_there_before() {
+    let of = |fields: &str| {
+        of(&format!(
+            "message Part {{ {fields} }}\nconcern Item {{ key id: uuid  parts: [Part] }}"
+        ))
+    };
+    let lock = locked(&of("size: u32"));
+    let lock = lock.assign(&of("weight: u32 = 3")).unwrap();
+    assert!(lock.absent("Part", "weight").is_some(), "{}", lock.print());
 }
 
 #[test]
@@ -340,7 +362,9 @@ fn what_says_too_much_about_a_field_is_damage() {
         "field Item.part 2",
         "layout 2",
     ];
+    let deep = format!("absent Item.part {}", "{1:".repeat(20_000));
     for (line, wrong) in [
+        (deep.as_str(), Some("is no line of a lock")),
         ("absent Item.part 10", None),
         ("absent Item.part -0.5", None),
         ("absent Item.part \"a b\"", None),

@@ -1,7 +1,7 @@
 //! Owns names in generated code: their case, what happens to keywords, and who gives way where two
 //! names meet. Every name that reaches a template has been here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use heck::{ToShoutySnakeCase, ToSnakeCase, ToUpperCamelCase};
 
@@ -269,6 +269,8 @@ pub struct TypeNames {
     related: Vec<(String, String)>,
     /// Parameters of transactions.
     transactions: Vec<(String, String)>,
+    /// Methods of gRPC services: of operations, by concern; of transactions, with an empty concern.
+    rpcs: BTreeMap<(String, String), String>,
     /// Names of std.
     pub std: Std,
     /// The trait of all handlers.
@@ -332,6 +334,7 @@ impl TypeNames {
                 refusals.push((key, claims.claim(format!("{base}Refusal"))));
             }
         }
+        let rpcs = rpcs(model);
         let all_handlers = claims.claim("Handlers".to_owned());
         let logic = claims.claim("Logic".to_owned());
         let functions = claims.claim("Functions".to_owned());
@@ -344,6 +347,7 @@ impl TypeNames {
             handlers,
             related,
             transactions,
+            rpcs,
             std,
             all_handlers,
             functions,
@@ -354,6 +358,12 @@ impl TypeNames {
     /// The struct of an operation's named parameters.
     pub fn payload(&self, concern: &str, operation: &str) -> &str {
         find(&self.payloads, concern, operation)
+    }
+
+    /// The method of an operation in the gRPC service of its concern; of a transaction, with an empty concern.
+    pub fn rpc(&self, concern: &str, name: &str) -> &str {
+        let key = (concern.to_owned(), name.to_owned());
+        self.rpcs.get(&key).map_or("", String::as_str)
     }
 
     /// The enum of an operation's refusals; of a transaction's with an empty concern.
@@ -385,6 +395,29 @@ impl TypeNames {
     pub fn transaction(&self, name: &str) -> &str {
         find_one(&self.transactions, name)
     }
+}
+
+/// The methods of gRPC services. Those that every concern has are taken in each.
+fn rpcs(model: &Model) -> BTreeMap<(String, String), String> {
+    let mut rpcs = BTreeMap::new();
+    let mut add = |claims: &mut Claims, concern: &str, name: &str| {
+        let key = (concern.to_owned(), name.to_owned());
+        rpcs.insert(key, claims.claim(plain_camel(name)));
+    };
+    let mut claims = Claims::default();
+    for transaction in model.transactions() {
+        add(&mut claims, "", &transaction.name);
+    }
+    for concern in model.concerns() {
+        let mut claims = Claims::default();
+        for builtin in ["Create", "Get", "Update", "Delete"] {
+            claims.claim(builtin.to_owned());
+        }
+        for operation in crate::plan::operations(concern) {
+            add(&mut claims, &concern.name, operation.name);
+        }
+    }
+    rpcs
 }
 
 fn find<'a>(list: &'a [((String, String), String)], first: &str, second: &str) -> &'a str {

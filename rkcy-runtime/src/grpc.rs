@@ -21,6 +21,8 @@ use tonic_types::StatusExt;
 pub(crate) const ID: &str = "rkcy-id";
 /// The metadata that says that a result was too long to be remembered.
 pub(crate) const FORGOTTEN: &str = "rkcy-result-forgotten";
+/// The metadata that says that a `create` leaves nothing out.
+pub(crate) const WHOLE: &str = "rkcy-whole";
 /// What of an error's details says of which class its fault is.
 pub(crate) const CLASS: &str = "class";
 
@@ -170,8 +172,15 @@ pub struct Remote {
     desc: &'static PlatformDesc,
     channel: Channel,
     token: Option<MetadataValue<Ascii>>,
-    wait: Option<Duration>,
+    wait: Duration,
 }
+
+/// How long a call waits unless told otherwise: an edge answers within 30 s.
+const WAIT: Duration = Duration::from_secs(40);
+/// How long a connection may take,
+const CONNECT: Duration = Duration::from_secs(10);
+/// and after how long, and for how long, one without a word is asked whether it is there.
+const PING: Duration = Duration::from_secs(20);
 
 impl std::fmt::Debug for Remote {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -209,7 +218,19 @@ impl Remote {
             let message = format!("`{endpoint}` cannot be asked: {}", of_source(&error));
             Fault::new(Class::Invalid, "wrong_endpoint", message)
         };
-        let mut place = Endpoint::from_shared(endpoint.to_owned()).map_err(wrong)?;
+        let place = Endpoint::from_shared(endpoint.to_owned()).map_err(wrong)?;
+        let is_secure = place.uri().scheme_str() == Some("https");
+        if is_secure != tls.is_some() {
+            let message = match is_secure {
+                true => "`https` needs an authority to trust",
+                false => "with TLS it begins with `https`: else all would be said in the clear",
+            };
+            let message = format!("`{endpoint}`: {message}");
+            return Err(Fault::new(Class::Invalid, "wrong_endpoint", message));
+        }
+        let mut place = (place.connect_timeout(CONNECT))
+            .http2_keep_alive_interval(PING)
+            .keep_alive_timeout(PING);
         if let Some(tls) = tls {
             let authority = Certificate::from_pem(tls.authority);
             let mut config = ClientTlsConfig::new().ca_certificate(authority);
@@ -222,7 +243,7 @@ impl Remote {
             desc,
             channel: place.connect_lazy(),
             token: None,
-            wait: None,
+            wait: WAIT,
         })
     }
 
@@ -243,10 +264,10 @@ impl Remote {
         Ok(Remote { token, ..self })
     }
 
-    /// The same, where each call waits so long at most; an edge has a limit of its own.
+    /// The same, where each call waits so long at most, in place of 40 s; an edge has a limit of its own. What has not begun
+    /// by then is not begun.
     #[must_use]
     pub fn within(self, wait: Duration) -> Remote {
-        let wait = Some(wait);
         Remote { wait, ..self }
     }
 
@@ -261,14 +282,29 @@ impl Remote {
         id: Option<TxnId>,
         message: Bytes,
     ) -> Result<Bytes, Fault> {
-        self.ask(path, id.unwrap_or_else(Client::new_id), message)
-            .await
+        let id = id.unwrap_or_else(Client::new_id);
+        self.ask(path, id, tonic::Request::new(message)).await
     }
 
-    async fn ask(&self, path: &str, id: TxnId, message: Bytes) -> Result<Bytes, Fault> {
+    async fn ask(
+        &self,
+        path: &str,
+        id: TxnId,
+        request: tonic::Request<Bytes>,
+    ) -> Result<Bytes, Fault> {
+        // Tonic's own limit does not count while a connection is made.
+        let asked = tokio::time::timeout(self.wait, self.ask_for_ever(path, id, request)).await;
+        asked.unwrap_or_else(|_| Err(away("it did not come in time")))
+    }
+
+    async fn ask_for_ever(
+        &self,
+        path: &str,
+        id: TxnId,
+        mut request: tonic::Request<Bytes>,
+    ) -> Result<Bytes, Fault> {
         let path: PathAndQuery = (path.parse())
             .map_err(|_| Fault::new(Class::Invalid, "wrong_path", format!("{path} is no path")))?;
-        let mut request = tonic::Request::new(message);
         // Hexadecimal digits and dashes.
         if let Ok(id) = id.to_string().parse() {
             request.metadata_mut().insert(ID, id);
@@ -278,9 +314,7 @@ impl Remote {
                 .metadata_mut()
                 .insert("authorization", token.clone());
         }
-        if let Some(wait) = self.wait {
-            request.set_timeout(wait);
-        }
+        request.set_timeout(self.wait);
         let mut grpc = tonic::client::Grpc::new(self.channel.clone());
         grpc.ready()
             .await
@@ -296,7 +330,11 @@ impl Remote {
     async fn operate<C: Concern, O: Value>(&self, number: u16, message: Bytes) -> Result<O, Fault> {
         let (concern, op) = self.op::<C>(number)?;
         let path = self.desc.op_path(concern, op);
-        result_in(self.ask(&path, Client::new_id(), message).await?)
+        let mut request = tonic::Request::new(message);
+        // What is zero is not written, and is meant all the same.
+        let whole = MetadataValue::from_static("true");
+        request.metadata_mut().insert(WHOLE, whole);
+        result_in(self.ask(&path, Client::new_id(), request).await?)
     }
 
     fn op<C: Concern>(
@@ -319,7 +357,8 @@ impl Calls for Remote {
         let desc = self.desc.numbered(T::NUMBER);
         let desc = desc.ok_or_else(|| codegen::unknown_transaction(T::NUMBER))?;
         let path = self.desc.transaction_path(desc);
-        result_in(self.ask(&path, id, encode(params)).await?)
+        let request = tonic::Request::new(encode(params));
+        result_in(self.ask(&path, id, request).await?)
     }
 
     async fn get<C: Concern<Key: Value>>(&self, key: &C::Key) -> Result<C, Fault> {

@@ -47,6 +47,10 @@ async fn story(client: &impl Calls, name: &str) {
     };
     let player = client.call(&sign_up).await.unwrap();
     assert_eq!((player.username(), player.count), (name, 1));
+    // What is zero and has another default is what was given.
+    let mut asleep = Player::new(Uuid::new_v4(), format!("{name}2"));
+    asleep.active = false;
+    assert_eq!(client.create(&asleep).await.unwrap(), asleep);
     // With an id of the caller's it runs once.
     let (anna, bert) = (Uuid::new_v4(), Uuid::new_v4());
     let mut made = Character::new(anna, Ref::new(player.id()), "Anna".to_owned());
@@ -244,6 +248,92 @@ fn a_call_waits_no_longer_than_its_caller() {
     });
 }
 
+/// Who is told that nothing happened would ask again, under another id.
+#[test]
+fn an_outcome_that_is_unknown_is_told_as_such() {
+    let limits = Limits {
+        request: Duration::from_nanos(1),
+        ..Limits::default()
+    };
+    let house = House::of(rpg::platform(), limits);
+    let runtime = runtime();
+    let sign_up = SignUp {
+        username: "anna".to_owned(),
+        fullname: "Anna".to_owned(),
+    };
+    let told = runtime.block_on(async { remote(&house).call(&sign_up).await });
+    let told = told.unwrap_err();
+    assert_eq!(
+        (told.class, &*told.code),
+        (Class::Unavailable, "outcome_unknown")
+    );
+    house
+        .post(
+            "/v1/txn/sign_up",
+            &json!({ "username": "bert", "fullname": "Bert" }),
+        )
+        .problem(504, "outcome_unknown");
+}
+
+#[test]
+fn what_is_long_is_told_short() {
+    let house = House::of(rpg::platform(), Limits::default());
+    let runtime = runtime();
+    // A name that is too long by far, and says so in no more than fits into headers.
+    let name = "\u{416}".repeat(100_000);
+    let new = [&[2 << 3 | 2][..], &length(name.len()), name.as_bytes()].concat();
+    let path = "/rkcy.rpg.api.PlayerService/Create";
+    let told = runtime.block_on(raw(&house, path, None, &new)).unwrap_err();
+    assert_eq!((told.class, &*told.path), (Class::Invalid, "username"));
+    // A field that comes very often is read in one go.
+    let often = b"\x12\x01\x00".repeat(300_000);
+    let path = "/rkcy.rpg.api.CharacterService/Rename";
+    let begun = std::time::Instant::now();
+    runtime
+        .block_on(raw(&house, path, None, &often))
+        .unwrap_err();
+    assert!(
+        begun.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+/// A length as protobuf writes it.
+fn length(mut length: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while length >= 0x80 {
+        bytes.push((length & 0x7f) as u8 | 0x80);
+        length >>= 7;
+    }
+    bytes.push(length as u8);
+    bytes
+}
+
+/// Bytes that are no message with its length in front: the caller's mistake, not the server's.
+#[test]
+fn what_is_not_framed_is_told_so() {
+    let house = House::of(rpg::platform(), Limits::default());
+    for body in [
+        &[][..],
+        &[0, 0, 0, 0, 5, 1],
+        &[0, 0, 0, 0, 0, 0],
+        &[2, 0, 0, 0, 0],
+        &[1, 0, 0, 0, 0],
+    ] {
+        let path = "/rkcy.rpg.api.Transactions/Fund";
+        let kind = [("content-type", "application/grpc")];
+        assert_eq!(house.ask("POST", path, &kind, body).status, 200);
+    }
+    let metrics = metrics(&house);
+    let count = |status: u16| {
+        let counted = format!("route=\"/rkcy.rpg.api.Transactions/Fund\",status=\"{status}\"}} ");
+        let line = metrics.lines().find_map(|line| line.split_once(&counted));
+        line.map_or(0, |(_, count)| count.parse().unwrap())
+    };
+    assert_eq!((count(422), count(404), count(500)), (4, 1, 0), "{metrics}");
+}
+
 #[test]
 fn what_is_away_is_told_so() {
     let runtime = runtime();
@@ -257,7 +347,8 @@ fn what_is_away_is_told_so() {
         (Class::Unavailable, "outcome_unknown")
     );
     assert!(away.message.contains("refused"), "{away}");
-    for wrong in ["", "no address", "127.0.0.1:1 x"] {
+    // Without an authority to trust there is no TLS, and nobody takes the one for the other.
+    for wrong in ["", "no address", "127.0.0.1:1 x", "https://127.0.0.1:1"] {
         let fault = Remote::new(desc, wrong, None).unwrap_err();
         assert_eq!(fault.code, "wrong_endpoint", "{wrong}");
     }

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::{Comparison, Owner};
 use crate::diagnostic::Code;
 use crate::lock::{Kind, Lock};
-use crate::model::{Constraints, Field, Literal, Many, Number, Scalar, Type, ValueType};
+use crate::model::{Constraints, Field, Literal, Many, Model, Number, Scalar, Type, ValueType};
 use crate::plan::is_zero;
 use crate::syntax::Span;
 
@@ -68,7 +68,7 @@ impl<'a> Comparison<'a> {
                 Some(now) => {
                     let is_younger =
                         kind == Kind::Field && old_lock.absent(old_name, &field.name).is_some();
-                    if let Some(reading) = reads_otherwise(field, now, is_younger) {
+                    if let Some(reading) = reads_otherwise(self.old.model, field, now, is_younger) {
                         self.cardinality(
                             now,
                             reading,
@@ -331,30 +331,45 @@ fn can_be_missing(field: &Field) -> bool {
 
 /// What an old record is taken for, where that is not what it was: protobuf writes neither the zero of a field that is
 /// always there, nor one that is absent. `is_younger`: there are records that are older than the field.
-fn reads_otherwise(old: &Field, new: &Field, is_younger: bool) -> Option<&'static str> {
-    let is_message = matches!(old.ty.value, ValueType::Message(_));
+fn reads_otherwise(
+    model: &Model,
+    old: &Field,
+    new: &Field,
+    is_younger: bool,
+) -> Option<&'static str> {
     match (old.ty.many, new.ty.many) {
         (Many::One, Many::Optional) if is_younger => {
             Some("is absent now in records that are older than it, and was its first default there")
         }
-        (Many::One, Many::Optional) if !is_message && takes_zero(old) => {
+        (Many::One, Many::Optional) if takes_zero(model, old) => {
             Some("is absent now in records where it was zero, or empty")
         }
-        (Many::Optional, Many::One) => match new.default.as_ref()? {
-            Literal::Enum(..) => Some("has no value now in records where it was absent"),
-            default if is_zero(default) => None,
-            _ => Some("is zero now, or empty, in records where it was absent: not its default"),
+        (Many::Optional, Many::One) => match (&new.default, new.ty.value) {
+            (Some(Literal::Enum(..)), _) => Some("has no value now in records where it was absent"),
+            (Some(default), _) if !is_zero(default) => {
+                Some("is zero now, or empty, in records where it was absent: not its default")
+            }
+            (None, ValueType::Message(_)) if new.omissible => {
+                Some("is made of defaults now in records where it was absent: those of each build")
+            }
+            _ => None,
         },
         _ => None,
     }
 }
 
 /// Whether a field can hold what protobuf does not write.
-fn takes_zero(field: &Field) -> bool {
+fn takes_zero(model: &Model, field: &Field) -> bool {
     let Constraints {
         min, max, length, ..
     } = &field.constraints;
     let zero = match field.ty.value {
+        ValueType::Ref(id) | ValueType::IdOf(id) => {
+            // It is written as the key; one of several parts is a message.
+            let key = model.concern(id).single_key();
+            return key.is_some_and(|key| takes_zero(model, key));
+        }
+        ValueType::ConfigRef(id) => return takes_zero(model, &model.message(id).fields[0]),
         ValueType::Scalar(Scalar::Bool) => return true,
         ValueType::Scalar(Scalar::String | Scalar::Bytes) => {
             return length.is_none_or(|length| length.min == 0);
@@ -363,7 +378,7 @@ fn takes_zero(field: &Field) -> bool {
         ValueType::Scalar(scalar) if scalar.is_float() => Number::Float(0.0),
         ValueType::Scalar(Scalar::Decimal(digits)) => Number::Decimal(0, digits.scale),
         ValueType::Scalar(scalar) if scalar.is_number() => Number::Int(0),
-        // Keys, enums and documents are always written.
+        // Enums, messages, uuids and documents are always written.
         _ => return false,
     };
     let is_above = min.is_some_and(|min| zero.compare(min) == Some(Ordering::Less));

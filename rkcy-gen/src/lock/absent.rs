@@ -1,18 +1,21 @@
 //! Owns what a field holds in records that were written before it was there: the default that it was born with.
 //!
 //! A record says nothing of fields that it does not know. Its reader gives them what the migration has given the rows
-//! of the same time, whatever the default is today; so the value stands in the lock from then on. Where it is not the
-//! zero of the type, the field's presence is written out (`optional` in the `.proto`): else zero could not be told from
-//! a field that is not there. Fields that an owner has from the first need none of this: every record has them.
+//! of the same time, whatever the default is today; so the value stands in the lock from then on. Where it is not what
+//! protobuf has for a field that is not there, the field's presence is written out (`optional` in the `.proto`): else zero
+//! could not be told from that. Fields that an owner has from the first need none of this: every record has them.
 
 use std::collections::BTreeMap;
 
 use prost::encoding::{bool, bytes, double, float, int64, sint64, string, uint64};
 use rkcy_core::decimal;
 
-use super::{Kind, Lock};
+use super::{Kind, Lock, Scope};
 use crate::evolve::{Words, quoted};
 use crate::model::{EnumId, Field, Literal, Many, MessageId, Model, Number, Scalar, ValueType};
+
+/// Messages within messages: as many as protobuf reads.
+const DEPTH: u8 = 100;
 
 /// The value of a field in records without it.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,11 +48,12 @@ impl Absent {
     /// What [`Absent::print`] printed.
     pub(super) fn read(text: &str) -> Option<Absent> {
         let mut words = Words::new(text);
-        let read = Absent::read_from(&mut words)?;
+        let read = Absent::read_from(&mut words, DEPTH)?;
         (words.is_empty() && read.print() == text).then_some(read)
     }
 
-    fn read_from(words: &mut Words<'_>) -> Option<Absent> {
+    /// Nothing that holds more messages within messages.
+    fn read_from(words: &mut Words<'_>, depth: u8) -> Option<Absent> {
         if words.starts_with("\"") {
             return words.quoted().map(Absent::Text);
         }
@@ -67,7 +71,7 @@ impl Absent {
         while !words.take("}") {
             let number = words.before(&[':']).parse().ok()?;
             words.take(":").then_some(())?;
-            fields.insert(number, Absent::read_from(words)?);
+            fields.insert(number, Absent::read_from(words, depth.checked_sub(1)?)?);
             words.take(",");
         }
         Some(Absent::Message(fields))
@@ -129,7 +133,7 @@ impl Absent {
                 continue;
             };
             let is_explicit =
-                field.ty.is_optional() || lock.absent(&owner.name, &field.name).is_some();
+                field.ty.is_optional() || lock.explicit(&owner.name, &field.name).is_some();
             if value.holds(model, field.ty.value) && (is_explicit || !value.is_zero()) {
                 value.encode(model, lock, (*number, field.ty.value), &mut encoded);
             }
@@ -214,19 +218,25 @@ fn all(model: &Model) -> impl Iterator<Item = Owned<'_>> {
 }
 
 impl Lock {
-    /// What a field holds in records that were written before it was there; `None` where that is the zero of its type, or
-    /// there are none.
+    /// What a field holds in records that were written before it was there; `None` where there are none, or it may be absent
+    /// or empty.
     pub fn absent(&self, owner: &str, field: &str) -> Option<&Absent> {
         let scope = self.scopes.get(&(Kind::Field, owner.to_owned()))?;
         scope.absent.get(scope.live.get(field)?)
     }
 
-    /// The fields that are new where there may be records: the lock knows others of their owner. To be asked before they
-    /// are given numbers.
+    /// The same, where it is more than protobuf has for a field that is not there.
+    pub fn explicit(&self, owner: &str, field: &str) -> Option<&Absent> {
+        self.absent(owner, field).filter(|absent| !absent.is_zero())
+    }
+
+    /// The fields that are new where there may be records: the lock knows, or knew, others of their owner. To be asked before
+    /// they are given numbers.
     pub(super) fn born<'m>(&self, model: &'m Model) -> Vec<Owned<'m>> {
         let is_born = |(owner, field): &Owned<'_>| {
             let scope = self.scopes.get(&(Kind::Field, (*owner).to_owned()));
-            scope.is_some_and(|it| !it.live.is_empty() && !it.live.contains_key(&field.name))
+            let has_records = |it: &Scope| !it.live.is_empty() || !it.retired.is_empty();
+            scope.is_some_and(|it| has_records(it) && !it.live.contains_key(&field.name))
         };
         all(model).filter(is_born).collect()
     }
@@ -244,8 +254,7 @@ impl Lock {
         }
         for (owner, field) in born {
             if field.ty.many == Many::One && field.omissible && field.auto.is_none() {
-                let absent = self.left_out(model, field).filter(|it| !it.is_zero());
-                self.put_absent(owner, field, absent);
+                self.put_absent(owner, field, self.left_out(model, field));
             }
         }
     }

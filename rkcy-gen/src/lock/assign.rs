@@ -377,6 +377,7 @@ impl Scope {
         // What nobody is called now stays, and is retired by who asks for that.
         for (name, number) in old {
             if !self.live.values().any(|known| *known == number) {
+                self.absent.remove(&number);
                 self.retired.insert(number, name);
             }
         }

@@ -72,11 +72,6 @@ pub(super) fn service(concern: &Concern) -> String {
     format!("{}Service", naming::plain_camel(&concern.name))
 }
 
-/// The method of an operation, or of a transaction.
-pub(super) fn method(name: &str) -> String {
-    naming::plain_camel(name)
-}
-
 /// What is collected on the way.
 #[derive(Default)]
 struct Parts {
@@ -144,7 +139,7 @@ impl Cx<'_> {
 
     fn transaction_method(&self, transaction: &Transaction, parts: &mut Parts) -> Method {
         let params = self.names.transaction(&transaction.name);
-        let base = method(&transaction.name);
+        let base = self.names.rpc("", &transaction.name).to_owned();
         Method {
             docs: told(&transaction.docs, &self.all_refusals(transaction)),
             request: self.of_schema(params),
@@ -208,7 +203,7 @@ impl Cx<'_> {
         operation: &Operation<'_>,
         parts: &mut Parts,
     ) -> Method {
-        let name = method(operation.name);
+        let name = self.names.rpc(&concern.name, operation.name).to_owned();
         let base = format!("{}{name}", naming::plain_camel(&concern.name));
         let payload = match operation.payload {
             Payload::Empty => None,
@@ -293,11 +288,13 @@ impl Cx<'_> {
             if concern.is_key(field) {
                 return field.omissible.then(|| "codegen::Made::Key".to_owned());
             }
-            let absent = self
-                .lock
-                .left_out(self.model, field)
-                .filter(|_| field.omissible)?;
-            let is_older = self.lock.absent(&concern.name, &field.name).is_some();
+            let is_older = self.lock.explicit(&concern.name, &field.name).is_some();
+            if !field.omissible {
+                // What is not there would be read as what it was born with.
+                let name = field.json_name();
+                return is_older.then(|| format!("codegen::Made::Nothing({name:?})"));
+            }
+            let absent = self.lock.left_out(self.model, field)?;
             let is_needed = match field.ty.many {
                 Many::Optional => true,
                 _ if self.is_message(field.ty.value) => is_older,
@@ -360,7 +357,7 @@ impl Cx<'_> {
             _ => return self.alone(value),
         };
         parts.imports.insert("google/protobuf/wrappers.proto");
-        format!("google.protobuf.{wrapper}Value")
+        format!(".google.protobuf.{wrapper}Value")
     }
 }
 

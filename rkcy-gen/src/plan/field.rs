@@ -72,7 +72,7 @@ impl Cx<'_> {
             (constant, format!("{source:?}"))
         });
         let docs = docs::lines(&field.docs, &self.field_signature(field));
-        let absent = (place.owner).and_then(|owner| self.lock.absent(owner, &field.name));
+        let absent = (place.owner).and_then(|owner| self.lock.explicit(owner, &field.name));
         StructField {
             docs: with_deprecation(docs, field.deprecated.as_deref()),
             serde: serde_of(field, &name, default_fn.as_deref()),

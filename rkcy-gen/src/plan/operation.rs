@@ -210,7 +210,7 @@ impl Cx<'_> {
             function,
             related,
             is_query: operation.is_query,
-            rpc: super::api::method(operation.name),
+            rpc: (self.names.rpc(&concern.name, operation.name)).to_owned(),
             args: payload_name.unwrap_or_else(|| "codegen::Empty".to_owned()),
             output,
             params_of: match operation.payload {

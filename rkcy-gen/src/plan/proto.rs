@@ -185,7 +185,7 @@ impl Cx<'_> {
     ) -> ProtoMessage {
         let fields = fields.map(|field| ProtoField {
             docs: docs::lines(&field.docs, ""),
-            ty: match self.lock.absent(owner, &field.name) {
+            ty: match self.lock.explicit(owner, &field.name) {
                 Some(absent) if kind == Kind::Field && !matches!(absent, Absent::Message(_)) => {
                     format!("optional {}", self.proto_type(field, ""))
                 }

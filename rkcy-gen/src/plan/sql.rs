@@ -404,6 +404,13 @@ impl Cx<'_> {
             let id = [id, &[number]].concat();
             let held = held.field(&name);
             let inner_read = self.leaves(inner, (column, &id), held, columns, imports);
+            // One that may be absent is not so in a message that was made of defaults.
+            if inner.ty.is_optional()
+                && born.is_some_and(|it| it.contains_key(&number))
+                && let Some(column) = columns.last_mut()
+            {
+                column.stored.fill = self.fill(inner);
+            }
             read.push_str(&format!(" {name}: {inner_read},"));
         }
         read.push_str(" }");

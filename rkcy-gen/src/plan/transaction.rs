@@ -82,7 +82,7 @@ impl Cx<'_> {
             declared: transaction.name.clone(),
             doc: format!("{:?}", docs::first_paragraph(&transaction.docs)),
             number: self.lock.transaction(&transaction.name),
-            rpc: super::api::method(&transaction.name),
+            rpc: self.names.rpc("", &transaction.name).to_owned(),
             mode: match transaction.mode {
                 Mode::Transaction => "Transaction",
                 Mode::Saga => "Saga",

@@ -10,6 +10,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use xxhash_rust::xxh3::xxh3_128;
@@ -50,7 +51,11 @@ impl Memory {
     /// The formatted text.
     pub(super) fn recall(&self, text: &str) -> Option<String> {
         let place = self.place(text);
-        let formatted = fs::read_to_string(&place).ok()?;
+        let held = fs::read_to_string(&place).ok()?;
+        // Half a file is none.
+        let (sum, formatted) = held.split_once('\n')?;
+        (sum == sum_of(formatted)).then_some(())?;
+        let formatted = formatted.to_owned();
         if age(&place).is_some_and(|age| age > MARKED)
             && let Ok(file) = fs::File::options().append(true).open(&place)
         {
@@ -62,9 +67,12 @@ impl Memory {
 
     /// Remembers it. Where that fails, it is formatted again next time.
     pub(super) fn keep(&self, text: &str, formatted: &str) {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
         let place = self.place(text);
-        let beside = place.with_extension(std::process::id().to_string());
-        if fs::write(&beside, formatted).is_ok() && fs::rename(&beside, &place).is_err() {
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let beside = place.with_extension(format!("{}-{number}", std::process::id()));
+        let held = format!("{}\n{formatted}", sum_of(formatted));
+        if fs::write(&beside, held).is_ok() && fs::rename(&beside, &place).is_err() {
             let _ = fs::remove_file(&beside);
         }
     }
@@ -81,6 +89,10 @@ impl Memory {
             }
         }
     }
+}
+
+fn sum_of(text: &str) -> String {
+    format!("{:032x}", xxh3_128(text.as_bytes()))
 }
 
 fn age(path: &Path) -> Option<Duration> {
@@ -118,6 +130,9 @@ mod tests {
         assert_eq!(memory(1).recall("fn a() {}"), None);
         memory(1).tidy();
         assert!(memory(1).recall("fn  a() {}").is_some());
+        let place_of = memory(1).place("fn  b() {}");
+        fs::write(place_of, format!("{}\nfn b", sum_of("fn b() {}\n"))).unwrap();
+        assert_eq!(memory(1).recall("fn  b() {}"), None, "half a file");
         let old = SystemTime::now() - KEPT - Duration::from_secs(1);
         let file = fs::File::options()
             .append(true)

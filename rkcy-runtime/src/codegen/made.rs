@@ -10,7 +10,7 @@ use super::time::Timestamp;
 use super::{ParamDesc, derived_uuid};
 use bytes::Bytes;
 use prost::encoding::sfixed64;
-use rkcy_core::fault::Fault;
+use rkcy_core::fault::{Class, Fault};
 use rkcy_core::key::{Key, RowKey};
 use rkcy_core::txn::Txn;
 use serde_json::{Map, Value as Json};
@@ -66,10 +66,12 @@ pub fn operation(
         }
         (op.args_from_json)(Json::Object(all))
     };
-    planned(origin, (group, row), op, &names, with_stamp)
+    let args = with_stamp(Timestamp::from_millis(origin.id.stamp()))?;
+    planned(origin, (group, row), op, args, &names, with_stamp)
 }
 
-/// The same with a request in protobuf.
+/// The same with a request in protobuf. Where it is `whole`, a `create` leaves nothing out: what is not there is zero, or
+/// absent.
 ///
 /// # Errors
 /// Where it is none of the operation's.
@@ -78,6 +80,7 @@ pub(crate) fn operation_from_wire(
     concern: &ConcernDesc,
     op: &OpDesc,
     request: Bytes,
+    whole: bool,
 ) -> Result<Txn, Fault> {
     if op.number != op::CREATE {
         let (group, row) = concern.group_and_row((concern.key_from_wire)(&request)?)?;
@@ -85,32 +88,41 @@ pub(crate) fn operation_from_wire(
         return draft::single(origin, group, row, op.number, op.access, args);
     }
     let given = proto::numbers(&request)?;
-    let left = op.left_out.iter();
-    let left: Vec<&LeftOut> = left.filter(|it| !given.contains(&it.number)).collect();
+    let is_left = |it: &&LeftOut| !whole && !given.contains(&it.number);
+    let left: Vec<&LeftOut> = op.left_out.iter().filter(is_left).collect();
     let derived = derived_key(&origin);
+    let mut known = request.to_vec();
+    for field in &left {
+        match field.made {
+            Made::Default(encoded) => known.extend_from_slice(encoded),
+            Made::Key => known.extend(proto::field(field.number, derived.as_bytes())),
+            Made::Auto(Auto::Uuid, name) => {
+                let uuid = auto_uuid(derived, name);
+                known.extend(proto::field(field.number, uuid.as_bytes()));
+            }
+            Made::Auto(Auto::Now, _) => {}
+            Made::Nothing(name) => {
+                return Err(Fault::new(Class::Invalid, "missing_field", "is missing").at(name));
+            }
+        }
+    }
     let with_stamp = |now: Timestamp| -> Result<Bytes, Fault> {
-        let mut all = request.to_vec();
+        let mut all = known.clone();
         for field in &left {
-            let number = field.number;
-            let uuid = |uuid: Uuid| proto::field(number, uuid.as_bytes());
-            match field.made {
-                Made::Default(encoded) => all.extend_from_slice(encoded),
-                Made::Key => all.extend_from_slice(&uuid(derived)),
-                Made::Auto(Auto::Uuid, name) => {
-                    all.extend_from_slice(&uuid(auto_uuid(derived, name)));
-                }
-                Made::Auto(Auto::Now, _) => sfixed64::encode(number, &now.as_micros(), &mut all),
+            if let Made::Auto(Auto::Now, _) = field.made {
+                sfixed64::encode(field.number, &now.as_micros(), &mut all);
             }
         }
         (op.args_from_wire)(all.into())
     };
     let names = left.iter().filter_map(|field| match field.made {
         Made::Auto(_, name) => Some(name),
-        Made::Default(_) | Made::Key => None,
+        _ => None,
     });
     let names: Vec<&str> = names.collect();
-    let key = (concern.key_of_instance)(&with_stamp(Timestamp::from_micros(0))?)?;
-    planned(origin, concern.group_and_row(key)?, op, &names, with_stamp)
+    let args = with_stamp(Timestamp::from_millis(origin.id.stamp()))?;
+    let place = concern.group_and_row((concern.key_of_instance)(&args)?)?;
+    planned(origin, place, op, args, &names, with_stamp)
 }
 
 /// The key of what is created without one: the same, however often it is asked for.
@@ -126,10 +138,10 @@ fn planned(
     origin: Origin<'_>,
     (group, row): (RowKey, RowKey),
     op: &OpDesc,
+    args: Bytes,
     made: &[&str],
     with_stamp: impl Fn(Timestamp) -> Result<Bytes, Fault>,
 ) -> Result<Txn, Fault> {
-    let args = with_stamp(Timestamp::from_millis(origin.id.stamp()))?;
     if made.is_empty() || origin.key.is_none() {
         return draft::single(origin, group, row, op.number, op.access, args);
     }

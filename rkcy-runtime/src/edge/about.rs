@@ -4,7 +4,7 @@ use super::Gate;
 use super::asked::{late, within};
 use super::problem::Problem;
 use super::rest::{Answer, Edge, json_response, wrong_query};
-use crate::codegen::{Fault, Outcome, TxnId};
+use crate::codegen::{Class, Fault, Outcome, TxnId};
 use crate::driver::Drained;
 use crate::facts;
 use axum::extract::rejection::QueryRejection;
@@ -61,7 +61,8 @@ async fn told(gate: &Gate, ask: Ask) -> Result<Vec<(PartitionId, Status)>, Probl
 
 fn slow_partitions() -> Problem {
     let message = "not all partitions have answered in time";
-    Problem::of(StatusCode::GATEWAY_TIMEOUT, "slow_partitions", message)
+    let fault = Fault::new(Class::Unavailable, "slow_partitions", message);
+    Problem::from(fault).with_status(StatusCode::GATEWAY_TIMEOUT)
 }
 
 pub(super) async fn where_is(State(gate): Edge, Path(id): Path<String>) -> Answer {

@@ -8,7 +8,8 @@ use super::conditional::{self, Conditions};
 use super::problem::{Problem, put_id};
 use super::rest::{Answer, json_response, wrong_header};
 use crate::codegen::{
-    Access, Bytes, Fault, IdempotencyKey, OpDesc, Outcome, Txn, TxnId, Uuid, derived_uuid, op,
+    Access, Bytes, Class, Fault, IdempotencyKey, OpDesc, Outcome, Txn, TxnId, Uuid, derived_uuid,
+    op,
 };
 use crate::driver::Client;
 use crate::facts;
@@ -250,7 +251,8 @@ pub(super) fn put_tag(response: &mut Response, entity_tag: Option<&str>) {
 
 pub(super) fn late(id: TxnId) -> Problem {
     let message = "it has not ended yet: ask for it by its id";
-    let problem = Problem::of(StatusCode::GATEWAY_TIMEOUT, "outcome_unknown", message);
+    let fault = Fault::new(Class::Unavailable, "outcome_unknown", message);
+    let problem = Problem::from(fault).with_status(StatusCode::GATEWAY_TIMEOUT);
     problem.about(id)
 }
 

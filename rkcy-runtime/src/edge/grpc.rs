@@ -1,7 +1,7 @@
 //! The gRPC services of a platform: every transaction and every operation of the schema, unary.
 //!
-//! Owns what a method does with its message, and which status and details a problem has. Framing, trailers and the
-//! encoding of a status are `tonic`'s. What REST takes in headers is taken in metadata of the same names; a deadline is
+//! Owns what a method does with its message, and which status and details a problem has; the encoding of a status is
+//! `tonic`'s. What REST takes in headers is taken in metadata of the same names; a deadline is
 //! gRPC's own, `grpc-timeout`. Sources: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>, and
 //! <https://google.aip.dev/193> for the details.
 
@@ -15,13 +15,15 @@ use super::rest::{Edge, let_in, of_instance, wrong_header};
 use crate::codegen::{
     Bytes, ConcernDesc, OpDesc, PlatformDesc, TransactionDesc, op, operation_from_wire,
 };
-use crate::grpc::{CLASS, FORGOTTEN, ID, Raw};
+use crate::grpc::{CLASS, FORGOTTEN, ID, WHOLE};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::post;
+use bytes::{Buf, BufMut, BytesMut};
+use http_body_util::{BodyExt, Full};
 use rkcy_core::fault::Class;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -61,7 +63,7 @@ pub(super) fn status_of(response: &Response) -> Option<StatusCode> {
         return None;
     }
     // Where all is well it comes behind the body.
-    let Some(status) = response.headers().get("grpc-status") else {
+    let Some(status) = response.headers().get(STATUS) else {
         return Some(StatusCode::OK);
     };
     // As google.rpc.Code has them.
@@ -76,6 +78,7 @@ pub(super) fn status_of(response: &Response) -> Option<StatusCode> {
         Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
         Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
+        Code::Unknown => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     })
 }
@@ -102,21 +105,58 @@ async fn answer(gate: &Gate, method: Method, request: Request) -> Response {
         *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return response;
     }
-    let headers = &head.headers.clone();
-    let (_place, who, body) = match enter(gate, headers, body).await {
-        Ok(entered) => entered,
-        Err(problem) => return status(gate.desc, &problem).into_http::<Body>(),
+    let answered = async {
+        let (_place, who, body) = enter(gate, &head.headers, body).await?;
+        call(gate, method, &head.headers, who, unframed(body)?).await
     };
-    let called = tower::service_fn(|message: tonic::Request<Bytes>| {
-        let who = who.clone();
-        async move {
-            let called = call(gate, method, headers, who, message.into_inner()).await;
-            called.map_err(|problem| status(gate.desc, &problem))
+    match answered.await {
+        Ok(response) => response,
+        Err(problem) => status(gate.desc, &problem).into_http(),
+    }
+}
+
+/// The one message of a body: a flag, its length, itself.
+fn unframed(mut body: Bytes) -> Result<Bytes, Problem> {
+    let malformed =
+        |message: &'static str| Problem::of(StatusCode::BAD_REQUEST, "malformed_message", message);
+    if body.len() < PREFIX {
+        return Err(malformed(
+            "a message was expected, with its length in front",
+        ));
+    }
+    let mut prefix = body.split_to(PREFIX);
+    match (prefix.get_u8(), prefix.get_u32() as usize) {
+        (0, length) if length == body.len() => Ok(body),
+        (0, _) => Err(malformed("one message was expected, as long as it says")),
+        (1, _) => {
+            let message = "messages are not taken compressed here";
+            Err(Problem::of(
+                StatusCode::NOT_IMPLEMENTED,
+                "compressed",
+                message,
+            ))
         }
-    });
-    let request = Request::from_parts(head, Body::from(body));
-    let mut grpc = tonic::server::Grpc::new(Raw).max_decoding_message_size(gate.limits.body_bytes);
-    grpc.unary(called, request).await.map(Body::new)
+        _ => Err(malformed("the flag in front of a message is 0 or 1")),
+    }
+}
+
+/// Bytes in front of a message.
+const PREFIX: usize = 5;
+
+/// An answer: its message, and behind it that all is well.
+fn framed(headers: HeaderMap, message: &[u8]) -> Response {
+    let mut body = BytesMut::with_capacity(PREFIX + message.len());
+    body.put_u8(0);
+    // A result is bounded far below 4 GiB.
+    body.put_u32(message.len() as u32);
+    body.put_slice(message);
+    let done = HeaderMap::from_iter([(STATUS, HeaderValue::from_static("0"))]);
+    let body = Full::new(body.freeze()).with_trailers(std::future::ready(Some(Ok(done))));
+    let mut response = Response::new(Body::new(body));
+    *response.headers_mut() = headers;
+    let kind = HeaderValue::from_static("application/grpc");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
 }
 
 /// What goes before a call: there is room for it, its caller is known, and its body has come.
@@ -136,7 +176,7 @@ async fn call(
     headers: &HeaderMap,
     who: Who,
     message: Bytes,
-) -> Result<tonic::Response<Bytes>, Problem> {
+) -> Result<Response, Problem> {
     let mut asked = Asked::read(headers, who)?;
     if let Some(wait) = timeout(headers)? {
         asked = asked.within(wait);
@@ -164,9 +204,13 @@ async fn call(
             let conditions = Conditions::read(headers)?;
             let client = asked.client_expecting(gate, operation, &conditions)?;
             let origin = client.origin(asked.id, client.caller());
-            let planned = operation_from_wire(origin, concern, operation, message);
+            let whole = headers.contains_key(WHOLE);
+            let planned = operation_from_wire(origin, concern, operation, message, whole);
             let done = asked.run(gate, planned).await;
-            let done = done.map_err(|problem| of_instance(problem, &conditions))?;
+            let done = done.map_err(|problem| match operation.number {
+                op::CREATE => problem,
+                _ => of_instance(problem, &conditions),
+            })?;
             if operation.number == op::GET {
                 asked.instead_of(gate, &conditions, &done)?;
             }
@@ -184,7 +228,7 @@ fn reply(
     show: super::asked::Show,
     answer: fn(Bytes) -> Bytes,
     tagged: bool,
-) -> Result<tonic::Response<Bytes>, Problem> {
+) -> Result<Response, Problem> {
     let tag = done.entity_tag(gate).filter(|_| tagged);
     let result = done.encoded(show)?;
     let mut headers = HeaderMap::new();
@@ -195,13 +239,7 @@ fn reply(
     if result.is_none() {
         headers.insert(FORGOTTEN, HeaderValue::from_static("true"));
     }
-    let message = result.map_or_else(Bytes::new, answer);
-    let metadata = MetadataMap::from_headers(headers);
-    Ok(tonic::Response::from_parts(
-        metadata,
-        message,
-        Default::default(),
-    ))
+    Ok(framed(headers, &result.map_or_else(Bytes::new, answer)))
 }
 
 fn put_id(headers: &mut HeaderMap, id: &str) {
@@ -237,40 +275,63 @@ fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
     wait.map(Some).ok_or_else(wrong)
 }
 
+/// The header, or trailer, with the status.
+const STATUS: HeaderName = HeaderName::from_static("grpc-status");
+/// Bytes of a message, and of a path, that are told. Both stand in headers, more than once and encoded, and clients take
+/// no more than 8 KiB of those.
+const TOLD: usize = 768;
+/// A bound that whoever asks again meets again.
+const FINAL: [&str; 4] = [
+    "deadline",
+    "instance_too_large",
+    "transaction_too_large",
+    "too_many_visits",
+];
+
 /// A problem as a caller over gRPC hears it: the content of the problem document, as details.
 fn status(desc: &PlatformDesc, problem: &Problem) -> Status {
     let fault = problem.fault();
+    let (message, path) = (short(&fault.message), short(&fault.path));
     let mut about = HashMap::from([
         (CLASS.to_owned(), fault.class.to_string()),
         ("title".to_owned(), problem.title().to_owned()),
     ]);
-    if !fault.path.is_empty() {
-        about.insert("path".to_owned(), fault.path.to_string());
+    if !path.is_empty() {
+        about.insert("path".to_owned(), path.to_owned());
     }
     if let Some(id) = problem.id() {
         about.insert("id".to_owned(), id.to_string());
     }
     let mut details = ErrorDetails::with_error_info(fault.code.to_string(), desc.package, about);
-    if fault.class == Class::Invalid && !fault.path.is_empty() {
-        details.add_bad_request_violation(fault.path.to_string(), fault.message.to_string());
+    if fault.class == Class::Invalid && !path.is_empty() {
+        // What is wrong with it is the message.
+        details.add_bad_request_violation(path, "");
     }
-    if let Some(seconds) = problem.retry_after() {
+    // Where the outcome is unknown, nobody is told to ask again: without an id of its own that would be asked twice.
+    if fault.class == Class::Bound
+        && !FINAL.contains(&&*fault.code)
+        && let Some(seconds) = problem.retry_after()
+    {
         details.set_retry_info(Some(Duration::from_secs(seconds)));
     }
     let mut headers = HeaderMap::new();
     if let Some(id) = problem.id() {
         put_id(&mut headers, &id.to_string());
     }
-    Status::with_error_details_and_metadata(
-        code(problem),
-        fault.message.to_string(),
-        details,
-        MetadataMap::from_headers(headers),
-    )
+    let metadata = MetadataMap::from_headers(headers);
+    Status::with_error_details_and_metadata(code(problem), message, details, metadata)
+}
+
+fn short(text: &str) -> &str {
+    &text[..text.floor_char_boundary(TOLD)]
 }
 
 fn code(problem: &Problem) -> Code {
+    let is_unknown = problem.fault().class == Class::Unavailable;
     match problem.status() {
+        _ if problem.code() == "deadline" => Code::DeadlineExceeded,
+        // Many clients ask again by themselves where something is unavailable, whatever may have happened.
+        StatusCode::SERVICE_UNAVAILABLE if is_unknown => Code::Unknown,
         StatusCode::CONFLICT if matches!(problem.code(), "already_exists" | "taken") => {
             Code::AlreadyExists
         }
