@@ -154,7 +154,7 @@ fn what_is_new_is_appended_and_what_is_gone_is_retired() {
     place.write("shop.rkcy", &SCHEMA.replace("price: i64", "weight: i64"));
     place.build();
     let lock = place.lock();
-    assert!(lock.contains(&"field Item.weight 5".to_owned()), "{lock:?}");
+    assert!(lock.contains(&"field Item.weight 5 absent 0".to_owned()), "{lock:?}");
     assert!(
         lock.contains(&"retired field Item.price 4".to_owned()),
         "{lock:?}"

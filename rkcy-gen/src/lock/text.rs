@@ -75,15 +75,6 @@ impl Lock {
             }
             None => return Err(damage(1, "the line `layout` is missing".to_owned())),
         }
-        for ((owner, name), (line, absent)) in lines.absent {
-            let scope = self.scopes.get_mut(&(Kind::Field, owner.clone()));
-            let known = scope.and_then(|scope| Some((*scope.live.get(&name)?, scope)));
-            let Some((number, scope)) = known else {
-                let message = format!("there is no line `field {owner}.{name}`: remove this one");
-                return Err(damage(line, message));
-            };
-            scope.absent.insert(number, absent);
-        }
         let sum = sum_of(lines.seen.iter());
         let tables = lines.reader.finish();
         self.reached = tables.map_err(|message| damage(lines.last, message))?;
@@ -128,17 +119,12 @@ impl Lock {
             self.renames.insert(rename.to_owned());
             return Ok(());
         }
-        if let Some(rest) = fact.strip_prefix("absent ") {
-            let (field, absent) = read_absent(rest).ok_or_else(unknown)?;
-            let path = format!("{}.{}", field.0, field.1);
-            return match lines.absent.insert(field, (lines.last, absent)) {
-                None => Ok(()),
-                Some(_) => Err(format!(
-                    "records are said twice to hold something in place of `{path}`: keep the line of the branch that \
-                     is released first"
-                )),
-            };
-        }
+        let (fact, absent) = match fact.split_once(" absent ") {
+            Some((field, value)) if first == "field" => {
+                (field, Some(Absent::read(value).ok_or_else(unknown)?))
+            }
+            _ => (fact, None),
+        };
         let words: Vec<&str> = fact.split(' ').collect();
         if let ["layout", text] = words.as_slice() {
             let number: u32 = text.parse().map_err(|_| unknown())?;
@@ -223,6 +209,9 @@ impl Lock {
                  not released yet, and build again"
             ));
         }
+        if let Some(absent) = absent {
+            scope.absent.insert(number, absent);
+        }
         Ok(())
     }
 
@@ -250,16 +239,11 @@ impl Lock {
                     format!("{owner}.{name}")
                 }
             };
-            facts.extend(
-                scope
-                    .live
-                    .iter()
-                    .map(|(name, number)| format!("{word} {} {number}", path(name))),
-            );
-            let absent = |(name, number)| Some((name, scope.absent.get(number)?));
-            let absent = scope.live.iter().filter_map(absent);
-            facts.extend(absent.map(|(name, value): (&String, &Absent)| {
-                format!("absent {} {}", path(name), value.print())
+            facts.extend(scope.live.iter().map(|(name, number)| {
+                let absent = scope.absent.get(number);
+                let absent = absent.map(|it| format!(" absent {}", it.print()));
+                let absent = absent.unwrap_or_default();
+                format!("{word} {} {number}{absent}", path(name))
             }));
             facts.extend(
                 scope
@@ -273,16 +257,6 @@ impl Lock {
     }
 }
 
-/// A field: its owner, its name.
-type Named = (String, String);
-
-/// `Item.stock 10`
-fn read_absent(text: &str) -> Option<(Named, Absent)> {
-    let (path, value) = text.split_once(' ')?;
-    let (owner, name) = path.rsplit_once('.')?;
-    Some(((owner.to_owned(), name.to_owned()), Absent::read(value)?))
-}
-
 /// What was read so far, beside the lock.
 #[derive(Default)]
 struct Lines {
@@ -293,8 +267,6 @@ struct Lines {
     /// The line that was read last, from 1.
     last: usize,
     reader: Reader,
-    /// What fields are said to hold in records without them, and the lines that say so.
-    absent: BTreeMap<Named, (usize, Absent)>,
     /// Migrations by number: the line, and the sum of their tables.
     sums: BTreeMap<u32, (usize, String)>,
 }
