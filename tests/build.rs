@@ -163,7 +163,7 @@ fn what_is_new_is_appended_and_what_is_gone_is_retired() {
     place.write("shop.rkcy", SCHEMA);
     place.build();
     assert!(
-        place.lock().contains(&"field Item.price 6".to_owned()),
+        place.lock().contains(&"field Item.price 6 absent 0".to_owned()),
         "{:?}",
         place.lock()
     );
