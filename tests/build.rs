@@ -154,7 +154,10 @@ fn what_is_new_is_appended_and_what_is_gone_is_retired() {
     place.write("shop.rkcy", &SCHEMA.replace("price: i64", "weight: i64"));
     place.build();
     let lock = place.lock();
-    assert!(lock.contains(&"field Item.weight 5 absent 0".to_owned()), "{lock:?}");
+    assert!(
+        lock.contains(&"field Item.weight 5 absent 0".to_owned()),
+        "{lock:?}"
+    );
     assert!(
         lock.contains(&"retired field Item.price 4".to_owned()),
         "{lock:?}"
@@ -163,7 +166,9 @@ fn what_is_new_is_appended_and_what_is_gone_is_retired() {
     place.write("shop.rkcy", SCHEMA);
     place.build();
     assert!(
-        place.lock().contains(&"field Item.price 6 absent 0".to_owned()),
+        place
+            .lock()
+            .contains(&"field Item.price 6 absent 0".to_owned()),
         "{:?}",
         place.lock()
     );
