@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use rkcy_core::id::PartitionId;
-use rkcy_runtime::codegen::{Bytes, Concern, Ref, RowKey, Timestamp, Uuid, decode, encode};
+use rkcy_runtime::codegen::{Bytes, Concern, Ref, RowKey, Timestamp, Uuid, answer, decode, encode};
 use rkcy_runtime::store::{self, Store, StoreChoice};
 use shop::generated::{Customer, Line, Order, PLATFORM, Product, Stage, Terms, Way};
 use sqlx::{Connection, SqliteConnection};
@@ -60,6 +60,16 @@ fn zero_is_not_taken_for_a_field_that_was_not_there() {
     product.reorder_at = 0;
     let read: Product = decode(&encode(&product)).unwrap();
     assert_eq!(read, product);
+}
+
+/// With an id that was given for something else before, one hears what came of that: of nothing, a product could be read.
+#[test]
+fn the_result_of_something_else_is_no_product() {
+    let nothing = Bytes::new();
+    assert!(decode::<Product>(&nothing).is_ok());
+    assert!(answer::<Product>(nothing.clone(), true).is_err());
+    assert!(answer::<Product>(nothing, false).is_ok());
+    assert!(answer::<Product>(product_of_then(), true).is_ok());
 }
 
 #[tokio::test]

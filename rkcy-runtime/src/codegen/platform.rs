@@ -124,8 +124,8 @@ pub struct OpDesc {
     pub rpc: &'static str,
     /// Reads its payload from protobuf that came from outside; checks it.
     pub args_from_wire: fn(Bytes) -> Result<Bytes, Fault>,
-    /// The answer with its result, as protobuf.
-    pub answer: fn(Bytes) -> Bytes,
+    /// The answer with its result, as protobuf; where that is in doubt, it is held against its type.
+    pub answer: fn(Bytes, doubt: bool) -> Result<Bytes, Fault>,
     /// Of `create`: what stands for fields that a request in protobuf leaves out.
     pub left_out: &'static [LeftOut],
 }
@@ -312,8 +312,8 @@ pub struct TransactionDesc {
     pub rpc: &'static str,
     /// The transaction with the parameters of a message that came from outside.
     pub from_wire: fn(Bytes, Origin<'_>) -> Result<Txn, Fault>,
-    /// The answer with its result, as protobuf.
-    pub answer: fn(Bytes) -> Bytes,
+    /// The answer with its result, as protobuf; where that is in doubt, it is held against its type.
+    pub answer: fn(Bytes, doubt: bool) -> Result<Bytes, Fault>,
 }
 
 /// Everything that generated code says of a platform.

@@ -106,12 +106,19 @@ pub fn key_of_instance<C: Concern>(bytes: &Bytes) -> Result<Key, Fault> {
     decode::<C>(bytes).map(|instance| instance.key_bytes())
 }
 
-/// The answer with this result.
-pub fn answer<V: Value>(result: Bytes) -> Bytes {
-    match V::IS_FIELD {
+/// The answer with this result. Where it is in `doubt`, it is held against the type and its constraints first: with an id
+/// that was given for something else before, it is the result of that.
+///
+/// # Errors
+/// Where it is none of this type.
+pub fn answer<V: Value>(result: Bytes, doubt: bool) -> Result<Bytes, Fault> {
+    if doubt {
+        check(&decode::<V>(&result)?)?;
+    }
+    Ok(match V::IS_FIELD {
         true => result,
         false => field(RESULT, &result),
-    }
+    })
 }
 
 /// The result in an answer.
@@ -243,7 +250,7 @@ mod tests {
     #[test]
     fn results_of_all_kinds_come_back() {
         fn comes_back<V: Value + PartialEq + std::fmt::Debug>(value: V) {
-            let given = answer::<V>(encode(&value));
+            let given = answer::<V>(encode(&value), true).unwrap();
             assert_eq!(result_in::<V>(given).unwrap(), value);
         }
         comes_back(());

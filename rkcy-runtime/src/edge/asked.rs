@@ -18,6 +18,8 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 
+/// The answer with an encoded result, as protobuf; where that is in doubt, it is held against its type.
+pub(super) type Answers = fn(Bytes, bool) -> Result<Bytes, Fault>;
 /// Shows an encoded result.
 pub(super) type Show = fn(&Bytes) -> Result<Json, Fault>;
 
@@ -219,17 +221,24 @@ impl Committed {
         Some(conditional::entity_tag(result, gate.desc.schema))
     }
 
-    pub(super) fn shown(self, show: Show) -> Result<Option<Json>, Problem> {
-        let shown = self.result.map(|bytes| show(&bytes)).transpose();
-        shown.map_err(|fault| unreadable(fault, self.own_id, self.id))
+    pub(super) fn shown(self, show: Show, answer: Answers) -> Result<Option<Json>, Problem> {
+        let Some(result) = self.result else {
+            return Ok(None);
+        };
+        let known = match self.own_id {
+            true => answer(result.clone(), true).map(drop),
+            false => Ok(()),
+        };
+        let shown = known.and_then(|()| show(&result));
+        let shown = shown.map_err(|fault| unreadable(fault, self.own_id, self.id));
+        shown.map(Some)
     }
 
-    /// Its result as it was encoded, which `show` can read.
-    pub(super) fn encoded(self, show: Show) -> Result<Option<Bytes>, Problem> {
-        if let Some(result) = self.result.as_ref().filter(|_| self.own_id) {
-            show(result).map_err(|fault| unreadable(fault, true, self.id))?;
-        }
-        Ok(self.result)
+    /// The answer with its result, as protobuf.
+    pub(super) fn answered(self, answer: Answers) -> Result<Option<Bytes>, Problem> {
+        let answered = self.result.map(|result| answer(result, self.own_id));
+        let answered = answered.transpose();
+        answered.map_err(|fault| unreadable(fault, self.own_id, self.id))
     }
 }
 

@@ -6,7 +6,7 @@
 //! <https://google.aip.dev/193> for the details.
 
 use super::Gate;
-use super::asked::{Asked, Committed};
+use super::asked::{Answers, Asked, Committed};
 use super::auth::Who;
 use super::body::whole;
 use super::conditional::{Conditions, as_header};
@@ -188,14 +188,14 @@ async fn call(
         ));
     }
     Conditions::refuse(headers, &header::IF_NONE_MATCH)?;
-    let (done, show, answer, tagged) = match method {
+    let (done, answer, tagged) = match method {
         Method::Transaction(transaction) => {
             Conditions::refuse(headers, &header::IF_MATCH)?;
             let client = asked.client(gate);
             let origin = client.origin(asked.id, client.caller());
             let planned = (transaction.from_wire)(message, origin);
             let done = asked.run(gate, planned).await?;
-            (done, transaction.result_to_json, transaction.answer, false)
+            (done, transaction.answer, false)
         }
         Method::Operation(concern, operation) => {
             if operation.number == op::CREATE {
@@ -215,22 +215,21 @@ async fn call(
                 asked.instead_of(gate, &conditions, &done)?;
             }
             let tagged = matches!(operation.number, op::CREATE | op::GET | op::UPDATE);
-            (done, operation.result_to_json, operation.answer, tagged)
+            (done, operation.answer, tagged)
         }
     };
-    reply(gate, &asked, done, show, answer, tagged)
+    reply(gate, &asked, done, answer, tagged)
 }
 
 fn reply(
     gate: &Gate,
     asked: &Asked,
     done: Committed,
-    show: super::asked::Show,
-    answer: fn(Bytes) -> Bytes,
+    answer: Answers,
     tagged: bool,
 ) -> Result<Response, Problem> {
     let tag = done.entity_tag(gate).filter(|_| tagged);
-    let result = done.encoded(show)?;
+    let result = done.answered(answer)?;
     let mut headers = HeaderMap::new();
     put_id(&mut headers, &asked.id.to_string());
     if let Some(tag) = tag.as_deref().and_then(as_header) {
@@ -239,7 +238,7 @@ fn reply(
     if result.is_none() {
         headers.insert(FORGOTTEN, HeaderValue::from_static("true"));
     }
-    Ok(framed(headers, &result.map_or_else(Bytes::new, answer)))
+    Ok(framed(headers, &result.unwrap_or_default()))
 }
 
 fn put_id(headers: &mut HeaderMap, id: &str) {

@@ -203,7 +203,7 @@ async fn submit(
         return asked.enqueue(gate, planned).await;
     }
     let result = asked.run(gate, planned).await?;
-    Ok(asked.committed(result.shown(transaction.result_to_json)?))
+    Ok(asked.committed(result.shown(transaction.result_to_json, transaction.answer)?))
 }
 
 async fn create(
@@ -226,7 +226,7 @@ async fn create(
     }
     let done = asked.run(gate, planned).await?;
     let tag = done.entity_tag(gate);
-    let result = done.shown(create.result_to_json)?;
+    let result = done.shown(create.result_to_json, create.answer)?;
     let mut response = asked.respond(StatusCode::CREATED, result.as_ref());
     put_tag(&mut response, tag.as_deref());
     if let Ok(place) = HeaderValue::from_str(&place) {
@@ -263,7 +263,7 @@ async fn operate(
         return Ok(response);
     }
     let tag = done.entity_tag(gate);
-    let result = done.shown(op.result_to_json)?;
+    let result = done.shown(op.result_to_json, op.answer)?;
     Ok(match op.number {
         op::DELETE => asked.respond(StatusCode::NO_CONTENT, None),
         op::GET | op::UPDATE => {
