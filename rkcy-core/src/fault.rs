@@ -35,6 +35,14 @@ impl Class {
         }
     }
 
+    /// The class that is shown as this word.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Class> {
+        Class::ALL
+            .into_iter()
+            .find(|class| class.to_string() == word)
+    }
+
     const ALL: [Class; 5] = [
         Class::Refusal,
         Class::Invalid,

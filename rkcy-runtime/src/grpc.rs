@@ -17,7 +17,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic_types::StatusExt;
 
-/// The metadata with the id of a transaction.
+/// The header, and the metadata, with the id of a transaction.
 pub(crate) const ID: &str = "rkcy-id";
 /// The metadata that says that a result was too long to be remembered.
 pub(crate) const FORGOTTEN: &str = "rkcy-result-forgotten";
@@ -25,17 +25,6 @@ pub(crate) const FORGOTTEN: &str = "rkcy-result-forgotten";
 pub(crate) const WHOLE: &str = "rkcy-whole";
 /// What of an error's details says of which class its fault is.
 pub(crate) const CLASS: &str = "class";
-
-fn class_named(word: &str) -> Option<Class> {
-    let classes = [
-        Class::Refusal,
-        Class::Invalid,
-        Class::Bound,
-        Class::Unavailable,
-        Class::Corrupt,
-    ];
-    classes.into_iter().find(|class| class.to_string() == word)
-}
 
 /// Messages as they are encoded: whoever has one knows of which type it is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -362,7 +351,7 @@ impl Calls for Remote {
     }
 
     async fn get<C: Concern<Key: Value>>(&self, key: &C::Key) -> Result<C, Fault> {
-        let request = codegen::request(key, &[]);
+        let request = codegen::request(key, &Bytes::new());
         self.operate::<C, C>(op::GET, request).await
     }
 
@@ -382,7 +371,7 @@ impl Calls for Remote {
     }
 
     async fn delete<C: Concern<Key: Value>>(&self, key: &C::Key) -> Result<(), Fault> {
-        let request = codegen::request(key, &[]);
+        let request = codegen::request(key, &Bytes::new());
         self.operate::<C, ()>(op::DELETE, request).await
     }
 }
@@ -395,7 +384,7 @@ fn fault_of(status: &Status) -> Fault {
         let behind = std::error::Error::source(status).map(of_source);
         return away(&behind.unwrap_or_else(|| status.message().to_owned()));
     };
-    let class = info.metadata.get(CLASS).and_then(|name| class_named(name));
+    let class = info.metadata.get(CLASS).and_then(|word| Class::named(word));
     let message = status.message().to_owned();
     let fault = Fault::new(
         class.unwrap_or(Class::Unavailable),
@@ -415,11 +404,6 @@ fn away(why: &str) -> Fault {
 
 /// An error with what is behind it: tonic's own says no more than "transport error".
 fn of_source(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text = format!("{text}: {inner}");
-        source = inner.source();
-    }
-    text
+    let all = std::iter::successors(Some(error), |error| error.source());
+    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -6,7 +6,7 @@ mod embedded;
 #[path = "../../../rkcy-runtime/tests/support/house.rs"]
 mod house;
 
-use house::House;
+use house::{House, spoken};
 use rkcy_runtime::codegen::serde_json::{Value as Json, json};
 use rkcy_runtime::driver::Client;
 use rkcy_runtime::edge::Limits;
@@ -300,11 +300,7 @@ fn health_metrics_and_the_document_are_told() {
     ] {
         assert!(document.body["paths"][path][method].is_object(), "{path}");
     }
-    let mut stream = TcpStream::connect(house.addr()).unwrap();
-    let text = spoken(
-        &mut stream,
-        b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
-    );
+    let text = house.text("/metrics");
     let counted = "rkcy_edge_requests_total{method=\"GET\",route=\"/healthz\",status=\"200\"} 1";
     assert!(text.contains(counted), "{text}");
     assert!(text.contains("rkcy_edge_connections"), "{text}");
@@ -315,9 +311,7 @@ fn health_metrics_and_the_document_are_told() {
 fn pages_come_out_of_the_binary() {
     let house = game();
     for page in ["/console", "/docs"] {
-        let ask = format!("GET {page} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-        let mut stream = TcpStream::connect(house.addr()).unwrap();
-        let text = spoken(&mut stream, ask.as_bytes());
+        let text = house.text(page);
         assert!(text.starts_with("HTTP/1.1 200"), "{text}");
         assert!(
             text.contains("content-security-policy: default-src 'none'"),
@@ -335,17 +329,6 @@ fn pages_come_out_of_the_binary() {
     for outside in ["/docs/../console", "/docs/%2e%2e/Cargo.toml", "/docs/x.js"] {
         assert_eq!(house.get(outside).status, 404, "{outside}");
     }
-}
-
-/// What is answered to these bytes, until the connection is closed.
-fn spoken(stream: &mut TcpStream, bytes: &[u8]) -> String {
-    stream
-        .set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
-    stream.write_all(bytes).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    String::from_utf8_lossy(&answer).into_owned()
 }
 
 #[test]

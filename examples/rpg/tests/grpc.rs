@@ -17,8 +17,6 @@ use rpg::generated::txn::{Fund, SignUp, Trade};
 use rpg::generated::{
     Character, CharacterPatch, Class as Calling, Currency, Item, Offer, Player, PlayerPatch,
 };
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
@@ -129,19 +127,9 @@ fn a_client_in_the_process_and_one_beside_it_are_told_the_same() {
         story(&remote(&house), "beside").await;
     });
     // What was made over gRPC is read over HTTP.
-    let metrics = metrics(&house);
+    let metrics = house.text("/metrics");
     let counted = "route=\"/rkcy.rpg.api.Transactions/Trade\",status=\"409\"} 1";
     assert!(metrics.contains(counted), "{metrics}");
-}
-
-fn metrics(house: &House) -> String {
-    let mut stream = TcpStream::connect(house.addr()).unwrap();
-    stream
-        .write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-        .unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    text
 }
 
 #[test]
@@ -325,7 +313,7 @@ fn what_is_not_framed_is_told_so() {
         let kind = [("content-type", "application/grpc")];
         assert_eq!(house.ask("POST", path, &kind, body).status, 200);
     }
-    let metrics = metrics(&house);
+    let metrics = house.text("/metrics");
     let count = |status: u16| {
         let counted = format!("route=\"/rkcy.rpg.api.Transactions/Fund\",status=\"{status}\"}} ");
         let line = metrics.lines().find_map(|line| line.split_once(&counted));
@@ -364,11 +352,7 @@ fn who_speaks_something_else_is_not_misunderstood() {
     assert_eq!(house.ask("POST", path, &json, b"{}").status, 415);
     house.get(path).problem(405, "method_not_allowed");
     for (name, text) in rpg::platform().desc.protos {
-        let ask = format!("GET /proto/{name} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-        let mut stream = TcpStream::connect(house.addr()).unwrap();
-        stream.write_all(ask.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
+        let answer = house.text(&format!("/proto/{name}"));
         assert!(answer.ends_with(text), "{answer}");
     }
     house.get("/proto/other.proto").problem(404, "no_such_path");

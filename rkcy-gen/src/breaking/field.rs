@@ -360,30 +360,22 @@ fn reads_otherwise(
 
 /// Whether a field can hold what protobuf does not write.
 fn takes_zero(model: &Model, field: &Field) -> bool {
-    let Constraints {
-        min, max, length, ..
-    } = &field.constraints;
-    let zero = match field.ty.value {
+    match field.ty.value {
         ValueType::Ref(id) | ValueType::IdOf(id) => {
             // It is written as the key; one of several parts is a message.
             let key = model.concern(id).single_key();
-            return key.is_some_and(|key| takes_zero(model, key));
+            key.is_some_and(|key| takes_zero(model, key))
         }
-        ValueType::ConfigRef(id) => return takes_zero(model, &model.message(id).fields[0]),
-        ValueType::Scalar(Scalar::Bool) => return true,
+        ValueType::ConfigRef(id) => takes_zero(model, &model.message(id).fields[0]),
         ValueType::Scalar(Scalar::String | Scalar::Bytes) => {
-            return length.is_none_or(|length| length.min == 0);
+            let length = field.constraints.length;
+            length.is_none_or(|length| length.min == 0)
         }
-        ValueType::Scalar(Scalar::Timestamp | Scalar::Duration) => Number::Int(0),
-        ValueType::Scalar(scalar) if scalar.is_float() => Number::Float(0.0),
-        ValueType::Scalar(Scalar::Decimal(digits)) => Number::Decimal(0, digits.scale),
-        ValueType::Scalar(scalar) if scalar.is_number() => Number::Int(0),
-        // Enums, messages, uuids and documents are always written.
-        _ => return false,
-    };
-    let is_above = min.is_some_and(|min| zero.compare(min) == Some(Ordering::Less));
-    let is_below = max.is_some_and(|max| zero.compare(max) == Some(Ordering::Greater));
-    !is_above && !is_below
+        ValueType::Scalar(Scalar::Uuid | Scalar::Json) => false,
+        ValueType::Scalar(scalar) => field.constraints.take_zero(scalar),
+        // They are always written.
+        ValueType::Enum(_) | ValueType::Message(_) | ValueType::Concern(_) => false,
+    }
 }
 
 /// Whether a field takes fewer values than before.

@@ -45,15 +45,6 @@ pub(super) fn less(left: Number, right: Number) -> bool {
     left.compare(right) == Some(Ordering::Less)
 }
 
-/// Zero of a type.
-pub(super) fn zero(scalar: Scalar) -> Number {
-    match scalar {
-        Scalar::Decimal(digits) => Number::Decimal(0, digits.scale),
-        _ if scalar.is_float() => Number::Float(0.0),
-        _ => Number::Int(0),
-    }
-}
-
 /// What values a type has, for people.
 pub(super) fn bounds(scalar: Scalar) -> String {
     match (scalar.integer_bounds(), scalar.digits()) {
@@ -100,7 +91,7 @@ mod tests {
         for wrong in ["1.555", "100"] {
             assert_eq!(number(wrong, scalar), Err(Misfit::OutOfRange), "{wrong}");
         }
-        assert!(less(Number::Decimal(-1, 2), zero(scalar)));
+        assert!(less(Number::Decimal(-1, 2), scalar.zero()));
     }
 
     #[test]

@@ -360,7 +360,7 @@ impl Checker {
                     Some(Literal::Number(Number::Int(0)))
                 }
                 (Many::One, ValueType::Scalar(scalar)) if scalar.is_number() => {
-                    Some(Literal::Number(super::number::zero(scalar)))
+                    Some(Literal::Number(scalar.zero()))
                 }
                 _ => None,
             });

@@ -1,9 +1,8 @@
 //! Pass 4: what only all declarations together tell.
 
 use super::Checker;
-use super::number::{less, zero};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{ConcernId, Constraints, Field, Many, MessageId, Scalar, ValueType};
+use crate::model::{ConcernId, Field, Many, MessageId, Scalar, ValueType};
 
 impl Checker {
     pub(super) fn shapes(&mut self) {
@@ -170,18 +169,12 @@ impl Checker {
                 .is_none_or(|length| length.min == 0),
             (Many::One, ValueType::Scalar(Scalar::Bool | Scalar::Duration)) => true,
             (Many::One, ValueType::Scalar(scalar)) => {
-                scalar.is_number() && zero_is_taken(scalar, &field.constraints)
+                scalar.is_number() && field.constraints.take_zero(scalar)
             }
             (Many::One, ValueType::Message(id)) => self.schema.message(id).omissible,
             (Many::One, _) => false,
         }
     }
-}
-
-fn zero_is_taken(scalar: Scalar, constraints: &Constraints) -> bool {
-    let zero = zero(scalar);
-    constraints.min.is_none_or(|min| !less(zero, min))
-        && constraints.max.is_none_or(|max| !less(max, zero))
 }
 
 /// The circles in which declarations stand by their fields: `target` is the place of the declaration that a

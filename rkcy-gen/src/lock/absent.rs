@@ -135,7 +135,7 @@ impl Absent {
             let is_explicit =
                 field.ty.is_optional() || lock.explicit(&owner.name, &field.name).is_some();
             if value.holds(model, field.ty.value) && (is_explicit || !value.is_zero()) {
-                value.encode(model, lock, (*number, field.ty.value), &mut encoded);
+                encoded.extend(value.as_field(model, lock, *number, field.ty.value));
             }
         }
         encoded
@@ -149,35 +149,29 @@ impl Absent {
         number: u32,
         value: ValueType,
     ) -> Vec<u8> {
-        let mut encoded = Vec::new();
-        self.encode(model, lock, (number, value), &mut encoded);
-        encoded
-    }
-
-    /// Appends it as the field with this number and type, which can hold it.
-    fn encode(&self, model: &Model, lock: &Lock, field: (u32, ValueType), into: &mut Vec<u8>) {
-        let (number, value) = field;
+        let mut into = Vec::new();
         match (self, value) {
             (Absent::Int(it), ValueType::Scalar(Scalar::Bool)) => {
-                bool::encode(number, &(*it != 0), into);
+                bool::encode(number, &(*it != 0), &mut into);
             }
             (Absent::Int(it), ValueType::Scalar(Scalar::Duration)) => {
-                sint64::encode(number, &(*it as i64), into);
+                sint64::encode(number, &(*it as i64), &mut into);
             }
             (Absent::Int(it), ValueType::Scalar(Scalar::U32 | Scalar::U64)) => {
-                uint64::encode(number, &(*it as u64), into);
+                uint64::encode(number, &(*it as u64), &mut into);
             }
-            (Absent::Int(it), _) => int64::encode(number, &(*it as i64), into),
+            (Absent::Int(it), _) => int64::encode(number, &(*it as i64), &mut into),
             (Absent::Float(it), ValueType::Scalar(Scalar::F32)) => {
-                float::encode(number, &(*it as f32), into);
+                float::encode(number, &(*it as f32), &mut into);
             }
-            (Absent::Float(it), _) => double::encode(number, it, into),
-            (Absent::Text(text), _) => string::encode(number, text, into),
+            (Absent::Float(it), _) => double::encode(number, it, &mut into),
+            (Absent::Text(text), _) => string::encode(number, text, &mut into),
             (Absent::Message(_), ValueType::Message(id)) => {
-                bytes::encode(number, &self.encoding(model, lock, id), into);
+                bytes::encode(number, &self.encoding(model, lock, id), &mut into);
             }
             (Absent::Message(_), _) => {}
         }
+        into
     }
 
     /// Whether a value of this type is written so.
@@ -269,28 +263,19 @@ impl Lock {
                 Absent::Int(self.value(&declared.name, &value.name).into())
             }
             (Literal::String(text), _) => Absent::Text(text.clone()),
-            (Literal::EmptyList, _) => Absent::Text(String::new()),
-            (Literal::Number(number), ValueType::Scalar(Scalar::Decimal(digits))) => {
-                let (units, scale) = match *number {
-                    Number::Int(value) => (value, 0),
-                    Number::Decimal(units, scale) => (units, scale),
-                    Number::Float(_) => (0, 0),
-                };
-                let units = units * decimal::power(digits.scale - scale);
-                match units {
-                    0 => Absent::Text(String::new()),
-                    units => Absent::Text(decimal::show(units, digits.scale)),
-                }
+            (Literal::Number(Number::Decimal(0, _)), _) => Absent::Text(String::new()),
+            (Literal::Number(Number::Decimal(units, scale)), _) => {
+                Absent::Text(decimal::show(*units, *scale))
             }
-            (Literal::Number(number), ValueType::Scalar(scalar)) if scalar.is_float() => {
-                Absent::Float(match *number {
-                    Number::Float(value) => value,
-                    // Literals have few digits.
-                    Number::Int(value) | Number::Decimal(value, _) => value as f64,
-                })
+            (Literal::Number(Number::Float(value)), _) => Absent::Float(*value),
+            (Literal::Number(Number::Int(value)), ValueType::Scalar(scalar))
+                if scalar.is_float() =>
+            {
+                Absent::Float(*value as f64)
             }
             (Literal::Number(Number::Int(value)), _) => Absent::Int(*value),
-            (Literal::Number(_), _) => Absent::Int(0),
+            // Lists are empty where they are left out, and nothing is said of them.
+            (Literal::EmptyList, _) => Absent::Int(0),
         }
     }
 

@@ -377,8 +377,7 @@ impl Scope {
         // What nobody is called now stays, and is retired by who asks for that.
         for (name, number) in old {
             if !self.live.values().any(|known| *known == number) {
-                self.absent.remove(&number);
-                self.retired.insert(number, name);
+                self.retire_one(number, name);
             }
         }
         Ok(())
@@ -390,9 +389,13 @@ impl Scope {
             .partition(|(name, _)| stays(name));
         self.live = live;
         for (name, number) in gone {
-            self.absent.remove(&number);
-            self.retired.insert(number, name);
+            self.retire_one(number, name);
         }
+    }
+
+    fn retire_one(&mut self, number: u32, name: String) {
+        self.absent.remove(&number);
+        self.retired.insert(number, name);
     }
 
     fn add(&mut self, kind: Kind, owner: &str, names: &[Want]) -> Result<(), Box<Diagnostic>> {

@@ -116,6 +116,14 @@ impl Constraints {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+
+    /// Whether zero is one of them, of a type that is a number or compares as one.
+    pub fn take_zero(&self, scalar: Scalar) -> bool {
+        let zero = scalar.zero();
+        let is_below = |min: Number| zero.compare(min) == Some(Ordering::Less);
+        let is_above = |max: Number| zero.compare(max) == Some(Ordering::Greater);
+        !self.min.is_some_and(is_below) && !self.max.is_some_and(is_above)
+    }
 }
 
 /// A range of lengths, both ends included.

@@ -218,6 +218,15 @@ impl Scalar {
         }
     }
 
+    /// Its zero, as a number.
+    pub fn zero(self) -> Number {
+        match self {
+            Scalar::Decimal(digits) => Number::Decimal(0, digits.scale),
+            _ if self.is_float() => Number::Float(0.0),
+            _ => Number::Int(0),
+        }
+    }
+
     /// Whether this is `f32` or `f64`.
     pub fn is_float(self) -> bool {
         matches!(self, Scalar::F32 | Scalar::F64)

@@ -8,10 +8,9 @@ use std::collections::BTreeSet;
 use askama::Template;
 
 use super::operation::{Operation, operations};
+use super::proto::{ProtoField, ProtoMessage, scalar_type};
 use super::{Cx, docs};
-use crate::model::{
-    Answer, Builtin, Concern, Field, Many, Payload, Scalar, Transaction, Type, ValueType,
-};
+use crate::model::{Builtin, Concern, Field, Many, Scalar, Transaction, Type, ValueType};
 use crate::naming::{self, Claims};
 
 /// The file.
@@ -25,7 +24,7 @@ pub(super) struct ApiFile {
     /// Files of others that are used.
     imports: BTreeSet<&'static str>,
     services: Vec<Service>,
-    messages: Vec<ApiMessage>,
+    messages: Vec<ProtoMessage>,
 }
 
 #[derive(Debug, Clone)]
@@ -42,22 +41,6 @@ struct Method {
     request: String,
     response: String,
     deprecated: bool,
-}
-
-#[derive(Debug, Clone)]
-struct ApiMessage {
-    docs: Vec<String>,
-    name: String,
-    fields: Vec<ApiField>,
-}
-
-#[derive(Debug, Clone)]
-struct ApiField {
-    docs: Vec<String>,
-    ty: String,
-    name: String,
-    number: u32,
-    note: String,
 }
 
 /// A field that a `create` may leave out, for the description: its number, and what stands for it, in Rust.
@@ -77,7 +60,7 @@ pub(super) fn service(concern: &Concern) -> String {
 struct Parts {
     names: Claims,
     imports: BTreeSet<&'static str>,
-    messages: Vec<ApiMessage>,
+    messages: Vec<ProtoMessage>,
     /// Enums that stand in an answer by themselves, behind the messages that hold one each.
     wrapped: Vec<(String, String)>,
 }
@@ -121,10 +104,10 @@ impl Cx<'_> {
                 });
             }
         }
-        let wrapped = parts.wrapped.iter().map(|(ty, name)| ApiMessage {
-            docs: Vec::new(),
+        let wrapped = parts.wrapped.iter().map(|(ty, name)| ProtoMessage {
             name: name.clone(),
-            fields: vec![ApiField::new(ty.clone(), "value", 1)],
+            fields: vec![field(ty.clone(), "value", 1)],
+            ..ProtoMessage::default()
         });
         parts.messages.extend(wrapped.collect::<Vec<_>>());
         ApiFile {
@@ -143,7 +126,7 @@ impl Cx<'_> {
         Method {
             docs: told(&transaction.docs, &self.all_refusals(transaction)),
             request: self.of_schema(params),
-            response: self.response(&base, transaction.result.as_ref(), parts),
+            response: self.response(&base, transaction.result.as_ref().map(|it| it.ty), parts),
             deprecated: transaction.deprecated.is_some(),
             name: base,
         }
@@ -155,12 +138,10 @@ impl Cx<'_> {
         let has = |builtin| concern.builtins.has(builtin);
         let instance = Type::one(ValueType::Concern(concern.id));
         let mut builtin =
-            |name: &str, doc: String, request: Vec<ApiField>, result: Option<Type>| {
+            |name: &str, doc: String, request: Vec<ProtoField>, result: Option<Type>| {
                 let base = format!("{owner}{name}");
                 let request = parts.message(&format!("{base}Request"), request);
-                let result = result.map(|ty| self.result_field(ty, parts));
-                let response =
-                    parts.message(&format!("{base}Response"), result.into_iter().collect());
+                let response = self.response(&base, result, parts);
                 methods.push(Method {
                     docs: vec![doc],
                     name: name.to_owned(),
@@ -184,7 +165,7 @@ impl Cx<'_> {
         if has(Builtin::Update) {
             let doc = "Other values in some fields; what is left out stays.".to_owned();
             let patch = self.of_schema(self.names.patch(&concern.name));
-            let request = vec![key(), ApiField::new(patch, "patch", 2)];
+            let request = vec![key(), field(patch, "patch", 2)];
             builtin("Update", doc, request, Some(instance));
         }
         if has(Builtin::Delete) {
@@ -205,14 +186,8 @@ impl Cx<'_> {
     ) -> Method {
         let name = self.names.rpc(&concern.name, operation.name).to_owned();
         let base = format!("{}{name}", naming::plain_camel(&concern.name));
-        let payload = match operation.payload {
-            Payload::Empty => None,
-            Payload::Message(id) => Some(naming::camel(&self.model.message(*id).name)),
-            Payload::Fields(_) => {
-                Some(self.names.payload(&concern.name, operation.name).to_owned())
-            }
-        };
-        let payload = payload.map(|it| ApiField::new(self.of_schema(&it), "payload", 2));
+        let payload = self.payload_name(concern, operation);
+        let payload = payload.map(|it| field(self.of_schema(&it), "payload", 2));
         let fields = [self.key_field(concern)].into_iter().chain(payload);
         let request = parts.message(&format!("{base}Request"), fields.collect());
         let refusals = operation.refusals.named().iter();
@@ -221,53 +196,53 @@ impl Cx<'_> {
             docs: told(operation.docs, &refusals),
             name,
             request,
-            response: self.response(&base, operation.result, parts),
+            response: self.response(&base, operation.result.map(|it| it.ty), parts),
             deprecated: concern.deprecated.is_some(),
         }
     }
 
-    fn response(&self, base: &str, result: Option<&Answer>, parts: &mut Parts) -> String {
-        let result = result.map(|result| self.result_field(result.ty, parts));
+    fn response(&self, base: &str, result: Option<Type>, parts: &mut Parts) -> String {
+        let result = result.map(|ty| self.result_field(ty, parts));
         parts.message(&format!("{base}Response"), result.into_iter().collect())
     }
 
     /// Which instance a request is about.
-    fn key_field(&self, concern: &Concern) -> ApiField {
+    fn key_field(&self, concern: &Concern) -> ProtoField {
         let ty = Type::one(ValueType::IdOf(concern.id));
-        ApiField {
+        ProtoField {
             note: self.note_of(ty),
-            ..ApiField::new(self.alone(ty.value), "key", 1)
+            ..field(self.alone(ty.value), "key", 1)
         }
     }
 
-    fn result_field(&self, ty: Type, parts: &mut Parts) -> ApiField {
+    fn result_field(&self, ty: Type, parts: &mut Parts) -> ProtoField {
         let text = match ty.many {
             Many::One => self.alone(ty.value),
             Many::Optional => format!("optional {}", self.boxed(ty.value, parts)),
             Many::List => format!("repeated {}", self.boxed(ty.value, parts)),
             Many::Map => format!("map<string, {}>", self.boxed(ty.value, parts)),
         };
-        ApiField {
+        ProtoField {
             note: self.note_of(ty),
-            ..ApiField::new(text, "result", 1)
+            ..field(text, "result", 1)
         }
     }
 
     /// The fields of an instance in a request for a new one.
-    fn create_fields(&self, concern: &Concern) -> Vec<ApiField> {
+    fn create_fields(&self, concern: &Concern) -> Vec<ProtoField> {
         let left: Vec<u32> = self.left_out(concern).iter().map(|it| it.number).collect();
-        let fields = concern.all_fields().map(|field| {
-            let number = self.lock.field(&concern.name, &field.name);
-            let ty = self.proto_type(field, &format!(".{}.", self.package()));
-            let is_plain = field.ty.many == Many::One && !self.is_message(field.ty.value);
-            ApiField {
-                docs: docs::lines(&field.docs, ""),
-                ty: match is_plain && left.contains(&number) {
-                    true => format!("optional {ty}"),
-                    false => ty,
-                },
-                note: self.note(field),
-                ..ApiField::new(String::new(), &naming::plain_snake(&field.name), number)
+        let fields = concern.all_fields().map(|given| {
+            let number = self.lock.field(&concern.name, &given.name);
+            let ty = self.proto_type(given, &format!(".{}.", self.package()));
+            let is_plain = given.ty.many == Many::One && !self.is_message(given.ty.value);
+            let ty = match is_plain && left.contains(&number) {
+                true => format!("optional {ty}"),
+                false => ty,
+            };
+            ProtoField {
+                docs: docs::lines(&given.docs, ""),
+                note: self.note_of(given.ty),
+                ..field(ty, &naming::plain_snake(&given.name), number)
             }
         });
         fields.collect()
@@ -324,7 +299,7 @@ impl Cx<'_> {
             ValueType::Scalar(scalar) => match scalar {
                 // Alone they are written as the integers that they are.
                 Scalar::Timestamp | Scalar::Duration => "int64".to_owned(),
-                scalar => super::proto::scalar_type(scalar).to_owned(),
+                scalar => scalar_type(scalar).to_owned(),
             },
             _ => self.proto_value(value, &format!(".{}.", self.package())),
         }
@@ -363,26 +338,23 @@ impl Cx<'_> {
 
 impl Parts {
     /// A message of the file; its name.
-    fn message(&mut self, name: &str, fields: Vec<ApiField>) -> String {
+    fn message(&mut self, name: &str, fields: Vec<ProtoField>) -> String {
         let name = self.names.claim(name.to_owned());
-        self.messages.push(ApiMessage {
-            docs: Vec::new(),
+        self.messages.push(ProtoMessage {
             name: name.clone(),
             fields,
+            ..ProtoMessage::default()
         });
         name
     }
 }
 
-impl ApiField {
-    fn new(ty: String, name: &str, number: u32) -> ApiField {
-        ApiField {
-            docs: Vec::new(),
-            ty,
-            name: name.to_owned(),
-            number,
-            note: String::new(),
-        }
+fn field(ty: String, name: &str, number: u32) -> ProtoField {
+    ProtoField {
+        ty,
+        name: name.to_owned(),
+        number,
+        ..ProtoField::default()
     }
 }
 

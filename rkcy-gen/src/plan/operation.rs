@@ -138,17 +138,10 @@ impl Cx<'_> {
         let owner = naming::camel(&concern.name);
         let signature = self.operation_signature(operation);
         let std = &self.names.std;
-        let payload_name = match operation.payload {
-            Payload::Empty => None,
-            Payload::Message(id) => {
-                let name = naming::camel(&self.model.message(*id).name);
-                imports.insert(name.clone());
-                Some(name)
-            }
-            Payload::Fields(_) => {
-                Some(self.names.payload(&concern.name, operation.name).to_owned())
-            }
-        };
+        let payload_name = self.payload_name(concern, operation);
+        if let (Payload::Message(_), Some(name)) = (operation.payload, &payload_name) {
+            imports.insert(name.clone());
+        }
         let payload = match operation.payload {
             Payload::Fields(fields) => {
                 Some(self.payload(concern, operation, fields, imports, functions))
@@ -230,6 +223,21 @@ impl Cx<'_> {
             payload,
             refusal,
             pattern,
+        }
+    }
+
+    /// The type of what an operation is given, in Rust and in protobuf.
+    pub(super) fn payload_name(
+        &self,
+        concern: &Concern,
+        operation: &Operation<'_>,
+    ) -> Option<String> {
+        match operation.payload {
+            Payload::Empty => None,
+            Payload::Message(id) => Some(naming::camel(&self.model.message(*id).name)),
+            Payload::Fields(_) => {
+                Some(self.names.payload(&concern.name, operation.name).to_owned())
+            }
         }
     }
 

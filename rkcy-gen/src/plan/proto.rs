@@ -33,22 +33,23 @@ struct ProtoValue {
     number: u32,
 }
 
-#[derive(Debug, Clone)]
-struct ProtoMessage {
-    docs: Vec<String>,
-    name: String,
-    fields: Vec<ProtoField>,
-    reserved: Vec<u32>,
+/// A message, of this file or that of the services.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ProtoMessage {
+    pub(super) docs: Vec<String>,
+    pub(super) name: String,
+    pub(super) fields: Vec<ProtoField>,
+    pub(super) reserved: Vec<u32>,
 }
 
-#[derive(Debug, Clone)]
-struct ProtoField {
-    docs: Vec<String>,
-    ty: String,
-    name: String,
-    number: u32,
+#[derive(Debug, Clone, Default)]
+pub(super) struct ProtoField {
+    pub(super) docs: Vec<String>,
+    pub(super) ty: String,
+    pub(super) name: String,
+    pub(super) number: u32,
     /// What it is in the schema, where protobuf cannot tell.
-    note: String,
+    pub(super) note: String,
 }
 
 impl Cx<'_> {
@@ -159,8 +160,8 @@ impl Cx<'_> {
         let fields = concern.changeable();
         let mut message = self.proto_message(doc, name, Kind::Field, &concern.name, fields);
         for (field, proto) in concern.changeable().zip(&mut message.fields) {
-            if field.ty.many == Many::One && !proto.ty.starts_with("optional ") {
-                proto.ty = format!("optional {}", proto.ty);
+            if field.ty.many == Many::One {
+                proto.ty = format!("optional {}", self.proto_type(field, ""));
             }
         }
         message
@@ -196,7 +197,7 @@ impl Cx<'_> {
                 Kind::Param => self.lock.param(owner, &field.name),
                 _ => self.lock.field(owner, &field.name),
             },
-            note: self.note(field),
+            note: self.note_of(field.ty),
         });
         ProtoMessage {
             docs,
@@ -235,10 +236,6 @@ impl Cx<'_> {
             }
         };
         format!("{package}{name}")
-    }
-
-    pub(super) fn note(&self, field: &Field) -> String {
-        self.note_of(field.ty)
     }
 
     /// What a type is in the schema, where protobuf cannot tell.

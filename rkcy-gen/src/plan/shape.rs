@@ -4,7 +4,7 @@
 use super::Cx;
 use crate::evolve::{Member, Shape};
 use crate::lock::Absent;
-use crate::model::{Field, Literal, Many, Number, Scalar, Type, ValueType};
+use crate::model::{Field, Literal, Many, MessageId, Number, Scalar, Type, ValueType};
 
 impl Cx<'_> {
     /// The shape of a value in JSON.
@@ -81,14 +81,24 @@ impl Cx<'_> {
             };
             return self.fill_json(&born);
         };
-        let owner = self.model.message(id);
-        let members = owner.fields.iter().map(|inner| {
-            let number = self.lock.field(&owner.name, &inner.name);
-            let json = match values.get(&number) {
+        let owner = &self.model.message(id).name;
+        self.object_json(id, |inner| {
+            match values.get(&self.lock.field(owner, &inner.name)) {
                 Some(value) => self.absent_json(value, inner),
-                None => self.fill_json_rows(&owner.name, inner),
-            };
-            Some(format!("{}:{}", json_text(inner.json_name()), json?))
+                None => self.fill_json_rows(owner, inner),
+            }
+        })
+    }
+
+    /// A message as JSON; `None` where one of its fields has none.
+    fn object_json(
+        &self,
+        id: MessageId,
+        json: impl Fn(&Field) -> Option<String>,
+    ) -> Option<String> {
+        let members = self.model.message(id).fields.iter().map(|field| {
+            let name = json_text(field.json_name());
+            Some(format!("{name}:{}", json(field)?))
         });
         let members: Option<Vec<String>> = members.collect();
         Some(format!("{{{}}}", members?.join(",")))
@@ -116,12 +126,7 @@ impl Cx<'_> {
             (Many::One, _) if !field.omissible || field.auto.is_some() => None,
             (Many::One, ValueType::Scalar(Scalar::Uuid)) => None,
             (Many::One, ValueType::Message(id)) => {
-                let members = self.model.message(id).fields.iter().map(|field| {
-                    let name = json_text(field.json_name());
-                    Some(format!("{name}:{}", self.fill_json(field)?))
-                });
-                let members: Option<Vec<String>> = members.collect();
-                Some(format!("{{{}}}", members?.join(",")))
+                self.object_json(id, |inner| self.fill_json(inner))
             }
             (Many::One, value) => Some(self.number_json(Number::Int(0), value)),
         }

@@ -6,6 +6,7 @@
 use super::settings::Settings;
 use crate::codegen::PlatformDesc;
 use crate::driver::LogChoice;
+use crate::grpc::ID;
 use crate::log::kafka::Secret;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rkcy_core::fault::{Class, Fault};
@@ -216,7 +217,7 @@ pub(super) fn query_string(args: &Json) -> String {
 
 /// The header that names a transaction.
 pub(super) fn named(id: TxnId) -> (&'static str, String) {
-    ("rkcy-id", id.to_string())
+    (ID, id.to_string())
 }
 
 fn read(path: &Path) -> Option<String> {

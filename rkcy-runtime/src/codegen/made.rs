@@ -7,7 +7,7 @@ use super::op;
 use super::platform::{ConcernDesc, OpDesc};
 use super::proto::{self, LeftOut, Made};
 use super::time::Timestamp;
-use super::{ParamDesc, derived_uuid};
+use super::{ParamDesc, derived_uuid, put};
 use bytes::Bytes;
 use prost::encoding::sfixed64;
 use rkcy_core::fault::{Class, Fault};
@@ -95,10 +95,10 @@ pub(crate) fn operation_from_wire(
     for field in &left {
         match field.made {
             Made::Default(encoded) => known.extend_from_slice(encoded),
-            Made::Key => known.extend(proto::field(field.number, derived.as_bytes())),
+            Made::Key => known.extend(proto::field(field.number, &put(&derived))),
             Made::Auto(Auto::Uuid, name) => {
-                let uuid = auto_uuid(derived, name);
-                known.extend(proto::field(field.number, uuid.as_bytes()));
+                let uuid = put(&auto_uuid(derived, name));
+                known.extend(proto::field(field.number, &uuid));
             }
             Made::Auto(Auto::Now, _) => {}
             Made::Nothing(name) => {

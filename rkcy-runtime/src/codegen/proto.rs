@@ -16,7 +16,8 @@ use super::platform::{Concern, Transaction};
 use super::value::{Value, check, decode, encode};
 use bytes::{Buf, Bytes, BytesMut};
 use prost::Message;
-use prost::encoding::{WireType, decode_key, decode_varint, encode_key, encode_varint};
+use prost::encoding::bytes::encoded_len;
+use prost::encoding::{WireType, decode_key, decode_varint};
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::key::Key;
 use rkcy_core::txn::Txn;
@@ -133,7 +134,7 @@ pub fn result_in<V: Value>(answer: Bytes) -> Result<V, Fault> {
 }
 
 /// A request about the instance with this key.
-pub fn request<K: Value>(key: &K, payload: &[u8]) -> Bytes {
+pub fn request<K: Value>(key: &K, payload: &Bytes) -> Bytes {
     let encoded = encode(key);
     let key = match K::IS_FIELD {
         true => encoded,
@@ -143,11 +144,9 @@ pub fn request<K: Value>(key: &K, payload: &[u8]) -> Bytes {
 }
 
 /// Bytes as a field of a message.
-pub(super) fn field(number: u32, value: &[u8]) -> Bytes {
-    let mut bytes = BytesMut::with_capacity(value.len() + 12);
-    encode_key(number, WireType::LengthDelimited, &mut bytes);
-    encode_varint(value.len() as u64, &mut bytes);
-    bytes.extend_from_slice(value);
+pub(super) fn field(number: u32, value: &Bytes) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(encoded_len(number, value));
+    prost::encoding::bytes::encode(number, value, &mut bytes);
     bytes.freeze()
 }
 
@@ -231,7 +230,7 @@ mod tests {
     #[test]
     fn a_request_holds_its_key_and_its_payload() {
         let id = Uuid::from_u128(7);
-        let bytes = request(&id, b"payload");
+        let bytes = request(&id, &"payload".into());
         assert_eq!(from_wire::<Uuid>(bytes.clone()).unwrap(), id);
         assert_eq!(within(&bytes, PAYLOAD).unwrap(), "payload");
         assert_eq!(numbers(&bytes).unwrap(), [KEY, PAYLOAD]);
@@ -239,7 +238,9 @@ mod tests {
 
     #[test]
     fn a_field_that_comes_twice_is_merged() {
-        let twice = [field(2, b"ab"), field(3, b"-"), field(2, b"c")].concat();
+        let twice = [(2, "ab"), (3, "-"), (2, "c")]
+            .map(|(number, text)| field(number, &text.into()))
+            .concat();
         assert_eq!(within(&twice.into(), 2).unwrap(), "abc");
         // Each byte is looked at once.
         let many: Bytes = b"\x12\x01\x00".repeat(300_000).into();
@@ -278,7 +279,7 @@ mod tests {
             let fault = within(&Bytes::copy_from_slice(wrong), 2).unwrap_err();
             assert_eq!(fault.code, "malformed_message", "{wrong:?}");
         }
-        let fault = from_wire::<Uuid>(field(1, b"short")).unwrap_err();
+        let fault = from_wire::<Uuid>(field(1, &"short".into())).unwrap_err();
         assert_eq!((fault.class, &*fault.code), (Class::Invalid, "wrong_type"));
     }
 }

@@ -13,6 +13,7 @@ use crate::codegen::{
 };
 use crate::driver::Client;
 use crate::facts;
+use crate::grpc::ID;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value as Json, json};
@@ -48,7 +49,7 @@ impl Asked {
             let value = headers.get(name).map(HeaderValue::to_str).transpose();
             value.map_err(|_| wrong_header(name, "it is not text"))
         };
-        let own_id = text("rkcy-id")?.map(facts::txn_id).transpose()?;
+        let own_id = text(ID)?.map(facts::txn_id).transpose()?;
         let budget = match text("rkcy-deadline")?.map(str::parse) {
             None => 0,
             Some(Ok(budget)) if budget > 0 => budget,
@@ -201,7 +202,7 @@ impl Asked {
             Some(document) => json_response(status, document),
             None => status.into_response(),
         };
-        put_id(&mut response, self.id);
+        put_id(response.headers_mut(), self.id);
         response
     }
 }

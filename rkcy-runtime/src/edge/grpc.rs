@@ -10,12 +10,12 @@ use super::asked::{Answers, Asked, Committed};
 use super::auth::Who;
 use super::body::whole;
 use super::conditional::{Conditions, as_header};
-use super::problem::Problem;
+use super::problem::{Problem, put_id};
 use super::rest::{Edge, let_in, of_instance, wrong_header};
 use crate::codegen::{
     Bytes, ConcernDesc, OpDesc, PlatformDesc, TransactionDesc, op, operation_from_wire,
 };
-use crate::grpc::{CLASS, FORGOTTEN, ID, WHOLE};
+use crate::grpc::{CLASS, FORGOTTEN, WHOLE};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -231,7 +231,7 @@ fn reply(
     let tag = done.entity_tag(gate).filter(|_| tagged);
     let result = done.answered(answer)?;
     let mut headers = HeaderMap::new();
-    put_id(&mut headers, &asked.id.to_string());
+    put_id(&mut headers, asked.id);
     if let Some(tag) = tag.as_deref().and_then(as_header) {
         headers.insert(header::ETAG, tag);
     }
@@ -239,13 +239,6 @@ fn reply(
         headers.insert(FORGOTTEN, HeaderValue::from_static("true"));
     }
     Ok(framed(headers, &result.unwrap_or_default()))
-}
-
-fn put_id(headers: &mut HeaderMap, id: &str) {
-    // An id is hexadecimal digits and dashes.
-    if let Ok(id) = HeaderValue::from_str(id) {
-        headers.insert(ID, id);
-    }
 }
 
 /// How long the caller waits: digits, at most eight, and a unit.
@@ -315,7 +308,7 @@ fn status(desc: &PlatformDesc, problem: &Problem) -> Status {
     }
     let mut headers = HeaderMap::new();
     if let Some(id) = problem.id() {
-        put_id(&mut headers, &id.to_string());
+        put_id(&mut headers, id);
     }
     let metadata = MetadataMap::from_headers(headers);
     Status::with_error_details_and_metadata(code(problem), message, details, metadata)

@@ -2,7 +2,8 @@
 //!
 //! Owns which status a fault has, and the layout of the document.
 
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use crate::grpc::ID;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::id::TxnId;
@@ -153,18 +154,17 @@ impl IntoResponse for Problem {
             headers.insert(header::WWW_AUTHENTICATE, *challenge);
         }
         if let Some(id) = self.id {
-            put_id(&mut response, id);
+            put_id(response.headers_mut(), id);
         }
         response
     }
 }
 
 /// Names the transaction that a response is about.
-pub(super) fn put_id(response: &mut Response, id: TxnId) {
-    const NAME: HeaderName = HeaderName::from_static("rkcy-id");
+pub(super) fn put_id(headers: &mut HeaderMap, id: TxnId) {
     // An id is hexadecimal digits and dashes.
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
-        response.headers_mut().insert(NAME, value);
+        headers.insert(ID, value);
     }
 }
 

@@ -6,7 +6,8 @@ use rkcy_runtime::codegen::serde_json::{self, Value as Json};
 use rkcy_runtime::codegen::{Platform, PlatformDesc};
 use rkcy_runtime::driver::Running;
 use rkcy_runtime::edge::{Edge, Limits, Settings};
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 use ureq::http::Request;
 
@@ -121,6 +122,24 @@ impl House {
     pub(crate) fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, &[], b"")
     }
+
+    /// All that is answered at a path, its head too, as text.
+    pub(crate) fn text(&self, path: &str) -> String {
+        let ask = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let mut stream = TcpStream::connect(self.addr()).unwrap();
+        spoken(&mut stream, ask.as_bytes())
+    }
+}
+
+/// What is answered to these bytes, until the connection is closed.
+pub(crate) fn spoken(stream: &mut TcpStream, bytes: &[u8]) -> String {
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    stream.write_all(bytes).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 /// One who asks an edge.
