@@ -56,6 +56,8 @@ pub(crate) fn run(figures: &mut Figures) {
     milliseconds(figures, format!("gen_cold_build_{ORDINARY}"), cold);
     let nothing = median(|| ordinary.succeeds(&["build"]));
     milliseconds(figures, format!("gen_nothing_to_do_{ORDINARY}"), nothing);
+    let check = ordinary.cargo_check();
+    milliseconds(figures, format!("gen_cargo_check_{ORDINARY}"), check);
 }
 
 fn milliseconds(figures: &mut Figures, name: String, time: Duration) {
@@ -135,6 +137,33 @@ impl Built {
         command.env("CARGO_TARGET_DIR", self.target());
         command.stdout(Stdio::null()).stderr(Stdio::null());
         command
+    }
+
+    /// How long `cargo check` of the crate takes, where all that it depends on was checked before: once, since it is long.
+    fn cargo_check(&self) -> Duration {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let runtime = workspace.join("rkcy-runtime");
+        let manifest = self.out().join("Cargo.toml");
+        let text = std::fs::read_to_string(&manifest).expect("a manifest");
+        let at = format!("{{ path = {runtime:?} }}");
+        let text: Vec<&str> = (text.lines())
+            .filter(|line| !line.starts_with("rkcy-runtime"))
+            .collect();
+        let text = format!("{}\nrkcy-runtime = {at}\n\n[workspace]\n", text.join("\n"));
+        std::fs::write(&manifest, text).expect("a manifest");
+        let lock = "Cargo.lock";
+        std::fs::copy(workspace.join(lock), self.out().join(lock)).expect("a lock");
+        let cargo = |asked: &[&str]| {
+            let mut cargo = Command::new("cargo");
+            cargo.args(asked).current_dir(self.out());
+            cargo.env("CARGO_TARGET_DIR", self.target());
+            cargo.stdout(Stdio::null()).stderr(Stdio::null());
+            assert!(cargo.status().expect("cargo").success(), "{asked:?}");
+        };
+        cargo(&["check", "--package", "rkcy-runtime"]);
+        let begun = Instant::now();
+        cargo(&["check"]);
+        begun.elapsed()
     }
 
     /// The most memory that a cold build has had at once: the generator, without `rustfmt`. Bytes.

@@ -127,13 +127,9 @@ fn rust_of_proto(source: &ProtoSource, text: &str) -> Result<String, RenderError
     config
         .bytes(["."])
         .btree_map(["."])
+        // Nobody sees them: what is shown are the values.
+        .skip_debug(["."])
         .prost_path("::rkcy_runtime::codegen::prost");
-    // What `prost` itself derives for the `Debug` of a map does not heed its path.
-    let with_maps: Vec<String> = set.file.iter().flat_map(messages_with_maps).collect();
-    config.skip_debug(&with_maps);
-    for path in with_maps {
-        config.type_attribute(path, "#[derive(Debug)]");
-    }
     let files = set.file.into_iter().map(without_enums);
     let requests = files.map(|file| (module.clone(), file)).collect();
     let mut files = config
@@ -146,13 +142,6 @@ fn rust_of_proto(source: &ProtoSource, text: &str) -> Result<String, RenderError
         "// {}\n\n//! The values of the schema as protobuf messages: their form in the log.\n\n{body}",
         source.header
     )))
-}
-
-/// The paths of messages with maps: the entries of those are messages inside.
-fn messages_with_maps(file: &FileDescriptorProto) -> impl Iterator<Item = String> {
-    let messages = file.message_type.iter();
-    let with_maps = messages.filter(|message| !message.nested_type.is_empty());
-    with_maps.map(|message| format!(".{}.{}", file.package(), message.name()))
 }
 
 /// Enums are numbers on the wire, and generated code has types of its own for them.

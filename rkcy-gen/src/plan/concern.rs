@@ -14,7 +14,7 @@ use super::types::Imports;
 use super::value::{Shape, ValueStruct};
 use super::{Cx, docs};
 use crate::model::{Builtin, Concern, Field, Many, Scalar, Type, ValueType};
-use crate::naming::{self, Claims, Std};
+use crate::naming::{self, Std};
 
 /// clippy takes more parameters for too many.
 pub(super) const MAX_PARAMETERS: usize = 7;
@@ -89,17 +89,6 @@ struct Getter {
 impl Cx<'_> {
     pub(super) fn concern_file(&self, concern: &Concern) -> ConcernFile {
         let mut imports = Imports::new();
-        let mut functions = Claims::default();
-        // Functions of the file itself.
-        for taken in [
-            "run",
-            "key_columns",
-            "to_columns",
-            "from_columns",
-            "sides_read",
-        ] {
-            functions.claim(taken.to_owned());
-        }
         let name = naming::camel(&concern.name);
         let shape = Shape {
             docs: docs::lines(&concern.docs, &format!("concern {}", concern.name)),
@@ -115,12 +104,12 @@ impl Cx<'_> {
             key: false,
             deprecated: concern.deprecated.as_deref(),
         };
-        let value = self.value_struct(shape, &mut imports, &mut functions);
-        let key = self.key_struct(concern, &mut imports, &mut functions);
+        let value = self.value_struct(shape, &mut imports);
+        let key = self.key_struct(concern, &mut imports);
         let mut patch = self.patch_struct(concern, value.fields(), &mut imports);
         let operations: Vec<OperationPlan> = operations(concern)
             .iter()
-            .map(|operation| self.operation(concern, operation, &mut imports, &mut functions))
+            .map(|operation| self.operation(concern, operation, &mut imports))
             .collect();
         // What handlers cannot set later has to be given.
         let is_given =

@@ -6,7 +6,7 @@ use super::types::Imports;
 use super::{Cx, docs};
 use crate::lock::Absent;
 use crate::model::{Field, Literal, Many, MessageId, Number, Scalar, Type, ValueType};
-use crate::naming::{self, Claims};
+use crate::naming;
 
 /// A field of a struct, ready to be printed.
 #[derive(Debug, Clone)]
@@ -16,16 +16,18 @@ pub(super) struct StructField {
     pub(super) ty: String,
     /// Empty for private fields of concerns: `pub(super)`.
     pub(super) visibility: &'static str,
-    /// Arguments of `#[serde(…)]`.
-    pub(super) serde: Vec<String>,
+    /// Its name in JSON, as a literal.
+    pub(super) json: String,
+    /// What it holds where JSON leaves it out; `None` where it must not.
+    pub(super) left_out: Option<String>,
     pub(super) to_proto: String,
     pub(super) from_proto: String,
     pub(super) checks: Vec<String>,
     /// What it holds when it is left out.
     pub(super) default: String,
+    /// Whether that is not what its type begins with.
+    pub(super) has_default: bool,
     pub(super) omissible: bool,
-    /// A function that gives a declared default: its name.
-    pub(super) default_fn: Option<String>,
     /// A regular expression that is compiled once: its constant and its source.
     pub(super) pattern: Option<(String, String)>,
 }
@@ -49,7 +51,6 @@ impl Cx<'_> {
         field: &Field,
         place: Place<'_>,
         imports: &mut Imports,
-        functions: &mut Claims,
     ) -> StructField {
         let name = naming::snake(&field.name);
         let boxed = self.is_boxed(place.message, field);
@@ -61,12 +62,9 @@ impl Cx<'_> {
                 self.names.std.option, self.names.std.boxed
             );
         }
-        let declared = field
-            .default
-            .as_ref()
-            .filter(|default| field.ty.is_optional() || !is_zero(default));
-        let default_fn = declared
-            .map(|_| functions.claim(format!("default_{}", naming::plain_snake(&field.name))));
+        let declared = field.default.as_ref();
+        let has_default =
+            declared.is_some_and(|default| field.ty.is_optional() || !is_zero(default));
         let pattern = field.constraints.pattern.as_ref().map(|source| {
             let constant = naming::shouty(&format!("{}_{}_pattern", place.name, field.name));
             (constant, format!("{source:?}"))
@@ -75,7 +73,8 @@ impl Cx<'_> {
         let absent = (place.owner).and_then(|owner| self.lock.explicit(owner, &field.name));
         StructField {
             docs: with_deprecation(docs, field.deprecated.as_deref()),
-            serde: serde_of(field, &name, default_fn.as_deref()),
+            json: format!("{:?}", field.json_name()),
+            left_out: (has_default || field.may_be_left_out()).then(|| self.default_of(field)),
             to_proto: self.writing(field, &name, boxed, absent),
             from_proto: self.reading(field, &name, boxed, absent),
             checks: self.checks(
@@ -88,7 +87,7 @@ impl Cx<'_> {
             omissible: field.omissible && field.auto.is_none(),
             visibility: if place.private { "pub(super)" } else { "pub" },
             ty,
-            default_fn,
+            has_default,
             pattern,
             name,
         }
@@ -253,25 +252,12 @@ fn older(absent: &Absent, value: ValueType) -> String {
     format!("unwrap_or({value})")
 }
 
-fn serde_of(field: &Field, rust: &str, default_fn: Option<&str>) -> Vec<String> {
-    let mut arguments = Vec::new();
-    let json = field.json_name();
-    if rust.strip_prefix("r#").unwrap_or(rust) != json {
-        arguments.push(format!("rename = {json:?}"));
-    }
-    match default_fn {
-        Some(function) => arguments.push(format!("default = {function:?}")),
-        // serde takes an optional field that is missing for an absent one.
-        // What the platform makes is made before, so in JSON it is always there.
-        None if field.omissible && !field.ty.is_optional() && !field.is_made() => {
-            arguments.push("default".to_owned());
-        }
-        None => {}
-    }
-    arguments
-}
-
 impl Field {
+    /// Whether JSON may leave it out. What the platform makes is made before, so there it is always there.
+    fn may_be_left_out(&self) -> bool {
+        self.ty.is_optional() || (self.omissible && !self.is_made())
+    }
+
     /// Whether the platform makes it where `create` leaves it out: a key, or by `@auto`.
     fn is_made(&self) -> bool {
         let is_uuid = self.ty == Type::one(ValueType::Scalar(Scalar::Uuid));

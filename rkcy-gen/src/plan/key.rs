@@ -6,7 +6,7 @@ use super::Cx;
 use super::types::Imports;
 use super::value::{Shape, ValueStruct};
 use crate::model::Concern;
-use crate::naming::{Claims, Std};
+use crate::naming::Std;
 
 /// A key of several parts.
 #[derive(Debug, Clone, Template)]
@@ -19,12 +19,7 @@ pub(super) struct KeyStruct {
 
 impl Cx<'_> {
     /// The key of a concern, where it has several parts.
-    pub(super) fn key_struct(
-        &self,
-        concern: &Concern,
-        imports: &mut Imports,
-        functions: &mut Claims,
-    ) -> Option<KeyStruct> {
+    pub(super) fn key_struct(&self, concern: &Concern, imports: &mut Imports) -> Option<KeyStruct> {
         if concern.single_key().is_some() {
             return None;
         }
@@ -43,7 +38,7 @@ impl Cx<'_> {
         Some(KeyStruct {
             std: self.names.std.clone(),
             name: name.to_owned(),
-            value: self.value_struct(shape, imports, functions),
+            value: self.value_struct(shape, imports),
         })
     }
 }

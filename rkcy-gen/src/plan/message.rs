@@ -7,7 +7,7 @@ use super::types::Imports;
 use super::value::{Shape, ValueStruct};
 use super::{Cx, docs};
 use crate::model::Message;
-use crate::naming::{self, Claims, Std};
+use crate::naming::{self, Std};
 
 /// The file of a message.
 #[derive(Debug, Clone, Template)]
@@ -51,7 +51,7 @@ impl Cx<'_> {
             key: false,
             deprecated: message.deprecated.as_deref(),
         };
-        let value = self.value_struct(shape, &mut imports, &mut Claims::default());
+        let value = self.value_struct(shape, &mut imports);
         MessageFile {
             header: self.header.clone(),
             schema: super::hash(

@@ -8,7 +8,7 @@ use super::types::Imports;
 use super::value::{Shape, ValueStruct};
 use super::{Cx, docs};
 use crate::model::{Answer, Auto, Concern, Constraints, Field, Number, Payload, Refusals};
-use crate::naming::{self, Claims, Std};
+use crate::naming::{self, Std};
 
 /// A command or a query, whichever.
 #[derive(Debug, Clone, Copy)]
@@ -133,7 +133,6 @@ impl Cx<'_> {
         concern: &Concern,
         operation: &Operation<'_>,
         imports: &mut Imports,
-        functions: &mut Claims,
     ) -> OperationPlan {
         let owner = naming::camel(&concern.name);
         let signature = self.operation_signature(operation);
@@ -143,9 +142,7 @@ impl Cx<'_> {
             imports.insert(name.clone());
         }
         let payload = match operation.payload {
-            Payload::Fields(fields) => {
-                Some(self.payload(concern, operation, fields, imports, functions))
-            }
+            Payload::Fields(fields) => Some(self.payload(concern, operation, fields, imports)),
             Payload::Empty | Payload::Message(_) => None,
         };
         let output = operation.result.map_or_else(
@@ -247,7 +244,6 @@ impl Cx<'_> {
         operation: &Operation<'_>,
         fields: &[Field],
         imports: &mut Imports,
-        functions: &mut Claims,
     ) -> ValueStruct {
         let name = self.names.payload(&concern.name, operation.name);
         let shape = Shape {
@@ -264,7 +260,7 @@ impl Cx<'_> {
             key: false,
             deprecated: None,
         };
-        self.value_struct(shape, imports, functions)
+        self.value_struct(shape, imports)
     }
 
     /// Statements that check a constrained result, and its pattern.

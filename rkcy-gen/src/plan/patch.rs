@@ -34,8 +34,8 @@ struct PatchField {
     name: String,
     /// Type of the field of the instance.
     ty: String,
-    /// `rename = "…"`, where JSON has another name.
-    rename: Option<String>,
+    /// Its name in JSON, as a literal.
+    json: String,
     to_proto: String,
     from_proto: String,
     checks: Vec<String>,
@@ -140,11 +140,7 @@ impl Cx<'_> {
         PatchField {
             docs: plan.docs.clone(),
             ty: self.rust_type(field.ty, imports),
-            rename: plan
-                .serde
-                .iter()
-                .find(|it| it.starts_with("rename"))
-                .cloned(),
+            json: plan.json.clone(),
             checks: self.patch_checks(field, &value, plan),
             name: name.clone(),
             to_proto,

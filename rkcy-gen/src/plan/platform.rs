@@ -7,7 +7,7 @@ use super::operation::{OperationPlan, instance_name, operations};
 use super::types::Imports;
 use super::{Cx, docs};
 use crate::model::{Concern, Model};
-use crate::naming::{self, Claims, Std};
+use crate::naming::{self, Std};
 
 /// Partitions of a new platform, unless the schema says otherwise.
 const DEFAULT_PARTITIONS: u32 = 8;
@@ -343,7 +343,7 @@ impl Cx<'_> {
         for operation in operations(concern) {
             // Payloads of their own bring imports that only their fields need.
             let mut of_fields = Imports::new();
-            let plan = self.operation(concern, &operation, &mut of_fields, &mut Claims::default());
+            let plan = self.operation(concern, &operation, &mut of_fields);
             if let Some(answer) = operation.result {
                 self.rust_type(answer.ty, imports);
             }

@@ -8,7 +8,7 @@ use super::types::Imports;
 use super::value::{Shape, ValueStruct};
 use super::{Cx, docs};
 use crate::model::{Mode, Refusal, Statement, Step, StepKind, Text, Transaction};
-use crate::naming::{Claims, Std};
+use crate::naming::Std;
 
 /// The file of a transaction.
 #[derive(Debug, Clone, Template)]
@@ -60,7 +60,7 @@ impl Cx<'_> {
             key: false,
             deprecated: transaction.deprecated.as_deref(),
         };
-        let value = self.value_struct(shape, &mut imports, &mut Claims::default());
+        let value = self.value_struct(shape, &mut imports);
         let output = transaction.result.as_ref().map_or_else(
             || "()".to_owned(),
             |result| self.rust_type(result.ty, &mut imports),

@@ -6,7 +6,7 @@ use super::Cx;
 use super::field::{Place, StructField, with_deprecation};
 use super::types::Imports;
 use crate::model::{Field, MessageId};
-use crate::naming::{Claims, Std};
+use crate::naming::Std;
 
 /// A struct and its way to protobuf.
 #[derive(Debug, Clone, Template)]
@@ -43,12 +43,7 @@ pub(super) struct Shape<'a> {
 }
 
 impl Cx<'_> {
-    pub(super) fn value_struct(
-        &self,
-        shape: Shape<'_>,
-        imports: &mut Imports,
-        functions: &mut Claims,
-    ) -> ValueStruct {
+    pub(super) fn value_struct(&self, shape: Shape<'_>, imports: &mut Imports) -> ValueStruct {
         let is_eq = shape.fields.iter().all(|(field, _)| self.is_eq(field.ty));
         let mut fields = Vec::new();
         for (field, private) in &shape.fields {
@@ -58,11 +53,10 @@ impl Cx<'_> {
                 owner: shape.owner,
                 private: *private,
             };
-            fields.push(self.struct_field(field, place, imports, functions));
+            fields.push(self.struct_field(field, place, imports));
         }
         imports.remove(shape.name);
-        let has_default_impl =
-            shape.omissible && fields.iter().any(|field| field.default_fn.is_some());
+        let has_default_impl = shape.omissible && fields.iter().any(|field| field.has_default);
         let mut derives = vec!["Clone", "Debug"];
         if shape.omissible && !has_default_impl {
             derives.push("Default");

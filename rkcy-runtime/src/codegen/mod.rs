@@ -20,6 +20,7 @@ mod keyed;
 mod later;
 mod made;
 mod many;
+mod object;
 mod patch;
 mod platform;
 mod proto;
@@ -31,9 +32,9 @@ mod time;
 mod value;
 
 /// Version of this contract. Generated code asserts it at compile time.
-pub const CONTRACT: u32 = 8;
+pub const CONTRACT: u32 = 9;
 
-pub use crate::__later as later;
+pub use crate::{__later as later, __object as object, __patch as patch};
 pub use blob::Blob;
 pub use called::CallerContext;
 pub(crate) use claims::hex;
@@ -59,9 +60,8 @@ pub use later::Union;
 pub(crate) use made::operation_from_wire;
 pub use made::{Auto, auto_uuid, operation};
 pub use many::{Entries, Many};
-pub use patch::{
-    Patch, cleared, given, put_change, take_change, take_list_change, take_map_change,
-};
+pub use object::{Fields, Object, Writer, read as read_object};
+pub use patch::{Patch, cleared, put_change, take_change, take_list_change, take_map_change};
 pub use platform::{
     Concern, ConcernDesc, OpDesc, Platform, PlatformDesc, Transaction, TransactionDesc, schema,
     unknown_concern, unknown_transaction,

@@ -9,7 +9,6 @@ use super::field::{Map, take_list, take_map, take_optional};
 use super::platform::Concern;
 use super::value::Value;
 use rkcy_core::fault::Fault;
-use serde::{Deserialize, Deserializer};
 
 /// Changes of an instance.
 pub trait Patch<C: Concern>: Value {
@@ -23,16 +22,6 @@ pub trait Patch<C: Concern>: Value {
     fn claims(&self, _key: &C::Key, _claims: &mut Claims) -> Result<(), Fault> {
         Ok(())
     }
-}
-
-/// Reads a field that is there, also one that is `null`.
-///
-/// # Errors
-/// Where it holds another type.
-pub fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }
 
 /// The message of a field that may become absent.

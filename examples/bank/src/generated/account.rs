@@ -12,30 +12,34 @@ pub(super) const RANK: u16 = 1025;
 pub(super) const SCHEMA: u64 = 0x1ce9_c4d9_afba_80a9;
 
 /// Money, in cents.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     /// `key id: uuid`
     pub(super) id: codegen::Uuid,
     /// `owner: ref Customer`
     pub(super) owner: codegen::Ref<Customer>,
     /// `balance: i64 @min(0)`
-    #[serde(default)]
     pub balance: i64,
     /// `tariff: ref Tariff?`
     pub tariff: Option<codegen::ConfigRef<Tariff>>,
     /// `opened: timestamp @immutable`
     pub(super) opened: codegen::Timestamp,
     /// What it is lent for. Percent in a year.
-    #[serde(default = "default_rate")]
     pub rate: codegen::Decimal<5, 2>,
     /// What has accrued, and is no money yet. Cents, to the millionth.
-    #[serde(default)]
     pub accrued: codegen::Decimal<18, 6>,
 }
 
-fn default_rate() -> codegen::Decimal<5, 2> {
-    const { codegen::Decimal::<5, 2>::literal("1.25") }
+codegen::object! {
+    Account {
+        "id": id,
+        "owner": owner,
+        "balance": balance = 0,
+        "tariff": tariff = None,
+        "opened": opened,
+        "rate": rate = const { codegen::Decimal::<5, 2>::literal("1.25") },
+        "accrued": accrued = codegen::Decimal::ZERO,
+    }
 }
 
 impl codegen::Value for Account {
@@ -141,41 +145,28 @@ impl codegen::Concern for Account {
 }
 
 /// What `update` changes in a `Account`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccountPatch {
     /// `owner: ref Customer`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub owner: Option<codegen::Ref<Customer>>,
     /// `balance: i64 @min(0)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub balance: Option<i64>,
     /// `tariff: ref Tariff?`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub tariff: Option<Option<codegen::ConfigRef<Tariff>>>,
     /// What it is lent for. Percent in a year.
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub rate: Option<codegen::Decimal<5, 2>>,
     /// What has accrued, and is no money yet. Cents, to the millionth.
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub accrued: Option<codegen::Decimal<18, 6>>,
+}
+
+codegen::patch! {
+    AccountPatch {
+        "owner": owner,
+        "balance": balance,
+        "tariff": tariff,
+        "rate": rate,
+        "accrued": accrued,
+    }
 }
 
 impl codegen::Value for AccountPatch {
@@ -259,11 +250,16 @@ impl codegen::Patch<Account> for AccountPatch {
 }
 
 /// The payload of `Account.accrue`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountAccrue {
     /// `days: u32 @max(3660)`
     pub days: u32,
+}
+
+codegen::object! {
+    AccountAccrue {
+        "days": days,
+    }
 }
 
 impl codegen::Value for AccountAccrue {
@@ -300,11 +296,16 @@ impl From<AccountAccrueRefusal> for codegen::Fault {
 }
 
 /// The payload of `Account.set_rate`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountSetRate {
     /// `rate: decimal(5, 2) @min(0)`
     pub rate: codegen::Decimal<5, 2>,
+}
+
+codegen::object! {
+    AccountSetRate {
+        "rate": rate,
+    }
 }
 
 impl codegen::Value for AccountSetRate {
@@ -333,11 +334,16 @@ impl codegen::Value for AccountSetRate {
 }
 
 /// The payload of `Account.deposit`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountDeposit {
     /// `amount: i64 @min(1)`
     pub amount: i64,
+}
+
+codegen::object! {
+    AccountDeposit {
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for AccountDeposit {
@@ -362,11 +368,16 @@ impl codegen::Value for AccountDeposit {
 }
 
 /// The payload of `Account.withdraw`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountWithdraw {
     /// `amount: i64 @min(1)`
     pub amount: i64,
+}
+
+codegen::object! {
+    AccountWithdraw {
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for AccountWithdraw {
@@ -407,11 +418,16 @@ impl From<AccountWithdrawRefusal> for codegen::Fault {
 }
 
 /// The payload of `Account.give_back`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountGiveBack {
     /// `amount: i64 @min(1)`
     pub amount: i64,
+}
+
+codegen::object! {
+    AccountGiveBack {
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for AccountGiveBack {

@@ -12,16 +12,22 @@ pub(super) const RANK: u16 = 1024;
 pub(super) const SCHEMA: u64 = 0xb4a6_c09e_aef1_70d4;
 
 /// `concern Customer`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Customer {
     /// `key id: uuid`
     pub(super) id: codegen::Uuid,
     /// `email: string @length(3..=64) @unique`
     pub(super) email: String,
     /// `blocked: bool`
-    #[serde(default)]
     pub blocked: bool,
+}
+
+codegen::object! {
+    Customer {
+        "id": id,
+        "email": email,
+        "blocked": blocked = false,
+    }
 }
 
 impl codegen::Value for Customer {
@@ -95,23 +101,19 @@ impl codegen::Concern for Customer {
 }
 
 /// What `update` changes in a `Customer`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CustomerPatch {
     /// `email: string @length(3..=64) @unique`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub email: Option<String>,
     /// `blocked: bool`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub blocked: Option<bool>,
+}
+
+codegen::patch! {
+    CustomerPatch {
+        "email": email,
+        "blocked": blocked,
+    }
 }
 
 impl codegen::Value for CustomerPatch {
@@ -162,11 +164,16 @@ impl codegen::Patch<Customer> for CustomerPatch {
 }
 
 /// The payload of `Customer.block`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomerBlock {
     /// `blocked: bool`
     pub blocked: bool,
+}
+
+codegen::object! {
+    CustomerBlock {
+        "blocked": blocked,
+    }
 }
 
 impl codegen::Value for CustomerBlock {

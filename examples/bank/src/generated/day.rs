@@ -12,24 +12,19 @@ pub(super) const RANK: u16 = 1026;
 pub(super) const SCHEMA: u64 = 0xf4de_5cf5_d0e2_dfe4;
 
 /// The key of a `Day`.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    codegen::serde::Serialize,
-    codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DayKey {
     /// The `Account` that it is in.
     pub account: codegen::Ref<Account>,
     /// `key day: u32`
     pub day: u32,
+}
+
+codegen::object! {
+    DayKey {
+        "account": account,
+        "day": day,
+    }
 }
 
 impl codegen::Value for DayKey {
@@ -96,16 +91,22 @@ impl std::str::FromStr for DayKey {
 }
 
 /// What has left an account on one day. It is in the group of the account, so it costs no visit of its own.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Day {
     /// The `Account` that it is in.
     pub(super) account: codegen::Ref<Account>,
     /// `key day: u32`
     pub(super) day: u32,
     /// `spent: i64 @min(0)`
-    #[serde(default)]
     pub spent: i64,
+}
+
+codegen::object! {
+    Day {
+        "account": account,
+        "day": day,
+        "spent": spent = 0,
+    }
 }
 
 impl codegen::Value for Day {
@@ -174,13 +175,19 @@ impl codegen::Concern for Day {
 }
 
 /// The payload of `Day.spend`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DaySpend {
     /// `amount: i64 @min(1)`
     pub amount: i64,
     /// `most: i64`
     pub most: i64,
+}
+
+codegen::object! {
+    DaySpend {
+        "amount": amount,
+        "most": most,
+    }
 }
 
 impl codegen::Value for DaySpend {

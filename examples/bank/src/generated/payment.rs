@@ -9,13 +9,19 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0x8049_c8f3_7d65_d11f;
 
 /// What somebody gets of a payment to several.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payment {
     /// `to: ref Account`
     pub to: codegen::Ref<Account>,
     /// `amount: i64 @range(1..=10000000)`
     pub amount: i64,
+}
+
+codegen::object! {
+    Payment {
+        "to": to,
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for Payment {

@@ -4,6 +4,7 @@
 
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Tariff {
     #[prost(string, tag = "1")]
     pub code: ::rkcy_runtime::codegen::prost::alloc::string::String,
@@ -12,6 +13,7 @@ pub struct Tariff {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Receipt {
     #[prost(bytes = "bytes", tag = "1")]
     pub account: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -24,6 +26,7 @@ pub struct Receipt {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Payment {
     #[prost(bytes = "bytes", tag = "1")]
     pub to: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -32,6 +35,7 @@ pub struct Payment {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Customer {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -42,6 +46,7 @@ pub struct Customer {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct CustomerPatch {
     #[prost(string, optional, tag = "2")]
     pub email: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
@@ -50,12 +55,14 @@ pub struct CustomerPatch {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct CustomerBlock {
     #[prost(bool, tag = "1")]
     pub blocked: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Account {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -74,6 +81,7 @@ pub struct Account {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct AccountPatch {
     #[prost(bytes = "bytes", optional, tag = "2")]
     pub owner: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
@@ -90,36 +98,42 @@ pub struct AccountPatch {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct AccountAccrue {
     #[prost(uint32, tag = "1")]
     pub days: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct AccountSetRate {
     #[prost(string, tag = "1")]
     pub rate: ::rkcy_runtime::codegen::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct AccountDeposit {
     #[prost(int64, tag = "1")]
     pub amount: i64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct AccountWithdraw {
     #[prost(int64, tag = "1")]
     pub amount: i64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct AccountGiveBack {
     #[prost(int64, tag = "1")]
     pub amount: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Day {
     #[prost(bytes = "bytes", tag = "1")]
     pub account: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -130,6 +144,7 @@ pub struct Day {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct DayKey {
     #[prost(bytes = "bytes", tag = "1")]
     pub account: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -138,6 +153,7 @@ pub struct DayKey {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct DaySpend {
     #[prost(int64, tag = "1")]
     pub amount: i64,
@@ -146,6 +162,7 @@ pub struct DaySpend {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Open {
     #[prost(string, tag = "1")]
     pub email: ::rkcy_runtime::codegen::prost::alloc::string::String,
@@ -154,6 +171,7 @@ pub struct Open {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct AddAccount {
     #[prost(bytes = "bytes", tag = "1")]
     pub owner: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -162,6 +180,7 @@ pub struct AddAccount {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Deposit {
     #[prost(bytes = "bytes", tag = "1")]
     pub to: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -170,6 +189,7 @@ pub struct Deposit {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Withdraw {
     #[prost(bytes = "bytes", tag = "1")]
     pub from: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -178,6 +198,7 @@ pub struct Withdraw {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Transfer {
     #[prost(bytes = "bytes", tag = "1")]
     pub from: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -188,6 +209,7 @@ pub struct Transfer {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Accrue {
     #[prost(bytes = "bytes", tag = "1")]
     pub account: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -196,6 +218,7 @@ pub struct Accrue {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct SetRate {
     #[prost(bytes = "bytes", tag = "1")]
     pub account: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -204,6 +227,7 @@ pub struct SetRate {
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct PayAll {
     #[prost(bytes = "bytes", tag = "1")]
     pub from: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -212,6 +236,7 @@ pub struct PayAll {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Pay {
     #[prost(bytes = "bytes", tag = "1")]
     pub payer: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -224,6 +249,7 @@ pub struct Pay {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Settle {
     #[prost(bytes = "bytes", tag = "1")]
     pub from: ::rkcy_runtime::codegen::prost::bytes::Bytes,

@@ -9,20 +9,25 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0x103d_e924_217f_ec2f;
 
 /// Money that was moved, as those who moved it are told.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// `account: id of Account`
     pub account: codegen::Uuid,
     /// Days since 1970-01-01, UTC.
-    #[serde(default)]
     pub day: u32,
     /// Cents.
-    #[serde(default)]
     pub amount: i64,
     /// What the account holds afterwards. Cents.
-    #[serde(default)]
     pub balance: i64,
+}
+
+codegen::object! {
+    Receipt {
+        "account": account,
+        "day": day = 0,
+        "amount": amount = 0,
+        "balance": balance = 0,
+    }
 }
 
 impl codegen::Value for Receipt {

@@ -9,18 +9,19 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0xe871_9194_9a96_09b6;
 
 /// What a kind of account may do. Operators change it at run time.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tariff {
     /// `key code: string @length(1..=16)`
     pub code: String,
     /// The most that may leave an account in one day. Cents.
-    #[serde(default = "default_per_day")]
     pub per_day: i64,
 }
 
-fn default_per_day() -> i64 {
-    100000
+codegen::object! {
+    Tariff {
+        "code": code,
+        "per_day": per_day = 100000,
+    }
 }
 
 impl codegen::Value for Tariff {

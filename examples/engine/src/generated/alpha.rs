@@ -12,19 +12,25 @@ pub(super) const RANK: u16 = 1024;
 pub(super) const SCHEMA: u64 = 0x712b_2ecc_f56d_be72;
 
 /// Ranks first.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alpha {
     /// `key id: uuid`
     pub(super) id: codegen::Uuid,
     /// `n: i64 @min(0)`
-    #[serde(default)]
     pub n: i64,
     /// An instance that a transaction can follow.
     pub next: codegen::Uuid,
     /// `log: [i64] @length(..=64)`
-    #[serde(default)]
     pub log: Vec<i64>,
+}
+
+codegen::object! {
+    Alpha {
+        "id": id,
+        "n": n = 0,
+        "next": next,
+        "log": log = Vec::new(),
+    }
 }
 
 impl codegen::Value for Alpha {
@@ -88,29 +94,22 @@ impl codegen::Concern for Alpha {
 }
 
 /// What `update` changes in a `Alpha`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AlphaPatch {
     /// `n: i64 @min(0)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub n: Option<i64>,
     /// An instance that a transaction can follow.
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub next: Option<codegen::Uuid>,
     /// `log: [i64] @length(..=64)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub log: Option<Vec<i64>>,
+}
+
+codegen::patch! {
+    AlphaPatch {
+        "n": n,
+        "next": next,
+        "log": log,
+    }
 }
 
 impl codegen::Value for AlphaPatch {
@@ -162,11 +161,16 @@ impl codegen::Patch<Alpha> for AlphaPatch {
 }
 
 /// The payload of `Alpha.add`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlphaAdd {
     /// `amount: i64 @min(0)`
     pub amount: i64,
+}
+
+codegen::object! {
+    AlphaAdd {
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for AlphaAdd {
@@ -191,11 +195,16 @@ impl codegen::Value for AlphaAdd {
 }
 
 /// The payload of `Alpha.take`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlphaTake {
     /// `amount: i64 @min(0)`
     pub amount: i64,
+}
+
+codegen::object! {
+    AlphaTake {
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for AlphaTake {
@@ -236,11 +245,16 @@ impl From<AlphaTakeRefusal> for codegen::Fault {
 }
 
 /// The payload of `Alpha.append`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlphaAppend {
     /// `entry: i64`
     pub entry: i64,
+}
+
+codegen::object! {
+    AlphaAppend {
+        "entry": entry,
+    }
 }
 
 impl codegen::Value for AlphaAppend {
@@ -272,11 +286,16 @@ impl From<AlphaAppendRefusal> for codegen::Fault {
 }
 
 /// The payload of `Alpha.withdraw`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlphaWithdraw {
     /// `entry: i64`
     pub entry: i64,
+}
+
+codegen::object! {
+    AlphaWithdraw {
+        "entry": entry,
+    }
 }
 
 impl codegen::Value for AlphaWithdraw {
@@ -292,11 +311,16 @@ impl codegen::Value for AlphaWithdraw {
 }
 
 /// The payload of `Alpha.point`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlphaPoint {
     /// `next: id of Beta`
     pub next: codegen::Uuid,
+}
+
+codegen::object! {
+    AlphaPoint {
+        "next": next,
+    }
 }
 
 impl codegen::Value for AlphaPoint {

@@ -12,19 +12,25 @@ pub(super) const RANK: u16 = 1025;
 pub(super) const SCHEMA: u64 = 0x3f2c_eca7_18fd_200b;
 
 /// Ranks second.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Beta {
     /// `key id: uuid`
     pub(super) id: codegen::Uuid,
     /// `n: i64 @min(0)`
-    #[serde(default)]
     pub n: i64,
     /// `next: id of Gamma?`
     pub next: Option<codegen::Uuid>,
     /// `log: [i64] @length(..=64)`
-    #[serde(default)]
     pub log: Vec<i64>,
+}
+
+codegen::object! {
+    Beta {
+        "id": id,
+        "n": n = 0,
+        "next": next = None,
+        "log": log = Vec::new(),
+    }
 }
 
 impl codegen::Value for Beta {
@@ -88,29 +94,22 @@ impl codegen::Concern for Beta {
 }
 
 /// What `update` changes in a `Beta`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BetaPatch {
     /// `n: i64 @min(0)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub n: Option<i64>,
     /// `next: id of Gamma?`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub next: Option<Option<codegen::Uuid>>,
     /// `log: [i64] @length(..=64)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub log: Option<Vec<i64>>,
+}
+
+codegen::patch! {
+    BetaPatch {
+        "n": n,
+        "next": next,
+        "log": log,
+    }
 }
 
 impl codegen::Value for BetaPatch {
@@ -162,11 +161,16 @@ impl codegen::Patch<Beta> for BetaPatch {
 }
 
 /// The payload of `Beta.add`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BetaAdd {
     /// `amount: i64 @min(0)`
     pub amount: i64,
+}
+
+codegen::object! {
+    BetaAdd {
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for BetaAdd {
@@ -191,11 +195,16 @@ impl codegen::Value for BetaAdd {
 }
 
 /// The payload of `Beta.take`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BetaTake {
     /// `amount: i64 @min(0)`
     pub amount: i64,
+}
+
+codegen::object! {
+    BetaTake {
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for BetaTake {
@@ -236,11 +245,16 @@ impl From<BetaTakeRefusal> for codegen::Fault {
 }
 
 /// The payload of `Beta.append`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BetaAppend {
     /// `entry: i64`
     pub entry: i64,
+}
+
+codegen::object! {
+    BetaAppend {
+        "entry": entry,
+    }
 }
 
 impl codegen::Value for BetaAppend {
@@ -272,11 +286,16 @@ impl From<BetaAppendRefusal> for codegen::Fault {
 }
 
 /// The payload of `Beta.withdraw`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BetaWithdraw {
     /// `entry: i64`
     pub entry: i64,
+}
+
+codegen::object! {
+    BetaWithdraw {
+        "entry": entry,
+    }
 }
 
 impl codegen::Value for BetaWithdraw {
@@ -292,11 +311,16 @@ impl codegen::Value for BetaWithdraw {
 }
 
 /// The payload of `Beta.die`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BetaDie {
     /// `by: Death`
     pub by: Death,
+}
+
+codegen::object! {
+    BetaDie {
+        "by": by,
+    }
 }
 
 impl codegen::Value for BetaDie {
@@ -316,11 +340,16 @@ impl codegen::Value for BetaDie {
 }
 
 /// The payload of `Beta.describe`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BetaDescribe {
     /// `factor: i64`
     pub factor: i64,
+}
+
+codegen::object! {
+    BetaDescribe {
+        "factor": factor,
+    }
 }
 
 impl codegen::Value for BetaDescribe {

@@ -12,17 +12,22 @@ pub(super) const RANK: u16 = 1026;
 pub(super) const SCHEMA: u64 = 0xc9d9_29dc_c834_b922;
 
 /// Ranks last.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gamma {
     /// `key id: uuid`
     pub(super) id: codegen::Uuid,
     /// `n: i64 @min(0)`
-    #[serde(default)]
     pub n: i64,
     /// `log: [i64] @length(..=64)`
-    #[serde(default)]
     pub log: Vec<i64>,
+}
+
+codegen::object! {
+    Gamma {
+        "id": id,
+        "n": n = 0,
+        "log": log = Vec::new(),
+    }
 }
 
 impl codegen::Value for Gamma {
@@ -83,23 +88,19 @@ impl codegen::Concern for Gamma {
 }
 
 /// What `update` changes in a `Gamma`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GammaPatch {
     /// `n: i64 @min(0)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub n: Option<i64>,
     /// `log: [i64] @length(..=64)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub log: Option<Vec<i64>>,
+}
+
+codegen::patch! {
+    GammaPatch {
+        "n": n,
+        "log": log,
+    }
 }
 
 impl codegen::Value for GammaPatch {
@@ -146,11 +147,16 @@ impl codegen::Patch<Gamma> for GammaPatch {
 }
 
 /// The payload of `Gamma.add`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GammaAdd {
     /// `amount: i64 @min(0)`
     pub amount: i64,
+}
+
+codegen::object! {
+    GammaAdd {
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for GammaAdd {
@@ -175,11 +181,16 @@ impl codegen::Value for GammaAdd {
 }
 
 /// The payload of `Gamma.take`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GammaTake {
     /// `amount: i64 @min(0)`
     pub amount: i64,
+}
+
+codegen::object! {
+    GammaTake {
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for GammaTake {

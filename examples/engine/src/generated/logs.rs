@@ -9,17 +9,19 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0xf4c8_b935_f773_dee4;
 
 /// The logs that somebody has read, in the order of reading.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Logs {
     /// `first: [i64] @length(..=64)`
-    #[serde(default)]
     pub first: Vec<i64>,
     /// `second: [i64] @length(..=64)`
-    #[serde(default)]
     pub second: Vec<i64>,
+}
+
+codegen::object! {
+    Logs {
+        "first": first = Vec::new(),
+        "second": second = Vec::new(),
+    }
 }
 
 impl codegen::Value for Logs {

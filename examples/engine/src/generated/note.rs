@@ -9,14 +9,19 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0x9eaf_a31e_7a7e_f3e6;
 
 /// What a step learned, to be carried to another one.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     /// `from: uuid`
     pub from: codegen::Uuid,
     /// `n: i64`
-    #[serde(default)]
     pub n: i64,
+}
+
+codegen::object! {
+    Note {
+        "from": from,
+        "n": n = 0,
+    }
 }
 
 impl codegen::Value for Note {

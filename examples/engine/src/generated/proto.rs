@@ -4,6 +4,7 @@
 
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Note {
     #[prost(bytes = "bytes", tag = "1")]
     pub from: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -12,6 +13,7 @@ pub struct Note {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Logs {
     #[prost(int64, repeated, tag = "1")]
     pub first: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<i64>,
@@ -20,6 +22,7 @@ pub struct Logs {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Alpha {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -32,6 +35,7 @@ pub struct Alpha {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct AlphaPatch {
     #[prost(int64, optional, tag = "2")]
     pub n: ::core::option::Option<i64>,
@@ -44,36 +48,42 @@ pub struct AlphaPatch {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct AlphaAdd {
     #[prost(int64, tag = "1")]
     pub amount: i64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct AlphaTake {
     #[prost(int64, tag = "1")]
     pub amount: i64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct AlphaAppend {
     #[prost(int64, tag = "1")]
     pub entry: i64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct AlphaWithdraw {
     #[prost(int64, tag = "1")]
     pub entry: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct AlphaPoint {
     #[prost(bytes = "bytes", tag = "1")]
     pub next: ::rkcy_runtime::codegen::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Beta {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -86,6 +96,7 @@ pub struct Beta {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct BetaPatch {
     #[prost(int64, optional, tag = "2")]
     pub n: ::core::option::Option<i64>,
@@ -98,42 +109,49 @@ pub struct BetaPatch {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct BetaAdd {
     #[prost(int64, tag = "1")]
     pub amount: i64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct BetaTake {
     #[prost(int64, tag = "1")]
     pub amount: i64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct BetaAppend {
     #[prost(int64, tag = "1")]
     pub entry: i64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct BetaWithdraw {
     #[prost(int64, tag = "1")]
     pub entry: i64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct BetaDie {
     #[prost(int32, tag = "1")]
     pub by: i32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct BetaDescribe {
     #[prost(int64, tag = "1")]
     pub factor: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Gamma {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -144,6 +162,7 @@ pub struct Gamma {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct GammaPatch {
     #[prost(int64, optional, tag = "2")]
     pub n: ::core::option::Option<i64>,
@@ -154,18 +173,21 @@ pub struct GammaPatch {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct GammaAdd {
     #[prost(int64, tag = "1")]
     pub amount: i64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct GammaTake {
     #[prost(int64, tag = "1")]
     pub amount: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct OneStep {
     #[prost(bytes = "bytes", tag = "1")]
     pub x: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -174,6 +196,7 @@ pub struct OneStep {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct TwoConcerns {
     #[prost(bytes = "bytes", tag = "1")]
     pub x: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -184,6 +207,7 @@ pub struct TwoConcerns {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct AgainstRank {
     #[prost(bytes = "bytes", tag = "1")]
     pub y: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -194,6 +218,7 @@ pub struct AgainstRank {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct ThereAndBack {
     #[prost(bytes = "bytes", tag = "1")]
     pub x: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -204,6 +229,7 @@ pub struct ThereAndBack {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Carry {
     #[prost(bytes = "bytes", tag = "1")]
     pub y: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -214,6 +240,7 @@ pub struct Carry {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Follow {
     #[prost(bytes = "bytes", tag = "1")]
     pub x: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -222,6 +249,7 @@ pub struct Follow {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Look {
     #[prost(bytes = "bytes", tag = "1")]
     pub x: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -234,12 +262,14 @@ pub struct Look {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Make {
     #[prost(int64, tag = "1")]
     pub n: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct MoveWithin {
     #[prost(bytes = "bytes", tag = "1")]
     pub from: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -250,6 +280,7 @@ pub struct MoveWithin {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Refused {
     #[prost(bytes = "bytes", tag = "1")]
     pub x: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -260,6 +291,7 @@ pub struct Refused {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Guarded {
     #[prost(bytes = "bytes", tag = "1")]
     pub x: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -270,6 +302,7 @@ pub struct Guarded {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct AppendBoth {
     #[prost(bytes = "bytes", tag = "1")]
     pub x: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -280,6 +313,7 @@ pub struct AppendBoth {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct AppendAndRead {
     #[prost(bytes = "bytes", tag = "1")]
     pub y: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -290,6 +324,7 @@ pub struct AppendAndRead {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct ReadAndAppend {
     #[prost(bytes = "bytes", tag = "1")]
     pub y: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -300,6 +335,7 @@ pub struct ReadAndAppend {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct ReadBoth {
     #[prost(bytes = "bytes", tag = "1")]
     pub x: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -308,6 +344,7 @@ pub struct ReadBoth {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct AppendBothLoosely {
     #[prost(bytes = "bytes", tag = "1")]
     pub x: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -318,6 +355,7 @@ pub struct AppendBothLoosely {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct ReadBothLoosely {
     #[prost(bytes = "bytes", tag = "2")]
     pub y: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -326,6 +364,7 @@ pub struct ReadBothLoosely {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Deadly {
     #[prost(bytes = "bytes", tag = "1")]
     pub x: ::rkcy_runtime::codegen::prost::bytes::Bytes,

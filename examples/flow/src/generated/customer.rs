@@ -12,24 +12,31 @@ pub(super) const RANK: u16 = 1024;
 pub(super) const SCHEMA: u64 = 0x4d6b_4785_514c_f71b;
 
 /// A customer, with a list of orders. Ranks first.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Customer {
     /// `key id: uuid`
     pub(super) id: codegen::Uuid,
     /// `name: string @length(1..=32)`
     pub name: String,
     /// `orders: [id of Order] @length(..=8)`
-    #[serde(default)]
     pub orders: Vec<codegen::Uuid>,
     /// `favorite: id of Shelf?`
     pub favorite: Option<codegen::Uuid>,
     /// `blocked: bool`
-    #[serde(default)]
     pub blocked: bool,
     /// `spent: i64 @min(0)`
-    #[serde(default)]
     pub spent: i64,
+}
+
+codegen::object! {
+    Customer {
+        "id": id,
+        "name": name,
+        "orders": orders = Vec::new(),
+        "favorite": favorite = None,
+        "blocked": blocked = false,
+        "spent": spent = 0,
+    }
 }
 
 impl codegen::Value for Customer {
@@ -100,41 +107,28 @@ impl codegen::Concern for Customer {
 }
 
 /// What `update` changes in a `Customer`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CustomerPatch {
     /// `name: string @length(1..=32)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub name: Option<String>,
     /// `orders: [id of Order] @length(..=8)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub orders: Option<Vec<codegen::Uuid>>,
     /// `favorite: id of Shelf?`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub favorite: Option<Option<codegen::Uuid>>,
     /// `blocked: bool`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub blocked: Option<bool>,
     /// `spent: i64 @min(0)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub spent: Option<i64>,
+}
+
+codegen::patch! {
+    CustomerPatch {
+        "name": name,
+        "orders": orders,
+        "favorite": favorite,
+        "blocked": blocked,
+        "spent": spent,
+    }
 }
 
 impl codegen::Value for CustomerPatch {
@@ -199,11 +193,16 @@ impl codegen::Patch<Customer> for CustomerPatch {
 }
 
 /// The payload of `Customer.block`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomerBlock {
     /// `blocked: bool`
     pub blocked: bool,
+}
+
+codegen::object! {
+    CustomerBlock {
+        "blocked": blocked,
+    }
 }
 
 impl codegen::Value for CustomerBlock {
@@ -223,11 +222,16 @@ impl codegen::Value for CustomerBlock {
 }
 
 /// The payload of `Customer.order`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomerOrder {
     /// `order: id of Order`
     pub order: codegen::Uuid,
+}
+
+codegen::object! {
+    CustomerOrder {
+        "order": order,
+    }
 }
 
 impl codegen::Value for CustomerOrder {
@@ -263,11 +267,16 @@ impl From<CustomerOrderRefusal> for codegen::Fault {
 }
 
 /// The payload of `Customer.spend`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomerSpend {
     /// `amount: i64 @min(0)`
     pub amount: i64,
+}
+
+codegen::object! {
+    CustomerSpend {
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for CustomerSpend {
@@ -292,11 +301,16 @@ impl codegen::Value for CustomerSpend {
 }
 
 /// The payload of `Customer.like`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomerLike {
     /// `shelf: id of Shelf?`
     pub shelf: Option<codegen::Uuid>,
+}
+
+codegen::object! {
+    CustomerLike {
+        "shelf": shelf = None,
+    }
 }
 
 impl codegen::Value for CustomerLike {

@@ -9,14 +9,19 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0x22b6_eae9_9a98_64be;
 
 /// So many of one item.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     /// `shelf: ref Shelf`
     pub shelf: codegen::Ref<Shelf>,
     /// `count: u32 @max(1000)`
-    #[serde(default)]
     pub count: u32,
+}
+
+codegen::object! {
+    Line {
+        "shelf": shelf,
+        "count": count = 0,
+    }
 }
 
 impl codegen::Value for Line {

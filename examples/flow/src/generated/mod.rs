@@ -32,7 +32,7 @@ pub use taken::Taken;
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 8,
+    codegen::CONTRACT == 9,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 

@@ -12,30 +12,34 @@ pub(super) const RANK: u16 = 1025;
 pub(super) const SCHEMA: u64 = 0x43b8_dbc8_0272_c89e;
 
 /// What a customer wants. Ranks behind customers.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
     /// `key id: uuid`
     pub(super) id: codegen::Uuid,
     /// `customer: ref Customer`
     pub(super) customer: codegen::Ref<Customer>,
     /// `lines: [Line] @length(..=6)`
-    #[serde(default)]
     pub lines: Vec<Line>,
     /// `speed: Speed = slow`
-    #[serde(default = "default_speed")]
     pub speed: Speed,
     /// `placed: timestamp`
     pub placed: codegen::Timestamp,
     /// `note: string? @length(..=64)`
     pub note: Option<String>,
     /// `done: bool`
-    #[serde(default)]
     pub done: bool,
 }
 
-fn default_speed() -> Speed {
-    Speed::Slow
+codegen::object! {
+    Order {
+        "id": id,
+        "customer": customer,
+        "lines": lines = Vec::new(),
+        "speed": speed = Speed::Slow,
+        "placed": placed,
+        "note": note = None,
+        "done": done = false,
+    }
 }
 
 impl codegen::Value for Order {
@@ -127,47 +131,31 @@ impl codegen::Concern for Order {
 }
 
 /// What `update` changes in a `Order`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OrderPatch {
     /// `customer: ref Customer`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub customer: Option<codegen::Ref<Customer>>,
     /// `lines: [Line] @length(..=6)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub lines: Option<Vec<Line>>,
     /// `speed: Speed = slow`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub speed: Option<Speed>,
     /// `placed: timestamp`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub placed: Option<codegen::Timestamp>,
     /// `note: string? @length(..=64)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub note: Option<Option<String>>,
     /// `done: bool`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub done: Option<bool>,
+}
+
+codegen::patch! {
+    OrderPatch {
+        "customer": customer,
+        "lines": lines,
+        "speed": speed,
+        "placed": placed,
+        "note": note,
+        "done": done,
+    }
 }
 
 impl codegen::Value for OrderPatch {
@@ -265,11 +253,16 @@ impl From<OrderFinishRefusal> for codegen::Fault {
 }
 
 /// The payload of `Order.hurry`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderHurry {
     /// `speed: Speed`
     pub speed: Speed,
+}
+
+codegen::object! {
+    OrderHurry {
+        "speed": speed,
+    }
 }
 
 impl codegen::Value for OrderHurry {

@@ -4,6 +4,7 @@
 
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Session {
     #[prost(string, tag = "1")]
     pub name: ::rkcy_runtime::codegen::prost::alloc::string::String,
@@ -12,6 +13,7 @@ pub struct Session {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Line {
     #[prost(bytes = "bytes", tag = "1")]
     pub shelf: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -20,6 +22,7 @@ pub struct Line {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Taken {
     #[prost(bytes = "bytes", tag = "1")]
     pub shelf: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -28,6 +31,7 @@ pub struct Taken {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Customer {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -46,6 +50,7 @@ pub struct Customer {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct CustomerPatch {
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
@@ -64,30 +69,35 @@ pub struct CustomerPatch {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct CustomerBlock {
     #[prost(bool, tag = "1")]
     pub blocked: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct CustomerOrder {
     #[prost(bytes = "bytes", tag = "1")]
     pub order: ::rkcy_runtime::codegen::prost::bytes::Bytes,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct CustomerSpend {
     #[prost(int64, tag = "1")]
     pub amount: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct CustomerLike {
     #[prost(bytes = "bytes", optional, tag = "1")]
     pub shelf: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Order {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -106,6 +116,7 @@ pub struct Order {
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct OrderPatch {
     #[prost(bytes = "bytes", optional, tag = "2")]
     pub customer: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
@@ -124,12 +135,14 @@ pub struct OrderPatch {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct OrderHurry {
     #[prost(int32, tag = "1")]
     pub speed: i32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Shelf {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -140,6 +153,7 @@ pub struct Shelf {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct ShelfPatch {
     #[prost(uint32, optional, tag = "2")]
     pub stock: ::core::option::Option<u32>,
@@ -148,30 +162,35 @@ pub struct ShelfPatch {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct ShelfPut {
     #[prost(uint32, tag = "1")]
     pub count: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct ShelfTake {
     #[prost(uint32, tag = "1")]
     pub count: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct ShelfHas {
     #[prost(uint32, tag = "1")]
     pub count: u32,
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Restock {
     #[prost(message, repeated, tag = "1")]
     pub lines: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<Line>,
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Place {
     #[prost(bytes = "bytes", tag = "1")]
     pub customer: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -182,6 +201,7 @@ pub struct Place {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Greet {
     #[prost(bytes = "bytes", tag = "1")]
     pub customer: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -194,6 +214,7 @@ pub struct Greet {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Weigh {
     #[prost(bytes = "bytes", tag = "1")]
     pub customer: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -204,6 +225,7 @@ pub struct Weigh {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Treat {
     #[prost(bytes = "bytes", tag = "1")]
     pub customer: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -212,12 +234,14 @@ pub struct Treat {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Ship {
     #[prost(bytes = "bytes", tag = "1")]
     pub order: ::rkcy_runtime::codegen::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Prune {
     #[prost(bytes = "bytes", tag = "1")]
     pub order: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -226,12 +250,14 @@ pub struct Prune {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct ShipAll {
     #[prost(bytes = "bytes", tag = "1")]
     pub customer: ::rkcy_runtime::codegen::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Look {
     #[prost(bytes = "bytes", tag = "1")]
     pub customer: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -240,6 +266,7 @@ pub struct Look {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Enroll {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -248,6 +275,7 @@ pub struct Enroll {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Forget {
     #[prost(bytes = "bytes", tag = "1")]
     pub order: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -258,6 +286,7 @@ pub struct Forget {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Rename {
     #[prost(bytes = "bytes", tag = "1")]
     pub customer: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -268,6 +297,7 @@ pub struct Rename {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Pair {
     #[prost(bytes = "bytes", tag = "1")]
     pub a: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -278,6 +308,7 @@ pub struct Pair {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Divide {
     #[prost(bytes = "bytes", tag = "1")]
     pub customer: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -288,6 +319,7 @@ pub struct Divide {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Recount {
     #[prost(bytes = "bytes", tag = "1")]
     pub shelf: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -298,6 +330,7 @@ pub struct Recount {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Like {
     #[prost(bytes = "bytes", tag = "1")]
     pub customer: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -308,6 +341,7 @@ pub struct Like {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Make {
     #[prost(string, tag = "1")]
     pub name: ::rkcy_runtime::codegen::prost::alloc::string::String,

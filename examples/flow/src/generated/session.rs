@@ -9,13 +9,19 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0x7323_909f_5e3d_44a4;
 
 /// Who calls.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     /// `name: string @length(1..=32)`
     pub name: String,
     /// `clerk: uuid`
     pub clerk: codegen::Uuid,
+}
+
+codegen::object! {
+    Session {
+        "name": name,
+        "clerk": clerk,
+    }
 }
 
 impl codegen::Value for Session {

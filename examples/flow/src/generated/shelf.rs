@@ -12,17 +12,22 @@ pub(super) const RANK: u16 = 1026;
 pub(super) const SCHEMA: u64 = 0x7a7b_75fd_1abb_0ad6;
 
 /// Where items are. Ranks last.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shelf {
     /// `key id: uuid`
     pub(super) id: codegen::Uuid,
     /// `stock: u32 @max(100000)`
-    #[serde(default)]
     pub stock: u32,
     /// `moved: i64`
-    #[serde(default)]
     pub moved: i64,
+}
+
+codegen::object! {
+    Shelf {
+        "id": id,
+        "stock": stock = 0,
+        "moved": moved = 0,
+    }
 }
 
 impl codegen::Value for Shelf {
@@ -82,23 +87,19 @@ impl codegen::Concern for Shelf {
 }
 
 /// What `update` changes in a `Shelf`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ShelfPatch {
     /// `stock: u32 @max(100000)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub stock: Option<u32>,
     /// `moved: i64`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub moved: Option<i64>,
+}
+
+codegen::patch! {
+    ShelfPatch {
+        "stock": stock,
+        "moved": moved,
+    }
 }
 
 impl codegen::Value for ShelfPatch {
@@ -138,11 +139,16 @@ impl codegen::Patch<Shelf> for ShelfPatch {
 }
 
 /// The payload of `Shelf.put`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShelfPut {
     /// `count: u32`
     pub count: u32,
+}
+
+codegen::object! {
+    ShelfPut {
+        "count": count,
+    }
 }
 
 impl codegen::Value for ShelfPut {
@@ -174,11 +180,16 @@ impl From<ShelfPutRefusal> for codegen::Fault {
 }
 
 /// The payload of `Shelf.take`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShelfTake {
     /// `count: u32`
     pub count: u32,
+}
+
+codegen::object! {
+    ShelfTake {
+        "count": count,
+    }
 }
 
 impl codegen::Value for ShelfTake {
@@ -210,11 +221,16 @@ impl From<ShelfTakeRefusal> for codegen::Fault {
 }
 
 /// The payload of `Shelf.has`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShelfHas {
     /// `count: u32`
     pub count: u32,
+}
+
+codegen::object! {
+    ShelfHas {
+        "count": count,
+    }
 }
 
 impl codegen::Value for ShelfHas {

@@ -9,14 +9,19 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0xcfde_1c9d_171a_86c1;
 
 /// What was taken off a shelf.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taken {
     /// `shelf: id of Shelf`
     pub shelf: codegen::Uuid,
     /// `left: u32`
-    #[serde(default)]
     pub left: u32,
+}
+
+codegen::object! {
+    Taken {
+        "shelf": shelf,
+        "left": left = 0,
+    }
 }
 
 impl codegen::Value for Taken {

@@ -12,23 +12,19 @@ pub(super) const RANK: u16 = 1027;
 pub(super) const SCHEMA: u64 = 0x3caa_3f08_c736_97fe;
 
 /// The key of a `Customer`.
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    codegen::serde::Serialize,
-    codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CustomerKey {
     /// The `District` that it is in.
     pub district: codegen::Ref<District>,
     /// `key id: uuid`
     pub id: codegen::Uuid,
+}
+
+codegen::object! {
+    CustomerKey {
+        "district": district,
+        "id": id,
+    }
 }
 
 impl codegen::Value for CustomerKey {
@@ -100,8 +96,7 @@ impl std::str::FromStr for CustomerKey {
 }
 
 /// `concern Customer`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Customer {
     /// The `District` that it is in.
     pub(super) district: codegen::Ref<District>,
@@ -112,13 +107,23 @@ pub struct Customer {
     /// `nickname: string? @length(..=20)`
     pub nickname: Option<String>,
     /// `balance: i64`
-    #[serde(default)]
     pub balance: i64,
     /// `tags: [string] @length(..=4)`
-    #[serde(default)]
     pub tags: Vec<String>,
     /// `favourite: ref District?`
     pub(super) favourite: Option<codegen::Ref<District>>,
+}
+
+codegen::object! {
+    Customer {
+        "district": district,
+        "id": id,
+        "name": name,
+        "nickname": nickname = None,
+        "balance": balance = 0,
+        "tags": tags = Vec::new(),
+        "favourite": favourite = None,
+    }
 }
 
 impl codegen::Value for Customer {
@@ -227,41 +232,28 @@ impl codegen::Concern for Customer {
 }
 
 /// What `update` changes in a `Customer`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CustomerPatch {
     /// `name: string @length(1..=40)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub name: Option<String>,
     /// `nickname: string? @length(..=20)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub nickname: Option<Option<String>>,
     /// `balance: i64`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub balance: Option<i64>,
     /// `tags: [string] @length(..=4)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub tags: Option<Vec<String>>,
     /// `favourite: ref District?`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub favourite: Option<Option<codegen::Ref<District>>>,
+}
+
+codegen::patch! {
+    CustomerPatch {
+        "name": name,
+        "nickname": nickname,
+        "balance": balance,
+        "tags": tags,
+        "favourite": favourite,
+    }
 }
 
 impl codegen::Value for CustomerPatch {
@@ -344,11 +336,16 @@ impl codegen::Patch<Customer> for CustomerPatch {
 }
 
 /// The payload of `Customer.pay`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomerPay {
     /// `amount: i64 @min(0)`
     pub amount: i64,
+}
+
+codegen::object! {
+    CustomerPay {
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for CustomerPay {

@@ -12,23 +12,19 @@ pub(super) const RANK: u16 = 1026;
 pub(super) const SCHEMA: u64 = 0x8682_a107_5c03_208d;
 
 /// The key of a `District`.
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    codegen::serde::Serialize,
-    codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DistrictKey {
     /// The `Warehouse` that it is in.
     pub warehouse: codegen::Ref<Warehouse>,
     /// `key number: u32`
     pub number: u32,
+}
+
+codegen::object! {
+    DistrictKey {
+        "warehouse": warehouse,
+        "number": number,
+    }
 }
 
 impl codegen::Value for DistrictKey {
@@ -100,23 +96,25 @@ impl std::str::FromStr for DistrictKey {
 }
 
 /// `concern District`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct District {
     /// The `Warehouse` that it is in.
     pub(super) warehouse: codegen::Ref<Warehouse>,
     /// `key number: u32`
     pub(super) number: u32,
     /// `next: u32 = 1`
-    #[serde(default = "default_next")]
     pub next: u32,
     /// `earnings: i64 @min(0)`
-    #[serde(default)]
     pub earnings: i64,
 }
 
-fn default_next() -> u32 {
-    1
+codegen::object! {
+    District {
+        "warehouse": warehouse,
+        "number": number,
+        "next": next = 1,
+        "earnings": earnings = 0,
+    }
 }
 
 impl codegen::Value for District {
@@ -189,23 +187,19 @@ impl codegen::Concern for District {
 }
 
 /// What `update` changes in a `District`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DistrictPatch {
     /// `next: u32 = 1`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub next: Option<u32>,
     /// `earnings: i64 @min(0)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub earnings: Option<i64>,
+}
+
+codegen::patch! {
+    DistrictPatch {
+        "next": next,
+        "earnings": earnings,
+    }
 }
 
 impl codegen::Value for DistrictPatch {
@@ -245,11 +239,16 @@ impl codegen::Patch<District> for DistrictPatch {
 }
 
 /// The payload of `District.earn`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DistrictEarn {
     /// `amount: i64 @min(0)`
     pub amount: i64,
+}
+
+codegen::object! {
+    DistrictEarn {
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for DistrictEarn {

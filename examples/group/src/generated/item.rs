@@ -12,16 +12,22 @@ pub(super) const RANK: u16 = 1024;
 pub(super) const SCHEMA: u64 = 0xe5fd_809d_da97_570f;
 
 /// What is sold; the same everywhere.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
     /// `key number: u32`
     pub(super) number: u32,
     /// `name: string @length(1..=40) @index`
     pub name: String,
     /// `price: i64 @min(0)`
-    #[serde(default)]
     pub price: i64,
+}
+
+codegen::object! {
+    Item {
+        "number": number,
+        "name": name,
+        "price": price = 0,
+    }
 }
 
 impl codegen::Value for Item {
@@ -82,23 +88,19 @@ impl codegen::Concern for Item {
 }
 
 /// What `update` changes in a `Item`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ItemPatch {
     /// `name: string @length(1..=40) @index`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub name: Option<String>,
     /// `price: i64 @min(0)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub price: Option<i64>,
+}
+
+codegen::patch! {
+    ItemPatch {
+        "name": name,
+        "price": price,
+    }
 }
 
 impl codegen::Value for ItemPatch {

@@ -9,13 +9,19 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0x2065_c3e9_2901_ae4d;
 
 /// `message Line`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     /// `item: ref Item`
     pub item: codegen::Ref<Item>,
     /// `quantity: u32 @range(1..=100)`
     pub quantity: u32,
+}
+
+codegen::object! {
+    Line {
+        "item": item,
+        "quantity": quantity,
+    }
 }
 
 impl codegen::Value for Line {

@@ -12,23 +12,19 @@ pub(super) const RANK: u16 = 1029;
 pub(super) const SCHEMA: u64 = 0x86f7_9255_b611_efeb;
 
 /// The key of a `Order`.
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    codegen::serde::Serialize,
-    codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OrderKey {
     /// The `District` that it is in.
     pub district: codegen::Ref<District>,
     /// `key number: u32`
     pub number: u32,
+}
+
+codegen::object! {
+    OrderKey {
+        "district": district,
+        "number": number,
+    }
 }
 
 impl codegen::Value for OrderKey {
@@ -100,8 +96,7 @@ impl std::str::FromStr for OrderKey {
 }
 
 /// `concern Order`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
     /// The `District` that it is in.
     pub(super) district: codegen::Ref<District>,
@@ -112,12 +107,23 @@ pub struct Order {
     /// `lines: [Line] @length(1..=10)`
     pub lines: Vec<Line>,
     /// `amount: i64 @min(0)`
-    #[serde(default)]
     pub amount: i64,
     /// `placed: timestamp`
     pub placed: codegen::Timestamp,
     /// `carrier: string? @length(..=20)`
     pub carrier: Option<String>,
+}
+
+codegen::object! {
+    Order {
+        "district": district,
+        "number": number,
+        "customer": customer,
+        "lines": lines,
+        "amount": amount = 0,
+        "placed": placed,
+        "carrier": carrier = None,
+    }
 }
 
 impl codegen::Value for Order {
@@ -212,41 +218,28 @@ impl codegen::Concern for Order {
 }
 
 /// What `update` changes in a `Order`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OrderPatch {
     /// `customer: id of Customer`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub customer: Option<CustomerKey>,
     /// `lines: [Line] @length(1..=10)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub lines: Option<Vec<Line>>,
     /// `amount: i64 @min(0)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub amount: Option<i64>,
     /// `placed: timestamp`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub placed: Option<codegen::Timestamp>,
     /// `carrier: string? @length(..=20)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub carrier: Option<Option<String>>,
+}
+
+codegen::patch! {
+    OrderPatch {
+        "customer": customer,
+        "lines": lines,
+        "amount": amount,
+        "placed": placed,
+        "carrier": carrier,
+    }
 }
 
 impl codegen::Value for OrderPatch {
@@ -318,11 +311,16 @@ impl codegen::Patch<Order> for OrderPatch {
 }
 
 /// The payload of `Order.deliver`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderDeliver {
     /// `carrier: string @length(1..=20)`
     pub carrier: String,
+}
+
+codegen::object! {
+    OrderDeliver {
+        "carrier": carrier,
+    }
 }
 
 impl codegen::Value for OrderDeliver {

@@ -4,6 +4,7 @@
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Line {
     #[prost(uint32, tag = "1")]
     pub item: u32,
@@ -12,6 +13,7 @@ pub struct Line {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Item {
     #[prost(uint32, tag = "1")]
     pub number: u32,
@@ -22,6 +24,7 @@ pub struct Item {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct ItemPatch {
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
@@ -30,6 +33,7 @@ pub struct ItemPatch {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Warehouse {
     #[prost(string, tag = "1")]
     pub code: ::rkcy_runtime::codegen::prost::alloc::string::String,
@@ -42,6 +46,7 @@ pub struct Warehouse {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct WarehousePatch {
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
@@ -52,12 +57,14 @@ pub struct WarehousePatch {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct WarehouseEarn {
     #[prost(int64, tag = "1")]
     pub amount: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct District {
     #[prost(string, tag = "1")]
     pub warehouse: ::rkcy_runtime::codegen::prost::alloc::string::String,
@@ -70,6 +77,7 @@ pub struct District {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct DistrictKey {
     #[prost(string, tag = "1")]
     pub warehouse: ::rkcy_runtime::codegen::prost::alloc::string::String,
@@ -78,6 +86,7 @@ pub struct DistrictKey {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct DistrictPatch {
     #[prost(uint32, optional, tag = "3")]
     pub next: ::core::option::Option<u32>,
@@ -86,12 +95,14 @@ pub struct DistrictPatch {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct DistrictEarn {
     #[prost(int64, tag = "1")]
     pub amount: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Customer {
     #[prost(message, optional, tag = "1")]
     pub district: ::core::option::Option<DistrictKey>,
@@ -112,6 +123,7 @@ pub struct Customer {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct CustomerKey {
     #[prost(message, optional, tag = "1")]
     pub district: ::core::option::Option<DistrictKey>,
@@ -120,6 +132,7 @@ pub struct CustomerKey {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct CustomerPatch {
     #[prost(string, optional, tag = "3")]
     pub name: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
@@ -138,12 +151,14 @@ pub struct CustomerPatch {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct CustomerPay {
     #[prost(int64, tag = "1")]
     pub amount: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Stock {
     #[prost(string, tag = "1")]
     pub warehouse: ::rkcy_runtime::codegen::prost::alloc::string::String,
@@ -156,6 +171,7 @@ pub struct Stock {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct StockKey {
     #[prost(string, tag = "1")]
     pub warehouse: ::rkcy_runtime::codegen::prost::alloc::string::String,
@@ -164,6 +180,7 @@ pub struct StockKey {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct StockPatch {
     #[prost(int64, optional, tag = "3")]
     pub quantity: ::core::option::Option<i64>,
@@ -172,18 +189,21 @@ pub struct StockPatch {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct StockTake {
     #[prost(uint32, tag = "1")]
     pub quantity: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct StockPut {
     #[prost(uint32, tag = "1")]
     pub quantity: u32,
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Order {
     #[prost(message, optional, tag = "1")]
     pub district: ::core::option::Option<DistrictKey>,
@@ -202,6 +222,7 @@ pub struct Order {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct OrderKey {
     #[prost(message, optional, tag = "1")]
     pub district: ::core::option::Option<DistrictKey>,
@@ -210,6 +231,7 @@ pub struct OrderKey {
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct OrderPatch {
     #[prost(message, optional, tag = "3")]
     pub customer: ::core::option::Option<CustomerKey>,
@@ -226,12 +248,14 @@ pub struct OrderPatch {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct OrderDeliver {
     #[prost(string, tag = "1")]
     pub carrier: ::rkcy_runtime::codegen::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Rate {
     #[prost(int32, tag = "1")]
     pub region: i32,
@@ -244,6 +268,7 @@ pub struct Rate {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct RateKey {
     #[prost(int32, tag = "1")]
     pub region: i32,
@@ -254,12 +279,14 @@ pub struct RateKey {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct RatePatch {
     #[prost(int64, optional, tag = "4")]
     pub percent: ::core::option::Option<i64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Payment {
     #[prost(string, tag = "1")]
     pub warehouse: ::rkcy_runtime::codegen::prost::alloc::string::String,
@@ -272,6 +299,7 @@ pub struct Payment {
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct NewOrder {
     #[prost(string, tag = "1")]
     pub warehouse: ::rkcy_runtime::codegen::prost::alloc::string::String,
@@ -284,6 +312,7 @@ pub struct NewOrder {
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Pick {
     #[prost(string, tag = "1")]
     pub warehouse: ::rkcy_runtime::codegen::prost::alloc::string::String,
@@ -292,6 +321,7 @@ pub struct Pick {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Delivery {
     #[prost(message, optional, tag = "1")]
     pub order: ::core::option::Option<OrderKey>,
@@ -300,6 +330,7 @@ pub struct Delivery {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct MoveStock {
     #[prost(string, tag = "1")]
     pub from: ::rkcy_runtime::codegen::prost::alloc::string::String,
@@ -312,6 +343,7 @@ pub struct MoveStock {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Rename {
     #[prost(message, optional, tag = "1")]
     pub customer: ::core::option::Option<CustomerKey>,
@@ -320,12 +352,14 @@ pub struct Rename {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Leave {
     #[prost(message, optional, tag = "1")]
     pub customer: ::core::option::Option<CustomerKey>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct RateTransaction {
     #[prost(int32, tag = "1")]
     pub region: i32,

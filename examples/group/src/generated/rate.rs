@@ -12,18 +12,7 @@ pub(super) const RANK: u16 = 1030;
 pub(super) const SCHEMA: u64 = 0xd6fd_6142_0641_5290;
 
 /// The key of a `Rate`.
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    codegen::serde::Serialize,
-    codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RateKey {
     /// `key region: Region`
     pub region: Region,
@@ -31,6 +20,14 @@ pub struct RateKey {
     pub year: i32,
     /// `key label: string @length(..=16)`
     pub label: String,
+}
+
+codegen::object! {
+    RateKey {
+        "region": region,
+        "year": year,
+        "label": label,
+    }
 }
 
 impl codegen::Value for RateKey {
@@ -109,8 +106,7 @@ impl std::str::FromStr for RateKey {
 }
 
 /// A key of its own of several parts, in no group.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// `key region: Region`
     pub(super) region: Region,
@@ -119,8 +115,16 @@ pub struct Rate {
     /// `key label: string @length(..=16)`
     pub(super) label: String,
     /// `percent: i64 @range(0..=100)`
-    #[serde(default)]
     pub percent: i64,
+}
+
+codegen::object! {
+    Rate {
+        "region": region,
+        "year": year,
+        "label": label,
+        "percent": percent = 0,
+    }
 }
 
 impl codegen::Value for Rate {
@@ -198,17 +202,16 @@ impl codegen::Concern for Rate {
 }
 
 /// What `update` changes in a `Rate`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RatePatch {
     /// `percent: i64 @range(0..=100)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub percent: Option<i64>,
+}
+
+codegen::patch! {
+    RatePatch {
+        "percent": percent,
+    }
 }
 
 impl codegen::Value for RatePatch {

@@ -12,23 +12,19 @@ pub(super) const RANK: u16 = 1028;
 pub(super) const SCHEMA: u64 = 0x981a_e51b_b5d0_4de1;
 
 /// The key of a `Stock`.
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    codegen::serde::Serialize,
-    codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StockKey {
     /// The `Warehouse` that it is in.
     pub warehouse: codegen::Ref<Warehouse>,
     /// `key item: ref Item`
     pub item: codegen::Ref<Item>,
+}
+
+codegen::object! {
+    StockKey {
+        "warehouse": warehouse,
+        "item": item,
+    }
 }
 
 impl codegen::Value for StockKey {
@@ -100,19 +96,25 @@ impl std::str::FromStr for StockKey {
 }
 
 /// The stock of an item in a warehouse. The table has an index over the item.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stock {
     /// The `Warehouse` that it is in.
     pub(super) warehouse: codegen::Ref<Warehouse>,
     /// `key item: ref Item`
     pub(super) item: codegen::Ref<Item>,
     /// `quantity: i64 @min(0) @index`
-    #[serde(default)]
     pub quantity: i64,
     /// `sold: i64 @min(0)`
-    #[serde(default)]
     pub sold: i64,
+}
+
+codegen::object! {
+    Stock {
+        "warehouse": warehouse,
+        "item": item,
+        "quantity": quantity = 0,
+        "sold": sold = 0,
+    }
 }
 
 impl codegen::Value for Stock {
@@ -186,23 +188,19 @@ impl codegen::Concern for Stock {
 }
 
 /// What `update` changes in a `Stock`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StockPatch {
     /// `quantity: i64 @min(0) @index`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub quantity: Option<i64>,
     /// `sold: i64 @min(0)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub sold: Option<i64>,
+}
+
+codegen::patch! {
+    StockPatch {
+        "quantity": quantity,
+        "sold": sold,
+    }
 }
 
 impl codegen::Value for StockPatch {
@@ -245,11 +243,16 @@ impl codegen::Patch<Stock> for StockPatch {
 }
 
 /// The payload of `Stock.take`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StockTake {
     /// `quantity: u32`
     pub quantity: u32,
+}
+
+codegen::object! {
+    StockTake {
+        "quantity": quantity,
+    }
 }
 
 impl codegen::Value for StockTake {
@@ -285,11 +288,16 @@ impl From<StockTakeRefusal> for codegen::Fault {
 }
 
 /// The payload of `Stock.put`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StockPut {
     /// `quantity: u32`
     pub quantity: u32,
+}
+
+codegen::object! {
+    StockPut {
+        "quantity": quantity,
+    }
 }
 
 impl codegen::Value for StockPut {

@@ -12,23 +12,25 @@ pub(super) const RANK: u16 = 1025;
 pub(super) const SCHEMA: u64 = 0x6118_c3ea_1b72_04eb;
 
 /// The root of a group: all that is in it is locked with it, and stands in its partition.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warehouse {
     /// `key code: string @length(1..=8)`
     pub(super) code: String,
     /// `name: string @length(..=40)`
     pub name: String,
     /// `region: Region = north`
-    #[serde(default = "default_region")]
     pub region: Region,
     /// `earnings: i64 @min(0)`
-    #[serde(default)]
     pub earnings: i64,
 }
 
-fn default_region() -> Region {
-    Region::North
+codegen::object! {
+    Warehouse {
+        "code": code,
+        "name": name,
+        "region": region = Region::North,
+        "earnings": earnings = 0,
+    }
 }
 
 impl codegen::Value for Warehouse {
@@ -93,29 +95,22 @@ impl codegen::Concern for Warehouse {
 }
 
 /// What `update` changes in a `Warehouse`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WarehousePatch {
     /// `name: string @length(..=40)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub name: Option<String>,
     /// `region: Region = north`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub region: Option<Region>,
     /// `earnings: i64 @min(0)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub earnings: Option<i64>,
+}
+
+codegen::patch! {
+    WarehousePatch {
+        "name": name,
+        "region": region,
+        "earnings": earnings,
+    }
 }
 
 impl codegen::Value for WarehousePatch {
@@ -163,11 +158,16 @@ impl codegen::Patch<Warehouse> for WarehousePatch {
 }
 
 /// The payload of `Warehouse.earn`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WarehouseEarn {
     /// `amount: i64 @min(0)`
     pub amount: i64,
+}
+
+codegen::object! {
+    WarehouseEarn {
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for WarehouseEarn {

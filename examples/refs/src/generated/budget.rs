@@ -12,14 +12,19 @@ pub(super) const RANK: u16 = 16384;
 pub(super) const SCHEMA: u64 = 0x2b58_5a4a_8dbd_ca39;
 
 /// Pays for what is done.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// `key id: uuid`
     pub(super) id: codegen::Uuid,
     /// `left: i64 @min(0)`
-    #[serde(default)]
     pub left: i64,
+}
+
+codegen::object! {
+    Budget {
+        "id": id,
+        "left": left = 0,
+    }
 }
 
 impl codegen::Value for Budget {
@@ -73,17 +78,16 @@ impl codegen::Concern for Budget {
 }
 
 /// What `update` changes in a `Budget`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BudgetPatch {
     /// `left: i64 @min(0)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub left: Option<i64>,
+}
+
+codegen::patch! {
+    BudgetPatch {
+        "left": left,
+    }
 }
 
 impl codegen::Value for BudgetPatch {
@@ -118,11 +122,16 @@ impl codegen::Patch<Budget> for BudgetPatch {
 }
 
 /// The payload of `Budget.add`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BudgetAdd {
     /// `amount: i64 @range(0..=100)`
     pub amount: i64,
+}
+
+codegen::object! {
+    BudgetAdd {
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for BudgetAdd {
@@ -147,11 +156,16 @@ impl codegen::Value for BudgetAdd {
 }
 
 /// The payload of `Budget.take`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BudgetTake {
     /// `amount: i64 @range(0..=100)`
     pub amount: i64,
+}
+
+codegen::object! {
+    BudgetTake {
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for BudgetTake {
@@ -176,11 +190,16 @@ impl codegen::Value for BudgetTake {
 }
 
 /// The payload of `Budget.put_back`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BudgetPutBack {
     /// `amount: i64 @range(0..=100)`
     pub amount: i64,
+}
+
+codegen::object! {
+    BudgetPutBack {
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for BudgetPutBack {

@@ -12,8 +12,7 @@ pub(super) const RANK: u16 = 1024;
 pub(super) const SCHEMA: u64 = 0xada7_f68b_f2ef_658b;
 
 /// A thing that a tenant has.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device {
     /// `key id: uuid`
     pub(super) id: codegen::Uuid,
@@ -28,8 +27,19 @@ pub struct Device {
     /// `policy: ref Policy?`
     pub policy: Option<codegen::ConfigRef<Policy>>,
     /// `heard: u32`
-    #[serde(default)]
     pub heard: u32,
+}
+
+codegen::object! {
+    Device {
+        "id": id,
+        "tenant": tenant,
+        "serial": serial,
+        "label": label = None,
+        "partner": partner = None,
+        "policy": policy = None,
+        "heard": heard = 0,
+    }
 }
 
 impl codegen::Value for Device {
@@ -157,47 +167,31 @@ impl codegen::Concern for Device {
 }
 
 /// What `update` changes in a `Device`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DevicePatch {
     /// `tenant: ref Tenant`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub tenant: Option<codegen::Ref<Tenant>>,
     /// Unique among those of its tenant.
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub serial: Option<u32>,
     /// Absent ones never collide.
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub label: Option<Option<String>>,
     /// `partner: ref Device?`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub partner: Option<Option<codegen::Ref<Device>>>,
     /// `policy: ref Policy?`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub policy: Option<Option<codegen::ConfigRef<Policy>>>,
     /// `heard: u32`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub heard: Option<u32>,
+}
+
+codegen::patch! {
+    DevicePatch {
+        "tenant": tenant,
+        "serial": serial,
+        "label": label,
+        "partner": partner,
+        "policy": policy,
+        "heard": heard,
+    }
 }
 
 impl codegen::Value for DevicePatch {
@@ -297,11 +291,16 @@ impl codegen::Patch<Device> for DevicePatch {
 }
 
 /// The payload of `Device.hear`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceHear {
     /// `times: u32`
     pub times: u32,
+}
+
+codegen::object! {
+    DeviceHear {
+        "times": times,
+    }
 }
 
 impl codegen::Value for DeviceHear {

@@ -30,7 +30,7 @@ pub use tenant::{Tenant, TenantHandlers, TenantPatch, TenantRelated, TenantTally
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 8,
+    codegen::CONTRACT == 9,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 

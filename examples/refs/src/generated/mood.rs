@@ -9,14 +9,19 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0x1c48_dc5e_5c59_fa59;
 
 /// Referred to by what is never absent: its objects cannot be removed.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mood {
     /// `key name: string @length(1..=3)`
     pub name: String,
     /// `loud: bool`
-    #[serde(default)]
     pub loud: bool,
+}
+
+codegen::object! {
+    Mood {
+        "name": name,
+        "loud": loud = false,
+    }
 }
 
 impl codegen::Value for Mood {

@@ -12,8 +12,7 @@ pub(super) const RANK: u16 = 1028;
 pub(super) const SCHEMA: u64 = 0xcb9d_199e_12fd_c2f3;
 
 /// What is written about a tenant.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     /// `key id: uuid`
     pub(super) id: codegen::Uuid,
@@ -24,10 +23,20 @@ pub struct Note {
     /// `first: ref Mood?`
     pub first: Option<codegen::ConfigRef<Mood>>,
     /// `moods: [ref Mood] @length(..=3)`
-    #[serde(default)]
     pub moods: Vec<codegen::ConfigRef<Mood>>,
     /// `sound: Sound?`
     pub sound: Option<Sound>,
+}
+
+codegen::object! {
+    Note {
+        "id": id,
+        "about": about,
+        "text": text,
+        "first": first = None,
+        "moods": moods = Vec::new(),
+        "sound": sound = None,
+    }
 }
 
 impl codegen::Value for Note {
@@ -117,41 +126,28 @@ impl codegen::Concern for Note {
 }
 
 /// What `update` changes in a `Note`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NotePatch {
     /// `about: ref Tenant`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub about: Option<codegen::Ref<Tenant>>,
     /// `text: string @length(..=20)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub text: Option<String>,
     /// `first: ref Mood?`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub first: Option<Option<codegen::ConfigRef<Mood>>>,
     /// `moods: [ref Mood] @length(..=3)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub moods: Option<Vec<codegen::ConfigRef<Mood>>>,
     /// `sound: Sound?`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub sound: Option<Option<Sound>>,
+}
+
+codegen::patch! {
+    NotePatch {
+        "about": about,
+        "text": text,
+        "first": first,
+        "moods": moods,
+        "sound": sound,
+    }
 }
 
 impl codegen::Value for NotePatch {

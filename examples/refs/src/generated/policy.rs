@@ -9,23 +9,25 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0x1aca_ef27_7007_ab7e;
 
 /// What operators decide about devices.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// `key id: uuid`
     pub id: codegen::Uuid,
     /// What is heard beyond is not counted.
-    #[serde(default = "default_most")]
     pub most: u32,
     /// `mute: bool`
-    #[serde(default)]
     pub mute: bool,
     /// `note: string? @length(..=8)`
     pub note: Option<String>,
 }
 
-fn default_most() -> u32 {
-    100
+codegen::object! {
+    Policy {
+        "id": id,
+        "most": most = 100,
+        "mute": mute = false,
+        "note": note = None,
+    }
 }
 
 impl codegen::Value for Policy {

@@ -4,6 +4,7 @@
 
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Policy {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -16,6 +17,7 @@ pub struct Policy {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Mood {
     #[prost(string, tag = "1")]
     pub name: ::rkcy_runtime::codegen::prost::alloc::string::String,
@@ -24,6 +26,7 @@ pub struct Mood {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Sound {
     #[prost(string, tag = "1")]
     pub mood: ::rkcy_runtime::codegen::prost::alloc::string::String,
@@ -32,6 +35,7 @@ pub struct Sound {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Device {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -50,6 +54,7 @@ pub struct Device {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct DevicePatch {
     #[prost(bytes = "bytes", optional, tag = "2")]
     pub tenant: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
@@ -68,12 +73,14 @@ pub struct DevicePatch {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct DeviceHear {
     #[prost(uint32, tag = "1")]
     pub times: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Tenant {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -84,6 +91,7 @@ pub struct Tenant {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct TenantPatch {
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
@@ -92,6 +100,7 @@ pub struct TenantPatch {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Site {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -100,12 +109,14 @@ pub struct Site {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct SitePatch {
     #[prost(string, optional, tag = "2")]
     pub title: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Shelf {
     #[prost(bytes = "bytes", tag = "1")]
     pub site: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -116,6 +127,7 @@ pub struct Shelf {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct ShelfKey {
     #[prost(bytes = "bytes", tag = "1")]
     pub site: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -124,12 +136,14 @@ pub struct ShelfKey {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct ShelfPatch {
     #[prost(string, optional, tag = "3")]
     pub name: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Note {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -148,6 +162,7 @@ pub struct Note {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct NotePatch {
     #[prost(bytes = "bytes", optional, tag = "2")]
     pub about: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
@@ -166,6 +181,7 @@ pub struct NotePatch {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Budget {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -174,30 +190,35 @@ pub struct Budget {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct BudgetPatch {
     #[prost(int64, optional, tag = "2")]
     pub left: ::core::option::Option<i64>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct BudgetAdd {
     #[prost(int64, tag = "1")]
     pub amount: i64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct BudgetTake {
     #[prost(int64, tag = "1")]
     pub amount: i64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct BudgetPutBack {
     #[prost(int64, tag = "1")]
     pub amount: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Enroll {
     #[prost(bytes = "bytes", tag = "1")]
     pub tenant: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -212,6 +233,7 @@ pub struct Enroll {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct EnrollSlowly {
     #[prost(bytes = "bytes", tag = "1")]
     pub tenant: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -226,6 +248,7 @@ pub struct EnrollSlowly {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct TallySlowly {
     #[prost(bytes = "bytes", tag = "1")]
     pub tenant: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -236,6 +259,7 @@ pub struct TallySlowly {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct HandOver {
     #[prost(bytes = "bytes", tag = "1")]
     pub device: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -246,6 +270,7 @@ pub struct HandOver {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Pair {
     #[prost(bytes = "bytes", tag = "1")]
     pub one: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -254,6 +279,7 @@ pub struct Pair {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Tell {
     #[prost(bytes = "bytes", tag = "1")]
     pub one: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -264,6 +290,7 @@ pub struct Tell {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct MakeSound {
     #[prost(bytes = "bytes", tag = "1")]
     pub note: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -276,6 +303,7 @@ pub struct MakeSound {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct GivePolicy {
     #[prost(bytes = "bytes", tag = "1")]
     pub device: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -284,6 +312,7 @@ pub struct GivePolicy {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Rename {
     #[prost(bytes = "bytes", tag = "1")]
     pub device: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -292,6 +321,7 @@ pub struct Rename {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Close {
     #[prost(bytes = "bytes", tag = "1")]
     pub device: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -300,6 +330,7 @@ pub struct Close {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct PassBy {
     #[prost(string, tag = "1")]
     pub name: ::rkcy_runtime::codegen::prost::alloc::string::String,
@@ -308,6 +339,7 @@ pub struct PassBy {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct DeviceOf {
     #[prost(bytes = "bytes", tag = "1")]
     pub tenant: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -316,6 +348,7 @@ pub struct DeviceOf {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct NoteOn {
     #[prost(string, tag = "1")]
     pub label: ::rkcy_runtime::codegen::prost::alloc::string::String,
@@ -324,6 +357,7 @@ pub struct NoteOn {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct ShelfNamed {
     #[prost(bytes = "bytes", tag = "1")]
     pub site: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -332,6 +366,7 @@ pub struct ShelfNamed {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct NoteTransaction {
     #[prost(bytes = "bytes", tag = "1")]
     pub device: ::rkcy_runtime::codegen::prost::bytes::Bytes,

@@ -12,24 +12,19 @@ pub(super) const RANK: u16 = 1027;
 pub(super) const SCHEMA: u64 = 0xbb3f_defd_e651_8e61;
 
 /// The key of a `Shelf`.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    codegen::serde::Serialize,
-    codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShelfKey {
     /// The `Site` that it is in.
     pub site: codegen::Ref<Site>,
     /// `key number: u32`
     pub number: u32,
+}
+
+codegen::object! {
+    ShelfKey {
+        "site": site,
+        "number": number,
+    }
 }
 
 impl codegen::Value for ShelfKey {
@@ -96,8 +91,7 @@ impl std::str::FromStr for ShelfKey {
 }
 
 /// A shelf of a house; its names are unique within the house, and stay there.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shelf {
     /// The `Site` that it is in.
     pub(super) site: codegen::Ref<Site>,
@@ -105,6 +99,14 @@ pub struct Shelf {
     pub(super) number: u32,
     /// `name: string @length(1..=3)`
     pub(super) name: String,
+}
+
+codegen::object! {
+    Shelf {
+        "site": site,
+        "number": number,
+        "name": name,
+    }
 }
 
 impl codegen::Value for Shelf {
@@ -187,17 +189,16 @@ impl codegen::Concern for Shelf {
 }
 
 /// What `update` changes in a `Shelf`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ShelfPatch {
     /// `name: string @length(1..=3)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub name: Option<String>,
+}
+
+codegen::patch! {
+    ShelfPatch {
+        "name": name,
+    }
 }
 
 impl codegen::Value for ShelfPatch {

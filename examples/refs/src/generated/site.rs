@@ -12,13 +12,19 @@ pub(super) const RANK: u16 = 1026;
 pub(super) const SCHEMA: u64 = 0x1cf7_2ce2_fd43_ce2a;
 
 /// A house.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
     /// `key id: uuid`
     pub(super) id: codegen::Uuid,
     /// `title: string @length(..=12)`
     pub title: String,
+}
+
+codegen::object! {
+    Site {
+        "id": id,
+        "title": title,
+    }
 }
 
 impl codegen::Value for Site {
@@ -72,17 +78,16 @@ impl codegen::Concern for Site {
 }
 
 /// What `update` changes in a `Site`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SitePatch {
     /// `title: string @length(..=12)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub title: Option<String>,
+}
+
+codegen::patch! {
+    SitePatch {
+        "title": title,
+    }
 }
 
 impl codegen::Value for SitePatch {

@@ -9,14 +9,19 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0x826f_a8b6_3ddd_9ae9;
 
 /// `message Sound`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sound {
     /// `mood: ref Mood`
     pub mood: codegen::ConfigRef<Mood>,
     /// `times: u32`
-    #[serde(default)]
     pub times: u32,
+}
+
+codegen::object! {
+    Sound {
+        "mood": mood,
+        "times": times = 0,
+    }
 }
 
 impl codegen::Value for Sound {

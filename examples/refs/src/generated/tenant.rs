@@ -12,16 +12,22 @@ pub(super) const RANK: u16 = 1025;
 pub(super) const SCHEMA: u64 = 0x6bb6_5fb3_e578_1a7b;
 
 /// Who has devices.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tenant {
     /// `key id: uuid`
     pub(super) id: codegen::Uuid,
     /// `name: string @length(1..=12) @unique`
     pub(super) name: String,
     /// `tallied: u64`
-    #[serde(default)]
     pub tallied: u64,
+}
+
+codegen::object! {
+    Tenant {
+        "id": id,
+        "name": name,
+        "tallied": tallied = 0,
+    }
 }
 
 impl codegen::Value for Tenant {
@@ -95,23 +101,19 @@ impl codegen::Concern for Tenant {
 }
 
 /// What `update` changes in a `Tenant`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TenantPatch {
     /// `name: string @length(1..=12) @unique`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub name: Option<String>,
     /// `tallied: u64`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub tallied: Option<u64>,
+}
+
+codegen::patch! {
+    TenantPatch {
+        "name": name,
+        "tallied": tallied,
+    }
 }
 
 impl codegen::Value for TenantPatch {

@@ -12,8 +12,7 @@ pub(super) const RANK: u16 = 1025;
 pub(super) const SCHEMA: u64 = 0x57e7_d1cf_f279_4781;
 
 /// A figure in the game, with a purse and a bag.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Character {
     /// `key id: uuid`
     pub(super) id: codegen::Uuid,
@@ -22,25 +21,25 @@ pub struct Character {
     /// `fullname: string @length(2..=64)`
     pub fullname: String,
     /// `class: Class = warrior`
-    #[serde(default = "default_class")]
     pub class: Class,
     /// `active: bool = true`
-    #[serde(default = "default_active")]
     pub active: bool,
     /// `currency: Currency`
-    #[serde(default)]
     pub currency: Currency,
     /// `items: [Item] @length(..=200)`
-    #[serde(default)]
     pub items: Vec<Item>,
 }
 
-fn default_class() -> Class {
-    Class::Warrior
-}
-
-fn default_active() -> bool {
-    true
+codegen::object! {
+    Character {
+        "id": id,
+        "player": player,
+        "fullname": fullname,
+        "class": class = Class::Warrior,
+        "active": active = true,
+        "currency": currency = Currency::default(),
+        "items": items = Vec::new(),
+    }
 }
 
 impl codegen::Value for Character {
@@ -126,47 +125,31 @@ impl codegen::Concern for Character {
 }
 
 /// What `update` changes in a `Character`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CharacterPatch {
     /// `player: ref Player`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub player: Option<codegen::Ref<Player>>,
     /// `fullname: string @length(2..=64)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub fullname: Option<String>,
     /// `class: Class = warrior`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub class: Option<Class>,
     /// `active: bool = true`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub active: Option<bool>,
     /// `currency: Currency`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub currency: Option<Currency>,
     /// `items: [Item] @length(..=200)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub items: Option<Vec<Item>>,
+}
+
+codegen::patch! {
+    CharacterPatch {
+        "player": player,
+        "fullname": fullname,
+        "class": class,
+        "active": active,
+        "currency": currency,
+        "items": items,
+    }
 }
 
 impl codegen::Value for CharacterPatch {
@@ -264,11 +247,16 @@ impl From<CharacterDebitRefusal> for codegen::Fault {
 }
 
 /// The payload of `Character.rename`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CharacterRename {
     /// `fullname: string @length(2..=64)`
     pub fullname: String,
+}
+
+codegen::object! {
+    CharacterRename {
+        "fullname": fullname,
+    }
 }
 
 impl codegen::Value for CharacterRename {

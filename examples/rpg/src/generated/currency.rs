@@ -9,23 +9,25 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0xb599_53d0_db22_322f;
 
 /// A value: it has no key and lives inside a concern, a request or a result.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Currency {
     /// `gold: i64 @min(0)`
-    #[serde(default)]
     pub gold: i64,
     /// `faction_0: i64 @min(0)`
-    #[serde(default)]
     pub faction_0: i64,
     /// `faction_1: i64 @min(0)`
-    #[serde(default)]
     pub faction_1: i64,
     /// `faction_2: i64 @min(0)`
-    #[serde(default)]
     pub faction_2: i64,
+}
+
+codegen::object! {
+    Currency {
+        "gold": gold = 0,
+        "faction_0": faction_0 = 0,
+        "faction_1": faction_1 = 0,
+        "faction_2": faction_2 = 0,
+    }
 }
 
 impl codegen::Value for Currency {

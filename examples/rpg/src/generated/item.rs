@@ -9,13 +9,19 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0x997f_d90b_435e_42f9;
 
 /// A thing that a character carries.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
     /// `id: uuid`
     pub id: codegen::Uuid,
     /// `description: string @length(..=200)`
     pub description: String,
+}
+
+codegen::object! {
+    Item {
+        "id": id,
+        "description": description,
+    }
 }
 
 impl codegen::Value for Item {

@@ -9,18 +9,19 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0x9034_ffb1_c8cb_ee88;
 
 /// Tuning that operators change at run time, without a deploy.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// `key id: uuid`
     pub id: codegen::Uuid,
     /// `max_characters_per_player: u32 @range(1..=100) = 5`
-    #[serde(default = "default_max_characters_per_player")]
     pub max_characters_per_player: u32,
 }
 
-fn default_max_characters_per_player() -> u32 {
-    5
+codegen::object! {
+    Limits {
+        "id": id,
+        "max_characters_per_player": max_characters_per_player = 5,
+    }
 }
 
 impl codegen::Value for Limits {

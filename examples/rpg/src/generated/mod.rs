@@ -28,7 +28,7 @@ pub use player::{
 use rkcy_runtime::codegen;
 
 const _: () = assert!(
-    codegen::CONTRACT == 8,
+    codegen::CONTRACT == 9,
     "this code was generated for another version of rkcy-runtime: run `rkcy-gen build`"
 );
 

@@ -9,14 +9,19 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0x3a22_8eb1_e144_a5c9;
 
 /// What one side of a trade pays.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
     /// `character: ref Character`
     pub character: codegen::Ref<Character>,
     /// `currency: Currency`
-    #[serde(default)]
     pub currency: Currency,
+}
+
+codegen::object! {
+    Offer {
+        "character": character,
+        "currency": currency = Currency::default(),
+    }
 }
 
 impl codegen::Value for Offer {

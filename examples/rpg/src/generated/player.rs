@@ -12,25 +12,28 @@ pub(super) const RANK: u16 = 1024;
 pub(super) const SCHEMA: u64 = 0x5755_740a_4782_5dd2;
 
 /// A person who plays.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Player {
     /// `key id: uuid`
     pub(super) id: codegen::Uuid,
     /// `username: string @length(4..=32) @unique @immutable`
     pub(super) username: String,
     /// `active: bool = true`
-    #[serde(default = "default_active")]
     pub active: bool,
     /// What operators grant this player; without it, as many characters as can be listed.
     pub limits: Option<codegen::ConfigRef<Limits>>,
     /// How many characters the player has.
-    #[serde(default)]
     pub count: u32,
 }
 
-fn default_active() -> bool {
-    true
+codegen::object! {
+    Player {
+        "id": id,
+        "username": username,
+        "active": active = true,
+        "limits": limits = None,
+        "count": count = 0,
+    }
 }
 
 impl codegen::Value for Player {
@@ -110,29 +113,22 @@ impl codegen::Concern for Player {
 }
 
 /// What `update` changes in a `Player`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlayerPatch {
     /// `active: bool = true`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub active: Option<bool>,
     /// What operators grant this player; without it, as many characters as can be listed.
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub limits: Option<Option<codegen::ConfigRef<Limits>>>,
     /// How many characters the player has.
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub count: Option<u32>,
+}
+
+codegen::patch! {
+    PlayerPatch {
+        "active": active,
+        "limits": limits,
+        "count": count,
+    }
 }
 
 impl codegen::Value for PlayerPatch {

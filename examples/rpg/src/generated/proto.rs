@@ -4,6 +4,7 @@
 
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Limits {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -12,6 +13,7 @@ pub struct Limits {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Currency {
     #[prost(int64, tag = "1")]
     pub gold: i64,
@@ -24,6 +26,7 @@ pub struct Currency {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Item {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -32,6 +35,7 @@ pub struct Item {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Offer {
     #[prost(bytes = "bytes", tag = "1")]
     pub character: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -40,6 +44,7 @@ pub struct Offer {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Player {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -54,6 +59,7 @@ pub struct Player {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct PlayerPatch {
     #[prost(bool, optional, tag = "3")]
     pub active: ::core::option::Option<bool>,
@@ -66,6 +72,7 @@ pub struct PlayerPatch {
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Character {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -84,6 +91,7 @@ pub struct Character {
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct CharacterPatch {
     #[prost(bytes = "bytes", optional, tag = "2")]
     pub player: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
@@ -102,12 +110,14 @@ pub struct CharacterPatch {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct CharacterRename {
     #[prost(string, tag = "1")]
     pub fullname: ::rkcy_runtime::codegen::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Fund {
     #[prost(bytes = "bytes", tag = "1")]
     pub to: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -116,6 +126,7 @@ pub struct Fund {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Trade {
     #[prost(message, optional, tag = "1")]
     pub lhs: ::core::option::Option<Offer>,
@@ -124,6 +135,7 @@ pub struct Trade {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct SignUp {
     #[prost(string, tag = "1")]
     pub username: ::rkcy_runtime::codegen::prost::alloc::string::String,
@@ -132,6 +144,7 @@ pub struct SignUp {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Gift {
     #[prost(bytes = "bytes", tag = "1")]
     pub giver: ::rkcy_runtime::codegen::prost::bytes::Bytes,

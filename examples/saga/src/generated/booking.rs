@@ -9,14 +9,19 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0x7809_7510_94f8_0b9d;
 
 /// What is booked for a trip.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Booking {
     /// `room: ref Room`
     pub room: codegen::Ref<Room>,
     /// `night: u32`
-    #[serde(default)]
     pub night: u32,
+}
+
+codegen::object! {
+    Booking {
+        "room": room,
+        "night": night = 0,
+    }
 }
 
 impl codegen::Value for Booking {

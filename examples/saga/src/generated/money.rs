@@ -9,14 +9,16 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0x585b_f11d_7096_3a1a;
 
 /// Money in one currency.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Money {
     /// `cents: i64 @range(0..=1000000)`
-    #[serde(default)]
     pub cents: i64,
+}
+
+codegen::object! {
+    Money {
+        "cents": cents = 0,
+    }
 }
 
 impl codegen::Value for Money {

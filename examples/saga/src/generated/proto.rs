@@ -4,12 +4,14 @@
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Money {
     #[prost(int64, tag = "1")]
     pub cents: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Booking {
     #[prost(bytes = "bytes", tag = "1")]
     pub room: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -18,6 +20,7 @@ pub struct Booking {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Wallet {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -26,12 +29,14 @@ pub struct Wallet {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct WalletPatch {
     #[prost(int64, optional, tag = "2")]
     pub cents: ::core::option::Option<i64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Room {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -44,6 +49,7 @@ pub struct Room {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct RoomPatch {
     #[prost(int64, optional, tag = "2")]
     pub free: ::core::option::Option<i64>,
@@ -56,24 +62,28 @@ pub struct RoomPatch {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct RoomBook {
     #[prost(uint32, tag = "1")]
     pub night: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct RoomRelease {
     #[prost(uint32, tag = "1")]
     pub night: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct RoomJoin {
     #[prost(bytes = "bytes", optional, tag = "1")]
     pub next: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Trip {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -86,6 +96,7 @@ pub struct Trip {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct TripPatch {
     #[prost(bytes = "bytes", optional, tag = "2")]
     pub wallet: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
@@ -98,18 +109,21 @@ pub struct TripPatch {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct TripExtend {
     #[prost(uint32, repeated, tag = "1")]
     pub nights: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<u32>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct TripShorten {
     #[prost(uint32, repeated, tag = "1")]
     pub nights: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<u32>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Gift {
     #[prost(bytes = "bytes", tag = "1")]
     pub giver: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -120,6 +134,7 @@ pub struct Gift {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct GiftToOther {
     #[prost(bytes = "bytes", tag = "1")]
     pub giver: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -130,6 +145,7 @@ pub struct GiftToOther {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Plan {
     #[prost(bytes = "bytes", tag = "1")]
     pub wallet: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -140,6 +156,7 @@ pub struct Plan {
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct BookAll {
     #[prost(bytes = "bytes", tag = "1")]
     pub wallet: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -148,6 +165,7 @@ pub struct BookAll {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct BookCheap {
     #[prost(bytes = "bytes", tag = "1")]
     pub wallet: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -160,6 +178,7 @@ pub struct BookCheap {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct BookNext {
     #[prost(bytes = "bytes", tag = "1")]
     pub room: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -168,6 +187,7 @@ pub struct BookNext {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Refund {
     #[prost(bytes = "bytes", tag = "1")]
     pub trip: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -176,6 +196,7 @@ pub struct Refund {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Settle {
     #[prost(bytes = "bytes", tag = "1")]
     pub trip: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -186,6 +207,7 @@ pub struct Settle {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct CallOff {
     #[prost(bytes = "bytes", tag = "1")]
     pub trip: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -198,6 +220,7 @@ pub struct CallOff {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Reopen {
     #[prost(bytes = "bytes", tag = "1")]
     pub trip: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -208,6 +231,7 @@ pub struct Reopen {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Either {
     #[prost(bytes = "bytes", tag = "1")]
     pub wallet: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -222,6 +246,7 @@ pub struct Either {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Make {
     #[prost(int64, tag = "1")]
     pub cents: i64,
@@ -230,6 +255,7 @@ pub struct Make {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Swap {
     #[prost(bytes = "bytes", tag = "1")]
     pub a: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -240,6 +266,7 @@ pub struct Swap {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Worth {
     #[prost(bytes = "bytes", tag = "1")]
     pub wallet: ::rkcy_runtime::codegen::prost::bytes::Bytes,

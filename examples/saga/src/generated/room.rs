@@ -12,19 +12,25 @@ pub(super) const RANK: u16 = 1025;
 pub(super) const SCHEMA: u64 = 0xfe9d_7e33_8e0d_07c3;
 
 /// What can be booked. `next` is taken where it is full.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Room {
     /// `key id: uuid`
     pub(super) id: codegen::Uuid,
     /// `free: i64`
-    #[serde(default)]
     pub free: i64,
     /// `taken: [u32]`
-    #[serde(default)]
     pub taken: Vec<u32>,
     /// `next: id of Room?`
     pub next: Option<codegen::Uuid>,
+}
+
+codegen::object! {
+    Room {
+        "id": id,
+        "free": free = 0,
+        "taken": taken = Vec::new(),
+        "next": next = None,
+    }
 }
 
 impl codegen::Value for Room {
@@ -82,29 +88,22 @@ impl codegen::Concern for Room {
 }
 
 /// What `update` changes in a `Room`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RoomPatch {
     /// `free: i64`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub free: Option<i64>,
     /// `taken: [u32]`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub taken: Option<Vec<u32>>,
     /// `next: id of Room?`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub next: Option<Option<codegen::Uuid>>,
+}
+
+codegen::patch! {
+    RoomPatch {
+        "free": free,
+        "taken": taken,
+        "next": next,
+    }
 }
 
 impl codegen::Value for RoomPatch {
@@ -146,11 +145,16 @@ impl codegen::Patch<Room> for RoomPatch {
 }
 
 /// The payload of `Room.book`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomBook {
     /// `night: u32`
     pub night: u32,
+}
+
+codegen::object! {
+    RoomBook {
+        "night": night,
+    }
 }
 
 impl codegen::Value for RoomBook {
@@ -182,11 +186,16 @@ impl From<RoomBookRefusal> for codegen::Fault {
 }
 
 /// The payload of `Room.release`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomRelease {
     /// `night: u32`
     pub night: u32,
+}
+
+codegen::object! {
+    RoomRelease {
+        "night": night,
+    }
 }
 
 impl codegen::Value for RoomRelease {
@@ -202,11 +211,16 @@ impl codegen::Value for RoomRelease {
 }
 
 /// The payload of `Room.join`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomJoin {
     /// `next: id of Room?`
     pub next: Option<codegen::Uuid>,
+}
+
+codegen::object! {
+    RoomJoin {
+        "next": next = None,
+    }
 }
 
 impl codegen::Value for RoomJoin {

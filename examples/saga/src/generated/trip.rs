@@ -12,23 +12,25 @@ pub(super) const RANK: u16 = 1026;
 pub(super) const SCHEMA: u64 = 0x4156_ae76_119b_21f6;
 
 /// What came of it.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trip {
     /// `key id: uuid`
     pub(super) id: codegen::Uuid,
     /// `wallet: ref Wallet`
     pub(super) wallet: codegen::Ref<Wallet>,
     /// `nights: [u32] @length(..=16)`
-    #[serde(default)]
     pub nights: Vec<u32>,
     /// `open: bool = true`
-    #[serde(default = "default_open")]
     pub open: bool,
 }
 
-fn default_open() -> bool {
-    true
+codegen::object! {
+    Trip {
+        "id": id,
+        "wallet": wallet,
+        "nights": nights = Vec::new(),
+        "open": open = true,
+    }
 }
 
 impl codegen::Value for Trip {
@@ -102,29 +104,22 @@ impl codegen::Concern for Trip {
 }
 
 /// What `update` changes in a `Trip`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TripPatch {
     /// `wallet: ref Wallet`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub wallet: Option<codegen::Ref<Wallet>>,
     /// `nights: [u32] @length(..=16)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub nights: Option<Vec<u32>>,
     /// `open: bool = true`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub open: Option<bool>,
+}
+
+codegen::patch! {
+    TripPatch {
+        "wallet": wallet,
+        "nights": nights,
+        "open": open,
+    }
 }
 
 impl codegen::Value for TripPatch {
@@ -200,11 +195,16 @@ impl From<TripCloseRefusal> for codegen::Fault {
 }
 
 /// The payload of `Trip.extend`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TripExtend {
     /// `nights: [u32] @length(..=8)`
     pub nights: Vec<u32>,
+}
+
+codegen::object! {
+    TripExtend {
+        "nights": nights,
+    }
 }
 
 impl codegen::Value for TripExtend {
@@ -245,11 +245,16 @@ impl From<TripExtendRefusal> for codegen::Fault {
 }
 
 /// The payload of `Trip.shorten`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TripShorten {
     /// `nights: [u32] @length(..=8)`
     pub nights: Vec<u32>,
+}
+
+codegen::object! {
+    TripShorten {
+        "nights": nights,
+    }
 }
 
 impl codegen::Value for TripShorten {

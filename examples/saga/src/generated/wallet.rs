@@ -12,14 +12,19 @@ pub(super) const RANK: u16 = 1024;
 pub(super) const SCHEMA: u64 = 0xe44f_7354_4d6c_54d8;
 
 /// Who pays.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wallet {
     /// `key id: uuid`
     pub(super) id: codegen::Uuid,
     /// `cents: i64`
-    #[serde(default)]
     pub cents: i64,
+}
+
+codegen::object! {
+    Wallet {
+        "id": id,
+        "cents": cents = 0,
+    }
 }
 
 impl codegen::Value for Wallet {
@@ -68,17 +73,16 @@ impl codegen::Concern for Wallet {
 }
 
 /// What `update` changes in a `Wallet`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WalletPatch {
     /// `cents: i64`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub cents: Option<i64>,
+}
+
+codegen::patch! {
+    WalletPatch {
+        "cents": cents,
+    }
 }
 
 impl codegen::Value for WalletPatch {

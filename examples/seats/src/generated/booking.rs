@@ -12,8 +12,7 @@ pub(super) const RANK: u16 = 1025;
 pub(super) const SCHEMA: u64 = 0xe4f0_6044_253a_5504;
 
 /// `concern Booking`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Booking {
     /// `key id: uuid`
     pub(super) id: codegen::Uuid,
@@ -24,14 +23,20 @@ pub struct Booking {
     /// `places: [Place] @length(1..=6) @table`
     pub places: Vec<Place>,
     /// `stage: Stage = held`
-    #[serde(default = "default_stage")]
     pub stage: Stage,
     /// Until when nobody else gets the places, if it is only held.
     pub until: codegen::Timestamp,
 }
 
-fn default_stage() -> Stage {
-    Stage::Held
+codegen::object! {
+    Booking {
+        "id": id,
+        "guest": guest,
+        "show": show,
+        "places": places,
+        "stage": stage = Stage::Held,
+        "until": until,
+    }
 }
 
 impl codegen::Value for Booking {
@@ -128,41 +133,28 @@ impl codegen::Concern for Booking {
 }
 
 /// What `update` changes in a `Booking`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BookingPatch {
     /// `guest: ref Guest`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub guest: Option<codegen::Ref<Guest>>,
     /// `show: ref Show`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub show: Option<codegen::Ref<Show>>,
     /// `places: [Place] @length(1..=6) @table`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub places: Option<Vec<Place>>,
     /// `stage: Stage = held`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub stage: Option<Stage>,
     /// Until when nobody else gets the places, if it is only held.
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub until: Option<codegen::Timestamp>,
+}
+
+codegen::patch! {
+    BookingPatch {
+        "guest": guest,
+        "show": show,
+        "places": places,
+        "stage": stage,
+        "until": until,
+    }
 }
 
 impl codegen::Value for BookingPatch {
@@ -239,11 +231,16 @@ impl codegen::Patch<Booking> for BookingPatch {
 }
 
 /// The payload of `Booking.confirm`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BookingConfirm {
     /// `at: timestamp`
     pub at: codegen::Timestamp,
+}
+
+codegen::object! {
+    BookingConfirm {
+        "at": at,
+    }
 }
 
 impl codegen::Value for BookingConfirm {
@@ -287,11 +284,16 @@ impl From<BookingConfirmRefusal> for codegen::Fault {
 }
 
 /// The payload of `Booking.move_to`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BookingMoveTo {
     /// `places: [Place] @length(1..=6)`
     pub places: Vec<Place>,
+}
+
+codegen::object! {
+    BookingMoveTo {
+        "places": places,
+    }
 }
 
 impl codegen::Value for BookingMoveTo {

@@ -12,13 +12,19 @@ pub(super) const RANK: u16 = 1024;
 pub(super) const SCHEMA: u64 = 0x7dff_0f57_9353_7c1f;
 
 /// `concern Guest`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guest {
     /// `key id: uuid`
     pub(super) id: codegen::Uuid,
     /// `email: string @length(3..=64) @unique`
     pub(super) email: String,
+}
+
+codegen::object! {
+    Guest {
+        "id": id,
+        "email": email,
+    }
 }
 
 impl codegen::Value for Guest {
@@ -86,17 +92,16 @@ impl codegen::Concern for Guest {
 }
 
 /// What `update` changes in a `Guest`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GuestPatch {
     /// `email: string @length(3..=64) @unique`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub email: Option<String>,
+}
+
+codegen::patch! {
+    GuestPatch {
+        "email": email,
+    }
 }
 
 impl codegen::Value for GuestPatch {

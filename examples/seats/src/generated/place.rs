@@ -9,13 +9,19 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0x24f7_70bc_8aae_0ed1;
 
 /// A place in a house.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// `row: u32 @range(1..=200)`
     pub row: u32,
     /// `number: u32 @range(1..=200)`
     pub number: u32,
+}
+
+codegen::object! {
+    Place {
+        "row": row,
+        "number": number,
+    }
 }
 
 impl codegen::Value for Place {

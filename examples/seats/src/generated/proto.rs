@@ -4,6 +4,7 @@
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Place {
     #[prost(uint32, tag = "1")]
     pub row: u32,
@@ -12,6 +13,7 @@ pub struct Place {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Guest {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -20,12 +22,14 @@ pub struct Guest {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct GuestPatch {
     #[prost(string, optional, tag = "2")]
     pub email: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Booking {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -42,6 +46,7 @@ pub struct Booking {
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct BookingPatch {
     #[prost(bytes = "bytes", optional, tag = "2")]
     pub guest: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
@@ -58,18 +63,21 @@ pub struct BookingPatch {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct BookingConfirm {
     #[prost(sfixed64, tag = "1")]
     pub at: i64,
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct BookingMoveTo {
     #[prost(message, repeated, tag = "1")]
     pub places: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<Place>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Show {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -86,6 +94,7 @@ pub struct Show {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct ShowPatch {
     #[prost(string, optional, tag = "2")]
     pub title: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
@@ -100,18 +109,21 @@ pub struct ShowPatch {
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct ShowTake {
     #[prost(message, repeated, tag = "1")]
     pub places: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<Place>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct ShowGiveBack {
     #[prost(uint32, tag = "1")]
     pub count: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Seat {
     #[prost(bytes = "bytes", tag = "1")]
     pub show: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -124,6 +136,7 @@ pub struct Seat {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct SeatKey {
     #[prost(bytes = "bytes", tag = "1")]
     pub show: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -134,18 +147,21 @@ pub struct SeatKey {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct SeatPatch {
     #[prost(bytes = "bytes", optional, tag = "4")]
     pub booking: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Join {
     #[prost(string, tag = "1")]
     pub email: ::rkcy_runtime::codegen::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Open {
     #[prost(string, tag = "1")]
     pub title: ::rkcy_runtime::codegen::prost::alloc::string::String,
@@ -156,12 +172,14 @@ pub struct Open {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Close {
     #[prost(bytes = "bytes", tag = "1")]
     pub show: ::rkcy_runtime::codegen::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Hold {
     #[prost(bytes = "bytes", tag = "1")]
     pub guest: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -172,18 +190,21 @@ pub struct Hold {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Confirm {
     #[prost(bytes = "bytes", tag = "1")]
     pub booking: ::rkcy_runtime::codegen::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct GiveUp {
     #[prost(bytes = "bytes", tag = "1")]
     pub booking: ::rkcy_runtime::codegen::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct MoveTo {
     #[prost(bytes = "bytes", tag = "1")]
     pub booking: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -192,6 +213,7 @@ pub struct MoveTo {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Swap {
     #[prost(bytes = "bytes", tag = "1")]
     pub one: ::rkcy_runtime::codegen::prost::bytes::Bytes,

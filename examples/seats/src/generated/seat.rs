@@ -12,19 +12,7 @@ pub(super) const RANK: u16 = 1027;
 pub(super) const SCHEMA: u64 = 0x81f1_98f6_aca2_4cc8;
 
 /// The key of a `Seat`.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    codegen::serde::Serialize,
-    codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SeatKey {
     /// The `Show` that it is in.
     pub show: codegen::Ref<Show>,
@@ -32,6 +20,14 @@ pub struct SeatKey {
     pub row: u32,
     /// `key number: u32`
     pub number: u32,
+}
+
+codegen::object! {
+    SeatKey {
+        "show": show,
+        "row": row,
+        "number": number,
+    }
 }
 
 impl codegen::Value for SeatKey {
@@ -105,8 +101,7 @@ impl std::str::FromStr for SeatKey {
 }
 
 /// A place that somebody has; a free one has no row.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seat {
     /// The `Show` that it is in.
     pub(super) show: codegen::Ref<Show>,
@@ -116,6 +111,15 @@ pub struct Seat {
     pub(super) number: u32,
     /// `booking: id of Booking`
     pub booking: codegen::Uuid,
+}
+
+codegen::object! {
+    Seat {
+        "show": show,
+        "row": row,
+        "number": number,
+        "booking": booking,
+    }
 }
 
 impl codegen::Value for Seat {
@@ -188,17 +192,16 @@ impl codegen::Concern for Seat {
 }
 
 /// What `update` changes in a `Seat`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SeatPatch {
     /// `booking: id of Booking`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub booking: Option<codegen::Uuid>,
+}
+
+codegen::patch! {
+    SeatPatch {
+        "booking": booking,
+    }
 }
 
 impl codegen::Value for SeatPatch {

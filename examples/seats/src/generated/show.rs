@@ -12,8 +12,7 @@ pub(super) const RANK: u16 = 1026;
 pub(super) const SCHEMA: u64 = 0x6875_4800_b91f_6217;
 
 /// One evening. All its seats are in its group.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Show {
     /// `key id: uuid`
     pub(super) id: codegen::Uuid,
@@ -24,11 +23,20 @@ pub struct Show {
     /// Of each row.
     pub seats: u32,
     /// `taken: u32`
-    #[serde(default)]
     pub taken: u32,
     /// `closed: bool`
-    #[serde(default)]
     pub closed: bool,
+}
+
+codegen::object! {
+    Show {
+        "id": id,
+        "title": title,
+        "rows": rows,
+        "seats": seats,
+        "taken": taken = 0,
+        "closed": closed = false,
+    }
 }
 
 impl codegen::Value for Show {
@@ -99,41 +107,28 @@ impl codegen::Concern for Show {
 }
 
 /// What `update` changes in a `Show`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ShowPatch {
     /// `title: string @length(1..=80)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub title: Option<String>,
     /// `rows: u32 @range(1..=200)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub rows: Option<u32>,
     /// Of each row.
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub seats: Option<u32>,
     /// `taken: u32`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub taken: Option<u32>,
     /// `closed: bool`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub closed: Option<bool>,
+}
+
+codegen::patch! {
+    ShowPatch {
+        "title": title,
+        "rows": rows,
+        "seats": seats,
+        "taken": taken,
+        "closed": closed,
+    }
 }
 
 impl codegen::Value for ShowPatch {
@@ -194,11 +189,16 @@ impl codegen::Patch<Show> for ShowPatch {
 }
 
 /// The payload of `Show.take`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShowTake {
     /// `places: [Place] @length(1..=6)`
     pub places: Vec<Place>,
+}
+
+codegen::object! {
+    ShowTake {
+        "places": places,
+    }
 }
 
 impl codegen::Value for ShowTake {
@@ -246,11 +246,16 @@ impl From<ShowTakeRefusal> for codegen::Fault {
 }
 
 /// The payload of `Show.give_back`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShowGiveBack {
     /// `count: u32 @range(1..=6)`
     pub count: u32,
+}
+
+codegen::object! {
+    ShowGiveBack {
+        "count": count,
+    }
 }
 
 impl codegen::Value for ShowGiveBack {

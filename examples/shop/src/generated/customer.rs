@@ -12,19 +12,25 @@ pub(super) const RANK: u16 = 1024;
 pub(super) const SCHEMA: u64 = 0x6e76_fb13_9709_70b8;
 
 /// `concern Customer`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Customer {
     /// `key id: uuid`
     pub(super) id: codegen::Uuid,
     /// `email: string @length(3..=64) @unique`
     pub(super) email: String,
     /// What was paid. Cents.
-    #[serde(default)]
     pub paid: i64,
     /// `terms: Terms`
-    #[serde(default)]
     pub terms: Terms,
+}
+
+codegen::object! {
+    Customer {
+        "id": id,
+        "email": email,
+        "paid": paid = 0,
+        "terms": terms = Terms::default(),
+    }
 }
 
 impl codegen::Value for Customer {
@@ -103,29 +109,22 @@ impl codegen::Concern for Customer {
 }
 
 /// What `update` changes in a `Customer`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CustomerPatch {
     /// `email: string @length(3..=64) @unique`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub email: Option<String>,
     /// What was paid. Cents.
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub paid: Option<i64>,
     /// `terms: Terms`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub terms: Option<Terms>,
+}
+
+codegen::patch! {
+    CustomerPatch {
+        "email": email,
+        "paid": paid,
+        "terms": terms,
+    }
 }
 
 impl codegen::Value for CustomerPatch {
@@ -187,11 +186,16 @@ impl codegen::Patch<Customer> for CustomerPatch {
 }
 
 /// The payload of `Customer.pay`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomerPay {
     /// `amount: i64 @min(0)`
     pub amount: i64,
+}
+
+codegen::object! {
+    CustomerPay {
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for CustomerPay {
@@ -216,11 +220,16 @@ impl codegen::Value for CustomerPay {
 }
 
 /// The payload of `Customer.refund`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomerRefund {
     /// `amount: i64 @min(0)`
     pub amount: i64,
+}
+
+codegen::object! {
+    CustomerRefund {
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for CustomerRefund {

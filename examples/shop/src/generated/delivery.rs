@@ -9,17 +9,22 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0xc413_39a8_6929_00d8;
 
 /// What came into the house.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     /// `product: id of Product`
     pub product: String,
     /// `quantity: u32`
-    #[serde(default)]
     pub quantity: u32,
     /// How many there are now.
-    #[serde(default)]
     pub stock: u32,
+}
+
+codegen::object! {
+    Delivery {
+        "product": product,
+        "quantity": quantity = 0,
+        "stock": stock = 0,
+    }
 }
 
 impl codegen::Value for Delivery {

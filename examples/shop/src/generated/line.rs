@@ -9,16 +9,22 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0x1d34_3e70_ca6b_27d2;
 
 /// What was ordered, at the price that it had then.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     /// `product: id of Product`
     pub product: String,
     /// `quantity: u32 @range(1..=100)`
     pub quantity: u32,
     /// Of one. Cents.
-    #[serde(default)]
     pub price: i64,
+}
+
+codegen::object! {
+    Line {
+        "product": product,
+        "quantity": quantity,
+        "price": price = 0,
+    }
 }
 
 impl codegen::Value for Line {

@@ -12,34 +12,34 @@ pub(super) const RANK: u16 = 1025;
 pub(super) const SCHEMA: u64 = 0xbb17_0a34_e68c_51b2;
 
 /// Ranks before products, so that what it holds can be given back.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
     /// `key id: uuid`
     pub(super) id: codegen::Uuid,
     /// `customer: ref Customer`
     pub(super) customer: codegen::Ref<Customer>,
     /// `stage: Stage = open`
-    #[serde(default = "default_stage")]
     pub stage: Stage,
     /// `lines: [Line] @length(1..=8)`
     pub lines: Vec<Line>,
     /// Cents.
-    #[serde(default)]
     pub total: i64,
     /// `placed: timestamp @immutable @index`
     pub(super) placed: codegen::Timestamp,
     /// `way: Way = post`
-    #[serde(default = "default_way")]
     pub way: Way,
 }
 
-fn default_stage() -> Stage {
-    Stage::Open
-}
-
-fn default_way() -> Way {
-    Way::Post
+codegen::object! {
+    Order {
+        "id": id,
+        "customer": customer,
+        "stage": stage = Stage::Open,
+        "lines": lines,
+        "total": total = 0,
+        "placed": placed,
+        "way": way = Way::Post,
+    }
 }
 
 impl codegen::Value for Order {
@@ -136,41 +136,28 @@ impl codegen::Concern for Order {
 }
 
 /// What `update` changes in a `Order`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OrderPatch {
     /// `customer: ref Customer`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub customer: Option<codegen::Ref<Customer>>,
     /// `stage: Stage = open`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub stage: Option<Stage>,
     /// `lines: [Line] @length(1..=8)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub lines: Option<Vec<Line>>,
     /// Cents.
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub total: Option<i64>,
     /// `way: Way = post`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub way: Option<Way>,
+}
+
+codegen::patch! {
+    OrderPatch {
+        "customer": customer,
+        "stage": stage,
+        "lines": lines,
+        "total": total,
+        "way": way,
+    }
 }
 
 impl codegen::Value for OrderPatch {

@@ -12,38 +12,37 @@ pub(super) const RANK: u16 = 1026;
 pub(super) const SCHEMA: u64 = 0xd0ef_e149_3c1e_1811;
 
 /// `concern Product`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Product {
     /// `key sku: string @length(1..=16)`
     pub(super) sku: String,
     /// `name: string @length(1..=80)`
     pub name: String,
     /// Cents.
-    #[serde(default)]
     pub price: i64,
     /// `stock: u32 @max(1000000)`
-    #[serde(default)]
     pub stock: u32,
     /// By name: its colour, its size, what it is made of.
-    #[serde(default)]
     pub traits: codegen::Map<String>,
     /// What its maker says of it; nobody here looks into it.
     pub sheet: Option<codegen::Json>,
     /// So few are left when more are ordered.
-    #[serde(default = "default_reorder_at")]
     pub reorder_at: u32,
     /// `shelf: string @length(1..=20) = "new goods"`
-    #[serde(default = "default_shelf")]
     pub shelf: String,
 }
 
-fn default_reorder_at() -> u32 {
-    10
-}
-
-fn default_shelf() -> String {
-    "new goods".to_owned()
+codegen::object! {
+    Product {
+        "sku": sku,
+        "name": name,
+        "price": price = 0,
+        "stock": stock = 0,
+        "traits": traits = codegen::Map::new(),
+        "sheet": sheet = None,
+        "reorder_at": reorder_at = 10,
+        "shelf": shelf = "new goods".to_owned(),
+    }
 }
 
 impl codegen::Value for Product {
@@ -129,53 +128,34 @@ impl codegen::Concern for Product {
 }
 
 /// What `update` changes in a `Product`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProductPatch {
     /// `name: string @length(1..=80)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub name: Option<String>,
     /// Cents.
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub price: Option<i64>,
     /// `stock: u32 @max(1000000)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub stock: Option<u32>,
     /// By name: its colour, its size, what it is made of.
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub traits: Option<codegen::Map<String>>,
     /// What its maker says of it; nobody here looks into it.
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub sheet: Option<Option<codegen::Json>>,
     /// So few are left when more are ordered.
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub reorder_at: Option<u32>,
     /// `shelf: string @length(1..=20) = "new goods"`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub shelf: Option<String>,
+}
+
+codegen::patch! {
+    ProductPatch {
+        "name": name,
+        "price": price,
+        "stock": stock,
+        "traits": traits,
+        "sheet": sheet,
+        "reorder_at": reorder_at,
+        "shelf": shelf,
+    }
 }
 
 impl codegen::Value for ProductPatch {
@@ -266,11 +246,16 @@ impl codegen::Patch<Product> for ProductPatch {
 }
 
 /// The payload of `Product.stock_up`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProductStockUp {
     /// `quantity: u32 @range(1..=10000)`
     pub quantity: u32,
+}
+
+codegen::object! {
+    ProductStockUp {
+        "quantity": quantity,
+    }
 }
 
 impl codegen::Value for ProductStockUp {
@@ -295,11 +280,16 @@ impl codegen::Value for ProductStockUp {
 }
 
 /// The payload of `Product.take`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProductTake {
     /// `quantity: u32 @range(1..=100)`
     pub quantity: u32,
+}
+
+codegen::object! {
+    ProductTake {
+        "quantity": quantity,
+    }
 }
 
 impl codegen::Value for ProductTake {
@@ -340,11 +330,16 @@ impl From<ProductTakeRefusal> for codegen::Fault {
 }
 
 /// The payload of `Product.put_back`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProductPutBack {
     /// `quantity: u32 @range(1..=100)`
     pub quantity: u32,
+}
+
+codegen::object! {
+    ProductPutBack {
+        "quantity": quantity,
+    }
 }
 
 impl codegen::Value for ProductPutBack {
@@ -369,13 +364,19 @@ impl codegen::Value for ProductPutBack {
 }
 
 /// The payload of `Product.describe`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProductDescribe {
     /// `traits: map<string, string>`
     pub traits: codegen::Map<String>,
     /// `sheet: json?`
     pub sheet: Option<codegen::Json>,
+}
+
+codegen::object! {
+    ProductDescribe {
+        "traits": traits,
+        "sheet": sheet = None,
+    }
 }
 
 impl codegen::Value for ProductDescribe {

@@ -4,6 +4,7 @@
 
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Terms {
     #[prost(uint32, tag = "1")]
     pub days: u32,
@@ -12,6 +13,7 @@ pub struct Terms {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Wanted {
     #[prost(string, tag = "1")]
     pub product: ::rkcy_runtime::codegen::prost::alloc::string::String,
@@ -20,6 +22,7 @@ pub struct Wanted {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Line {
     #[prost(string, tag = "1")]
     pub product: ::rkcy_runtime::codegen::prost::alloc::string::String,
@@ -30,6 +33,7 @@ pub struct Line {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Delivery {
     #[prost(string, tag = "1")]
     pub product: ::rkcy_runtime::codegen::prost::alloc::string::String,
@@ -40,6 +44,7 @@ pub struct Delivery {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Customer {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -52,6 +57,7 @@ pub struct Customer {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct CustomerPatch {
     #[prost(string, optional, tag = "2")]
     pub email: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
@@ -62,18 +68,21 @@ pub struct CustomerPatch {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct CustomerPay {
     #[prost(int64, tag = "1")]
     pub amount: i64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct CustomerRefund {
     #[prost(int64, tag = "1")]
     pub amount: i64,
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Order {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -92,6 +101,7 @@ pub struct Order {
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct OrderPatch {
     #[prost(bytes = "bytes", optional, tag = "2")]
     pub customer: ::core::option::Option<::rkcy_runtime::codegen::prost::bytes::Bytes>,
@@ -106,7 +116,7 @@ pub struct OrderPatch {
     #[prost(uint32, repeated, tag = "536870911")]
     pub cleared: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<u32>,
 }
-#[derive(Debug, Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
+#[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 #[prost(skip_debug)]
 pub struct Product {
@@ -130,7 +140,7 @@ pub struct Product {
     #[prost(string, optional, tag = "8")]
     pub shelf: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
 }
-#[derive(Debug, Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
+#[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 #[prost(skip_debug)]
 pub struct ProductPatch {
@@ -156,23 +166,26 @@ pub struct ProductPatch {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct ProductStockUp {
     #[prost(uint32, tag = "1")]
     pub quantity: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct ProductTake {
     #[prost(uint32, tag = "1")]
     pub quantity: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct ProductPutBack {
     #[prost(uint32, tag = "1")]
     pub quantity: u32,
 }
-#[derive(Debug, Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
+#[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 #[prost(skip_debug)]
 pub struct ProductDescribe {
@@ -186,12 +199,14 @@ pub struct ProductDescribe {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Join {
     #[prost(string, tag = "1")]
     pub email: ::rkcy_runtime::codegen::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct StockUp {
     #[prost(string, tag = "1")]
     pub sku: ::rkcy_runtime::codegen::prost::alloc::string::String,
@@ -202,7 +217,7 @@ pub struct StockUp {
     #[prost(uint32, tag = "4")]
     pub quantity: u32,
 }
-#[derive(Debug, Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
+#[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
 #[prost(skip_debug)]
 pub struct Describe {
@@ -218,6 +233,7 @@ pub struct Describe {
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Place {
     #[prost(bytes = "bytes", tag = "1")]
     pub customer: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -228,6 +244,7 @@ pub struct Place {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Pay {
     #[prost(bytes = "bytes", tag = "1")]
     pub customer: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -236,12 +253,14 @@ pub struct Pay {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Send {
     #[prost(bytes = "bytes", tag = "1")]
     pub order: ::rkcy_runtime::codegen::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Cancel {
     #[prost(bytes = "bytes", tag = "1")]
     pub customer: ::rkcy_runtime::codegen::prost::bytes::Bytes,
@@ -250,6 +269,7 @@ pub struct Cancel {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Forget {
     #[prost(bytes = "bytes", tag = "1")]
     pub order: ::rkcy_runtime::codegen::prost::bytes::Bytes,

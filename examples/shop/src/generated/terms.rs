@@ -9,19 +9,19 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0x6804_884f_c894_4b31;
 
 /// When invoices are due, and what somebody gets who pays before.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
     /// `days: u32 @max(90) = 30`
-    #[serde(default = "default_days")]
     pub days: u32,
     /// `rebate: decimal(4, 2) @min(0)`
-    #[serde(default)]
     pub rebate: codegen::Decimal<4, 2>,
 }
 
-fn default_days() -> u32 {
-    30
+codegen::object! {
+    Terms {
+        "days": days = 30,
+        "rebate": rebate = codegen::Decimal::ZERO,
+    }
 }
 
 impl Default for Terms {

@@ -9,13 +9,19 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0x3f58_2306_29d9_40ef;
 
 /// What somebody wants.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// `product: ref Product`
     pub product: codegen::Ref<Product>,
     /// `quantity: u32 @range(1..=100)`
     pub quantity: u32,
+}
+
+codegen::object! {
+    Wanted {
+        "product": product,
+        "quantity": quantity,
+    }
 }
 
 impl codegen::Value for Wanted {

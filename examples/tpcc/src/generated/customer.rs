@@ -12,24 +12,19 @@ pub(super) const RANK: u16 = 1026;
 pub(super) const SCHEMA: u64 = 0xfb13_291f_cdf2_a3ef;
 
 /// The key of a `Customer`.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    codegen::serde::Serialize,
-    codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CustomerKey {
     /// The `District` that it is in.
     pub district: codegen::Ref<District>,
     /// `key number: u32`
     pub number: u32,
+}
+
+codegen::object! {
+    CustomerKey {
+        "district": district,
+        "number": number,
+    }
 }
 
 impl codegen::Value for CustomerKey {
@@ -101,8 +96,7 @@ impl std::str::FromStr for CustomerKey {
 }
 
 /// `concern Customer`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Customer {
     /// The `District` that it is in.
     pub(super) district: codegen::Ref<District>,
@@ -117,22 +111,16 @@ pub struct Customer {
     /// `since: timestamp @immutable`
     pub(super) since: codegen::Timestamp,
     /// `credit: Credit = good`
-    #[serde(default = "default_credit")]
     pub credit: Credit,
     /// Of ten thousand.
-    #[serde(default)]
     pub discount: u32,
     /// What it owes, in cents; below zero: what it has.
-    #[serde(default)]
     pub balance: i64,
     /// `ytd_payment: i64`
-    #[serde(default)]
     pub ytd_payment: i64,
     /// `payment_count: u32`
-    #[serde(default)]
     pub payment_count: u32,
     /// `delivery_count: u32`
-    #[serde(default)]
     pub delivery_count: u32,
     /// `last_order: u32?`
     pub last_order: Option<u32>,
@@ -140,8 +128,23 @@ pub struct Customer {
     pub data: String,
 }
 
-fn default_credit() -> Credit {
-    Credit::Good
+codegen::object! {
+    Customer {
+        "district": district,
+        "number": number,
+        "first": first,
+        "middle": middle,
+        "last": last,
+        "since": since,
+        "credit": credit = Credit::Good,
+        "discount": discount = 0,
+        "balance": balance = 0,
+        "ytd_payment": ytd_payment = 0,
+        "payment_count": payment_count = 0,
+        "delivery_count": delivery_count = 0,
+        "last_order": last_order = None,
+        "data": data,
+    }
 }
 
 impl codegen::Value for Customer {
@@ -262,77 +265,46 @@ impl codegen::Concern for Customer {
 }
 
 /// What `update` changes in a `Customer`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CustomerPatch {
     /// `first: string @length(..=16)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub first: Option<String>,
     /// `middle: string @length(..=2)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub middle: Option<String>,
     /// `last: string @length(1..=16)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub last: Option<String>,
     /// `credit: Credit = good`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub credit: Option<Credit>,
     /// Of ten thousand.
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub discount: Option<u32>,
     /// What it owes, in cents; below zero: what it has.
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub balance: Option<i64>,
     /// `ytd_payment: i64`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub ytd_payment: Option<i64>,
     /// `payment_count: u32`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub payment_count: Option<u32>,
     /// `delivery_count: u32`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub delivery_count: Option<u32>,
     /// `last_order: u32?`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub last_order: Option<Option<u32>>,
     /// `data: string @length(..=500)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<String>,
+}
+
+codegen::patch! {
+    CustomerPatch {
+        "first": first,
+        "middle": middle,
+        "last": last,
+        "credit": credit,
+        "discount": discount,
+        "balance": balance,
+        "ytd_payment": ytd_payment,
+        "payment_count": payment_count,
+        "delivery_count": delivery_count,
+        "last_order": last_order,
+        "data": data,
+    }
 }
 
 impl codegen::Value for CustomerPatch {
@@ -434,11 +406,16 @@ impl codegen::Patch<Customer> for CustomerPatch {
 }
 
 /// The payload of `Customer.pay`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomerPay {
     /// `amount: i64 @min(1)`
     pub amount: i64,
+}
+
+codegen::object! {
+    CustomerPay {
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for CustomerPay {
@@ -463,11 +440,16 @@ impl codegen::Value for CustomerPay {
 }
 
 /// The payload of `Customer.ordered`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomerOrdered {
     /// `number: u32`
     pub number: u32,
+}
+
+codegen::object! {
+    CustomerOrdered {
+        "number": number,
+    }
 }
 
 impl codegen::Value for CustomerOrdered {
@@ -487,11 +469,16 @@ impl codegen::Value for CustomerOrdered {
 }
 
 /// The payload of `Customer.delivered`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomerDelivered {
     /// `amount: i64 @min(0)`
     pub amount: i64,
+}
+
+codegen::object! {
+    CustomerDelivered {
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for CustomerDelivered {

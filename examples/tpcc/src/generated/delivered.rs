@@ -9,17 +9,19 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0x7a57_9f79_fe4c_19f5;
 
 /// An order that was delivered.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delivered {
     /// `customer: u32`
-    #[serde(default)]
     pub customer: u32,
     /// Cents.
-    #[serde(default)]
     pub amount: i64,
+}
+
+codegen::object! {
+    Delivered {
+        "customer": customer = 0,
+        "amount": amount = 0,
+    }
 }
 
 impl codegen::Value for Delivered {

@@ -9,16 +9,19 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0x14b6_ca5a_24b5_d145;
 
 /// What became of the oldest order of a district.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delivery {
     /// `district: u32`
-    #[serde(default)]
     pub district: u32,
     /// `delivered: Delivered?`
     pub delivered: Option<Delivered>,
+}
+
+codegen::object! {
+    Delivery {
+        "district": district = 0,
+        "delivered": delivered = None,
+    }
 }
 
 impl codegen::Value for Delivery {

@@ -12,24 +12,19 @@ pub(super) const RANK: u16 = 1025;
 pub(super) const SCHEMA: u64 = 0x1f70_7ef2_36bb_5339;
 
 /// The key of a `District`.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    codegen::serde::Serialize,
-    codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DistrictKey {
     /// The `Warehouse` that it is in.
     pub warehouse: codegen::Ref<Warehouse>,
     /// `key number: u32`
     pub number: u32,
+}
+
+codegen::object! {
+    DistrictKey {
+        "warehouse": warehouse,
+        "number": number,
+    }
 }
 
 impl codegen::Value for DistrictKey {
@@ -96,8 +91,7 @@ impl std::str::FromStr for DistrictKey {
 }
 
 /// `concern District`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct District {
     /// The `Warehouse` that it is in.
     pub(super) warehouse: codegen::Ref<Warehouse>,
@@ -106,25 +100,25 @@ pub struct District {
     /// `name: string @length(..=10)`
     pub name: String,
     /// Of ten thousand.
-    #[serde(default)]
     pub tax: u32,
     /// What was paid this year. Cents.
-    #[serde(default)]
     pub ytd: i64,
     /// The number of the next order.
-    #[serde(default = "default_next_order")]
     pub next_order: u32,
     /// The oldest order that is not delivered, if it is less than `next_order`.
-    #[serde(default = "default_next_delivery")]
     pub next_delivery: u32,
 }
 
-fn default_next_order() -> u32 {
-    1
-}
-
-fn default_next_delivery() -> u32 {
-    1
+codegen::object! {
+    District {
+        "warehouse": warehouse,
+        "number": number,
+        "name": name,
+        "tax": tax = 0,
+        "ytd": ytd = 0,
+        "next_order": next_order = 1,
+        "next_delivery": next_delivery = 1,
+    }
 }
 
 impl codegen::Value for District {
@@ -207,41 +201,28 @@ impl codegen::Concern for District {
 }
 
 /// What `update` changes in a `District`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DistrictPatch {
     /// `name: string @length(..=10)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub name: Option<String>,
     /// Of ten thousand.
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub tax: Option<u32>,
     /// What was paid this year. Cents.
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub ytd: Option<i64>,
     /// The number of the next order.
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub next_order: Option<u32>,
     /// The oldest order that is not delivered, if it is less than `next_order`.
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub next_delivery: Option<u32>,
+}
+
+codegen::patch! {
+    DistrictPatch {
+        "name": name,
+        "tax": tax,
+        "ytd": ytd,
+        "next_order": next_order,
+        "next_delivery": next_delivery,
+    }
 }
 
 impl codegen::Value for DistrictPatch {
@@ -302,11 +283,16 @@ impl codegen::Patch<District> for DistrictPatch {
 }
 
 /// The payload of `District.pay`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DistrictPay {
     /// `amount: i64 @min(1)`
     pub amount: i64,
+}
+
+codegen::object! {
+    DistrictPay {
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for DistrictPay {

@@ -12,24 +12,19 @@ pub(super) const RANK: u16 = 1028;
 pub(super) const SCHEMA: u64 = 0x9b64_5a95_582f_692a;
 
 /// The key of a `History`.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    codegen::serde::Serialize,
-    codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HistoryKey {
     /// The `District` that it is in.
     pub district: codegen::Ref<District>,
     /// `key id: uuid`
     pub id: codegen::Uuid,
+}
+
+codegen::object! {
+    HistoryKey {
+        "district": district,
+        "id": id,
+    }
 }
 
 impl codegen::Value for HistoryKey {
@@ -101,8 +96,7 @@ impl std::str::FromStr for HistoryKey {
 }
 
 /// What was paid.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct History {
     /// The `District` that it is in.
     pub(super) district: codegen::Ref<District>,
@@ -113,8 +107,17 @@ pub struct History {
     /// `date: timestamp`
     pub date: codegen::Timestamp,
     /// Cents.
-    #[serde(default)]
     pub amount: i64,
+}
+
+codegen::object! {
+    History {
+        "district": district,
+        "id": id,
+        "customer": customer,
+        "date": date,
+        "amount": amount = 0,
+    }
 }
 
 impl codegen::Value for History {

@@ -9,11 +9,9 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0x15da_de00_c49e_b7a6;
 
 /// What is sold, and for how much: the same everywhere, and rarely changed.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
     /// `key number: u32`
-    #[serde(default)]
     pub number: u32,
     /// `name: string @length(14..=24)`
     pub name: String,
@@ -21,6 +19,15 @@ pub struct Item {
     pub price: i64,
     /// `data: string @length(26..=50)`
     pub data: String,
+}
+
+codegen::object! {
+    Item {
+        "number": number = 0,
+        "name": name,
+        "price": price,
+        "data": data,
+    }
 }
 
 impl codegen::Value for Item {

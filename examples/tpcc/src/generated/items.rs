@@ -9,14 +9,16 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0x8818_bbfb_c8d1_0dcc;
 
 /// The items of one order.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Items {
     /// `items: [u32] @length(..=15)`
-    #[serde(default)]
     pub items: Vec<u32>,
+}
+
+codegen::object! {
+    Items {
+        "items": items = Vec::new(),
+    }
 }
 
 impl codegen::Value for Items {

@@ -9,14 +9,19 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0xe383_acc0_b604_7e56;
 
 /// A customer's entry under a surname.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {
     /// `first: string @length(..=16)`
     pub first: String,
     /// `customer: u32`
-    #[serde(default)]
     pub customer: u32,
+}
+
+codegen::object! {
+    Named {
+        "first": first,
+        "customer": customer = 0,
+    }
 }
 
 impl codegen::Value for Named {

@@ -12,24 +12,19 @@ pub(super) const RANK: u16 = 1030;
 pub(super) const SCHEMA: u64 = 0x3014_4d44_7e72_4682;
 
 /// The key of a `NewOrder`.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    codegen::serde::Serialize,
-    codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NewOrderKey {
     /// The `District` that it is in.
     pub district: codegen::Ref<District>,
     /// `key number: u32`
     pub number: u32,
+}
+
+codegen::object! {
+    NewOrderKey {
+        "district": district,
+        "number": number,
+    }
 }
 
 impl codegen::Value for NewOrderKey {
@@ -101,13 +96,19 @@ impl std::str::FromStr for NewOrderKey {
 }
 
 /// An order that was not delivered yet.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewOrder {
     /// The `District` that it is in.
     pub(super) district: codegen::Ref<District>,
     /// `key number: u32`
     pub(super) number: u32,
+}
+
+codegen::object! {
+    NewOrder {
+        "district": district,
+        "number": number,
+    }
 }
 
 impl codegen::Value for NewOrder {

@@ -9,17 +9,19 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0x8a29_0cd2_c439_4322;
 
 /// A number out of a district, and what its customers pay on top.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Numbered {
     /// `number: u32`
-    #[serde(default)]
     pub number: u32,
     /// Of ten thousand.
-    #[serde(default)]
     pub tax: u32,
+}
+
+codegen::object! {
+    Numbered {
+        "number": number = 0,
+        "tax": tax = 0,
+    }
 }
 
 impl codegen::Value for Numbered {

@@ -12,24 +12,19 @@ pub(super) const RANK: u16 = 1029;
 pub(super) const SCHEMA: u64 = 0x3f83_14d6_4503_b4a7;
 
 /// The key of a `Order`.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    codegen::serde::Serialize,
-    codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OrderKey {
     /// The `District` that it is in.
     pub district: codegen::Ref<District>,
     /// `key number: u32`
     pub number: u32,
+}
+
+codegen::object! {
+    OrderKey {
+        "district": district,
+        "number": number,
+    }
 }
 
 impl codegen::Value for OrderKey {
@@ -101,15 +96,13 @@ impl std::str::FromStr for OrderKey {
 }
 
 /// `concern Order`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
     /// The `District` that it is in.
     pub(super) district: codegen::Ref<District>,
     /// `key number: u32`
     pub(super) number: u32,
     /// `customer: u32`
-    #[serde(default)]
     pub customer: u32,
     /// `entered: timestamp @auto(now)`
     pub entered: codegen::Timestamp,
@@ -118,13 +111,25 @@ pub struct Order {
     /// `delivered: timestamp?`
     pub delivered: Option<codegen::Timestamp>,
     /// `count: u32`
-    #[serde(default)]
     pub count: u32,
     /// `all_local: bool`
-    #[serde(default)]
     pub all_local: bool,
     /// `lines: [OrderLine] @length(1..=15)`
     pub lines: Vec<OrderLine>,
+}
+
+codegen::object! {
+    Order {
+        "district": district,
+        "number": number,
+        "customer": customer = 0,
+        "entered": entered,
+        "carrier": carrier = None,
+        "delivered": delivered = None,
+        "count": count = 0,
+        "all_local": all_local = false,
+        "lines": lines,
+    }
 }
 
 impl codegen::Value for Order {
@@ -222,53 +227,34 @@ impl codegen::Concern for Order {
 }
 
 /// What `update` changes in a `Order`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OrderPatch {
     /// `customer: u32`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub customer: Option<u32>,
     /// `entered: timestamp @auto(now)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub entered: Option<codegen::Timestamp>,
     /// `carrier: u32?`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub carrier: Option<Option<u32>>,
     /// `delivered: timestamp?`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub delivered: Option<Option<codegen::Timestamp>>,
     /// `count: u32`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub count: Option<u32>,
     /// `all_local: bool`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub all_local: Option<bool>,
     /// `lines: [OrderLine] @length(1..=15)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub lines: Option<Vec<OrderLine>>,
+}
+
+codegen::patch! {
+    OrderPatch {
+        "customer": customer,
+        "entered": entered,
+        "carrier": carrier,
+        "delivered": delivered,
+        "count": count,
+        "all_local": all_local,
+        "lines": lines,
+    }
 }
 
 impl codegen::Value for OrderPatch {
@@ -349,13 +335,19 @@ impl codegen::Patch<Order> for OrderPatch {
 }
 
 /// The payload of `Order.deliver`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderDeliver {
     /// `carrier: u32 @range(1..=10)`
     pub carrier: u32,
     /// `at: timestamp`
     pub at: codegen::Timestamp,
+}
+
+codegen::object! {
+    OrderDeliver {
+        "carrier": carrier,
+        "at": at,
+    }
 }
 
 impl codegen::Value for OrderDeliver {

@@ -9,22 +9,28 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0x60f6_7b70_aaf5_738c;
 
 /// A line of an order.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderLine {
     /// `item: u32`
-    #[serde(default)]
     pub item: u32,
     /// `supplier: id of Warehouse`
     pub supplier: u32,
     /// `quantity: u32`
-    #[serde(default)]
     pub quantity: u32,
     /// Cents.
-    #[serde(default)]
     pub amount: i64,
     /// `district: string @length(..=24)`
     pub district: String,
+}
+
+codegen::object! {
+    OrderLine {
+        "item": item = 0,
+        "supplier": supplier,
+        "quantity": quantity = 0,
+        "amount": amount = 0,
+        "district": district,
+    }
 }
 
 impl codegen::Value for OrderLine {

@@ -9,19 +9,22 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0x6904_d7ec_cba9_0c6a;
 
 /// What a terminal shows of a customer, with the last order.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OrderStatus {
     /// `customer: u32`
-    #[serde(default)]
     pub customer: u32,
     /// Cents.
-    #[serde(default)]
     pub balance: i64,
     /// `order: Shown?`
     pub order: Option<Shown>,
+}
+
+codegen::object! {
+    OrderStatus {
+        "customer": customer = 0,
+        "balance": balance = 0,
+        "order": order = None,
+    }
 }
 
 impl codegen::Value for OrderStatus {

@@ -9,17 +9,19 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0xcf5d_e922_1ae9_6bc4;
 
 /// What a terminal shows of a new order.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Placed {
     /// `number: u32`
-    #[serde(default)]
     pub number: u32,
     /// Cents, with taxes and discount.
-    #[serde(default)]
     pub total: i64,
+}
+
+codegen::object! {
+    Placed {
+        "number": number = 0,
+        "total": total = 0,
+    }
 }
 
 impl codegen::Value for Placed {

@@ -4,6 +4,7 @@
 
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Item {
     #[prost(uint32, tag = "1")]
     pub number: u32,
@@ -16,6 +17,7 @@ pub struct Item {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Wanted {
     #[prost(uint32, tag = "1")]
     pub item: u32,
@@ -26,6 +28,7 @@ pub struct Wanted {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Taken {
     #[prost(int64, tag = "1")]
     pub price: i64,
@@ -34,6 +37,7 @@ pub struct Taken {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct OrderLine {
     #[prost(uint32, tag = "1")]
     pub item: u32,
@@ -48,6 +52,7 @@ pub struct OrderLine {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Numbered {
     #[prost(uint32, tag = "1")]
     pub number: u32,
@@ -56,6 +61,7 @@ pub struct Numbered {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Named {
     #[prost(string, tag = "1")]
     pub first: ::rkcy_runtime::codegen::prost::alloc::string::String,
@@ -64,6 +70,7 @@ pub struct Named {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Placed {
     #[prost(uint32, tag = "1")]
     pub number: u32,
@@ -72,6 +79,7 @@ pub struct Placed {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Delivered {
     #[prost(uint32, tag = "1")]
     pub customer: u32,
@@ -80,6 +88,7 @@ pub struct Delivered {
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Shown {
     #[prost(uint32, tag = "1")]
     pub number: u32,
@@ -94,6 +103,7 @@ pub struct Shown {
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct OrderStatus {
     #[prost(uint32, tag = "1")]
     pub customer: u32,
@@ -104,6 +114,7 @@ pub struct OrderStatus {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Delivery {
     #[prost(uint32, tag = "1")]
     pub district: u32,
@@ -112,12 +123,14 @@ pub struct Delivery {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Items {
     #[prost(uint32, repeated, tag = "1")]
     pub items: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<u32>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Warehouse {
     #[prost(uint32, tag = "1")]
     pub number: u32,
@@ -130,6 +143,7 @@ pub struct Warehouse {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct WarehousePatch {
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
@@ -140,12 +154,14 @@ pub struct WarehousePatch {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct WarehousePay {
     #[prost(int64, tag = "1")]
     pub amount: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct District {
     #[prost(uint32, tag = "1")]
     pub warehouse: u32,
@@ -164,6 +180,7 @@ pub struct District {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct DistrictKey {
     #[prost(uint32, tag = "1")]
     pub warehouse: u32,
@@ -172,6 +189,7 @@ pub struct DistrictKey {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct DistrictPatch {
     #[prost(string, optional, tag = "3")]
     pub name: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
@@ -186,12 +204,14 @@ pub struct DistrictPatch {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct DistrictPay {
     #[prost(int64, tag = "1")]
     pub amount: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Customer {
     #[prost(message, optional, tag = "1")]
     pub district: ::core::option::Option<DistrictKey>,
@@ -224,6 +244,7 @@ pub struct Customer {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct CustomerKey {
     #[prost(message, optional, tag = "1")]
     pub district: ::core::option::Option<DistrictKey>,
@@ -232,6 +253,7 @@ pub struct CustomerKey {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct CustomerPatch {
     #[prost(string, optional, tag = "3")]
     pub first: ::core::option::Option<::rkcy_runtime::codegen::prost::alloc::string::String>,
@@ -260,24 +282,28 @@ pub struct CustomerPatch {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct CustomerPay {
     #[prost(int64, tag = "1")]
     pub amount: i64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct CustomerOrdered {
     #[prost(uint32, tag = "1")]
     pub number: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct CustomerDelivered {
     #[prost(int64, tag = "1")]
     pub amount: i64,
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Surname {
     #[prost(message, optional, tag = "1")]
     pub district: ::core::option::Option<DistrictKey>,
@@ -288,6 +314,7 @@ pub struct Surname {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct SurnameKey {
     #[prost(message, optional, tag = "1")]
     pub district: ::core::option::Option<DistrictKey>,
@@ -296,6 +323,7 @@ pub struct SurnameKey {
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct SurnamePatch {
     #[prost(message, repeated, tag = "3")]
     pub customers: ::rkcy_runtime::codegen::prost::alloc::vec::Vec<Named>,
@@ -304,6 +332,7 @@ pub struct SurnamePatch {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct History {
     #[prost(message, optional, tag = "1")]
     pub district: ::core::option::Option<DistrictKey>,
@@ -318,6 +347,7 @@ pub struct History {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct HistoryKey {
     #[prost(message, optional, tag = "1")]
     pub district: ::core::option::Option<DistrictKey>,
@@ -326,6 +356,7 @@ pub struct HistoryKey {
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Order {
     #[prost(message, optional, tag = "1")]
     pub district: ::core::option::Option<DistrictKey>,
@@ -348,6 +379,7 @@ pub struct Order {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct OrderKey {
     #[prost(message, optional, tag = "1")]
     pub district: ::core::option::Option<DistrictKey>,
@@ -356,6 +388,7 @@ pub struct OrderKey {
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct OrderPatch {
     #[prost(uint32, optional, tag = "3")]
     pub customer: ::core::option::Option<u32>,
@@ -376,6 +409,7 @@ pub struct OrderPatch {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct OrderDeliver {
     #[prost(uint32, tag = "1")]
     pub carrier: u32,
@@ -384,6 +418,7 @@ pub struct OrderDeliver {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct NewOrder {
     #[prost(message, optional, tag = "1")]
     pub district: ::core::option::Option<DistrictKey>,
@@ -392,6 +427,7 @@ pub struct NewOrder {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct NewOrderKey {
     #[prost(message, optional, tag = "1")]
     pub district: ::core::option::Option<DistrictKey>,
@@ -400,6 +436,7 @@ pub struct NewOrderKey {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Stock {
     #[prost(uint32, tag = "1")]
     pub warehouse: u32,
@@ -422,6 +459,7 @@ pub struct Stock {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct StockKey {
     #[prost(uint32, tag = "1")]
     pub warehouse: u32,
@@ -430,6 +468,7 @@ pub struct StockKey {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct StockPatch {
     #[prost(int32, optional, tag = "3")]
     pub quantity: ::core::option::Option<i32>,
@@ -450,6 +489,7 @@ pub struct StockPatch {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct StockTake {
     #[prost(uint32, tag = "1")]
     pub quantity: u32,
@@ -460,6 +500,7 @@ pub struct StockTake {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Build {
     #[prost(uint32, tag = "1")]
     pub number: u32,
@@ -470,6 +511,7 @@ pub struct Build {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct StockUp {
     #[prost(uint32, tag = "1")]
     pub warehouse: u32,
@@ -484,6 +526,7 @@ pub struct StockUp {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Enter {
     #[prost(uint32, tag = "1")]
     pub warehouse: u32,
@@ -500,6 +543,7 @@ pub struct Enter {
 }
 #[derive(Clone, PartialEq, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct NewOrderTransaction {
     #[prost(uint32, tag = "1")]
     pub warehouse: u32,
@@ -512,6 +556,7 @@ pub struct NewOrderTransaction {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Payment {
     #[prost(uint32, tag = "1")]
     pub warehouse: u32,
@@ -524,6 +569,7 @@ pub struct Payment {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct PaymentByName {
     #[prost(uint32, tag = "1")]
     pub warehouse: u32,
@@ -538,6 +584,7 @@ pub struct PaymentByName {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct OrderStatusTransaction {
     #[prost(uint32, tag = "1")]
     pub warehouse: u32,
@@ -548,6 +595,7 @@ pub struct OrderStatusTransaction {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct OrderStatusByName {
     #[prost(uint32, tag = "1")]
     pub warehouse: u32,
@@ -558,6 +606,7 @@ pub struct OrderStatusByName {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct DeliveryTransaction {
     #[prost(uint32, tag = "1")]
     pub warehouse: u32,
@@ -566,6 +615,7 @@ pub struct DeliveryTransaction {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::rkcy_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::rkcy_runtime::codegen::prost")]
+#[prost(skip_debug)]
 pub struct StockLevel {
     #[prost(uint32, tag = "1")]
     pub warehouse: u32,

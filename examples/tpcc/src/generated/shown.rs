@@ -9,11 +9,9 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0x0b9c_d7e0_6d5d_f15a;
 
 /// What a terminal shows of an order.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
     /// `number: u32`
-    #[serde(default)]
     pub number: u32,
     /// `entered: timestamp`
     pub entered: codegen::Timestamp,
@@ -22,8 +20,17 @@ pub struct Shown {
     /// `delivered: timestamp?`
     pub delivered: Option<codegen::Timestamp>,
     /// `lines: [OrderLine] @length(..=15)`
-    #[serde(default)]
     pub lines: Vec<OrderLine>,
+}
+
+codegen::object! {
+    Shown {
+        "number": number = 0,
+        "entered": entered,
+        "carrier": carrier = None,
+        "delivered": delivered = None,
+        "lines": lines = Vec::new(),
+    }
 }
 
 impl codegen::Value for Shown {

@@ -12,24 +12,19 @@ pub(super) const RANK: u16 = 1031;
 pub(super) const SCHEMA: u64 = 0x8407_598a_e96c_1eaf;
 
 /// The key of a `Stock`.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    codegen::serde::Serialize,
-    codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StockKey {
     /// The `Warehouse` that it is in.
     pub warehouse: codegen::Ref<Warehouse>,
     /// `key item: u32`
     pub item: u32,
+}
+
+codegen::object! {
+    StockKey {
+        "warehouse": warehouse,
+        "item": item,
+    }
 }
 
 impl codegen::Value for StockKey {
@@ -96,29 +91,37 @@ impl std::str::FromStr for StockKey {
 }
 
 /// `concern Stock`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stock {
     /// The `Warehouse` that it is in.
     pub(super) warehouse: codegen::Ref<Warehouse>,
     /// `key item: u32`
     pub(super) item: u32,
     /// `quantity: i32`
-    #[serde(default)]
     pub quantity: i32,
     /// For each district, what goes on the lines of its orders.
     pub districts: Vec<String>,
     /// `ytd: i64 @min(0)`
-    #[serde(default)]
     pub ytd: i64,
     /// `order_count: u32`
-    #[serde(default)]
     pub order_count: u32,
     /// `remote_count: u32`
-    #[serde(default)]
     pub remote_count: u32,
     /// `data: string @length(..=50)`
     pub data: String,
+}
+
+codegen::object! {
+    Stock {
+        "warehouse": warehouse,
+        "item": item,
+        "quantity": quantity = 0,
+        "districts": districts,
+        "ytd": ytd = 0,
+        "order_count": order_count = 0,
+        "remote_count": remote_count = 0,
+        "data": data,
+    }
 }
 
 impl codegen::Value for Stock {
@@ -212,47 +215,31 @@ impl codegen::Concern for Stock {
 }
 
 /// What `update` changes in a `Stock`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StockPatch {
     /// `quantity: i32`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub quantity: Option<i32>,
     /// For each district, what goes on the lines of its orders.
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub districts: Option<Vec<String>>,
     /// `ytd: i64 @min(0)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub ytd: Option<i64>,
     /// `order_count: u32`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub order_count: Option<u32>,
     /// `remote_count: u32`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub remote_count: Option<u32>,
     /// `data: string @length(..=50)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<String>,
+}
+
+codegen::patch! {
+    StockPatch {
+        "quantity": quantity,
+        "districts": districts,
+        "ytd": ytd,
+        "order_count": order_count,
+        "remote_count": remote_count,
+        "data": data,
+    }
 }
 
 impl codegen::Value for StockPatch {
@@ -329,8 +316,7 @@ impl codegen::Patch<Stock> for StockPatch {
 }
 
 /// The payload of `Stock.take`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StockTake {
     /// `quantity: u32 @range(1..=10)`
     pub quantity: u32,
@@ -338,6 +324,14 @@ pub struct StockTake {
     pub district: u32,
     /// `remote: bool`
     pub remote: bool,
+}
+
+codegen::object! {
+    StockTake {
+        "quantity": quantity,
+        "district": district,
+        "remote": remote,
+    }
 }
 
 impl codegen::Value for StockTake {

@@ -12,23 +12,19 @@ pub(super) const RANK: u16 = 1027;
 pub(super) const SCHEMA: u64 = 0x2aee_6913_a6c5_2978;
 
 /// The key of a `Surname`.
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    codegen::serde::Serialize,
-    codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SurnameKey {
     /// The `District` that it is in.
     pub district: codegen::Ref<District>,
     /// `key name: string @length(1..=16)`
     pub name: String,
+}
+
+codegen::object! {
+    SurnameKey {
+        "district": district,
+        "name": name,
+    }
 }
 
 impl codegen::Value for SurnameKey {
@@ -101,16 +97,22 @@ impl std::str::FromStr for SurnameKey {
 }
 
 /// Who is called so, in a district: the index over surnames.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Surname {
     /// The `District` that it is in.
     pub(super) district: codegen::Ref<District>,
     /// `key name: string @length(1..=16)`
     pub(super) name: String,
     /// `customers: [Named] @length(..=3000)`
-    #[serde(default)]
     pub customers: Vec<Named>,
+}
+
+codegen::object! {
+    Surname {
+        "district": district,
+        "name": name,
+        "customers": customers = Vec::new(),
+    }
 }
 
 impl codegen::Value for Surname {
@@ -182,17 +184,16 @@ impl codegen::Concern for Surname {
 }
 
 /// What `update` changes in a `Surname`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SurnamePatch {
     /// `customers: [Named] @length(..=3000)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub customers: Option<Vec<Named>>,
+}
+
+codegen::patch! {
+    SurnamePatch {
+        "customers": customers,
+    }
 }
 
 impl codegen::Value for SurnamePatch {

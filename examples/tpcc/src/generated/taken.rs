@@ -9,14 +9,19 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0x0263_e782_c7dd_a8d8;
 
 /// What the stock gave for a line.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taken {
     /// Of one. Cents.
-    #[serde(default)]
     pub price: i64,
     /// `district: string @length(..=24)`
     pub district: String,
+}
+
+codegen::object! {
+    Taken {
+        "price": price = 0,
+        "district": district,
+    }
 }
 
 impl codegen::Value for Taken {

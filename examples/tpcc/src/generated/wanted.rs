@@ -9,16 +9,22 @@ use rkcy_runtime::codegen;
 pub(super) const SCHEMA: u64 = 0x824a_82a8_7e80_99e1;
 
 /// A line that is wanted: so many of an item, out of the stock of a warehouse.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// `item: u32`
-    #[serde(default)]
     pub item: u32,
     /// `supplier: ref Warehouse`
     pub supplier: codegen::Ref<Warehouse>,
     /// `quantity: u32 @range(1..=10)`
     pub quantity: u32,
+}
+
+codegen::object! {
+    Wanted {
+        "item": item = 0,
+        "supplier": supplier,
+        "quantity": quantity,
+    }
 }
 
 impl codegen::Value for Wanted {

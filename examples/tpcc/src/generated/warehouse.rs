@@ -12,19 +12,25 @@ pub(super) const RANK: u16 = 1024;
 pub(super) const SCHEMA: u64 = 0x8ecf_8446_dd4c_ed6b;
 
 /// The root of a group: all that belongs to a warehouse is in its partition.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warehouse {
     /// `key number: u32`
     pub(super) number: u32,
     /// `name: string @length(..=10)`
     pub name: String,
     /// Of ten thousand.
-    #[serde(default)]
     pub tax: u32,
     /// What was paid this year. Cents.
-    #[serde(default)]
     pub ytd: i64,
+}
+
+codegen::object! {
+    Warehouse {
+        "number": number,
+        "name": name,
+        "tax": tax = 0,
+        "ytd": ytd = 0,
+    }
 }
 
 impl codegen::Value for Warehouse {
@@ -89,29 +95,22 @@ impl codegen::Concern for Warehouse {
 }
 
 /// What `update` changes in a `Warehouse`: what is absent stays as it is.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize,
-)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WarehousePatch {
     /// `name: string @length(..=10)`
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub name: Option<String>,
     /// Of ten thousand.
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub tax: Option<u32>,
     /// What was paid this year. Cents.
-    #[serde(
-        deserialize_with = "codegen::given",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub ytd: Option<i64>,
+}
+
+codegen::patch! {
+    WarehousePatch {
+        "name": name,
+        "tax": tax,
+        "ytd": ytd,
+    }
 }
 
 impl codegen::Value for WarehousePatch {
@@ -162,11 +161,16 @@ impl codegen::Patch<Warehouse> for WarehousePatch {
 }
 
 /// The payload of `Warehouse.pay`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WarehousePay {
     /// `amount: i64 @min(1)`
     pub amount: i64,
+}
+
+codegen::object! {
+    WarehousePay {
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for WarehousePay {

@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 9;
 pub(super) const SCHEMA: u64 = 0x4102_1270_33a4_073d;
 
 /// Interest of some days, where there is any. What comes of it is paid out elsewhere.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accrue {
     /// `account: ref Account`
     pub account: codegen::Ref<Account>,
     /// `days: u32 @max(3660)`
     pub days: u32,
+}
+
+codegen::object! {
+    Accrue {
+        "account": account,
+        "days": days,
+    }
 }
 
 impl codegen::Value for Accrue {

@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 2;
 pub(super) const SCHEMA: u64 = 0x4b8b_90a7_6b86_4e6a;
 
 /// One more account of a customer.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddAccount {
     /// `owner: ref Customer`
     pub owner: codegen::Ref<Customer>,
     /// `tariff: ref Tariff?`
     pub tariff: Option<codegen::ConfigRef<Tariff>>,
+}
+
+codegen::object! {
+    AddAccount {
+        "owner": owner,
+        "tariff": tariff = None,
+    }
 }
 
 impl codegen::Value for AddAccount {

@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 3;
 pub(super) const SCHEMA: u64 = 0xf443_c015_08a7_2558;
 
 /// `transaction deposit`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deposit {
     /// `to: ref Account`
     pub to: codegen::Ref<Account>,
     /// `amount: i64 @range(1..=10000000)`
     pub amount: i64,
+}
+
+codegen::object! {
+    Deposit {
+        "to": to,
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for Deposit {

@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 1;
 pub(super) const SCHEMA: u64 = 0x40fd_53da_7656_08e4;
 
 /// `transaction open`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Open {
     /// `email: string @length(3..=64)`
     pub email: String,
     /// `tariff: ref Tariff?`
     pub tariff: Option<codegen::ConfigRef<Tariff>>,
+}
+
+codegen::object! {
+    Open {
+        "email": email,
+        "tariff": tariff = None,
+    }
 }
 
 impl codegen::Value for Open {

@@ -15,8 +15,7 @@ pub(super) const NUMBER: u32 = 7;
 pub(super) const SCHEMA: u64 = 0x89f5_e2d2_06d0_5112;
 
 /// As a transfer, if the customer who pays is not blocked.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pay {
     /// `payer: ref Customer`
     pub payer: codegen::Ref<Customer>,
@@ -26,6 +25,15 @@ pub struct Pay {
     pub to: codegen::Ref<Account>,
     /// `amount: i64 @range(1..=10000000)`
     pub amount: i64,
+}
+
+codegen::object! {
+    Pay {
+        "payer": payer,
+        "from": from,
+        "to": to,
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for Pay {

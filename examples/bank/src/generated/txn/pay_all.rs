@@ -15,13 +15,19 @@ pub(super) const NUMBER: u32 = 6;
 pub(super) const SCHEMA: u64 = 0xf4ba_5aa8_1623_038e;
 
 /// To several at once: all are paid, or none is.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PayAll {
     /// `from: ref Account`
     pub from: codegen::Ref<Account>,
     /// `payments: [Payment] @length(1..=6)`
     pub payments: Vec<Payment>,
+}
+
+codegen::object! {
+    PayAll {
+        "from": from,
+        "payments": payments,
+    }
 }
 
 impl codegen::Value for PayAll {

@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 10;
 pub(super) const SCHEMA: u64 = 0xf52e_61b1_065c_ec1d;
 
 /// `transaction set_rate`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetRate {
     /// `account: ref Account`
     pub account: codegen::Ref<Account>,
     /// `rate: decimal(5, 2) @min(0)`
     pub rate: codegen::Decimal<5, 2>,
+}
+
+codegen::object! {
+    SetRate {
+        "account": account,
+        "rate": rate,
+    }
 }
 
 impl codegen::Value for SetRate {

@@ -13,8 +13,7 @@ pub(super) const SCHEMA: u64 = 0x1df9_c7c8_1e06_356b;
 
 /// Between accounts of the bank's own books, without a limit. The money is on its way: it has left before it
 /// arrives, and comes back if it cannot arrive.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settle {
     /// `from: ref Account`
     pub from: codegen::Ref<Account>,
@@ -22,6 +21,14 @@ pub struct Settle {
     pub to: codegen::Ref<Account>,
     /// `amount: i64 @range(1..=10000000)`
     pub amount: i64,
+}
+
+codegen::object! {
+    Settle {
+        "from": from,
+        "to": to,
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for Settle {

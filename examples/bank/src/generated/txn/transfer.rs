@@ -15,8 +15,7 @@ pub(super) const NUMBER: u32 = 5;
 pub(super) const SCHEMA: u64 = 0x9b14_9135_9186_c4af;
 
 /// From one account to another, within the limit of the day.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transfer {
     /// `from: ref Account`
     pub from: codegen::Ref<Account>,
@@ -24,6 +23,14 @@ pub struct Transfer {
     pub to: codegen::Ref<Account>,
     /// `amount: i64 @range(1..=10000000)`
     pub amount: i64,
+}
+
+codegen::object! {
+    Transfer {
+        "from": from,
+        "to": to,
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for Transfer {

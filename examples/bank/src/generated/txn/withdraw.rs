@@ -14,13 +14,19 @@ pub(super) const NUMBER: u32 = 4;
 pub(super) const SCHEMA: u64 = 0xfd6b_44c2_34c8_c7f3;
 
 /// `transaction withdraw`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Withdraw {
     /// `from: ref Account`
     pub from: codegen::Ref<Account>,
     /// `amount: i64 @range(1..=10000000)`
     pub amount: i64,
+}
+
+codegen::object! {
+    Withdraw {
+        "from": from,
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for Withdraw {

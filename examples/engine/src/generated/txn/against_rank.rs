@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 3;
 pub(super) const SCHEMA: u64 = 0x7bc3_926f_2629_370c;
 
 /// The same against the order of ranks, so that a visit that only locks comes first.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgainstRank {
     /// `y: ref Beta`
     pub y: codegen::Ref<Beta>,
@@ -21,6 +20,14 @@ pub struct AgainstRank {
     pub x: codegen::Ref<Alpha>,
     /// `amount: i64 @min(0)`
     pub amount: i64,
+}
+
+codegen::object! {
+    AgainstRank {
+        "y": y,
+        "x": x,
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for AgainstRank {

@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 14;
 pub(super) const SCHEMA: u64 = 0xb83f_42bf_43e7_2275;
 
 /// An entry in one log, and what stands in another that ranks before it.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppendAndRead {
     /// `y: ref Beta`
     pub y: codegen::Ref<Beta>,
@@ -21,6 +20,14 @@ pub struct AppendAndRead {
     pub x: codegen::Ref<Alpha>,
     /// `entry: i64`
     pub entry: i64,
+}
+
+codegen::object! {
+    AppendAndRead {
+        "y": y,
+        "x": x,
+        "entry": entry,
+    }
 }
 
 impl codegen::Value for AppendAndRead {

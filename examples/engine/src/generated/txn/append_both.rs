@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 13;
 pub(super) const SCHEMA: u64 = 0x6dcf_2f39_936e_f5e3;
 
 /// An entry in two logs.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppendBoth {
     /// `x: ref Alpha`
     pub x: codegen::Ref<Alpha>,
@@ -21,6 +20,14 @@ pub struct AppendBoth {
     pub y: codegen::Ref<Beta>,
     /// `entry: i64`
     pub entry: i64,
+}
+
+codegen::object! {
+    AppendBoth {
+        "x": x,
+        "y": y,
+        "entry": entry,
+    }
 }
 
 impl codegen::Value for AppendBoth {

@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 17;
 pub(super) const SCHEMA: u64 = 0x7c48_660e_31a7_cef1;
 
 /// As `append_both`, and others may see it half done.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppendBothLoosely {
     /// `x: ref Alpha`
     pub x: codegen::Ref<Alpha>,
@@ -21,6 +20,14 @@ pub struct AppendBothLoosely {
     pub y: codegen::Ref<Beta>,
     /// `entry: i64`
     pub entry: i64,
+}
+
+codegen::object! {
+    AppendBothLoosely {
+        "x": x,
+        "y": y,
+        "entry": entry,
+    }
 }
 
 impl codegen::Value for AppendBothLoosely {

@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 5;
 pub(super) const SCHEMA: u64 = 0x6f20_e01c_aae5_0f2e;
 
 /// A message out of a result as the payload of another step.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Carry {
     /// `y: ref Beta`
     pub y: codegen::Ref<Beta>,
@@ -21,6 +20,14 @@ pub struct Carry {
     pub z: codegen::Ref<Gamma>,
     /// `factor: i64`
     pub factor: i64,
+}
+
+codegen::object! {
+    Carry {
+        "y": y,
+        "z": z,
+        "factor": factor,
+    }
 }
 
 impl codegen::Value for Carry {

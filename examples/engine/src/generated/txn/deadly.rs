@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 12;
 pub(super) const SCHEMA: u64 = 0x3e11_55ef_c757_ce7b;
 
 /// Takes, and then ends the process that runs it.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deadly {
     /// `x: ref Alpha`
     pub x: codegen::Ref<Alpha>,
@@ -23,6 +22,15 @@ pub struct Deadly {
     pub amount: i64,
     /// `by: Death`
     pub by: Death,
+}
+
+codegen::object! {
+    Deadly {
+        "x": x,
+        "y": y,
+        "amount": amount,
+        "by": by,
+    }
 }
 
 impl codegen::Value for Deadly {

@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 6;
 pub(super) const SCHEMA: u64 = 0xccab_0d7f_f79b_de50;
 
 /// The key of the second step comes out of the first.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Follow {
     /// `x: ref Alpha`
     pub x: codegen::Ref<Alpha>,
     /// `amount: i64 @min(0)`
     pub amount: i64,
+}
+
+codegen::object! {
+    Follow {
+        "x": x,
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for Follow {

@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 11;
 pub(super) const SCHEMA: u64 = 0xa7fc_7e94_9e21_8d88;
 
 /// Refuses on what a step found.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guarded {
     /// `x: ref Alpha`
     pub x: codegen::Ref<Alpha>,
@@ -21,6 +20,14 @@ pub struct Guarded {
     pub y: codegen::Ref<Beta>,
     /// `least: i64`
     pub least: i64,
+}
+
+codegen::object! {
+    Guarded {
+        "x": x,
+        "y": y,
+        "least": least,
+    }
 }
 
 impl codegen::Value for Guarded {

@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 7;
 pub(super) const SCHEMA: u64 = 0xef69_e92e_368d_b673;
 
 /// Reads several instances as they are at one instant.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Look {
     /// `x: ref Alpha`
     pub x: codegen::Ref<Alpha>,
@@ -23,6 +22,15 @@ pub struct Look {
     pub y: codegen::Ref<Beta>,
     /// `z: ref Gamma`
     pub z: codegen::Ref<Gamma>,
+}
+
+codegen::object! {
+    Look {
+        "x": x,
+        "other": other,
+        "y": y,
+        "z": z,
+    }
 }
 
 impl codegen::Value for Look {

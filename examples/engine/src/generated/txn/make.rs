@@ -12,11 +12,16 @@ pub(super) const NUMBER: u32 = 8;
 pub(super) const SCHEMA: u64 = 0x5bf3_c876_79ac_f4a5;
 
 /// Makes one of each, in an order that depends on nothing.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Make {
     /// `n: i64 @min(0)`
     pub n: i64,
+}
+
+codegen::object! {
+    Make {
+        "n": n,
+    }
 }
 
 impl codegen::Value for Make {

@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 9;
 pub(super) const SCHEMA: u64 = 0x63fb_d97f_e6c1_b0d5;
 
 /// Moves between two instances of one concern; refused without a step when they are one.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MoveWithin {
     /// `from: ref Alpha`
     pub from: codegen::Ref<Alpha>,
@@ -21,6 +20,14 @@ pub struct MoveWithin {
     pub to: codegen::Ref<Alpha>,
     /// `amount: i64 @min(0)`
     pub amount: i64,
+}
+
+codegen::object! {
+    MoveWithin {
+        "from": from,
+        "to": to,
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for MoveWithin {

@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 1;
 pub(super) const SCHEMA: u64 = 0x38a0_57e0_2aee_dc80;
 
 /// One visit.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OneStep {
     /// `x: ref Alpha`
     pub x: codegen::Ref<Alpha>,
     /// `amount: i64 @min(0)`
     pub amount: i64,
+}
+
+codegen::object! {
+    OneStep {
+        "x": x,
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for OneStep {

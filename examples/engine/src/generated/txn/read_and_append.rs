@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 15;
 pub(super) const SCHEMA: u64 = 0xb5ae_1f33_acaf_7c08;
 
 /// What stands in a log, and an entry in one that ranks before it, with what stands there then.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadAndAppend {
     /// `y: ref Beta`
     pub y: codegen::Ref<Beta>,
@@ -21,6 +20,14 @@ pub struct ReadAndAppend {
     pub x: codegen::Ref<Alpha>,
     /// `entry: i64`
     pub entry: i64,
+}
+
+codegen::object! {
+    ReadAndAppend {
+        "y": y,
+        "x": x,
+        "entry": entry,
+    }
 }
 
 impl codegen::Value for ReadAndAppend {

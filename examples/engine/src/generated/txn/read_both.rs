@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 16;
 pub(super) const SCHEMA: u64 = 0x3a74_f086_013e_d120;
 
 /// Two logs as they are at one instant.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadBoth {
     /// `x: ref Alpha`
     pub x: codegen::Ref<Alpha>,
     /// `y: ref Beta`
     pub y: codegen::Ref<Beta>,
+}
+
+codegen::object! {
+    ReadBoth {
+        "x": x,
+        "y": y,
+    }
 }
 
 impl codegen::Value for ReadBoth {

@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 18;
 pub(super) const SCHEMA: u64 = 0xde42_060d_4c11_9bde;
 
 /// As `read_both`, and others may come in between: who goes the other way meets them half done.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadBothLoosely {
     /// `y: ref Beta`
     pub y: codegen::Ref<Beta>,
     /// `x: ref Alpha`
     pub x: codegen::Ref<Alpha>,
+}
+
+codegen::object! {
+    ReadBothLoosely {
+        "y": y,
+        "x": x,
+    }
 }
 
 impl codegen::Value for ReadBothLoosely {

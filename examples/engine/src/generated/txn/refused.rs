@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 10;
 pub(super) const SCHEMA: u64 = 0xa5b9_2cc7_1d0c_0299;
 
 /// Takes what was given and one more, so that the last visit refuses and nothing stays.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// `x: ref Alpha`
     pub x: codegen::Ref<Alpha>,
@@ -21,6 +20,14 @@ pub struct Refused {
     pub y: codegen::Ref<Beta>,
     /// `amount: i64 @min(0)`
     pub amount: i64,
+}
+
+codegen::object! {
+    Refused {
+        "x": x,
+        "y": y,
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for Refused {

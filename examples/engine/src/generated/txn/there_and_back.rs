@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 4;
 pub(super) const SCHEMA: u64 = 0xde62_a43e_053c_b5da;
 
 /// A, then B, then the same A again with what B said.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ThereAndBack {
     /// `x: ref Alpha`
     pub x: codegen::Ref<Alpha>,
@@ -21,6 +20,14 @@ pub struct ThereAndBack {
     pub y: codegen::Ref<Beta>,
     /// `amount: i64 @min(0)`
     pub amount: i64,
+}
+
+codegen::object! {
+    ThereAndBack {
+        "x": x,
+        "y": y,
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for ThereAndBack {

@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 2;
 pub(super) const SCHEMA: u64 = 0x3124_06d1_1084_be12;
 
 /// Two visits that do not depend on each other.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TwoConcerns {
     /// `x: ref Alpha`
     pub x: codegen::Ref<Alpha>,
@@ -21,6 +20,14 @@ pub struct TwoConcerns {
     pub y: codegen::Ref<Beta>,
     /// `amount: i64 @min(0)`
     pub amount: i64,
+}
+
+codegen::object! {
+    TwoConcerns {
+        "x": x,
+        "y": y,
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for TwoConcerns {

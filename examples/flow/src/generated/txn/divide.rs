@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 14;
 pub(super) const SCHEMA: u64 = 0x74b5_51ed_8034_93d6;
 
 /// A panic of a function is a refusal: at submission, and on the way.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Divide {
     /// `customer: ref Customer`
     pub customer: codegen::Ref<Customer>,
@@ -21,6 +20,14 @@ pub struct Divide {
     pub shelf: codegen::Ref<Shelf>,
     /// `count: u32 @max(1000)`
     pub count: u32,
+}
+
+codegen::object! {
+    Divide {
+        "customer": customer,
+        "shelf": shelf,
+        "count": count,
+    }
 }
 
 impl codegen::Value for Divide {

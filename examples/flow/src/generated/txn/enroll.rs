@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 10;
 pub(super) const SCHEMA: u64 = 0xf388_a33d_25da_f3f2;
 
 /// `ensure` makes one, unless it exists.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enroll {
     /// `id: id of Customer`
     pub id: codegen::Uuid,
     /// `name: string @length(1..=32)`
     pub name: String,
+}
+
+codegen::object! {
+    Enroll {
+        "id": id,
+        "name": name,
+    }
 }
 
 impl codegen::Value for Enroll {

@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 11;
 pub(super) const SCHEMA: u64 = 0xf2b7_6fe7_c9e4_49a1;
 
 /// Moves something, and forgets an order.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forget {
     /// `order: ref Order`
     pub order: codegen::Ref<Order>,
@@ -21,6 +20,14 @@ pub struct Forget {
     pub to: codegen::Ref<Shelf>,
     /// `count: u32 @max(1000)`
     pub count: u32,
+}
+
+codegen::object! {
+    Forget {
+        "order": order,
+        "to": to,
+        "count": count,
+    }
 }
 
 impl codegen::Value for Forget {

@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 3;
 pub(super) const SCHEMA: u64 = 0x12bd_fbe2_05c4_1329;
 
 /// A condition on a parameter, and one on a result, without values.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Greet {
     /// `customer: ref Customer`
     pub customer: codegen::Ref<Customer>,
@@ -23,6 +22,15 @@ pub struct Greet {
     pub kind: bool,
     /// `note: string?`
     pub note: Option<String>,
+}
+
+codegen::object! {
+    Greet {
+        "customer": customer,
+        "shelf": shelf,
+        "kind": kind,
+        "note": note = None,
+    }
 }
 
 impl codegen::Value for Greet {

@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 16;
 pub(super) const SCHEMA: u64 = 0xa93b_e8af_9d3b_0b6a;
 
 /// Sets and clears what a customer likes best.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Like {
     /// `customer: ref Customer`
     pub customer: codegen::Ref<Customer>,
@@ -21,6 +20,14 @@ pub struct Like {
     pub shelf: codegen::Ref<Shelf>,
     /// `clear: bool`
     pub clear: bool,
+}
+
+codegen::object! {
+    Like {
+        "customer": customer,
+        "shelf": shelf,
+        "clear": clear,
+    }
 }
 
 impl codegen::Value for Like {

@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 9;
 pub(super) const SCHEMA: u64 = 0x6dff_77cd_70a9_f6e9;
 
 /// `find` says whether there is one.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Look {
     /// `customer: ref Customer`
     pub customer: codegen::Ref<Customer>,
     /// `maybe: id of Order`
     pub maybe: codegen::Uuid,
+}
+
+codegen::object! {
+    Look {
+        "customer": customer,
+        "maybe": maybe,
+    }
 }
 
 impl codegen::Value for Look {

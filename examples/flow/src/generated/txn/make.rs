@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 17;
 pub(super) const SCHEMA: u64 = 0x10da_6bb2_7816_0ae1;
 
 /// Makes one of each.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Make {
     /// `name: string @length(1..=32)`
     pub name: String,
     /// `stock: u32 @max(1000)`
     pub stock: u32,
+}
+
+codegen::object! {
+    Make {
+        "name": name,
+        "stock": stock,
+    }
 }
 
 impl codegen::Value for Make {

@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 13;
 pub(super) const SCHEMA: u64 = 0xf127_b362_3809_c33b;
 
 /// Reads lists of instances, as they are committed.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
     /// `a: ref Shelf`
     pub a: codegen::Ref<Shelf>,
@@ -21,6 +20,14 @@ pub struct Pair {
     pub b: codegen::Ref<Shelf>,
     /// `take: bool`
     pub take: bool,
+}
+
+codegen::object! {
+    Pair {
+        "a": a,
+        "b": b,
+        "take": take,
+    }
 }
 
 impl codegen::Value for Pair {

@@ -15,8 +15,7 @@ pub(super) const NUMBER: u32 = 2;
 pub(super) const SCHEMA: u64 = 0x7bdb_f597_7604_1a00;
 
 /// Loops in loops over what is known, with conditions in them.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// `customer: ref Customer`
     pub customer: codegen::Ref<Customer>,
@@ -24,6 +23,14 @@ pub struct Place {
     pub lines: Vec<Line>,
     /// `note: string? @length(..=64)`
     pub note: Option<String>,
+}
+
+codegen::object! {
+    Place {
+        "customer": customer,
+        "lines": lines,
+        "note": note = None,
+    }
 }
 
 impl codegen::Value for Place {

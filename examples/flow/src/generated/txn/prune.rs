@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 7;
 pub(super) const SCHEMA: u64 = 0x4235_057c_fb04_041b;
 
 /// A loop over the result of a query, in which a step is only made sometimes.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prune {
     /// `order: ref Order`
     pub order: codegen::Ref<Order>,
     /// `least: u32`
     pub least: u32,
+}
+
+codegen::object! {
+    Prune {
+        "order": order,
+        "least": least,
+    }
 }
 
 impl codegen::Value for Prune {

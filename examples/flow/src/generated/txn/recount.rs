@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 15;
 pub(super) const SCHEMA: u64 = 0x0f2a_40a0_780c_55db;
 
 /// A message out of results, made by a function.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recount {
     /// `shelf: ref Shelf`
     pub shelf: codegen::Ref<Shelf>,
@@ -21,6 +20,14 @@ pub struct Recount {
     pub order: codegen::Ref<Order>,
     /// `customer: ref Customer`
     pub customer: codegen::Ref<Customer>,
+}
+
+codegen::object! {
+    Recount {
+        "shelf": shelf,
+        "order": order,
+        "customer": customer,
+    }
 }
 
 impl codegen::Value for Recount {

@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 12;
 pub(super) const SCHEMA: u64 = 0xa150_5f1e_bf50_d070;
 
 /// Changes some fields, out of parameters and out of a result.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rename {
     /// `customer: ref Customer`
     pub customer: codegen::Ref<Customer>,
@@ -21,6 +20,14 @@ pub struct Rename {
     pub order: codegen::Ref<Order>,
     /// `name: string @length(1..=32)`
     pub name: String,
+}
+
+codegen::object! {
+    Rename {
+        "customer": customer,
+        "order": order,
+        "name": name,
+    }
 }
 
 impl codegen::Value for Rename {

@@ -12,11 +12,16 @@ pub(super) const NUMBER: u32 = 1;
 pub(super) const SCHEMA: u64 = 0x00eb_4ada_4412_b72e;
 
 /// A loop over a parameter, with a list of what the turns give.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restock {
     /// `lines: [Line] @length(..=6)`
     pub lines: Vec<Line>,
+}
+
+codegen::object! {
+    Restock {
+        "lines": lines,
+    }
 }
 
 impl codegen::Value for Restock {

@@ -12,11 +12,16 @@ pub(super) const NUMBER: u32 = 6;
 pub(super) const SCHEMA: u64 = 0x0b31_02cb_523f_991b;
 
 /// A list out of a result, with keys out of its elements.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ship {
     /// `order: ref Order`
     pub order: codegen::Ref<Order>,
+}
+
+codegen::object! {
+    Ship {
+        "order": order,
+    }
 }
 
 impl codegen::Value for Ship {

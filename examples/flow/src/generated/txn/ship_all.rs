@@ -14,11 +14,16 @@ pub(super) const NUMBER: u32 = 8;
 pub(super) const SCHEMA: u64 = 0x746f_0d5d_473a_b645;
 
 /// Two steps of lateness: customer, order, shelves.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShipAll {
     /// `customer: ref Customer`
     pub customer: codegen::Ref<Customer>,
+}
+
+codegen::object! {
+    ShipAll {
+        "customer": customer,
+    }
 }
 
 impl codegen::Value for ShipAll {

@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 5;
 pub(super) const SCHEMA: u64 = 0xf9a3_a83d_0ac9_8472;
 
 /// Follows what may be there: a favorite shelf out of a customer, and a note that was given.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Treat {
     /// `customer: ref Customer`
     pub customer: codegen::Ref<Customer>,
     /// `note: string?`
     pub note: Option<String>,
+}
+
+codegen::object! {
+    Treat {
+        "customer": customer,
+        "note": note = None,
+    }
 }
 
 impl codegen::Value for Treat {

@@ -14,8 +14,7 @@ pub(super) const NUMBER: u32 = 4;
 pub(super) const SCHEMA: u64 = 0x7ab3_39f8_73d6_cc45;
 
 /// The value of a condition on a result, of one on a parameter, and of one without `else`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Weigh {
     /// `customer: ref Customer`
     pub customer: codegen::Ref<Customer>,
@@ -23,6 +22,14 @@ pub struct Weigh {
     pub shelf: codegen::Ref<Shelf>,
     /// `rush: bool`
     pub rush: bool,
+}
+
+codegen::object! {
+    Weigh {
+        "customer": customer,
+        "shelf": shelf,
+        "rush": rush,
+    }
 }
 
 impl codegen::Value for Weigh {

@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 3;
 pub(super) const SCHEMA: u64 = 0xa452_3f7d_f8b7_b378;
 
 /// `transaction delivery`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     /// `order: ref Order`
     pub order: codegen::Ref<Order>,
     /// `carrier: string @length(1..=20)`
     pub carrier: String,
+}
+
+codegen::object! {
+    Delivery {
+        "order": order,
+        "carrier": carrier,
+    }
 }
 
 impl codegen::Value for Delivery {

@@ -12,11 +12,16 @@ pub(super) const NUMBER: u32 = 6;
 pub(super) const SCHEMA: u64 = 0xffd1_5141_95bf_1793;
 
 /// `transaction leave`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leave {
     /// `customer: ref Customer`
     pub customer: codegen::Ref<Customer>,
+}
+
+codegen::object! {
+    Leave {
+        "customer": customer,
+    }
 }
 
 impl codegen::Value for Leave {

@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 4;
 pub(super) const SCHEMA: u64 = 0x0f48_7424_52d2_5f51;
 
 /// Goods go from one warehouse to another: two groups.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MoveStock {
     /// `from: ref Warehouse`
     pub from: codegen::Ref<Warehouse>,
@@ -23,6 +22,15 @@ pub struct MoveStock {
     pub item: codegen::Ref<Item>,
     /// `quantity: u32 @min(1)`
     pub quantity: u32,
+}
+
+codegen::object! {
+    MoveStock {
+        "from": from,
+        "to": to,
+        "item": item,
+        "quantity": quantity,
+    }
 }
 
 impl codegen::Value for MoveStock {

@@ -15,8 +15,7 @@ pub(super) const NUMBER: u32 = 2;
 pub(super) const SCHEMA: u64 = 0xda92_e0dc_621b_24ba;
 
 /// The number of the order is known when the district has been asked, which is in the same group.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewOrder {
     /// `warehouse: ref Warehouse`
     pub warehouse: codegen::Ref<Warehouse>,
@@ -26,6 +25,15 @@ pub struct NewOrder {
     pub customer: codegen::Uuid,
     /// `lines: [Line] @length(1..=10)`
     pub lines: Vec<Line>,
+}
+
+codegen::object! {
+    NewOrder {
+        "warehouse": warehouse,
+        "district": district,
+        "customer": customer,
+        "lines": lines,
+    }
 }
 
 impl codegen::Value for NewOrder {

@@ -15,8 +15,7 @@ pub(super) const NUMBER: u32 = 1;
 pub(super) const SCHEMA: u64 = 0x5f7d_1866_cd26_9bb2;
 
 /// Every step is in one group: one visit, without a lock between partitions.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payment {
     /// `warehouse: ref Warehouse`
     pub warehouse: codegen::Ref<Warehouse>,
@@ -26,6 +25,15 @@ pub struct Payment {
     pub customer: codegen::Uuid,
     /// `amount: i64 @min(0)`
     pub amount: i64,
+}
+
+codegen::object! {
+    Payment {
+        "warehouse": warehouse,
+        "district": district,
+        "customer": customer,
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for Payment {

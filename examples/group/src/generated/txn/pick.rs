@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 8;
 pub(super) const SCHEMA: u64 = 0x5801_aaf9_7468_1898;
 
 /// Goods leave the house together: as many steps as lines, all in one visit.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pick {
     /// `warehouse: ref Warehouse`
     pub warehouse: codegen::Ref<Warehouse>,
     /// `lines: [Line] @length(1..=20)`
     pub lines: Vec<Line>,
+}
+
+codegen::object! {
+    Pick {
+        "warehouse": warehouse,
+        "lines": lines,
+    }
 }
 
 impl codegen::Value for Pick {

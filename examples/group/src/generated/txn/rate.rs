@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 7;
 pub(super) const SCHEMA: u64 = 0xa70a_7a85_0ba7_d447;
 
 /// `transaction rate`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateTransaction {
     /// `region: Region`
     pub region: Region,
@@ -21,6 +20,14 @@ pub struct RateTransaction {
     pub year: i32,
     /// `label: string @length(..=16)`
     pub label: String,
+}
+
+codegen::object! {
+    RateTransaction {
+        "region": region,
+        "year": year,
+        "label": label,
+    }
 }
 
 impl codegen::Value for RateTransaction {

@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 5;
 pub(super) const SCHEMA: u64 = 0x82ed_1e07_78d1_0eb5;
 
 /// A customer's names: `?` fields can be changed and cleared.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rename {
     /// `customer: ref Customer`
     pub customer: codegen::Ref<Customer>,
     /// `name: string @length(1..=40)`
     pub name: String,
+}
+
+codegen::object! {
+    Rename {
+        "customer": customer,
+        "name": name,
+    }
 }
 
 impl codegen::Value for Rename {

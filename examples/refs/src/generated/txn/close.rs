@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 6;
 pub(super) const SCHEMA: u64 = 0xbb31_fc84_43ea_32a6;
 
 /// The last device of a tenant, and the tenant.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Close {
     /// `device: ref Device`
     pub device: codegen::Ref<Device>,
     /// `tenant: ref Tenant`
     pub tenant: codegen::Ref<Tenant>,
+}
+
+codegen::object! {
+    Close {
+        "device": device,
+        "tenant": tenant,
+    }
 }
 
 impl codegen::Value for Close {

@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 8;
 pub(super) const SCHEMA: u64 = 0xa1aa_dc22_39e6_c4cc;
 
 /// By what is unique.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceOf {
     /// `tenant: ref Tenant`
     pub tenant: codegen::Ref<Tenant>,
     /// `serial: u32 @range(1..=6)`
     pub serial: u32,
+}
+
+codegen::object! {
+    DeviceOf {
+        "tenant": tenant,
+        "serial": serial,
+    }
 }
 
 impl codegen::Value for DeviceOf {

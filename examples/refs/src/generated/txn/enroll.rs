@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 1;
 pub(super) const SCHEMA: u64 = 0xc6df_8b6a_a6f6_2801;
 
 /// A new device, if the budget allows it: that is known last.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enroll {
     /// `tenant: ref Tenant`
     pub tenant: codegen::Ref<Tenant>,
@@ -25,6 +24,16 @@ pub struct Enroll {
     pub budget: codegen::Ref<Budget>,
     /// `price: i64 @range(0..=100)`
     pub price: i64,
+}
+
+codegen::object! {
+    Enroll {
+        "tenant": tenant,
+        "serial": serial,
+        "label": label = None,
+        "budget": budget,
+        "price": price,
+    }
 }
 
 impl codegen::Value for Enroll {

@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 2;
 pub(super) const SCHEMA: u64 = 0x222a_011e_06c4_7ebf;
 
 /// The same, step by step.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnrollSlowly {
     /// `tenant: ref Tenant`
     pub tenant: codegen::Ref<Tenant>,
@@ -25,6 +24,16 @@ pub struct EnrollSlowly {
     pub budget: codegen::Ref<Budget>,
     /// `price: i64 @range(0..=100)`
     pub price: i64,
+}
+
+codegen::object! {
+    EnrollSlowly {
+        "tenant": tenant,
+        "serial": serial,
+        "label": label = None,
+        "budget": budget,
+        "price": price,
+    }
 }
 
 impl codegen::Value for EnrollSlowly {

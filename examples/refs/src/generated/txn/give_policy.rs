@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 13;
 pub(super) const SCHEMA: u64 = 0xf43c_9cc5_67b0_3697;
 
 /// `transaction give_policy`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GivePolicy {
     /// `device: ref Device`
     pub device: codegen::Ref<Device>,
     /// `policy: ref Policy?`
     pub policy: Option<codegen::ConfigRef<Policy>>,
+}
+
+codegen::object! {
+    GivePolicy {
+        "device": device,
+        "policy": policy = None,
+    }
 }
 
 impl codegen::Value for GivePolicy {

@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 3;
 pub(super) const SCHEMA: u64 = 0x18f4_004c_cf8a_9ee3;
 
 /// A device changes hands.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandOver {
     /// `device: ref Device`
     pub device: codegen::Ref<Device>,
@@ -21,6 +20,14 @@ pub struct HandOver {
     pub tenant: codegen::Ref<Tenant>,
     /// `serial: u32 @range(1..=6)`
     pub serial: u32,
+}
+
+codegen::object! {
+    HandOver {
+        "device": device,
+        "tenant": tenant,
+        "serial": serial,
+    }
 }
 
 impl codegen::Value for HandOver {

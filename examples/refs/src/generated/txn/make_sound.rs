@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 14;
 pub(super) const SCHEMA: u64 = 0xd738_50c8_890a_59b6;
 
 /// `transaction make_sound`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MakeSound {
     /// `note: ref Note`
     pub note: codegen::Ref<Note>,
@@ -23,6 +22,15 @@ pub struct MakeSound {
     pub other: codegen::ConfigRef<Mood>,
     /// `times: u32`
     pub times: u32,
+}
+
+codegen::object! {
+    MakeSound {
+        "note": note,
+        "one": one,
+        "other": other,
+        "times": times,
+    }
 }
 
 impl codegen::Value for MakeSound {

@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 11;
 pub(super) const SCHEMA: u64 = 0x113f_a49d_ea1c_b624;
 
 /// What it is about comes out of a result.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoteTransaction {
     /// `device: ref Device`
     pub device: codegen::Ref<Device>,
     /// `text: string @length(..=20)`
     pub text: String,
+}
+
+codegen::object! {
+    NoteTransaction {
+        "device": device,
+        "text": text,
+    }
 }
 
 impl codegen::Value for NoteTransaction {

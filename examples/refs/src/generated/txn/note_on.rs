@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 9;
 pub(super) const SCHEMA: u64 = 0x46e7_71f4_496b_a164;
 
 /// By what is unique, if there is one.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoteOn {
     /// `label: string @length(1..=8)`
     pub label: String,
     /// `text: string @length(..=20)`
     pub text: String,
+}
+
+codegen::object! {
+    NoteOn {
+        "label": label,
+        "text": text,
+    }
 }
 
 impl codegen::Value for NoteOn {

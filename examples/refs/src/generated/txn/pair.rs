@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 4;
 pub(super) const SCHEMA: u64 = 0xd501_d604_983b_c286;
 
 /// Two devices, each the other's partner.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
     /// `one: ref Device`
     pub one: codegen::Ref<Device>,
     /// `other: ref Device`
     pub other: codegen::Ref<Device>,
+}
+
+codegen::object! {
+    Pair {
+        "one": one,
+        "other": other,
+    }
 }
 
 impl codegen::Value for Pair {

@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 7;
 pub(super) const SCHEMA: u64 = 0x0e66_3570_7d1d_58aa;
 
 /// A tenant who comes and goes with a device.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PassBy {
     /// `name: string @length(1..=12)`
     pub name: String,
     /// `serial: u32 @range(1..=6)`
     pub serial: u32,
+}
+
+codegen::object! {
+    PassBy {
+        "name": name,
+        "serial": serial,
+    }
 }
 
 impl codegen::Value for PassBy {

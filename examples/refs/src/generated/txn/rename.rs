@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 5;
 pub(super) const SCHEMA: u64 = 0xa9a9_4c0f_4d39_fc68;
 
 /// `transaction rename`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rename {
     /// `device: ref Device`
     pub device: codegen::Ref<Device>,
     /// `label: string? @length(1..=8)`
     pub label: Option<String>,
+}
+
+codegen::object! {
+    Rename {
+        "device": device,
+        "label": label = None,
+    }
 }
 
 impl codegen::Value for Rename {

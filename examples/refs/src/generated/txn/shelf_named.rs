@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 10;
 pub(super) const SCHEMA: u64 = 0x4fca_a6f9_9cef_ac2e;
 
 /// `transaction shelf_named`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShelfNamed {
     /// `site: ref Site`
     pub site: codegen::Ref<Site>,
     /// `name: string @length(1..=3)`
     pub name: String,
+}
+
+codegen::object! {
+    ShelfNamed {
+        "site": site,
+        "name": name,
+    }
 }
 
 impl codegen::Value for ShelfNamed {

@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 15;
 pub(super) const SCHEMA: u64 = 0xc2b4_5cb8_a9d8_d9fc;
 
 /// A tally that is paid for when it has been made.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TallySlowly {
     /// `tenant: ref Tenant`
     pub tenant: codegen::Ref<Tenant>,
@@ -21,6 +20,14 @@ pub struct TallySlowly {
     pub budget: codegen::Ref<Budget>,
     /// `price: i64 @range(0..=100)`
     pub price: i64,
+}
+
+codegen::object! {
+    TallySlowly {
+        "tenant": tenant,
+        "budget": budget,
+        "price": price,
+    }
 }
 
 impl codegen::Value for TallySlowly {

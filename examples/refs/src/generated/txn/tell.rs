@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 12;
 pub(super) const SCHEMA: u64 = 0x35eb_14ad_03e8_2b1e;
 
 /// Two devices hear the same, each under its own policy.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tell {
     /// `one: ref Device`
     pub one: codegen::Ref<Device>,
@@ -21,6 +20,14 @@ pub struct Tell {
     pub other: codegen::Ref<Device>,
     /// `times: u32`
     pub times: u32,
+}
+
+codegen::object! {
+    Tell {
+        "one": one,
+        "other": other,
+        "times": times,
+    }
 }
 
 impl codegen::Value for Tell {

@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 1;
 pub(super) const SCHEMA: u64 = 0xa87c_89de_09fd_2e88;
 
 /// Money that enters the game.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fund {
     /// `to: ref Character`
     pub to: codegen::Ref<Character>,
     /// `amount: Currency`
     pub amount: Currency,
+}
+
+codegen::object! {
+    Fund {
+        "to": to,
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for Fund {

@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 4;
 pub(super) const SCHEMA: u64 = 0xe728_64ff_88a5_7fed;
 
 /// A present: it is on its way before it arrives, and comes back if it is not taken.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gift {
     /// `giver: ref Character`
     pub giver: codegen::Ref<Character>,
@@ -21,6 +20,14 @@ pub struct Gift {
     pub taker: codegen::Ref<Character>,
     /// `amount: Currency`
     pub amount: Currency,
+}
+
+codegen::object! {
+    Gift {
+        "giver": giver,
+        "taker": taker,
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for Gift {

@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 3;
 pub(super) const SCHEMA: u64 = 0x74bc_28fa_7d75_966d;
 
 /// A new player with a first character.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignUp {
     /// `username: string`
     pub username: String,
     /// `fullname: string`
     pub fullname: String,
+}
+
+codegen::object! {
+    SignUp {
+        "username": username,
+        "fullname": fullname,
+    }
 }
 
 impl codegen::Value for SignUp {

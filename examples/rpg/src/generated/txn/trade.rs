@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 2;
 pub(super) const SCHEMA: u64 = 0x861b_9446_9f41_8c97;
 
 /// Both sides pay, then both sides are paid; or nobody is.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trade {
     /// `lhs: Offer`
     pub lhs: Offer,
     /// `rhs: Offer`
     pub rhs: Offer,
+}
+
+codegen::object! {
+    Trade {
+        "lhs": lhs,
+        "rhs": rhs,
+    }
 }
 
 impl codegen::Value for Trade {

@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 4;
 pub(super) const SCHEMA: u64 = 0x0a99_b830_53c5_07ca;
 
 /// A loop whose turns are undone, last first.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BookAll {
     /// `wallet: ref Wallet`
     pub wallet: codegen::Ref<Wallet>,
     /// `bookings: [Booking] @length(..=5)`
     pub bookings: Vec<Booking>,
+}
+
+codegen::object! {
+    BookAll {
+        "wallet": wallet,
+        "bookings": bookings,
+    }
 }
 
 impl codegen::Value for BookAll {

@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 5;
 pub(super) const SCHEMA: u64 = 0x7fea_d186_e73c_d1b4;
 
 /// A condition on a result, and a refusal on one, after steps that were made.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BookCheap {
     /// `wallet: ref Wallet`
     pub wallet: codegen::Ref<Wallet>,
@@ -23,6 +22,15 @@ pub struct BookCheap {
     pub night: u32,
     /// `most: i64`
     pub most: i64,
+}
+
+codegen::object! {
+    BookCheap {
+        "wallet": wallet,
+        "room": room,
+        "night": night,
+        "most": most,
+    }
 }
 
 impl codegen::Value for BookCheap {

@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 6;
 pub(super) const SCHEMA: u64 = 0xff1d_a3cf_b6ea_60d3;
 
 /// A key out of a result, and none that is locked: sagas have no order of ranks.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BookNext {
     /// `room: ref Room`
     pub room: codegen::Ref<Room>,
     /// `night: u32`
     pub night: u32,
+}
+
+codegen::object! {
+    BookNext {
+        "room": room,
+        "night": night,
+    }
 }
 
 impl codegen::Value for BookNext {

@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 9;
 pub(super) const SCHEMA: u64 = 0xde4b_2f45_e3f9_8b89;
 
 /// The same with `delete`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallOff {
     /// `trip: ref Trip`
     pub trip: codegen::Ref<Trip>,
@@ -23,6 +22,15 @@ pub struct CallOff {
     pub room: codegen::Ref<Room>,
     /// `night: u32`
     pub night: u32,
+}
+
+codegen::object! {
+    CallOff {
+        "trip": trip,
+        "wallet": wallet,
+        "room": room,
+        "night": night,
+    }
 }
 
 impl codegen::Value for CallOff {

@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 11;
 pub(super) const SCHEMA: u64 = 0xe431_202a_9348_e26d;
 
 /// One branch has more to undo than the other.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Either {
     /// `wallet: ref Wallet`
     pub wallet: codegen::Ref<Wallet>,
@@ -25,6 +24,16 @@ pub struct Either {
     pub far: bool,
     /// `nights: [u32] @length(..=8)`
     pub nights: Vec<u32>,
+}
+
+codegen::object! {
+    Either {
+        "wallet": wallet,
+        "room": room,
+        "trip": trip,
+        "far": far,
+        "nights": nights,
+    }
 }
 
 impl codegen::Value for Either {

@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 1;
 pub(super) const SCHEMA: u64 = 0x844d_07b8_70dd_cb74;
 
 /// Two steps, the first of which is undone if the second is refused.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gift {
     /// `giver: ref Wallet`
     pub giver: codegen::Ref<Wallet>,
@@ -21,6 +20,14 @@ pub struct Gift {
     pub taker: codegen::Ref<Wallet>,
     /// `amount: Money`
     pub amount: Money,
+}
+
+codegen::object! {
+    Gift {
+        "giver": giver,
+        "taker": taker,
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for Gift {

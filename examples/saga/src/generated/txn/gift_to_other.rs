@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 2;
 pub(super) const SCHEMA: u64 = 0xa809_85dd_09d4_d7e7;
 
 /// Refused on parameters alone, so nothing has to be undone.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GiftToOther {
     /// `giver: ref Wallet`
     pub giver: codegen::Ref<Wallet>,
@@ -21,6 +20,14 @@ pub struct GiftToOther {
     pub taker: codegen::Ref<Wallet>,
     /// `amount: Money`
     pub amount: Money,
+}
+
+codegen::object! {
+    GiftToOther {
+        "giver": giver,
+        "taker": taker,
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for GiftToOther {

@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 12;
 pub(super) const SCHEMA: u64 = 0xb291_403d_d60f_34ed;
 
 /// Makes what the others need.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Make {
     /// `cents: i64`
     pub cents: i64,
     /// `free: i64`
     pub free: i64,
+}
+
+codegen::object! {
+    Make {
+        "cents": cents,
+        "free": free,
+    }
 }
 
 impl codegen::Value for Make {

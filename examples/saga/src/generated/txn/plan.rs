@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 3;
 pub(super) const SCHEMA: u64 = 0x0f3f_8eb9_b796_0d36;
 
 /// `create` is undone by `delete`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// `wallet: ref Wallet`
     pub wallet: codegen::Ref<Wallet>,
@@ -21,6 +20,14 @@ pub struct Plan {
     pub room: codegen::Ref<Room>,
     /// `night: u32`
     pub night: u32,
+}
+
+codegen::object! {
+    Plan {
+        "wallet": wallet,
+        "room": room,
+        "night": night,
+    }
 }
 
 impl codegen::Value for Plan {

@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 7;
 pub(super) const SCHEMA: u64 = 0x5184_33e6_4479_ef4a;
 
 /// A list out of a result, with a step for each element.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refund {
     /// `trip: ref Trip`
     pub trip: codegen::Ref<Trip>,
     /// `room: ref Room`
     pub room: codegen::Ref<Room>,
+}
+
+codegen::object! {
+    Refund {
+        "trip": trip,
+        "room": room,
+    }
 }
 
 impl codegen::Value for Refund {

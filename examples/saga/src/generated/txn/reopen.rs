@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 10;
 pub(super) const SCHEMA: u64 = 0xca6b_6ec0_2589_9383;
 
 /// The same with `update`.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reopen {
     /// `trip: ref Trip`
     pub trip: codegen::Ref<Trip>,
@@ -21,6 +20,14 @@ pub struct Reopen {
     pub wallet: codegen::Ref<Wallet>,
     /// `amount: Money`
     pub amount: Money,
+}
+
+codegen::object! {
+    Reopen {
+        "trip": trip,
+        "wallet": wallet,
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for Reopen {

@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 8;
 pub(super) const SCHEMA: u64 = 0xcef9_cfac_7fd4_401d;
 
 /// What cannot be undone stands behind all that can refuse.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settle {
     /// `trip: ref Trip`
     pub trip: codegen::Ref<Trip>,
@@ -21,6 +20,14 @@ pub struct Settle {
     pub wallet: codegen::Ref<Wallet>,
     /// `amount: Money`
     pub amount: Money,
+}
+
+codegen::object! {
+    Settle {
+        "trip": trip,
+        "wallet": wallet,
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for Settle {

@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 13;
 pub(super) const SCHEMA: u64 = 0xf7d7_1052_4253_ff56;
 
 /// Both sides in one transaction, beside the sagas.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Swap {
     /// `a: ref Wallet`
     pub a: codegen::Ref<Wallet>,
@@ -21,6 +20,14 @@ pub struct Swap {
     pub b: codegen::Ref<Wallet>,
     /// `amount: Money`
     pub amount: Money,
+}
+
+codegen::object! {
+    Swap {
+        "a": a,
+        "b": b,
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for Swap {

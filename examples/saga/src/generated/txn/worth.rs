@@ -12,11 +12,16 @@ pub(super) const NUMBER: u32 = 14;
 pub(super) const SCHEMA: u64 = 0x4480_f338_055c_4406;
 
 /// What a wallet is worth.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Worth {
     /// `wallet: ref Wallet`
     pub wallet: codegen::Ref<Wallet>,
+}
+
+codegen::object! {
+    Worth {
+        "wallet": wallet,
+    }
 }
 
 impl codegen::Value for Worth {

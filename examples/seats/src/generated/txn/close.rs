@@ -12,11 +12,16 @@ pub(super) const NUMBER: u32 = 3;
 pub(super) const SCHEMA: u64 = 0xdbe6_ca3c_a0db_89ba;
 
 /// `transaction close`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Close {
     /// `show: ref Show`
     pub show: codegen::Ref<Show>,
+}
+
+codegen::object! {
+    Close {
+        "show": show,
+    }
 }
 
 impl codegen::Value for Close {

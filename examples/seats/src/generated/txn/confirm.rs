@@ -12,11 +12,16 @@ pub(super) const NUMBER: u32 = 5;
 pub(super) const SCHEMA: u64 = 0xdc66_fe05_7135_4711;
 
 /// `transaction confirm`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confirm {
     /// `booking: ref Booking`
     pub booking: codegen::Ref<Booking>,
+}
+
+codegen::object! {
+    Confirm {
+        "booking": booking,
+    }
 }
 
 impl codegen::Value for Confirm {

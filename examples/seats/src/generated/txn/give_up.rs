@@ -12,11 +12,16 @@ pub(super) const NUMBER: u32 = 6;
 pub(super) const SCHEMA: u64 = 0x1976_dab9_e49e_c145;
 
 /// Who gives up a booking, or a hold that is over, gives back the places.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GiveUp {
     /// `booking: ref Booking`
     pub booking: codegen::Ref<Booking>,
+}
+
+codegen::object! {
+    GiveUp {
+        "booking": booking,
+    }
 }
 
 impl codegen::Value for GiveUp {

@@ -14,8 +14,7 @@ pub(super) const NUMBER: u32 = 4;
 pub(super) const SCHEMA: u64 = 0x6c61_8edd_0122_1cfa;
 
 /// All the places for a while, or none.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
     /// `guest: ref Guest`
     pub guest: codegen::Ref<Guest>,
@@ -23,6 +22,14 @@ pub struct Hold {
     pub show: codegen::Ref<Show>,
     /// `places: [Place] @length(1..=6)`
     pub places: Vec<Place>,
+}
+
+codegen::object! {
+    Hold {
+        "guest": guest,
+        "show": show,
+        "places": places,
+    }
 }
 
 impl codegen::Value for Hold {

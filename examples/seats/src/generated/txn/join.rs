@@ -12,11 +12,16 @@ pub(super) const NUMBER: u32 = 1;
 pub(super) const SCHEMA: u64 = 0xb9b1_b24d_fff1_69b3;
 
 /// `transaction join`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Join {
     /// `email: string @length(3..=64)`
     pub email: String,
+}
+
+codegen::object! {
+    Join {
+        "email": email,
+    }
 }
 
 impl codegen::Value for Join {

@@ -15,13 +15,19 @@ pub(super) const NUMBER: u32 = 7;
 pub(super) const SCHEMA: u64 = 0xaeff_884f_85c5_b5b1;
 
 /// Other places of the same show, in exchange for all that one has.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MoveTo {
     /// `booking: ref Booking`
     pub booking: codegen::Ref<Booking>,
     /// `places: [Place] @length(1..=6)`
     pub places: Vec<Place>,
+}
+
+codegen::object! {
+    MoveTo {
+        "booking": booking,
+        "places": places,
+    }
 }
 
 impl codegen::Value for MoveTo {

@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 2;
 pub(super) const SCHEMA: u64 = 0x8b10_31f7_364d_3a28;
 
 /// `transaction open`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Open {
     /// `title: string @length(1..=80)`
     pub title: String,
@@ -21,6 +20,14 @@ pub struct Open {
     pub rows: u32,
     /// `seats: u32 @range(1..=200)`
     pub seats: u32,
+}
+
+codegen::object! {
+    Open {
+        "title": title,
+        "rows": rows,
+        "seats": seats,
+    }
 }
 
 impl codegen::Value for Open {

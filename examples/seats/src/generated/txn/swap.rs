@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 8;
 pub(super) const SCHEMA: u64 = 0x047f_3cad_385c_7801;
 
 /// Two bookings of one show get each other's places.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Swap {
     /// `one: ref Booking`
     pub one: codegen::Ref<Booking>,
     /// `other: ref Booking`
     pub other: codegen::Ref<Booking>,
+}
+
+codegen::object! {
+    Swap {
+        "one": one,
+        "other": other,
+    }
 }
 
 impl codegen::Value for Swap {

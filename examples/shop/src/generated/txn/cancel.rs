@@ -14,13 +14,19 @@ pub(super) const NUMBER: u32 = 6;
 pub(super) const SCHEMA: u64 = 0xc965_4222_e605_b2ad;
 
 /// Goods go back to the shelves, money to the customer.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cancel {
     /// `customer: ref Customer`
     pub customer: codegen::Ref<Customer>,
     /// `order: ref Order`
     pub order: codegen::Ref<Order>,
+}
+
+codegen::object! {
+    Cancel {
+        "customer": customer,
+        "order": order,
+    }
 }
 
 impl codegen::Value for Cancel {

@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 8;
 pub(super) const SCHEMA: u64 = 0x646f_c4e5_332b_b4f8;
 
 /// `transaction describe`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Describe {
     /// `product: ref Product`
     pub product: codegen::Ref<Product>,
@@ -21,6 +20,14 @@ pub struct Describe {
     pub traits: codegen::Map<String>,
     /// `sheet: json?`
     pub sheet: Option<codegen::Json>,
+}
+
+codegen::object! {
+    Describe {
+        "product": product,
+        "traits": traits,
+        "sheet": sheet = None,
+    }
 }
 
 impl codegen::Value for Describe {

@@ -12,11 +12,16 @@ pub(super) const NUMBER: u32 = 7;
 pub(super) const SCHEMA: u64 = 0x9857_f934_c943_4087;
 
 /// Orders that were cancelled are forgotten.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forget {
     /// `order: ref Order`
     pub order: codegen::Ref<Order>,
+}
+
+codegen::object! {
+    Forget {
+        "order": order,
+    }
 }
 
 impl codegen::Value for Forget {

@@ -12,13 +12,19 @@ pub(super) const NUMBER: u32 = 4;
 pub(super) const SCHEMA: u64 = 0xf82f_9708_020e_6ba4;
 
 /// `transaction pay`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pay {
     /// `customer: ref Customer`
     pub customer: codegen::Ref<Customer>,
     /// `order: ref Order`
     pub order: codegen::Ref<Order>,
+}
+
+codegen::object! {
+    Pay {
+        "customer": customer,
+        "order": order,
+    }
 }
 
 impl codegen::Value for Pay {

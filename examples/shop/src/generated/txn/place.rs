@@ -14,8 +14,7 @@ pub(super) const NUMBER: u32 = 3;
 pub(super) const SCHEMA: u64 = 0xced3_0245_8d52_f532;
 
 /// All that is wanted, or nothing: prices and stock are those of one moment.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// `customer: ref Customer`
     pub customer: codegen::Ref<Customer>,
@@ -23,6 +22,14 @@ pub struct Place {
     pub wanted: Vec<Wanted>,
     /// `way: Way`
     pub way: Way,
+}
+
+codegen::object! {
+    Place {
+        "customer": customer,
+        "wanted": wanted,
+        "way": way,
+    }
 }
 
 impl codegen::Value for Place {

@@ -12,11 +12,16 @@ pub(super) const NUMBER: u32 = 5;
 pub(super) const SCHEMA: u64 = 0xa967_a2a4_7243_0713;
 
 /// `transaction send`
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Send {
     /// `order: ref Order`
     pub order: codegen::Ref<Order>,
+}
+
+codegen::object! {
+    Send {
+        "order": order,
+    }
 }
 
 impl codegen::Value for Send {

@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 2;
 pub(super) const SCHEMA: u64 = 0x59d0_6b45_8f93_dfd5;
 
 /// A product that is new, or more of one that is there.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StockUp {
     /// `sku: string @length(1..=16)`
     pub sku: String,
@@ -23,6 +22,15 @@ pub struct StockUp {
     pub price: i64,
     /// `quantity: u32 @range(1..=10000)`
     pub quantity: u32,
+}
+
+codegen::object! {
+    StockUp {
+        "sku": sku,
+        "name": name,
+        "price": price,
+        "quantity": quantity,
+    }
 }
 
 impl codegen::Value for StockUp {

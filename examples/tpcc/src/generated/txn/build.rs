@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 1;
 pub(super) const SCHEMA: u64 = 0x437a_7084_d654_a772;
 
 /// A warehouse with its ten districts.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Build {
     /// `number: u32`
     pub number: u32,
@@ -21,6 +20,14 @@ pub struct Build {
     pub name: String,
     /// `tax: u32 @max(2000)`
     pub tax: u32,
+}
+
+codegen::object! {
+    Build {
+        "number": number,
+        "name": name,
+        "tax": tax,
+    }
 }
 
 impl codegen::Value for Build {

@@ -16,13 +16,19 @@ pub(super) const NUMBER: u32 = 9;
 pub(super) const SCHEMA: u64 = 0x3afc_afc7_6684_29bc;
 
 /// 2.7: the oldest order of each district that is not delivered, in one visit.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryTransaction {
     /// `warehouse: ref Warehouse`
     pub warehouse: codegen::Ref<Warehouse>,
     /// `carrier: u32 @range(1..=10)`
     pub carrier: u32,
+}
+
+codegen::object! {
+    DeliveryTransaction {
+        "warehouse": warehouse,
+        "carrier": carrier,
+    }
 }
 
 impl codegen::Value for DeliveryTransaction {

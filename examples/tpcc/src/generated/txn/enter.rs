@@ -15,8 +15,7 @@ pub(super) const NUMBER: u32 = 3;
 pub(super) const SCHEMA: u64 = 0xec1d_764d_5e68_d7cc;
 
 /// A customer is entered, under its surname too.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enter {
     /// `warehouse: ref Warehouse`
     pub warehouse: codegen::Ref<Warehouse>,
@@ -30,6 +29,17 @@ pub struct Enter {
     pub last: String,
     /// `discount: u32 @max(5000)`
     pub discount: u32,
+}
+
+codegen::object! {
+    Enter {
+        "warehouse": warehouse,
+        "district": district,
+        "number": number,
+        "first": first,
+        "last": last,
+        "discount": discount,
+    }
 }
 
 impl codegen::Value for Enter {

@@ -16,8 +16,7 @@ pub(super) const NUMBER: u32 = 4;
 pub(super) const SCHEMA: u64 = 0x8df9_c772_b087_09da;
 
 /// 2.4: where all lines are local, it is one visit, one record and no lock between partitions.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewOrderTransaction {
     /// `warehouse: ref Warehouse`
     pub warehouse: codegen::Ref<Warehouse>,
@@ -27,6 +26,15 @@ pub struct NewOrderTransaction {
     pub customer: u32,
     /// `wanted: [Wanted] @length(1..=15)`
     pub wanted: Vec<Wanted>,
+}
+
+codegen::object! {
+    NewOrderTransaction {
+        "warehouse": warehouse,
+        "district": district,
+        "customer": customer,
+        "wanted": wanted,
+    }
 }
 
 impl codegen::Value for NewOrderTransaction {

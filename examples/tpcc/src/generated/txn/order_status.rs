@@ -15,8 +15,7 @@ pub(super) const NUMBER: u32 = 7;
 pub(super) const SCHEMA: u64 = 0xc28a_9c74_9a78_b6f5;
 
 /// 2.6, by number.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderStatusTransaction {
     /// `warehouse: ref Warehouse`
     pub warehouse: codegen::Ref<Warehouse>,
@@ -24,6 +23,14 @@ pub struct OrderStatusTransaction {
     pub district: u32,
     /// `customer: u32`
     pub customer: u32,
+}
+
+codegen::object! {
+    OrderStatusTransaction {
+        "warehouse": warehouse,
+        "district": district,
+        "customer": customer,
+    }
 }
 
 impl codegen::Value for OrderStatusTransaction {

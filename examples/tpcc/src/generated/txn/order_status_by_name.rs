@@ -15,8 +15,7 @@ pub(super) const NUMBER: u32 = 8;
 pub(super) const SCHEMA: u64 = 0x4176_f092_be35_51a6;
 
 /// 2.6, by surname.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderStatusByName {
     /// `warehouse: ref Warehouse`
     pub warehouse: codegen::Ref<Warehouse>,
@@ -24,6 +23,14 @@ pub struct OrderStatusByName {
     pub district: u32,
     /// `name: string @length(1..=16)`
     pub name: String,
+}
+
+codegen::object! {
+    OrderStatusByName {
+        "warehouse": warehouse,
+        "district": district,
+        "name": name,
+    }
 }
 
 impl codegen::Value for OrderStatusByName {

@@ -15,8 +15,7 @@ pub(super) const NUMBER: u32 = 5;
 pub(super) const SCHEMA: u64 = 0xfe5f_830c_a209_1c06;
 
 /// 2.5, by number. The customer may be of another warehouse.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payment {
     /// `warehouse: ref Warehouse`
     pub warehouse: codegen::Ref<Warehouse>,
@@ -26,6 +25,15 @@ pub struct Payment {
     pub customer: codegen::Ref<Customer>,
     /// `amount: i64 @range(100..=500000)`
     pub amount: i64,
+}
+
+codegen::object! {
+    Payment {
+        "warehouse": warehouse,
+        "district": district,
+        "customer": customer,
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for Payment {

@@ -15,8 +15,7 @@ pub(super) const NUMBER: u32 = 6;
 pub(super) const SCHEMA: u64 = 0x2adf_b8b4_7b09_c199;
 
 /// 2.5, by surname.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaymentByName {
     /// `warehouse: ref Warehouse`
     pub warehouse: codegen::Ref<Warehouse>,
@@ -28,6 +27,16 @@ pub struct PaymentByName {
     pub last: String,
     /// `amount: i64 @range(100..=500000)`
     pub amount: i64,
+}
+
+codegen::object! {
+    PaymentByName {
+        "warehouse": warehouse,
+        "district": district,
+        "home": home,
+        "last": last,
+        "amount": amount,
+    }
 }
 
 impl codegen::Value for PaymentByName {

@@ -15,8 +15,7 @@ pub(super) const NUMBER: u32 = 10;
 pub(super) const SCHEMA: u64 = 0xffc3_ff4d_e7d7_6bc1;
 
 /// 2.8: how many items of the last twenty orders of a district are short.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StockLevel {
     /// `warehouse: ref Warehouse`
     pub warehouse: codegen::Ref<Warehouse>,
@@ -24,6 +23,14 @@ pub struct StockLevel {
     pub district: u32,
     /// `threshold: i32 @range(10..=20)`
     pub threshold: i32,
+}
+
+codegen::object! {
+    StockLevel {
+        "warehouse": warehouse,
+        "district": district,
+        "threshold": threshold,
+    }
 }
 
 impl codegen::Value for StockLevel {

@@ -12,8 +12,7 @@ pub(super) const NUMBER: u32 = 2;
 pub(super) const SCHEMA: u64 = 0x5c73_b634_974b_1bf8;
 
 /// Items come into the stock of a warehouse.
-#[derive(Clone, Debug, PartialEq, Eq, codegen::serde::Serialize, codegen::serde::Deserialize)]
-#[serde(crate = "rkcy_runtime::codegen::serde", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StockUp {
     /// `warehouse: ref Warehouse`
     pub warehouse: codegen::Ref<Warehouse>,
@@ -23,6 +22,15 @@ pub struct StockUp {
     pub quantity: i32,
     /// `districts: [string] @length(10..=10)`
     pub districts: Vec<String>,
+}
+
+codegen::object! {
+    StockUp {
+        "warehouse": warehouse,
+        "items": items,
+        "quantity": quantity,
+        "districts": districts,
+    }
 }
 
 impl codegen::Value for StockUp {
