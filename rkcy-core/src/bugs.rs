@@ -104,6 +104,8 @@ pub enum Bug {
     BoundRefusesUndo,
     /// A Release that is parked is skipped, not applied without handlers (rule 7).
     ParkSkipsRelease,
+    /// A careful worker applies an envelope before it is durable that it tries it (rule 7).
+    TryingNotDurable,
     /// An envelope is given up when one process has ended at it (rule 7).
     ParkAfterOneTry,
     /// An envelope is given up without a Cut: its change record may still come (rule 7).
@@ -224,6 +226,7 @@ impl Bug {
         ("no-holds", Bug::NoHolds),
         ("bound-refuses-undo", Bug::BoundRefusesUndo),
         ("park-skips-release", Bug::ParkSkipsRelease),
+        ("trying-not-durable", Bug::TryingNotDurable),
         ("park-after-one-try", Bug::ParkAfterOneTry),
         ("park-without-cut", Bug::ParkWithoutCut),
         ("park-of-others-counts", Bug::ParkOfOthersCounts),

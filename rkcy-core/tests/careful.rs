@@ -126,6 +126,8 @@ struct World {
     changes: Vec<Bytes>,
     owners: u64,
     told: BTreeMap<u64, Vec<Outcome>>,
+    /// What a worker says is in the log when there is nothing else to do for it, and lost where it has ended before.
+    slow: bool,
 }
 
 /// How a worker ended.
@@ -185,6 +187,7 @@ impl World {
         let logic = Arc::new(Counter::default());
         let mut worker = self.take_over(logic.clone());
         let careful = worker.is_careful();
+        let mut on_its_way = None;
         loop {
             while let Some(record) = at(&self.commands, worker.next_offset()) {
                 worker.feed(worker.next_offset(), T, record, T).unwrap();
@@ -209,12 +212,14 @@ impl World {
                     let absent: Vec<_> = absent.collect();
                     worker.loaded(Position::START, &absent).unwrap();
                 }
-                Progress::Say(Saying::Command(frame)) => {
-                    self.commands.push(frame);
-                    worker.said(self.commands.len() as u64 - 1);
-                }
+                Progress::Say(Saying::Command(frame)) if self.slow => on_its_way = Some(frame),
+                Progress::Say(Saying::Command(frame)) => self.say(&mut worker, frame),
                 Progress::Say(Saying::Change(_)) => panic!("one process cuts nothing"),
                 Progress::Idle => {
+                    if let Some(frame) = on_its_way.take() {
+                        self.say(&mut worker, frame);
+                        continue;
+                    }
                     if worker.next_offset() == self.commands.len() as u64 {
                         assert!(!worker.is_careful());
                         return (Ended::AtRest { careful }, worker);
@@ -224,6 +229,11 @@ impl World {
                 Progress::Full => panic!("there is room"),
             }
         }
+    }
+
+    fn say(&mut self, worker: &mut Worker, frame: Bytes) {
+        self.commands.push(frame);
+        worker.said(self.commands.len() as u64 - 1);
     }
 
     /// Workers live one after the other until one stays; how many have died.
@@ -397,6 +407,30 @@ fn what_ends_its_process_is_refused_and_nothing_else() {
             .count(),
         1
     );
+}
+
+/// How many workers have died when a deadly envelope is given up, on a log that is slow: of ten that have lived.
+fn deaths_on_a_slow_log() -> usize {
+    let mut world = World {
+        slow: true,
+        ..World::default()
+    };
+    world.append(None, &[single(1, &key(HERE, 0), DIE)]);
+    let lives = (0..10).map(|_| world.live().0);
+    lives.take_while(|ended| *ended == Ended::Died).count()
+}
+
+#[test]
+fn what_is_tried_is_in_the_log_before_it_is_applied() {
+    assert_eq!(deaths_on_a_slow_log(), 4);
+}
+
+#[cfg(feature = "seeded-bugs")]
+#[test]
+fn what_is_tried_before_the_log_says_so_ends_processes_for_ever() {
+    use rkcy_core::bugs::Bug;
+    let deaths = support::with(Bug::TryingNotDurable, deaths_on_a_slow_log);
+    assert_eq!(deaths, 10, "the bug was not seen");
 }
 
 #[test]

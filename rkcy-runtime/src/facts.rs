@@ -1,7 +1,7 @@
 //! What partitions know of transactions, and what went wrong, as JSON: the same over HTTP and on the command line.
 
-use crate::codegen::{Bytes, PlatformDesc, Uuid};
-use crate::driver::Drained;
+use crate::codegen::{Bytes, PlatformDesc, Timestamp, Uuid};
+use crate::driver::{Drained, Told};
 use rkcy_core::drain::{self, InFlight};
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::id::{PartitionId, Position, TxnId};
@@ -20,6 +20,39 @@ pub fn fault_json(fault: &Fault) -> Json {
         "path": fault.path,
         "message": fault.message,
     })
+}
+
+/// How a transaction ended, as the audit of a partition tells it. Where the result is wanted and cannot be read, say of a
+/// schema that has gone, that is told in its place.
+pub(crate) fn finished(desc: &PlatformDesc, id: PartitionId, told: &Told, results: bool) -> Json {
+    let finished = &told.finished;
+    let kind = desc.numbered(finished.kind);
+    let groups = finished.groups.iter().map(|group| desc.row_text(group));
+    let result = match (&finished.outcome, kind) {
+        (Outcome::Committed(Some(bytes)), Some(txn)) if results => (txn.result_to_json)(bytes),
+        _ => Ok(Json::Null),
+    };
+    let (outcome, fault) = match &finished.outcome {
+        Outcome::Committed(_) => ("committed", None),
+        Outcome::Refused(fault) => ("refused", Some(fault)),
+        Outcome::NotTaken(fault) => ("not taken", Some(fault)),
+        Outcome::Parked(fault) => ("parked", Some(fault)),
+    };
+    let mut document = json!({
+        "partition": desc.partition_text(id),
+        "number": told.number,
+        "id": told.txn.to_string(),
+        "name": kind.map_or("a single operation", |txn| txn.name),
+        "decided": Timestamp::from_millis(finished.decided).to_string(),
+        "instances": groups.collect::<Vec<_>>(),
+        "outcome": outcome,
+        "error": fault.map(fault_json),
+    });
+    match result {
+        Ok(result) => document["result"] = result,
+        Err(fault) => document["unreadable"] = fault_json(&fault),
+    }
+    document
 }
 
 /// What partitions have told, by transaction, in the order of their ids.

@@ -31,6 +31,8 @@ const DIRECTED: &[Bug] = &[
     Bug::UndoInWrittenOrder,
     Bug::BoundRefusesUndo,
     Bug::ParkSkipsRelease,
+    // `careful.rs`: careful workers die mostly when the faults have stopped, and all that is said arrives at once.
+    Bug::TryingNotDurable,
     // `careful_shared.rs`: a record must come late, or another open, at just the wrong moment.
     Bug::ParkAfterOneTry,
     Bug::ParkWithoutCut,

@@ -21,3 +21,9 @@ fn seeds() -> Seeds<'static> {
         committed: 40,
     }
 }
+
+/// A hundred callers waited for the end of one transaction, by a key, and the checker did not know that bound.
+#[test]
+fn seeds_that_have_failed_once_are_kept() {
+    seeds().check_seed(7802);
+}

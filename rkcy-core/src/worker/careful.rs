@@ -153,6 +153,7 @@ impl Worker {
     pub fn said(&mut self, offset: u64) {
         self.care.stage = match self.care.stage {
             Stage::Saying(Kind::Trying, at) if at > Position::START => Stage::Tried(at),
+            Stage::Tried(at) if bugs::on(Bug::TryingNotDurable) => Stage::Tried(at),
             Stage::Saying(Kind::Park, at) if self.config.atomic => {
                 self.care.ahead.park(at);
                 Stage::Ready
@@ -233,7 +234,11 @@ impl Worker {
         }
         let is_cut = matches!(self.care.stage, Stage::Cut(of, _) if of == at);
         if !self.care.ahead.is_deadly(at) {
-            return Ok(Some(said(self.say(Kind::Trying, at))));
+            let trying = said(self.say(Kind::Trying, at));
+            if bugs::on(Bug::TryingNotDurable) {
+                self.care.stage = Stage::Tried(at);
+            }
+            return Ok(Some(trying));
         }
         if self.config.atomic {
             return Ok(Some(said(self.say(Kind::Park, at))));

@@ -12,6 +12,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::id::TxnId;
 use serde_json::Value as Json;
+use std::io::{BufRead, BufReader};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use ureq::http::{Request, StatusCode};
@@ -135,6 +137,59 @@ impl Remote {
         headers: &[(&str, String)],
         body: Option<&Json>,
     ) -> Result<Answer, Fault> {
+        let request = self.request(method, path, headers, body)?;
+        let mut response = self.agent.run(request).map_err(|error| self.away(&error))?;
+        let text = response.body_mut().read_to_string();
+        Ok(Answer {
+            status: response.status(),
+            // What is no JSON is told by its status.
+            body: serde_json::from_str(&text.map_err(|error| self.away(&error))?)
+                .unwrap_or(Json::Null),
+        })
+    }
+
+    /// Server-sent events, by kind, until `each` breaks off or the other process ends the stream.
+    ///
+    /// # Errors
+    /// As [`Remote::ask`] and [`Answer::into_result`]; where the connection breaks.
+    pub(super) fn events(
+        &self,
+        path: &str,
+        mut each: impl FnMut(&str, Json) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, Fault> {
+        let request = self.request("GET", path, &[], None)?;
+        let request = self.agent.configure_request(request).timeout_global(None);
+        let response = self.agent.run(request.build());
+        let mut response = response.map_err(|error| self.away(&error))?;
+        if !response.status().is_success() {
+            let text = response.body_mut().read_to_string();
+            let body = serde_json::from_str(&text.unwrap_or_default()).unwrap_or(Json::Null);
+            let status = response.status();
+            return Err(Answer { status, body }.fault());
+        }
+        let (mut kind, mut data) = (String::new(), Json::Null);
+        for line in BufReader::new(response.body_mut().as_reader()).lines() {
+            let line = line.map_err(|error| self.away(&error.into()))?;
+            if line.is_empty() && !kind.is_empty() {
+                if each(&std::mem::take(&mut kind), std::mem::take(&mut data)).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            } else if let Some(name) = line.strip_prefix("event: ") {
+                name.clone_into(&mut kind);
+            } else if let Some(text) = line.strip_prefix("data: ") {
+                data = serde_json::from_str(text).unwrap_or(Json::Null);
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, String)],
+        body: Option<&Json>,
+    ) -> Result<Request<String>, Fault> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base));
@@ -148,21 +203,15 @@ impl Remote {
         if body.is_some() {
             request = request.header("content-type", "application/json");
         }
-        let request = request.body(text).map_err(|error| {
+        request.body(text).map_err(|error| {
             let message = format!("`{}` is no address of an edge: {error}", self.base);
             Fault::new(Class::Invalid, "wrong_endpoint", message).at("endpoint")
-        })?;
-        let away = |error: ureq::Error| {
-            let message = format!("{} does not answer: {error}", self.base);
-            Fault::new(Class::Unavailable, "no_edge", message)
-        };
-        let mut response = self.agent.run(request).map_err(away)?;
-        let text = response.body_mut().read_to_string().map_err(away)?;
-        Ok(Answer {
-            status: response.status(),
-            // What is no JSON is told by its status.
-            body: serde_json::from_str(&text).unwrap_or(Json::Null),
         })
+    }
+
+    fn away(&self, error: &ureq::Error) -> Fault {
+        let message = format!("{} does not answer: {error}", self.base);
+        Fault::new(Class::Unavailable, "no_edge", message)
     }
 }
 

@@ -1,22 +1,26 @@
-//! `watch`: the finished transactions, as the audit of each partition tells of them.
+//! `watch`: the finished transactions, as the audit of each partition tells of them, and as they come.
 
-use super::session::Session;
+use super::remote::Remote;
+use super::session::{Session, runtime};
 use super::term::{Format, Ink};
-use crate::codegen::Timestamp;
+use crate::codegen::{ConcernDesc, Timestamp};
+use crate::driver::tail::{From, Heard};
 use crate::driver::{Edited, Told};
-use crate::facts::fault_json;
+use crate::facts;
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::id::PartitionId;
 use rkcy_core::txn::Outcome;
 use serde_json::{Value as Json, json};
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 
-/// Print the finished and failed transactions that the audit has kept, by the time they were decided
+/// Print the finished and failed transactions that the audit has kept, by the time they were decided, and those that come
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   {bin} watch -d
-  {bin} watch --errors --format json
-Of transactions, only what ran with --audit all or --audit refused is told of; of configuration, every edit.")]
+  {bin} watch --follow --errors --format json
+Of transactions, only what runs with --audit all or --audit refused is told of. Where a platform runs, it tells of the last 8192; where
+none does, of all that is kept, and of every edit of configuration.")]
 pub(crate) struct Watch {
     /// With results
     #[arg(short, long)]
@@ -27,6 +31,9 @@ pub(crate) struct Watch {
     /// Only those that were not committed
     #[arg(long)]
     errors: bool,
+    /// Go on with those that come, until Ctrl-C
+    #[arg(short, long)]
+    follow: bool,
 }
 
 impl Watch {
@@ -36,6 +43,16 @@ impl Watch {
             .as_deref()
             .map(|name| session.concern(name))
             .transpose()?;
+        if let Some(remote) = session.remote()? {
+            return self.listen_to(session, &remote);
+        }
+        if self.follow && session.settings.is_shared() {
+            return self.listen(session, concern);
+        }
+        if self.follow {
+            let message = "nothing runs here that could be followed: `run` it first";
+            return Err(Fault::new(Class::Unavailable, "no_edge", message));
+        }
         let running = session.start()?;
         let mut all: Vec<(PartitionId, Told)> = Vec::new();
         let read = running
@@ -50,21 +67,77 @@ impl Watch {
         };
         running.stop()?;
         read?;
-        all.retain(|(_, told)| {
-            !self.errors || !matches!(told.finished.outcome, Outcome::Committed(_))
-        });
+        all.retain(|(_, told)| self.wants(told));
         all.sort_by_key(|(id, told)| (told.finished.decided, *id, told.number));
         let mut edits = edits.iter().peekable();
         for (id, told) in &all {
             while let Some(edited) = edits.next_if(|it| it.at <= told.finished.decided) {
                 self.print_edit(session, edited)?;
             }
-            self.print(session, *id, told)?;
+            self.print_told(session, *id, told);
         }
         for edited in edits {
             self.print_edit(session, edited)?;
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// What a platform in another process tells.
+    fn listen_to(&self, session: &Session, remote: &Remote) -> Result<ExitCode, Fault> {
+        let concern = self.concern.as_ref().map(|name| format!("&concern={name}"));
+        let errors = if self.errors { "&errors=true" } else { "" };
+        let path = format!(
+            "/v1/events?from=start{}{errors}",
+            concern.unwrap_or_default()
+        );
+        let caught_up = remote.events(&path, |kind, data| match kind {
+            "finished" => {
+                self.print(session, data);
+                ControlFlow::Continue(())
+            }
+            "caught_up" if !self.follow => ControlFlow::Break(()),
+            "missed" => {
+                session
+                    .term
+                    .warn("some that came in between are not kept any more");
+                ControlFlow::Continue(())
+            }
+            _ => ControlFlow::Continue(()),
+        })?;
+        match caught_up {
+            ControlFlow::Break(()) => Ok(ExitCode::SUCCESS),
+            ControlFlow::Continue(()) => {
+                let message = "the platform has stopped";
+                Err(Fault::new(Class::Unavailable, "closed", message))
+            }
+        }
+    }
+
+    /// What comes on a log that several processes share.
+    fn listen(&self, session: &Session, concern: Option<&ConcernDesc>) -> Result<ExitCode, Fault> {
+        let running = session.start()?;
+        let mut listener = running.tail().listen(From::Start);
+        let runtime = runtime()?;
+        loop {
+            match runtime.block_on(listener.next())? {
+                Heard::Events(events) => {
+                    for event in events {
+                        let is_there = |it: &ConcernDesc| it.group == event.partition.concern;
+                        if concern.is_none_or(is_there) && self.wants(&event.told) {
+                            self.print_told(session, event.partition, &event.told);
+                        }
+                    }
+                }
+                Heard::Missed => {
+                    (session.term).warn("some that came in between are not kept any more");
+                }
+                Heard::Caught => {}
+            }
+        }
+    }
+
+    fn wants(&self, told: &Told) -> bool {
+        !self.errors || !matches!(told.finished.outcome, Outcome::Committed(_))
     }
 
     /// An edit of configuration.
@@ -106,59 +179,49 @@ impl Watch {
         Ok(())
     }
 
-    fn print(&self, session: &Session, id: PartitionId, told: &Told) -> Result<(), Fault> {
-        let (term, desc) = (session.term, session.platform.desc);
-        let finished = &told.finished;
-        let kind = desc.numbered(finished.kind);
-        let name = kind.map_or("a single operation", |txn| txn.name);
-        let groups: Vec<String> = finished
-            .groups
-            .iter()
-            .map(|group| desc.row_text(group))
-            .collect();
-        let result = match (&finished.outcome, kind) {
-            (Outcome::Committed(Some(bytes)), Some(txn)) if self.decode => {
-                Some((txn.result_to_json)(bytes).map_err(|fault| Fault {
-                    class: Class::Corrupt,
-                    ..fault
-                })?)
-            }
-            _ => None,
-        };
-        let (outcome, ink, fault) = match &finished.outcome {
-            Outcome::Committed(_) => ("committed", Ink::Good, None),
-            Outcome::Refused(fault) => ("refused", Ink::Bad, Some(fault)),
-            Outcome::NotTaken(fault) => ("not taken", Ink::Bad, Some(fault)),
-            Outcome::Parked(fault) => ("parked", Ink::Note, Some(fault)),
-        };
-        let decided = Timestamp::from_millis(finished.decided).to_string();
-        match term.format {
-            Format::Json => term.print_json(&json!({
-                "partition": desc.partition_text(id),
-                "number": told.number,
-                "id": told.txn.to_string(),
-                "name": name,
-                "decided": decided,
-                "instances": groups,
-                "outcome": outcome,
-                "error": fault.map(fault_json),
-                "result": result,
-            })),
-            Format::Human => {
-                let more = match (fault, result) {
-                    (Some(fault), _) => fault.to_string(),
-                    (None, Some(result)) if result != Json::Null => result.to_string(),
-                    (None, _) => String::new(),
-                };
-                let line = format!(
-                    "{decided}  {}  {name}  {}  {}  {more}",
-                    term.paint(ink, outcome),
-                    groups.join(" "),
-                    term.paint(Ink::Faint, &told.txn.to_string()),
-                );
-                term.print(line.trim_end());
-            }
+    fn print_told(&self, session: &Session, id: PartitionId, told: &Told) {
+        let desc = session.platform.desc;
+        self.print(session, facts::finished(desc, id, told, self.decode));
+    }
+
+    /// A transaction, as [`facts::finished`] tells it.
+    fn print(&self, session: &Session, mut told: Json) {
+        let term = session.term;
+        if !self.decode {
+            told["result"] = Json::Null;
         }
-        Ok(())
+        if matches!(term.format, Format::Json) {
+            return term.print_json(&told);
+        }
+        let text = |pointer: &str| told.pointer(pointer).and_then(Json::as_str);
+        let word = |pointer: &str| text(pointer).unwrap_or_default();
+        let ink = match word("/outcome") {
+            "committed" => Ink::Good,
+            "parked" => Ink::Note,
+            _ => Ink::Bad,
+        };
+        let fault = ["/error", "/unreadable"].into_iter().find_map(|of| {
+            let of = |what: &str| text(&format!("{of}/{what}"));
+            let fault = Fault {
+                class: Class::named(of("class")?)?,
+                code: of("code")?.to_owned().into(),
+                path: of("path")?.to_owned().into(),
+                message: of("message")?.to_owned().into(),
+            };
+            Some(fault.to_string())
+        });
+        let result = Some(&told["result"]).filter(|result| !result.is_null());
+        let more = fault.or(result.map(Json::to_string)).unwrap_or_default();
+        let instances = told["instances"].as_array().into_iter().flatten();
+        let instances: Vec<&str> = instances.filter_map(Json::as_str).collect();
+        let line = format!(
+            "{}  {}  {}  {}  {}  {more}",
+            word("/decided"),
+            term.paint(ink, word("/outcome")),
+            word("/name"),
+            instances.join(" "),
+            term.paint(Ink::Faint, word("/id")),
+        );
+        term.print(line.trim_end());
     }
 }

@@ -14,6 +14,7 @@ use super::reply::Mailbox;
 use super::running::{Engine, Failure, Running, StartError, StorageThread, Thread, Watched};
 use super::storage::StorageTask;
 use super::submit::{self, Client};
+use super::tail::Tail;
 use super::take_over;
 use super::tenancy::{Landlord, Notice};
 use super::topics::{find_platform, kafka_platform};
@@ -174,6 +175,7 @@ impl Running {
             partitions,
             rows_stored: base.rows,
             failure: base.failure,
+            tail: Tail::new(&base.log, base.ids),
             store: started.store,
             engine: Some(Engine {
                 processes: started.processes,

@@ -12,9 +12,10 @@
 //! `tenancy` which partitions a process has where several share a log, `take_over` what comes before a worker,
 //! `configs` what partitions hear of configuration, `watchdog` ends a process that hangs, `storage` from the
 //! changelog to the database, `describe` whose log it is, `launch` how all of them come to work, `running` what
-//! they are then.
+//! they are then, `audit` how transactions have ended, `tail` who hears of that.
 
 pub(crate) mod answers;
+mod audit;
 pub(crate) mod batch;
 pub(crate) mod configs;
 mod describe;
@@ -31,6 +32,7 @@ mod running;
 mod slot;
 pub(crate) mod storage;
 pub(crate) mod submit;
+pub(crate) mod tail;
 mod take_over;
 mod tenancy;
 mod topics;
@@ -39,11 +41,13 @@ pub(crate) mod watchdog;
 pub use crate::log::LogChoice;
 pub use crate::log::group::Role;
 pub use crate::store::StoreChoice;
+pub use audit::{Edited, Told};
 pub use describe::begin;
 pub use drain::Drained;
 pub use launch::Parts;
 pub use options::Options;
-pub use running::{Edited, Running, StartError, Told};
+pub use rkcy_core::settings::{Audit, Settings};
+pub use running::{Running, StartError};
 pub use submit::Client;
 pub(crate) use submit::forgotten;
 pub use topics::{Extent, Made, create, show};

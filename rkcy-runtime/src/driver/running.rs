@@ -1,26 +1,26 @@
 //! A platform at work in this process: its client, and the way to its end.
 
 use super::answers::Answers;
+use super::audit::{Audit, Edited, Told, read_kept};
 use super::configs;
-use super::faults::{log_fault, panicked, storage_fault};
-use super::follow::Follow;
+use super::faults::{panicked, storage_fault};
 use super::process::Event;
 use super::reply::Close;
 use super::storage::StorageError;
 use super::submit::Client;
+use super::tail::Tail;
 use super::tenancy::Notice;
 use super::watchdog::Watchdog;
 use crate::codegen::ConfigDesc;
 use crate::log::embedded::Recovered;
 use crate::log::group::Member;
-use crate::log::{Log, LogError, Record, StreamId};
+use crate::log::{Log, StreamId};
 use crate::store::Store;
 use bytes::Bytes;
 use crossbeam_channel::{RecvTimeoutError, Sender};
 use rkcy_core::config::{Edit, Kept, Topic};
 use rkcy_core::fault::{Class, Fault};
-use rkcy_core::frame::{Body, Finished, Frame};
-use rkcy_core::id::{PartitionId, TxnId};
+use rkcy_core::id::PartitionId;
 use rkcy_core::key::Key;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -45,6 +45,8 @@ pub struct Running {
     pub(super) partitions: u16,
     pub(super) rows_stored: Arc<AtomicU64>,
     pub(super) failure: Arc<Failure>,
+    /// Reads the audits for those who listen.
+    pub(super) tail: Tail,
     /// The database, where this process has to do with it.
     pub(super) store: Option<Arc<dyn Store>>,
     /// What is at work; taken out when it ends.
@@ -79,28 +81,11 @@ pub(super) struct StorageThread {
     pub(super) wake: Arc<Notify>,
 }
 
-/// How one transaction ended, as the audit of a partition tells it.
-#[derive(Clone, Debug)]
-pub struct Told {
-    /// Number within the partition, dense from 1.
-    pub number: u64,
-    /// The transaction.
-    pub txn: TxnId,
-    /// How it ended.
-    pub finished: Finished,
-}
-
-/// An edit of configuration, as the audit tells it.
-#[derive(Clone, Debug)]
-pub struct Edited {
-    /// What was edited, and by whom.
-    pub edit: Edit,
-    /// When: milliseconds since the Unix epoch, by the clock of the log.
-    pub at: u64,
-}
-
 /// A worker thread, and how it is told.
 pub(super) type Thread = (JoinHandle<()>, Sender<Event>);
+
+/// Nobody stops who reads an audit by himself.
+static GO_ON: AtomicBool = AtomicBool::new(false);
 
 /// What a platform that is dropped waits at most for its storage: a write to a database that hangs is
 /// given up.
@@ -179,8 +164,7 @@ impl Running {
         self.recovered.as_ref()
     }
 
-    /// What the audit of a partition tells, in the order in which it was decided there. A crash may have
-    /// left something twice: it has the same number, and is told once.
+    /// What the audit of a partition tells, in the order in which it was decided there.
     ///
     /// # Errors
     /// Where the log cannot be read.
@@ -188,28 +172,10 @@ impl Running {
         let Some(Engine { log, .. }) = &self.engine else {
             return Ok(());
         };
-        let mut last = 0;
-        let read = read_audit::<AuditError>(&**log, of, |record| {
-            let frame = Frame::decode(record.payload).map_err(Fault::from)?;
-            let first = frame.source.map_or(0, |source| source.first);
-            for (number, envelope) in (first..).zip(frame.envelopes) {
-                if number <= last {
-                    continue;
-                }
-                last = number;
-                if let Body::Finished(finished) =
-                    Body::decode(envelope.head.kind, envelope.body).map_err(Fault::from)?
-                {
-                    each(Told {
-                        number,
-                        txn: envelope.head.txn,
-                        finished,
-                    });
-                }
-            }
-            Ok(())
-        });
-        read.map_err(|AuditError(fault)| fault)
+        let mut audit = Audit::default();
+        let read = read_kept(&**log, of, &GO_ON, |record| audit.read(record, &mut each));
+        log.leave(&[StreamId::commands(of.audit())]);
+        read.map(drop)
     }
 
     /// The configuration, as its topic has it now: who has edited what, removed objects included.
@@ -278,14 +244,15 @@ impl Running {
             }
             return Ok(());
         }
-        let read = read_audit::<LogError>(&*engine.log, first, |record| {
+        let read = read_kept(&*engine.log, first, &GO_ON, |record| {
             if let Some(edit) = Edit::of_frame(record.payload) {
                 let at = record.stamp;
                 each(Edited { edit, at });
             }
             Ok(())
         });
-        read.map_err(log_fault)
+        engine.log.leave(&[StreamId::commands(first.audit())]);
+        read.map(drop)
     }
 
     /// The partitions of all root concerns.
@@ -304,6 +271,11 @@ impl Running {
     #[must_use]
     pub fn rows_stored(&self) -> u64 {
         self.rows_stored.load(Ordering::Relaxed)
+    }
+
+    /// How transactions end, for those who listen while this is at work.
+    pub(crate) fn tail(&self) -> Tail {
+        self.tail.clone()
     }
 
     /// The same, for one who asks while this is at work.
@@ -386,6 +358,7 @@ impl Running {
             close.now();
             ended = ended.and(join(thread));
         }
+        self.tail.close();
         // Nobody else has it any more: this closes it, and gives up its directory.
         drop(engine.log);
         match self.failure() {
@@ -430,6 +403,7 @@ impl Running {
         }
         // Allowed also where one must not wait: in another runtime's task.
         engine.runtime.shutdown_background();
+        self.tail.close();
         drop(engine.log);
     }
 }
@@ -457,35 +431,6 @@ fn drained(threads: Vec<Thread>, storage_is_over: impl Fn() -> bool) -> Result<(
         ended = ended.and(join(thread));
     }
     ended
-}
-
-/// What the audit of a partition has kept.
-fn read_audit<E: From<LogError>>(
-    log: &dyn Log,
-    of: PartitionId,
-    each: impl FnMut(Record) -> Result<(), E>,
-) -> Result<(), E> {
-    let stream = StreamId::commands(of.audit());
-    let kept = log.bounds(stream)?;
-    let stop = AtomicBool::new(false);
-    let read = Follow::new(log, stream).up_to(kept.start, kept.end, &stop, each);
-    log.leave(&[stream]);
-    read.map(drop)
-}
-
-/// Why an audit was not read.
-struct AuditError(Fault);
-
-impl From<LogError> for AuditError {
-    fn from(error: LogError) -> AuditError {
-        AuditError(log_fault(error))
-    }
-}
-
-impl From<Fault> for AuditError {
-    fn from(fault: Fault) -> AuditError {
-        AuditError(fault)
-    }
 }
 
 impl std::fmt::Debug for Running {

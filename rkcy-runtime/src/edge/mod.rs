@@ -15,6 +15,7 @@ mod asked;
 mod auth;
 mod body;
 mod conditional;
+mod events;
 mod grpc;
 mod metrics;
 mod pages;
@@ -26,6 +27,7 @@ mod serve;
 pub use auth::{Security, Settings};
 
 use crate::codegen::{ConcernDesc, Key, PlatformDesc};
+use crate::driver::tail::Tail;
 use crate::driver::{Client, Running};
 use metrics::Metrics;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -51,6 +53,8 @@ pub struct Limits {
     pub request: Duration,
     /// Requests at work.
     pub requests: usize,
+    /// Callers that listen to how transactions end.
+    pub listeners: usize,
     /// Connections that are open; who comes beyond waits to be let in.
     pub connections: usize,
     /// What is at work when the edge stops is waited for so long.
@@ -65,6 +69,7 @@ impl Default for Limits {
             head: Duration::from_secs(10),
             request: Duration::from_secs(30),
             requests: 10_000,
+            listeners: 100,
             connections: 20_000,
             drain: Duration::from_secs(10),
         }
@@ -79,6 +84,9 @@ struct Gate {
     security: Security,
     /// One for each request that may be at work.
     places: Semaphore,
+    /// One for each who may listen.
+    listeners: Arc<Semaphore>,
+    tail: Tail,
     metrics: Metrics,
     /// Whether the edge has been told to stop.
     stopping: watch::Receiver<bool>,
@@ -130,6 +138,8 @@ impl Edge {
             desc,
             client: running.client(),
             places: Semaphore::new(limits.requests),
+            listeners: Arc::new(Semaphore::new(limits.listeners)),
+            tail: running.tail(),
             limits,
             security,
             metrics: Metrics::new(),

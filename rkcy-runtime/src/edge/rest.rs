@@ -8,7 +8,7 @@ use super::auth::{self, Who};
 use super::body::object;
 use super::conditional::{self, Conditions};
 use super::problem::Problem;
-use super::{Gate, grpc, instance_path, pages, request};
+use super::{Gate, events, grpc, instance_path, pages, request};
 use crate::codegen::{Access, Class, ConcernDesc, Fault, OpDesc, TransactionDesc, op};
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -45,6 +45,7 @@ pub(super) fn router(gate: Arc<Gate>) -> Router {
                 .post(about::begin_drain)
                 .delete(about::end_drain),
         )
+        .route("/v1/events", get(events::stream))
         .route_layer(middleware::from_fn_with_state(with_gate(), auth::operators))
         .route("/v1/id/{id}", get(about::where_is));
     for transaction in gate.desc.transactions {

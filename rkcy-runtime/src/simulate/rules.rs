@@ -9,6 +9,9 @@ use rkcy_core::state::State;
 use rkcy_core::txn::{Mode, Txn};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+/// Callers that may ask for the end of one transaction, as the engine has it.
+const ASKED: usize = 100;
+
 /// What a worker's state measured before it went on.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Measures {
@@ -234,6 +237,11 @@ impl Rules {
                 let unseen = self.jumped && !exact;
                 let ahead = txn.id.stamp() > before.clock.saturating_add(self.least.window);
                 !taken && (ahead || unseen)
+            }
+            (Class::Bound, "asked_too_often") => {
+                let asked = state.ids.running_ids();
+                let asked = asked.filter_map(|id| Some(state.ids.run(id)?.asked.len()));
+                !taken && (!exact || asked.max() >= Some(ASKED))
             }
             (Class::Bound, "deadline") => txn.budget != 0,
             (Class::Bound, "too_many_running") => self.least.running < usual.running,

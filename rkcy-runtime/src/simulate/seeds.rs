@@ -87,14 +87,28 @@ impl Seeds<'_> {
             },
         );
         if let Some((seed, violation)) = broken {
-            let trace = self.run(seed, true).trace;
-            let from = trace.len().saturating_sub(60);
-            panic!("seed {seed}: {violation}\n{}", trace[from..].join("\n"));
+            self.tell(seed, &violation);
         }
         let committed = total.counts.get("committed").copied().unwrap_or(0);
         let least = total.transactions * self.committed / 100;
         assert!(committed > least, "{total:#?}");
         total
+    }
+
+    /// Runs one seed: one that has failed before.
+    ///
+    /// # Panics
+    /// Where a promise is broken, with the end of the trace.
+    pub fn check_seed(&self, seed: u64) {
+        if let Some(violation) = self.run(seed, false).violation {
+            self.tell(seed, &violation);
+        }
+    }
+
+    fn tell(&self, seed: u64, violation: &Violation) -> ! {
+        let trace = self.run(seed, true).trace;
+        let from = trace.len().saturating_sub(60);
+        panic!("seed {seed}: {violation}\n{}", trace[from..].join("\n"));
     }
 
     /// Runs a few seeds twice.

@@ -4,7 +4,7 @@
 use super::embedded::Place;
 use rkcy_runtime::codegen::serde_json::{self, Value as Json};
 use rkcy_runtime::codegen::{Platform, PlatformDesc};
-use rkcy_runtime::driver::Running;
+use rkcy_runtime::driver::{Audit, Running};
 use rkcy_runtime::edge::{Edge, Limits, Settings};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -50,7 +50,21 @@ impl House {
 
     /// One that asks callers for what the settings say.
     pub(crate) fn guarded(platform: Platform, limits: Limits, security: &Settings) -> House {
-        let place = Place::new(platform.clone());
+        House::at(Place::new(platform.clone()), platform, limits, security)
+    }
+
+    /// One that asks nobody who they are, and whose audit tells of everything.
+    pub(crate) fn audited(platform: Platform, limits: Limits) -> House {
+        let mut place = Place::new(platform.clone());
+        place.audit = Audit::All;
+        let security = Settings {
+            anonymous: true,
+            ..Settings::default()
+        };
+        House::at(place, platform, limits, &security)
+    }
+
+    fn at(place: Place, platform: Platform, limits: Limits, security: &Settings) -> House {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(30)))
