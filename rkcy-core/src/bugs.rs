@@ -106,6 +106,8 @@ pub enum Bug {
     ParkSkipsRelease,
     /// A careful worker applies an envelope before it is durable that it tries it (rule 7).
     TryingNotDurable,
+    /// Who has been overtaken cannot say that it has not ended at what it tried (rule 7).
+    WithdrawnByOwnersOnly,
     /// An envelope is given up when one process has ended at it (rule 7).
     ParkAfterOneTry,
     /// An envelope is given up without a Cut: its change record may still come (rule 7).
@@ -227,6 +229,7 @@ impl Bug {
         ("bound-refuses-undo", Bug::BoundRefusesUndo),
         ("park-skips-release", Bug::ParkSkipsRelease),
         ("trying-not-durable", Bug::TryingNotDurable),
+        ("withdrawn-by-owners-only", Bug::WithdrawnByOwnersOnly),
         ("park-after-one-try", Bug::ParkAfterOneTry),
         ("park-without-cut", Bug::ParkWithoutCut),
         ("park-of-others-counts", Bug::ParkOfOthersCounts),

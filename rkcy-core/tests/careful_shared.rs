@@ -367,6 +367,34 @@ fn who_stops_for_other_reasons_says_so() {
     assert!(is_trying(&world.go(&mut worker).unwrap()));
 }
 
+/// Whether an envelope is tried again at which one process has ended, and another has stopped that was overtaken.
+fn is_tried_after_a_late_stop() -> bool {
+    let mut world = World::new();
+    drop(world.tries(3));
+    let mut old = world.tries(4);
+    drop(world.worker(5));
+    world.commands.push(old.withdraw().unwrap());
+    let mut worker = world.worker(6);
+    is_trying(&world.go(&mut worker).unwrap())
+}
+
+#[test]
+fn who_stops_says_so_also_when_it_was_overtaken() {
+    assert!(is_tried_after_a_late_stop());
+}
+
+/// It says so of the envelope that it has tried then, not of what its process tries since.
+#[test]
+fn who_stops_says_nothing_of_a_later_try() {
+    let mut world = World::new();
+    drop(world.tries(3));
+    let mut old = world.tries(4);
+    drop(world.tries(4));
+    world.commands.push(old.withdraw().unwrap());
+    let mut worker = world.worker(6);
+    assert!(!is_trying(&world.go(&mut worker).unwrap()));
+}
+
 /// What a worker says that another has overtaken is nothing to those who come later.
 #[test]
 fn who_has_been_overtaken_is_not_believed() {
@@ -404,6 +432,14 @@ mod broken {
         assert!(with(
             Bug::ParkOfOthersCounts,
             parks_after_another_has_opened
+        ));
+    }
+
+    #[test]
+    fn who_was_overtaken_would_be_taken_for_dead() {
+        assert!(!with(
+            Bug::WithdrawnByOwnersOnly,
+            is_tried_after_a_late_stop
         ));
     }
 

@@ -35,6 +35,7 @@ const DIRECTED: &[Bug] = &[
     Bug::TryingNotDurable,
     // `careful_shared.rs`: a record must come late, or another open, at just the wrong moment.
     Bug::ParkAfterOneTry,
+    Bug::WithdrawnByOwnersOnly,
     Bug::ParkWithoutCut,
     Bug::ParkOfOthersCounts,
     Bug::CarefulEffectsBeforeChange,

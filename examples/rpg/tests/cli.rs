@@ -341,6 +341,60 @@ fn an_address_that_is_taken_is_said() {
 }
 
 #[test]
+fn a_platform_that_runs_tells_how_transactions_end() {
+    let place = Place::new();
+    place
+        .run(&["watch", "--follow"])
+        .says(3, &["nothing runs here", "`run` it first"]);
+    let run = ["run", "--format", "json", "--audit", "all"];
+    let child = binary::running(&mut place.command(&run));
+    let character = place.character(5);
+    let trade = format!(
+        r#"{{"lhs":{{"character":"{character}","currency":{{}}}},"rhs":{{"character":"{character}","currency":{{}}}}}}"#
+    );
+    let refused = ["txn", "trade", "--json", &trade];
+    place.run(&refused).says(1, &["same_character"]);
+    let names = |said: Said| -> Vec<String> {
+        said.says(0, &[]);
+        let lines = said.out.lines().map(serde_json::from_str);
+        let lines = lines.map(|line: Result<Json, _>| line.unwrap());
+        lines
+            .map(|line| line["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let kept = || names(place.run(&["watch", "--format", "json"]));
+    // What is refused before it is submitted has never been a transaction.
+    assert_eq!(kept(), ["sign_up", "fund"]);
+    // Both come to their end at a character.
+    let of = |concern| names(place.run(&["watch", "--concern", concern, "--format", "json"]));
+    assert_eq!(of("Character"), ["sign_up", "fund"]);
+    assert_eq!(of("Player").len(), 0);
+    place
+        .run(&["watch", "-d"])
+        .says(0, &["committed", "sign_up", "\"gold\":5"]);
+
+    // And goes on with what comes, until it is ended.
+    let mut watch = place
+        .command(&["watch", "--follow", "--format", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let mut next = || -> Json { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    assert_eq!(next()["name"], "sign_up");
+    assert_eq!(next()["name"], "fund");
+    let to = format!("to={character}");
+    let funded = place.json(&["txn", "fund", &to, "amount.gold=1"]);
+    assert_eq!(next()["id"], funded["id"]);
+    stopped(child, "-TERM");
+    let ended = Said::of(&watch.wait_with_output().unwrap());
+    ended.says(3, &["the platform has stopped"]);
+    // Where none runs, the log is read.
+    assert_eq!(kept(), ["sign_up", "fund", "fund"]);
+}
+
+#[test]
 fn commands_ask_the_platform_that_runs() {
     let place = Place::new();
     let character = place.character(5);

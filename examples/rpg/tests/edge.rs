@@ -9,9 +9,10 @@ mod house;
 use house::{House, spoken};
 use rkcy_runtime::codegen::serde_json::{Value as Json, json};
 use rkcy_runtime::driver::Client;
-use rkcy_runtime::edge::Limits;
+use rkcy_runtime::edge::{Limits, Settings};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// The game, with an edge.
@@ -403,4 +404,24 @@ fn what_was_begun_is_answered_when_the_edge_stops() {
     let answer = spoken(&mut stream, fund.as_bytes());
     stopping.join().unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[test]
+fn one_caller_may_ask_so_often() {
+    let security = Settings {
+        anonymous: true,
+        rate: NonZeroU32::new(1),
+        burst: NonZeroU32::new(3),
+        ..Settings::default()
+    };
+    let house = House::guarded(rpg::platform(), Limits::default(), &security);
+    let path = "/v1/c/Player/00000000-0000-0000-0000-000000000001";
+    for _ in 0..3 {
+        house.get(path).problem(404, "not_found");
+    }
+    house.get(path).problem(429, "rate_limited");
+    // Who looks whether it lives is not counted.
+    for _ in 0..5 {
+        assert_eq!(house.get("/readyz").status, 200);
+    }
 }

@@ -22,8 +22,12 @@ fn seeds() -> Seeds<'static> {
     }
 }
 
-/// A hundred callers waited for the end of one transaction, by a key, and the checker did not know that bound.
 #[test]
 fn seeds_that_have_failed_once_are_kept() {
+    // A hundred callers waited for the end of one transaction, by a key, and the checker did not know that bound.
     seeds().check_seed(7802);
+    // A worker that was overtaken, and stopped, was taken for one that a handler had ended.
+    seeds().check_seed(39_474);
+    // Deadly envelopes one after the other, on one log: it came to rest, and later than the checker allowed.
+    seeds().check_seed(56_232);
 }

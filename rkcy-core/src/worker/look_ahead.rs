@@ -31,8 +31,8 @@ pub struct LookAhead {
     /// Owner of the last Open.
     owner: Option<u64>,
     lost: u32,
-    /// What each process has tried last.
-    tries: BTreeMap<u64, Position>,
+    /// What each process has tried last, and under which epoch.
+    tries: BTreeMap<u64, (u64, Position)>,
     parked: BTreeSet<Position>,
 }
 
@@ -88,8 +88,9 @@ impl LookAhead {
                 }
                 Ok(Body::Seal(epoch)) => self.scalars.take_seal(epoch, offset),
                 Ok(Body::Trying(care)) if self.counts(care, offset) => {
-                    self.tries.insert(care.process, care.at);
+                    self.tries.insert(care.process, (care.epoch, care.at));
                 }
+                Ok(Body::Trying(care)) => self.withdraw(care),
                 Ok(Body::Park(care)) if self.counts(care, offset) => self.park(care.at),
                 _ => {}
             }
@@ -102,6 +103,17 @@ impl LookAhead {
         let owned = self.scalars.epoch == Some(care.epoch) || bugs::on(Bug::ParkOfOthersCounts);
         // It tells of what stands before it.
         owned && care.at.offset() < Some(offset)
+    }
+
+    /// A process has not ended at what it tried. It may say so when it does not own the partition any more: nobody gives
+    /// up anything because of that, only less.
+    fn withdraw(&mut self, care: Care) {
+        if let Some((epoch, tried)) = self.tries.get_mut(&care.process)
+            && (*epoch, care.at) == (care.epoch, Position::START)
+            && !bugs::on(Bug::WithdrawnByOwnersOnly)
+        {
+            *tried = Position::START;
+        }
     }
 
     /// The envelope is given up.
@@ -143,12 +155,12 @@ impl LookAhead {
             .tries
             .iter()
             .filter(|(process, _)| own != Some(**process));
-        others.filter(|(_, tried)| **tried == at).count() >= tries
+        others.filter(|(_, (_, tried))| *tried == at).count() >= tries
     }
 
     /// Whether who takes over now is to be careful.
     pub(super) fn asks_for_care(&self) -> bool {
-        let open = |at: &Position| *at > self.from && !self.parked.contains(at);
+        let open = |(_, at): &(u64, Position)| *at > self.from && !self.parked.contains(at);
         self.lost >= PATIENCE || self.tries.values().any(open)
     }
 }

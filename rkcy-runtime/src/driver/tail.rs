@@ -5,7 +5,7 @@
 //! where he was.
 
 use super::audit::{Audit, Told, read_kept};
-use super::faults::log_fault;
+use super::faults::{log_fault, panicked};
 use crate::log::{Log, LogError, StreamId, Wake, wall_clock};
 use rkcy_core::fault::{Class, Fault};
 use rkcy_core::id::PartitionId;
@@ -153,7 +153,7 @@ impl Tail {
         self.0.news.send_replace(());
         if let Some(reader) = reader {
             reader.thread().unpark();
-            // A panic in there concerns nobody but listeners, who hear that it is over.
+            // A panic in there concerns nobody but listeners, who have heard of it.
             let _ = reader.join();
         }
     }
@@ -166,6 +166,7 @@ impl Shared {
 
     /// Reads until nobody has listened for a while, or it is over.
     fn run(&self) {
+        let _watched = Watched(self);
         let Some(log) = self.log.upgrade() else {
             return;
         };
@@ -247,6 +248,18 @@ impl Shared {
         drop(kept);
         self.news.send_replace(());
         Ok(next)
+    }
+}
+
+/// Tells listeners of a reader that ends in a panic.
+struct Watched<'a>(&'a Shared);
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.kept().over.get_or_insert_with(panicked);
+            self.0.news.send_replace(());
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::grpc::{CLASS, FORGOTTEN, WHOLE};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::post;
 use bytes::{Buf, BufMut, BytesMut};
@@ -106,7 +106,7 @@ async fn answer(gate: &Gate, method: Method, request: Request) -> Response {
         return response;
     }
     let answered = async {
-        let (_place, who, body) = enter(gate, &head.headers, body).await?;
+        let (_place, who, body) = enter(gate, &head.headers, &head.extensions, body).await?;
         call(gate, method, &head.headers, who, unframed(body)?).await
     };
     match answered.await {
@@ -163,10 +163,11 @@ fn framed(headers: HeaderMap, message: &[u8]) -> Response {
 async fn enter<'g>(
     gate: &'g Gate,
     headers: &HeaderMap,
+    extensions: &Extensions,
     body: Body,
 ) -> Result<(SemaphorePermit<'g>, Who, Bytes), Problem> {
     let place = let_in(gate, headers)?;
-    let who = gate.security.who(gate.desc, headers)?;
+    let who = gate.security.admit(gate.desc, headers, extensions)?;
     Ok((place, who, whole(gate, body).await?))
 }
 

@@ -1,7 +1,9 @@
 //! Connections of the edge: accepted, bounded, drained.
 
 use super::Gate;
+use super::auth::Peer;
 use super::rest;
+use axum::http::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -10,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tower::util::MapRequest;
 
 /// Pause after an accept that failed: most often there are no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -36,15 +39,19 @@ pub(super) async fn serve(listener: TcpListener, gate: Arc<Gate>) {
             accepted = listener.accept() => accepted,
             _ = stop.changed() => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, addr) = match accepted {
+            Ok(accepted) => accepted,
             Err(_) => {
                 tokio::time::sleep(PAUSE).await;
                 continue;
             }
         };
         quick(&stream);
-        let service = TowerToHyperService::new(router.clone());
+        let known = move |mut request: Request<_>| {
+            request.extensions_mut().insert(Peer(addr.ip()));
+            request
+        };
+        let service = TowerToHyperService::new(MapRequest::new(router.clone(), known));
         let (builder, watcher) = (builder.clone(), graceful.watcher());
         let gate = gate.clone();
         gate.metrics.connected();

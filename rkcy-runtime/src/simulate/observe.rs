@@ -171,10 +171,10 @@ impl Observer {
         *self.ends.entry((partition, at)).or_default() += 1;
     }
 
-    /// How often careful workers have said something, or processes were ended by handlers.
-    pub(super) fn said(&self) -> usize {
-        let count = |what| self.counts.get(what).copied().unwrap_or(0);
-        (count("said with care") + count("ended by a handler")) as usize
+    /// How often careful workers have said something, and processes were ended by handlers.
+    pub(super) fn said(&self) -> (usize, usize) {
+        let count = |what| self.counts.get(what).copied().unwrap_or(0) as usize;
+        (count("said with care"), count("ended by a handler"))
     }
 
     /// Faults injected so far.

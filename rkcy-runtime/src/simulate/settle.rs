@@ -13,7 +13,8 @@ const ROUNDS: usize = 60;
 const ROUNDS_OF_A_VISIT: usize = 4;
 /// And as many for each that a careful worker says: it waits until that is durable, then that its change record counts.
 const ROUNDS_OF_A_WORD: usize = 4;
-/// Words that give rounds, at most: who says the same for ever comes to no rest.
+/// Words that give rounds, at most, and as many more for each process that a handler ends, since the next one says all of it
+/// again: who says the same for ever comes to no rest.
 const MOST_WORDS: usize = 2_000;
 
 impl Cluster<'_> {
@@ -36,9 +37,11 @@ impl Cluster<'_> {
         let mut resumed = BTreeMap::new();
         let rounds = ROUNDS + visits * ROUNDS_OF_A_VISIT;
         let mut round = 0;
-        let said = self.observer.said();
+        let before = self.observer.said();
         let allowed = |observer: &Observer| {
-            rounds + ROUNDS_OF_A_WORD * (observer.said() - said).min(MOST_WORDS)
+            let (said, ended) = observer.said();
+            let (said, ended) = (said - before.0, ended - before.1);
+            rounds + ROUNDS_OF_A_WORD * (said.min(MOST_WORDS * (1 + ended)) + ended)
         };
         while round < allowed(&self.observer) {
             round += 1;

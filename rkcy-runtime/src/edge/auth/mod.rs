@@ -5,9 +5,11 @@
 //! ```text
 //! Settings ─► Security: Keys ─► Tokens ─► Who: the caller message, the subject, whether an operator
 //!                       Tls ─► a connection
+//!                       Rates: how much of it
 //! ```
 
 mod keys;
+mod rates;
 mod settings;
 mod tls;
 mod tokens;
@@ -16,9 +18,11 @@ use super::Gate;
 use super::problem::Problem;
 use crate::codegen::PlatformDesc;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
+pub(super) use rates::Peer;
+use rates::Rates;
 pub use settings::Settings;
 use std::sync::Arc;
 pub(super) use tls::Tls;
@@ -32,6 +36,7 @@ pub struct Security {
     tokens: Option<Arc<Tokens>>,
     anonymous: bool,
     tls: Option<Tls>,
+    rates: Option<Arc<Rates>>,
 }
 
 impl std::fmt::Debug for Security {
@@ -73,8 +78,21 @@ impl Security {
         self.tls.as_ref()
     }
 
-    /// Who asks.
-    pub(super) fn who(&self, desc: &PlatformDesc, headers: &HeaderMap) -> Result<Who, Problem> {
+    /// Who asks; a request more of theirs, or of the address where a token is not good.
+    pub(super) fn admit(
+        &self,
+        desc: &PlatformDesc,
+        headers: &HeaderMap,
+        request: &Extensions,
+    ) -> Result<Who, Problem> {
+        let who = self.who(desc, headers);
+        if let Some(rates) = &self.rates {
+            rates.admit(who.as_ref().ok(), request)?;
+        }
+        who
+    }
+
+    fn who(&self, desc: &PlatformDesc, headers: &HeaderMap) -> Result<Who, Problem> {
         let mut all = headers.get_all(header::AUTHORIZATION).iter();
         let given = match (all.next(), all.next()) {
             (None, _) => None,
@@ -130,7 +148,8 @@ pub(super) async fn identify(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let who = gate.security.who(gate.desc, request.headers())?;
+    let (headers, extensions) = (request.headers(), request.extensions());
+    let who = gate.security.admit(gate.desc, headers, extensions)?;
     request.extensions_mut().insert(who);
     Ok(next.run(request).await)
 }

@@ -2,10 +2,12 @@
 
 use super::Security;
 use super::keys::Keys;
+use super::rates::Rates;
 use super::tls::Tls;
 use super::tokens::Tokens;
 use rkcy_core::fault::{Class, Fault};
 use serde::Deserialize;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +31,10 @@ pub struct Settings {
     pub admin: String,
     /// Requests without a token are taken as well: nobody calls, then.
     pub anonymous: bool,
+    /// Requests that one caller may make in a second; no more are taken of it. Without it there is no such bound.
+    pub rate: Option<NonZeroU32>,
+    /// So many at once of one who has been quiet; as many as in a second, unless told otherwise.
+    pub burst: Option<NonZeroU32>,
     /// File with the certificates of this edge, its own first (PEM): it talks TLS.
     pub certificate: Option<PathBuf>,
     /// File with the private key of the first (PEM).
@@ -47,6 +53,8 @@ impl Default for Settings {
             roles: "roles".to_owned(),
             admin: "admin".to_owned(),
             anonymous: false,
+            rate: None,
+            burst: None,
             certificate: None,
             key: None,
             client_ca: None,
@@ -77,6 +85,13 @@ impl Settings {
         if let Some(text) = get("LEEWAY") {
             let message = "RKCY_EDGE_LEEWAY is a number of seconds";
             self.leeway = text.parse().map_err(|_| wrong("leeway", message))?;
+        }
+        for (name, setting) in [("rate", &mut self.rate), ("burst", &mut self.burst)] {
+            if let Some(text) = get(&name.to_uppercase()) {
+                let message = format!("RKCY_EDGE_{} is a number of requests", name.to_uppercase());
+                let number = text.parse().map_err(|_| wrong(name, message))?;
+                *setting = Some(number);
+            }
         }
         self.keys = get("KEYS").map(PathBuf::from).or(self.keys);
         self.audience = get("AUDIENCE").or(self.audience);
@@ -120,10 +135,16 @@ impl Settings {
             }
             (Some(_), None) => return Err(wrong("key", "the certificate needs its private `key`")),
         };
+        let rates = match (self.rate, self.burst) {
+            (Some(rate), burst) => Some(Arc::new(Rates::new(rate, burst.unwrap_or(rate)))),
+            (None, Some(_)) => return Err(wrong("rate", "a burst needs the `rate` behind it")),
+            (None, None) => None,
+        };
         Ok(Security {
             tokens,
             anonymous: self.anonymous,
             tls,
+            rates,
         })
     }
 
@@ -172,7 +193,15 @@ mod tests {
         assert_eq!(path("certificate = \"a\""), "edge.key");
         assert_eq!(path("client_ca = \"a\""), "edge.certificate");
         assert_eq!(path("leeway = 3600"), "edge.leeway");
-        for (name, text) in [("ANONYMOUS", "yes"), ("LEEWAY", "-1")] {
+        assert_eq!(path("burst = 5"), "edge.rate");
+        assert!(toml::from_str::<Settings>("rate = 0").is_err());
+        let wrong = [
+            ("ANONYMOUS", "yes"),
+            ("LEEWAY", "-1"),
+            ("RATE", "0"),
+            ("BURST", "many"),
+        ];
+        for (name, text) in wrong {
             let given =
                 |asked: &str| (asked == format!("RKCY_EDGE_{name}")).then(|| text.to_owned());
             assert!(Settings::default().with_variables(given).is_err(), "{name}");
