@@ -51,6 +51,10 @@ struct Kept {
     last: u64,
     /// All that was there when the reader began has been read.
     live: bool,
+    /// Listeners that have come, and those for whom all has been read that was there when they came.
+    came: u64,
+    caught: u64,
+    /// Those that are there.
     listeners: usize,
     /// The reader is at work, and stays as long as there are listeners.
     reading: bool,
@@ -119,6 +123,11 @@ impl Tail {
         let news = shared.news.subscribe();
         let mut kept = shared.kept();
         kept.listeners += 1;
+        kept.came += 1;
+        let nth = kept.came;
+        if let Some(reader) = &kept.reader {
+            reader.thread().unpark();
+        }
         if !kept.reading && kept.over.is_none() {
             kept.reading = true;
             let own = Arc::clone(&shared);
@@ -136,6 +145,7 @@ impl Tail {
             shared,
             news,
             from,
+            nth,
             seen: None,
             caught: false,
         }
@@ -186,6 +196,11 @@ impl Shared {
         let mut next = self.read_kept(log)?;
         let mut listened = Instant::now();
         loop {
+            let came = self.kept().came;
+            let ends = match self.kept().caught < came {
+                true => Some(ends(log, streams)?),
+                false => None,
+            };
             let mut any = false;
             for ((id, stream), (audit, next)) in self.partitions.iter().zip(streams).zip(&mut next)
             {
@@ -202,6 +217,12 @@ impl Shared {
                     *next = record.offset + 1;
                     audit.read(record, |told| self.kept().push(*id, told))?;
                 }
+            }
+            if let Some(ends) = ends
+                && next.iter().zip(ends).all(|((_, next), end)| *next >= end)
+            {
+                any = true;
+                self.kept().caught = came;
             }
             if self.kept().over.is_some() {
                 return Ok(());
@@ -249,6 +270,12 @@ impl Shared {
         self.news.send_replace(());
         Ok(next)
     }
+}
+
+/// How far these streams go now.
+fn ends(log: &dyn Log, streams: &[StreamId]) -> Result<Vec<u64>, Fault> {
+    let ends = streams.iter().map(|stream| Ok(log.bounds(*stream)?.end));
+    ends.collect::<Result<_, LogError>>().map_err(log_fault)
 }
 
 /// Tells listeners of a reader that ends in a panic.
@@ -309,6 +336,8 @@ pub(crate) struct Listener {
     shared: Arc<Shared>,
     news: watch::Receiver<()>,
     from: From,
+    /// So many had come when it came.
+    nth: u64,
     /// Number of the last event that it has heard.
     seen: Option<u64>,
     /// It was told that it has come to what is new.
@@ -364,8 +393,11 @@ impl Listener {
         if !events.is_empty() {
             return Ok(Some(Heard::Events(events)));
         }
-        let caught = !std::mem::replace(&mut self.caught, true);
-        Ok(caught.then_some(Heard::Caught))
+        if self.caught || kept.caught < self.nth {
+            return Ok(None);
+        }
+        self.caught = true;
+        Ok(Some(Heard::Caught))
     }
 }
 
@@ -434,6 +466,8 @@ mod tests {
     fn who_is_slow_misses_what_is_not_kept_and_hears_so() {
         let tail = tail();
         let mut listener = tail.listen(From::Now);
+        assert!(matches!(listener.heard(), Ok(None)));
+        tail.0.kept().caught = 1;
         assert!(matches!(listener.heard(), Ok(Some(Heard::Caught))));
         assert!(matches!(listener.heard(), Ok(None)));
         tell(&tail, KEPT + 10, 0);

@@ -632,8 +632,10 @@ impl<'a> Cluster<'a> {
         self.kill(nth, !self.draw.atomic);
     }
 
-    /// All workers of an atomic log stop.
+    /// All workers of an atomic log stop, when all is durable that they have appended: what was handed to the log is written.
     pub(super) fn stop_process(&mut self) {
+        self.logs.sync_appends(self.logs.undurable());
+        self.acknowledge();
         while !self.members.is_empty() {
             self.stop(0);
         }
