@@ -369,9 +369,10 @@ fn a_platform_that_runs_tells_how_transactions_end() {
     let of = |concern| names(place.run(&["watch", "--concern", concern, "--format", "json"]));
     assert_eq!(of("Character"), ["sign_up", "fund"]);
     assert_eq!(of("Player").len(), 0);
-    place
-        .run(&["watch", "-d"])
-        .says(0, &["committed", "sign_up", "\"gold\":5"]);
+    let decoded = place.run(&["watch", "-d"]).out;
+    for word in ["committed", "sign_up", "\"gold\":5"] {
+        assert!(decoded.contains(word), "{decoded}");
+    }
 
     // And goes on with what comes, until it is ended.
     let mut watch = place
