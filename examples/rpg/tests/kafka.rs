@@ -218,3 +218,40 @@ fn a_key_is_known_to_whoever_takes_over() {
     let kept = place.count("SELECT count(*) FROM _rkcy_key");
     assert_eq!(kept, 1);
 }
+
+/// Who listens hears of it wherever it was decided, also across a take-over.
+#[test]
+fn how_transactions_end_is_heard_elsewhere() {
+    let place = Place::new();
+    place.run(0, &["platform", "create", "--partitions", "2"]);
+    let storage = place.role("storage");
+    let audited = || {
+        let mut worker = place.start(&["run", "--roles", "process", "--audit", "all"]);
+        assert_eq!(worker.next()["roles"], serde_json::json!(["process"]));
+        worker
+    };
+    let worker = audited();
+    let sign_up = |name: &str| {
+        let name = format!("username={name}");
+        let said = place.run(0, &["txn", "sign_up", &name, "fullname=Anna"]);
+        said["id"].clone()
+    };
+    let anna = sign_up("anna");
+    let mut watch = place.start(&["watch", "--follow", "--decode"]);
+    let told = watch.next();
+    assert_eq!(
+        (&told["id"], &told["outcome"]),
+        (&anna, &"committed".into())
+    );
+    assert_eq!(told["result"]["username"], "anna");
+    let bert = sign_up("bert");
+    assert_eq!(watch.next()["id"], bert);
+    // Killed, not stopped: what the next one tells again is heard once.
+    drop(worker);
+    let worker = audited();
+    let carl = sign_up("carl");
+    assert_eq!(watch.next()["id"], carl);
+    drop(watch);
+    worker.stop();
+    storage.stop();
+}
