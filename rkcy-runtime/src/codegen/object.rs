@@ -35,7 +35,7 @@ impl<'de, M: MapAccess<'de>> Fields<M> {
     ///
     /// # Errors
     /// The object has no field of that name.
-    pub fn next(&mut self) -> Result<Option<&'static str>, M::Error> {
+    pub fn name(&mut self) -> Result<Option<&'static str>, M::Error> {
         self.map.next_key_seed(Names(self.names))
     }
 
@@ -162,7 +162,7 @@ macro_rules! __object {
                 #[allow(unused_mut)] mut fields: $crate::codegen::Fields<M>,
             ) -> ::core::result::Result<Self, M::Error> {
                 $( let mut $field = ::core::option::Option::None; )*
-                while let ::core::option::Option::Some(name) = fields.next()? {
+                while let ::core::option::Option::Some(name) = fields.name()? {
                     let read = match name {
                         $( $json => fields.value($json, &mut $field), )*
                         _ => ::core::result::Result::Ok(()),
@@ -226,7 +226,7 @@ macro_rules! __patch {
             ) -> ::core::result::Result<Self, M::Error> {
                 #[allow(unused_mut)]
                 let mut patch = <$name as ::core::default::Default>::default();
-                while let ::core::option::Option::Some(name) = fields.next()? {
+                while let ::core::option::Option::Some(name) = fields.name()? {
                     let read = match name {
                         $( $json => fields.value($json, &mut patch.$field), )*
                         _ => ::core::result::Result::Ok(()),

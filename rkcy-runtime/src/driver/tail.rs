@@ -235,9 +235,10 @@ impl Shared {
                     return Ok(());
                 }
             }
-            match any {
-                true => drop(self.news.send_replace(())),
-                false => std::thread::park_timeout(LOOK),
+            if any {
+                self.news.send_replace(());
+            } else {
+                std::thread::park_timeout(LOOK);
             }
         }
     }
