@@ -79,6 +79,8 @@ pub(super) struct Cluster<'a> {
     serial: u64,
     /// Processes that have ended, of an atomic log.
     pub(super) processes: u64,
+    /// A worker is gone whose callers wait for what it has applied: they ask again.
+    pub(super) answers_died: bool,
     /// The newest build; others may still be at work.
     pub(super) build: u64,
     /// Partitions that only an older build can go on with, until it has sealed.
@@ -132,6 +134,7 @@ impl<'a> Cluster<'a> {
             orphans: Vec::new(),
             serial: 0,
             processes: 0,
+            answers_died: false,
             build: 1,
             needed: BTreeMap::new(),
             keys: BTreeMap::new(),
@@ -599,7 +602,7 @@ impl<'a> Cluster<'a> {
         let is_over = |dead: &mut Member| dead.partition == id && dead.at().0 <= found.0;
         for dead in self.unseen.extract_if(.., is_over).collect::<Vec<_>>() {
             if dead.at() == found {
-                dead.has_counted(&mut self.observer)?;
+                self.answers_died |= dead.has_counted(&mut self.observer)?;
             }
         }
         Ok(())

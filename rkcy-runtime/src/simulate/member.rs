@@ -12,7 +12,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rkcy_core::bugs::{self, Bug};
 use rkcy_core::config::Topic;
-use rkcy_core::frame::Reply;
+use rkcy_core::frame::{Frame, Head, Reply};
 use rkcy_core::id::{PartitionId, Position};
 use rkcy_core::key::RowKey;
 use rkcy_core::rows::StoredRow;
@@ -231,6 +231,12 @@ impl Member {
             let Some((stamp, bytes)) = commands.get(offset, durable_only) else {
                 break;
             };
+            let (partition, serial) = (self.partition, self.serial);
+            let words = observer.words;
+            observer.note(|| {
+                let (of, what) = (words.partition(partition), contents(bytes.clone()));
+                format!("worker {serial} of {of} reads {offset}: {what}")
+            });
             match self.worker.feed(offset, stamp, bytes, round.now) {
                 Ok(()) if observer.rules.may_be_taken(stamp, round.now) => {}
                 // What stands before its own Open may be of a clock that was wrong.
@@ -350,10 +356,11 @@ impl Member {
         (state.position, state.scalars.digest)
     }
 
-    /// It is gone, told nobody, and its change record has counted all the same.
-    pub(super) fn has_counted(mut self, observer: &mut Observer) -> Result<(), Violation> {
+    /// It is gone, told nobody, and its change record has counted all the same; whether it had somebody to tell.
+    pub(super) fn has_counted(mut self, observer: &mut Observer) -> Result<bool, Violation> {
         observer.count("counted after its end");
-        self.observe(observer)
+        self.observe(observer)?;
+        Ok(!self.worker.replies().is_empty())
     }
 
     /// The envelopes at one of which it would be found to have ended: on an atomic log also those whose batch is not
@@ -649,6 +656,21 @@ impl Member {
     pub(super) fn take_queues(&mut self) -> BTreeMap<StreamId, VecDeque<Packet>> {
         std::mem::take(&mut self.queues)
     }
+}
+
+/// What is in a record of a command log, in words.
+fn contents(record: Bytes) -> String {
+    let Ok(frame) = Frame::decode(record) else {
+        return "nothing that can be read".to_owned();
+    };
+    let envelopes = frame.envelopes.iter().map(|envelope| {
+        let Head { kind, txn, .. } = &envelope.head;
+        match txn.0 == [0; 16] {
+            true => format!("{kind:?}"),
+            false => format!("{kind:?} {txn}"),
+        }
+    });
+    envelopes.collect::<Vec<_>>().join(", ")
 }
 
 /// Hands in what is to be looked at ahead, as far as it is durable; whether there was anything.

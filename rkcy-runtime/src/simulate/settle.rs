@@ -33,6 +33,7 @@ impl Cluster<'_> {
         }
         self.now -= std::mem::take(&mut self.jump.ahead);
         let visits = self.ask_again();
+        self.answers_died = false;
         let mut asked = self.processes;
         let mut resumed = BTreeMap::new();
         let rounds = ROUNDS + visits * ROUNDS_OF_A_VISIT;
@@ -46,8 +47,8 @@ impl Cluster<'_> {
         while round < allowed(&self.observer) {
             round += 1;
             let progress = self.settle_round()?;
-            if asked != self.processes {
-                // What it had to answer died with the process.
+            if asked != self.processes || std::mem::take(&mut self.answers_died) {
+                // What it had to answer died with the process, or with the worker.
                 asked = self.processes;
                 self.ask_again();
             } else if !progress && self.resume_all(&mut resumed) {
