@@ -9,7 +9,7 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 use std::fmt;
 use std::marker::PhantomData;
 
-/// A struct that is an object of JSON; made by [`object!`](super::object) and [`patch!`](super::patch).
+/// A struct that is an object of JSON; made by the macros `object!` and `patch!`.
 pub trait Object: Sized {
     /// Its name in Rust.
     const NAME: &'static str;
