@@ -75,6 +75,7 @@ pub(super) async fn stream(
         gate,
         filter,
         begun: false,
+        over: false,
         _place: place,
     };
     let body = Body::from_stream(stream::unfold(told, async |mut told| {
@@ -150,12 +151,17 @@ struct Told {
     filter: Filter,
     /// Something was told: so it is known that this is a stream.
     begun: bool,
+    /// Why it is over was told.
+    over: bool,
     _place: OwnedSemaphorePermit,
 }
 
 impl Told {
     /// What is sent next; `None` where it is over.
     async fn next(&mut self) -> Option<String> {
+        if self.over {
+            return None;
+        }
         if !std::mem::replace(&mut self.begun, true) {
             return Some(format!("retry: {RETRY}\n\n"));
         }
@@ -169,7 +175,7 @@ impl Told {
                 Ok(Err(fault)) => {
                     // The caller comes back, and hears from whoever is there then.
                     let why = json!({ "error": facts::fault_json(&fault) });
-                    self.begun = false;
+                    self.over = true;
                     return (fault.code != "closed")
                         .then(|| format!("event: failed\ndata: {why}\n\n"));
                 }
