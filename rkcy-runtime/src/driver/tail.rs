@@ -128,7 +128,9 @@ impl Tail {
         if let Some(reader) = &kept.reader {
             reader.thread().unpark();
         }
-        if !kept.reading && kept.over.is_none() {
+        if !kept.reading && !shared.stop.load(Ordering::Acquire) {
+            // What went wrong with the last reader may have passed.
+            kept.over = None;
             kept.reading = true;
             let own = Arc::clone(&shared);
             let reader = std::thread::Builder::new().name("tail".to_owned());
@@ -136,7 +138,7 @@ impl Tail {
                 Ok(reader) => kept.reader = Some(reader),
                 Err(error) => {
                     let fault = Fault::new(Class::Unavailable, "no_threads", error.to_string());
-                    kept.over = Some(fault);
+                    kept.fail(fault);
                 }
             }
         }
@@ -184,7 +186,7 @@ impl Shared {
             .map(|id| StreamId::commands(id.audit()))
             .collect();
         if let Err(fault) = self.read(&*log, &streams) {
-            self.kept().over.get_or_insert(fault);
+            self.kept().fail(fault);
             self.news.send_replace(());
         }
     }
@@ -285,7 +287,7 @@ struct Watched<'a>(&'a Shared);
 impl Drop for Watched<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.kept().over.get_or_insert_with(panicked);
+            self.0.kept().fail(panicked());
             self.0.news.send_replace(());
         }
     }
@@ -297,10 +299,20 @@ impl Kept {
         if self.listeners > 0 {
             return false;
         }
+        self.forget();
+        true
+    }
+
+    /// The reader has failed: its listeners hear why.
+    fn fail(&mut self, fault: Fault) {
+        self.forget();
+        self.over.get_or_insert(fault);
+    }
+
+    fn forget(&mut self) {
         self.events.clear();
         self.bytes = 0;
         (self.live, self.reading) = (false, false);
-        true
     }
 
     fn push(&mut self, partition: PartitionId, told: Told) {
@@ -498,6 +510,19 @@ mod tests {
         // It cannot have told of this one.
         assert_eq!(numbers(&mut tail.listen(From::Behind(7, 9))), [1, 2, 3]);
         assert_eq!(numbers(&mut tail.listen(From::Start)), [1, 2, 3]);
+    }
+
+    #[test]
+    fn who_comes_when_a_reader_has_failed_is_given_another() {
+        let tail = tail();
+        let mut listener = tail.listen(From::Start);
+        let fault = Fault::new(Class::Unavailable, "away", "the log is away");
+        tail.0.kept().fail(fault);
+        assert_eq!(listener.heard().unwrap_err().code, "away");
+        let mut next = tail.listen(From::Start);
+        assert!(matches!(next.heard(), Ok(None)));
+        tail.close();
+        assert_eq!(next.heard().unwrap_err().code, "closed");
     }
 
     #[test]
